@@ -1,0 +1,310 @@
+//! The words for who and which: a newtype for every kind of number.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use serde::{Deserialize, Deserializer, Serialize};
+
+/// The longest node id, in bytes: it stands in a certificate as one DNS label (RFC 1035, section 2.3.4).
+pub const NODE_ID_BYTES_MAX: usize = 63;
+
+/// The longest wire name of a registry or a command, in bytes.
+pub const NAME_BYTES_MAX: usize = 128;
+
+/// The name of a node: 1 to 63 ASCII letters, digits, `-` and `_`.
+///
+/// Its `Display` is the bare name. Names differ when their bytes differ.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub struct NodeId(Arc<str>);
+
+impl NodeId {
+    /// Takes a name; refuses an empty one, one over 63 bytes, and characters other than ASCII letters, digits, `-` and `_`.
+    pub fn new(name: impl AsRef<str>) -> Result<Self, InvalidNodeId> {
+        let name = name.as_ref();
+        let fits = (1..=NODE_ID_BYTES_MAX).contains(&name.len());
+        let plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
+        if fits && plain { Ok(Self(name.into())) } else { Err(InvalidNodeId(name.into())) }
+    }
+
+    /// The bare name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for NodeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for NodeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for NodeId {
+    type Err = InvalidNodeId;
+
+    fn from_str(name: &str) -> Result<Self, InvalidNodeId> {
+        Self::new(name)
+    }
+}
+
+impl AsRef<str> for NodeId {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl PartialEq<str> for NodeId {
+    fn eq(&self, other: &str) -> bool {
+        &*self.0 == other
+    }
+}
+
+impl PartialEq<&str> for NodeId {
+    fn eq(&self, other: &&str) -> bool {
+        &*self.0 == *other
+    }
+}
+
+impl<'de> Deserialize<'de> for NodeId {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let name = <&str>::deserialize(from)?;
+        Self::new(name).map_err(serde::de::Error::custom)
+    }
+}
+
+/// A node id that breaks the rules of [`NodeId`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no node id: write 1 to 63 ASCII letters, digits, `-` or `_`")]
+pub struct InvalidNodeId(pub String);
+
+/// Rises at every start of a node and whenever the node finds itself declared Down.
+///
+/// Begins at the wall clock's milliseconds since the Unix epoch, so that it rises across a restart without a disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Incarnation(u64);
+
+impl Incarnation {
+    /// Wraps the number.
+    pub const fn new(number: u64) -> Self {
+        Self(number)
+    }
+
+    /// The number.
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+
+    /// The incarnation after this one.
+    pub const fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+}
+
+impl fmt::Display for Incarnation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// One life of a process's memory: the incarnation that the process was born with.
+///
+/// A node that was wrongly declared Down keeps its start and takes a higher incarnation; a restarted one has a new start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Start(u64);
+
+impl Start {
+    /// Wraps the number.
+    pub const fn new(number: u64) -> Self {
+        Self(number)
+    }
+
+    /// The number.
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+}
+
+/// A node in one of its lives: what replica sets are made of.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Process {
+    /// The node.
+    pub node: NodeId,
+    /// The life.
+    pub start: Start,
+}
+
+impl fmt::Display for Process {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}@{}", self.node, self.start.0)
+    }
+}
+
+/// A fixed share of a registry's keys, counted from 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Slot(u32);
+
+impl Slot {
+    /// Wraps the number.
+    pub const fn new(number: u32) -> Self {
+        Self(number)
+    }
+
+    /// The number.
+    pub const fn get(self) -> u32 {
+        self.0
+    }
+
+    /// The number as an index into a table of slots.
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+impl fmt::Display for Slot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Rises with every opening of a slot and is shared by no two openings of one slot.
+///
+/// 42 bits of counter above 22 bits that tell openers apart. The counter begins at the wall clock's milliseconds since
+/// the Unix epoch, so that it rises across a full restart too. This is the number to hand to external stores as a fence.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Epoch(u64);
+
+impl Epoch {
+    /// Before any opening.
+    pub const ZERO: Self = Self(0);
+    const TAG_BITS: u32 = 22;
+    /// The largest counter: 42 bits.
+    pub const COUNTER_MAX: u64 = (1 << 42) - 1;
+
+    /// Puts an epoch together; counters over 42 bits saturate, of the tag the low 22 bits count.
+    pub const fn from_parts(counter: u64, tag: u32) -> Self {
+        let counter = if counter > Self::COUNTER_MAX { Self::COUNTER_MAX } else { counter };
+        Self((counter << Self::TAG_BITS) | (tag as u64 & ((1 << Self::TAG_BITS) - 1)))
+    }
+
+    /// Wraps the number.
+    pub const fn new(number: u64) -> Self {
+        Self(number)
+    }
+
+    /// The whole number.
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+
+    /// The upper 42 bits.
+    pub const fn counter(self) -> u64 {
+        self.0 >> Self::TAG_BITS
+    }
+}
+
+impl fmt::Display for Epoch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Debug for Epoch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.counter(), self.0 & ((1 << Self::TAG_BITS) - 1))
+    }
+}
+
+/// How many records of a slot's stream a process holds within one epoch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Position(u64);
+
+impl Position {
+    /// Wraps the number.
+    pub const fn new(number: u64) -> Self {
+        Self(number)
+    }
+
+    /// The number.
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+}
+
+/// Counts the views that one node has had; says nothing about another node's views.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ViewNumber(u64);
+
+impl ViewNumber {
+    /// Wraps the number.
+    pub const fn new(number: u64) -> Self {
+        Self(number)
+    }
+
+    /// The number.
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+
+    /// The number after this one.
+    pub const fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+}
+
+/// Tells one command from every other: the session (one life of one calling node) and a number within it.
+///
+/// Every attempt of a call carries the same id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct CommandId {
+    /// The caller's session, drawn at random at its start.
+    pub session: u64,
+    /// The command's number within the session, from 1.
+    pub sequence: u64,
+}
+
+impl fmt::Display for CommandId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}-{}", self.session, self.sequence)
+    }
+}
+
+/// The wire name of a registry, at most 128 bytes.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub struct RegistryName(Arc<str>);
+
+impl RegistryName {
+    /// Takes a name; `None` when it is empty or longer than [`NAME_BYTES_MAX`].
+    pub fn new(name: &str) -> Option<Self> {
+        (1..=NAME_BYTES_MAX).contains(&name.len()).then(|| Self(name.into()))
+    }
+
+    /// The bare name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for RegistryName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for RegistryName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for RegistryName {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let name = <&str>::deserialize(from)?;
+        Self::new(name).ok_or_else(|| serde::de::Error::custom("a registry's name has 1 to 128 bytes"))
+    }
+}

@@ -1,0 +1,13 @@
+//! The traits that users meet: resources, their keys, their commands, and what a running command may ask.
+
+mod command;
+mod context;
+mod definition;
+mod error;
+mod key;
+
+pub use command::{Boxed, Command, Commands, ErrorCodec, Kind, Run, Visitor};
+pub use context::{Context, Invocation, Origin, States};
+pub use definition::{Defines, Definition};
+pub use error::{CommandError, Executed, Reason};
+pub use key::{IntoKey, Key, Resource, stable_hash};

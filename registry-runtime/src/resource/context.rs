@@ -1,0 +1,186 @@
+//! What a running command may ask about itself and its surroundings.
+
+use std::any::{Any, TypeId, type_name};
+use std::collections::BTreeMap;
+use std::fmt::{self, Debug};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use tokio::time::Instant;
+
+use crate::id::{CommandId, Epoch, NodeId};
+
+/// What a running command may ask about itself and its surroundings.
+///
+/// Handed to a generated `client(..)`, it lets a command call other registries: such calls inherit its deadline, which a
+/// `timeout` can only shorten, and take ids derived from its own.
+#[derive(Clone)]
+pub struct Context {
+    origin: Arc<Origin>,
+    key: Arc<str>,
+    caller: NodeId,
+    epoch: Epoch,
+    deadline: Instant,
+    id: CommandId,
+    attempt: u32,
+    calls: Arc<AtomicU32>,
+}
+
+impl Context {
+    /// The instance's key as text for logs; empty in an action.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// The node that runs the command.
+    pub fn node(&self) -> &NodeId {
+        &self.origin.node
+    }
+
+    /// The node that called.
+    pub fn caller(&self) -> &NodeId {
+        &self.caller
+    }
+
+    /// The slot's epoch, the fencing number to hand to external stores; 0 in an action.
+    pub fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    /// When the call must have ended.
+    pub fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    /// The command's id, the same in every attempt.
+    pub fn command_id(&self) -> CommandId {
+        self.id
+    }
+
+    /// Which attempt of the call this is, from 1.
+    pub fn attempt(&self) -> u32 {
+        self.attempt
+    }
+
+    /// What `Node::builder().state(..)` was given.
+    ///
+    /// # Panics
+    ///
+    /// When the node was given no `T`.
+    pub fn state<T: Send + Sync + 'static>(&self) -> &T {
+        match self.try_state() {
+            Some(state) => state,
+            None => panic!(
+                "the node was given no state of type `{}`: hand it to `Node::builder().state(..)`",
+                type_name::<T>()
+            ),
+        }
+    }
+
+    /// What `Node::builder().state(..)` was given, if it was.
+    pub fn try_state<T: Send + Sync + 'static>(&self) -> Option<&T> {
+        self.origin.states.get()
+    }
+
+    pub(crate) fn origin(&self) -> &Arc<Origin> {
+        &self.origin
+    }
+
+    /// The number of the next call that this command makes, from 0.
+    pub(crate) fn next_call(&self) -> u32 {
+        self.calls.fetch_add(1, Ordering::Relaxed)
+    }
+}
+
+impl Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context")
+            .field("node", self.node())
+            .field("caller", &self.caller)
+            .field("key", &self.key)
+            .field("epoch", &self.epoch)
+            .field("id", &self.id)
+            .field("attempt", &self.attempt)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The same as [`Context`], borrowed: what the executor has at hand. A `Context` is made from it only for the commands
+/// that ask for one.
+#[derive(Clone, Copy)]
+pub struct Invocation<'a> {
+    /// The node that runs the command.
+    pub origin: &'a Arc<Origin>,
+    /// The key, `None` in an action.
+    pub key: Option<&'a dyn Debug>,
+    /// The node that called.
+    pub caller: &'a NodeId,
+    /// The slot's epoch, zero in an action.
+    pub epoch: Epoch,
+    /// When the call must have ended.
+    pub deadline: Instant,
+    /// The command's id.
+    pub id: CommandId,
+    /// Which attempt this is, from 1.
+    pub attempt: u32,
+}
+
+impl Invocation<'_> {
+    /// The owned form.
+    pub fn context(&self) -> Context {
+        Context {
+            origin: Arc::clone(self.origin),
+            key: self.key.map_or_else(|| "".into(), |key| format!("{key:?}").into()),
+            caller: self.caller.clone(),
+            epoch: self.epoch,
+            deadline: self.deadline,
+            id: self.id,
+            attempt: self.attempt,
+            calls: Arc::default(),
+        }
+    }
+}
+
+impl Debug for Invocation<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Invocation").field("id", &self.id).field("attempt", &self.attempt).finish_non_exhaustive()
+    }
+}
+
+/// What all commands of a node share.
+pub struct Origin {
+    /// The node.
+    pub node: NodeId,
+    /// What the application handed in.
+    pub states: States,
+    /// What calls go out through; the caller room knows its type.
+    pub port: Box<dyn Any + Send + Sync>,
+}
+
+impl Debug for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Origin").field("node", &self.node).finish_non_exhaustive()
+    }
+}
+
+/// What the application handed in, one value per type.
+#[derive(Clone, Default)]
+pub struct States(BTreeMap<TypeId, Arc<dyn Any + Send + Sync>>);
+
+impl States {
+    /// Keeps a value; a second one of the same type takes its place.
+    pub fn insert<T: Send + Sync + 'static>(&mut self, state: T) {
+        self.0.insert(TypeId::of::<T>(), Arc::new(state));
+    }
+
+    /// The value of that type.
+    pub fn get<T: Send + Sync + 'static>(&self) -> Option<&T> {
+        self.0.get(&TypeId::of::<T>())?.downcast_ref()
+    }
+}
+
+impl Debug for States {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "States({})", self.0.len())
+    }
+}

@@ -1,0 +1,79 @@
+//! Keys, and the resource that they name.
+
+use std::fmt::Debug;
+use std::hash::Hash;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// A struct that commands act on, implemented by `#[derive(Resource)]`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a resource",
+    label = "this type implements no `Resource`",
+    note = "put `#[derive(Resource)]` on it and mark its key field with `#[key]`"
+)]
+pub trait Resource: Clone + Serialize + DeserializeOwned + Send + Sync + 'static {
+    /// What names an instance: the type of the `#[key]` field, or the struct made of several.
+    type Key: Key;
+
+    /// The key's fields by name and reference, for `by_attribute`.
+    #[doc(hidden)]
+    type KeyFields<'a>;
+
+    /// Makes an instance that no command has touched; only an `on_demand` resource has it.
+    #[doc(hidden)]
+    const FRESH: Option<fn(Self::Key) -> Self> = None;
+
+    /// The instance's key.
+    fn key(&self) -> Self::Key;
+
+    #[doc(hidden)]
+    fn key_fields(key: &Self::Key) -> Self::KeyFields<'_>;
+}
+
+/// What a key must be able to do; implemented for every type that can.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the key of a resource",
+    label = "not a key",
+    note = "a key is `Clone + Eq + Hash + Debug + Serialize + DeserializeOwned + Send + Sync + 'static`"
+)]
+pub trait Key: Clone + Eq + Hash + Debug + Serialize + DeserializeOwned + Send + Sync + 'static {}
+
+impl<T: Clone + Eq + Hash + Debug + Serialize + DeserializeOwned + Send + Sync + 'static> Key for T {}
+
+/// Whatever names a key of type `K` in a call: the key, a reference to it, a `&str` for a `String`, a tuple of the fields of
+/// a composite key.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not name a key of type `{K}`",
+    label = "expected `{K}`, or a reference to one",
+    note = "a `String` key takes `&str`, a composite key takes a tuple of its fields"
+)]
+pub trait IntoKey<K> {
+    /// Makes the key.
+    fn into_key(self) -> K;
+}
+
+impl<K> IntoKey<K> for K {
+    fn into_key(self) -> K {
+        self
+    }
+}
+
+impl<K: Clone> IntoKey<K> for &K {
+    fn into_key(self) -> K {
+        self.clone()
+    }
+}
+
+impl IntoKey<String> for &str {
+    fn into_key(self) -> String {
+        self.into()
+    }
+}
+
+/// The 64-bit hash of a routing key, the same on every platform, process and release: XXH3 (64 bits, seed 0) over the
+/// key's postcard encoding.
+pub fn stable_hash<T: Serialize + ?Sized>(key: &T) -> u64 {
+    // Replaced by the hashing step; see the golden values there.
+    xxhash_rust::xxh3::xxh3_64(&postcard::to_stdvec(key).unwrap_or_default())
+}
