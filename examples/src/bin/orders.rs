@@ -157,7 +157,8 @@ async fn work(job: &Job, cluster: &Cluster, purchases: &Purchases) -> Result<Rep
         .identity(Identity::shared_secret(cluster.secret()))
         .start()
         .await?;
-    node.wait_for_members(nodes).await?;
+    // This node counts as a member too, though it owns nothing.
+    node.wait_for_members(nodes + 1).await?;
     let load = Load::new(&node, NonZeroUsize::new(job.concurrency.into()).unwrap_or(NonZeroUsize::MIN));
     let begun = Instant::now();
     load.settled(nodes).await?;

@@ -174,7 +174,11 @@ impl Load {
 
     /// Who owns the slots of the orders.
     pub fn order_slots(&self) -> Slots {
-        Slots::survey(|id| (self.orders.registry().explain(id).slot, self.orders.registry().owner(id)))
+        let registry = self.orders.registry();
+        Slots::survey(|id| {
+            let route = registry.explain(id);
+            (route.slot, route.owner)
+        })
     }
 
     /// Who owns the slots of the customers.
@@ -182,7 +186,8 @@ impl Load {
         let registry = self.customers.registry();
         Slots::survey(|book| {
             let key = (u32::try_from(book).unwrap_or(u32::MAX), 0);
-            (registry.explain(key).slot, registry.owner(key))
+            let route = registry.explain(key);
+            (route.slot, route.owner)
         })
     }
 

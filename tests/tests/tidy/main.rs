@@ -9,7 +9,7 @@ mod source;
 use std::path::{Path, PathBuf};
 
 use map::{MacroMap, RuntimeMap};
-use source::{Source, sources};
+use source::{Mention, Source, sources};
 
 /// The packages whose code the habits are checked in.
 const PACKAGES: [&str; 4] = ["registry-macros", "registry-runtime", "examples", "tests"];
@@ -17,19 +17,13 @@ const PACKAGES: [&str; 4] = ["registry-macros", "registry-runtime", "examples", 
 #[test]
 fn imports_point_to_lower_layers() {
     let map = RuntimeMap::read(&architecture());
-    let faults: Vec<String> = sources(&root().join("registry-runtime/src"))
-        .iter()
-        .flat_map(|source| {
-            let complain = |fault| format!("{}: {fault}", source.path.display());
-            source
-                .room_mentions()
-                .into_iter()
-                .filter_map(|mention| map.refuses(source.room(), &mention))
-                .map(complain)
-                .collect::<Vec<_>>()
-        })
-        .collect();
-    report(&faults);
+    check_rooms("registry-runtime", |room, mention| map.refuses(room, mention));
+}
+
+#[test]
+fn macro_rooms_import_as_the_map_says() {
+    let map = MacroMap::read(&architecture());
+    check_rooms("registry-macros", |room, mention| map.refuses(room, mention));
 }
 
 #[test]
@@ -49,24 +43,6 @@ fn no_room_knows_what_it_must_not() {
             }
         }
     }
-    report(&faults);
-}
-
-#[test]
-fn macro_rooms_import_as_the_map_says() {
-    let map = MacroMap::read(&architecture());
-    let faults: Vec<String> = sources(&root().join("registry-macros/src"))
-        .iter()
-        .flat_map(|source| {
-            let complain = |fault| format!("{}: {fault}", source.path.display());
-            source
-                .room_mentions()
-                .into_iter()
-                .filter_map(|mention| map.refuses(source.room(), &mention))
-                .map(complain)
-                .collect::<Vec<_>>()
-        })
-        .collect();
     report(&faults);
 }
 
@@ -158,6 +134,16 @@ fn every_select_is_biased() {
             })
         })
         .collect();
+    report(&faults);
+}
+
+/// Every mention of a room in the package must be allowed by the map.
+fn check_rooms(package: &str, refuses: impl Fn(&str, &Mention) -> Option<String>) {
+    let mut faults = Vec::new();
+    for source in sources(&root().join(package).join("src")) {
+        let refused = source.room_mentions().into_iter().filter_map(|mention| refuses(source.room(), &mention));
+        faults.extend(refused.map(|fault| format!("{}: {fault}", source.path.display())));
+    }
     report(&faults);
 }
 
