@@ -60,8 +60,8 @@ pub(crate) fn value(manifest: &str, key: &str) -> Option<String> {
 fn package(root: &Path, name: &str) -> Option<PathBuf> {
     let manifest = fs::read_to_string(root.join("Cargo.toml")).expect("the workspace's manifest");
     let members = manifest.split_once("members = [")?.1.split_once(']')?.0;
-    let folders = members.split('"').skip(1).step_by(2).map(|member| root.join(member));
-    folders.into_iter().find(|folder| {
+    let mut folders = members.split('"').skip(1).step_by(2).map(|member| root.join(member));
+    folders.find(|folder| {
         let manifest = fs::read_to_string(folder.join("Cargo.toml")).expect("a member's manifest");
         value(&manifest, "name").as_deref() == Some(name)
     })

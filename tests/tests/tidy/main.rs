@@ -71,8 +71,9 @@ fn documented_commands_name_what_exists() {
 
 #[test]
 fn the_readme_has_the_two_commands() {
-    let commands = documents::commands(&read("README.md"));
-    let tests: Vec<_> = commands.iter().filter(|command| command.starts_with("cargo test")).collect();
+    let page = read("README.md");
+    let commands = documents::commands(&page);
+    let tests: Vec<&str> = commands.iter().copied().filter(|command| command.starts_with("cargo test")).collect();
     assert_eq!(tests, ["cargo test --workspace"], "the gate runs the README's one test command");
     assert!(
         commands.iter().any(|command| command.starts_with("cargo run --release -p registry-examples --bin orders"))
@@ -117,7 +118,7 @@ fn no_test_is_ignored() {
             source
                 .attribute_lines("ignore")
                 .into_iter()
-                .map(|line| format!("{}:{line}: run it or delete it", source.path.display()))
+                .map(move |line| format!("{}:{line}: run it or delete it", source.path.display()))
         })
         .collect();
     report(&faults);
@@ -129,7 +130,7 @@ fn every_select_is_biased() {
         .iter()
         .flat_map(|source| {
             let unbiased = source.select_lines_without_bias().into_iter();
-            unbiased.map(|line| {
+            unbiased.map(move |line| {
                 format!("{}:{line}: begin with `biased;`, a seed must repeat the run", source.path.display())
             })
         })

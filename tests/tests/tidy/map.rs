@@ -92,7 +92,11 @@ impl MacroMap {
     /// Reads the table with the columns room, lives there, may import.
     pub(crate) fn read(page: &str) -> Self {
         let rows = table(page, &["room", "lives there", "may import"]);
-        Self(rows.iter().flat_map(|cells| words(&cells[0]).into_iter().map(|room| (room, words(&cells[2])))).collect())
+        Self(
+            rows.iter()
+                .flat_map(|cells| words(&cells[0]).into_iter().map(move |room| (room, words(&cells[2]))))
+                .collect(),
+        )
     }
 
     /// The rooms in alphabetical order.

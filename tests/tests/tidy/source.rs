@@ -284,7 +284,8 @@ impl Reader {
 
     /// Reads a path from its first word on and gives what follows it.
     fn read_path<'a>(&mut self, tokens: &'a [TokenTree], place: &Place) -> &'a [TokenTree] {
-        let [first, mut rest @ ..] = tokens else { return tokens };
+        let [first, after @ ..] = tokens else { return tokens };
+        let mut rest = after;
         let line = first.span().start().line;
         let mut words = place.prefix.clone();
         words.push(first.to_string());
