@@ -141,35 +141,40 @@ impl Writers {
     }
 }
 
-/// The others go Down for node 0 one by one, so that it never sees more than one vanish from those that it still counts;
-/// meanwhile they gather on the other side.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_node_cut_off_from_one_after_another_never_serves_beside_them() {
+/// One more cut: the sides that still hold together, and the node that node 0 must have lost before the next cut.
+struct Step {
+    sides: &'static [&'static [usize]],
+    lost: Option<usize>,
+}
+
+/// Cuts node 0 off step by step while every node writes; then heals, and sees that no ex-owner was ever heard.
+async fn cut_off(nodes: usize, steps: &[Step]) {
     let runs = Arc::new(Runs::default());
     let cluster =
-        Cluster::builder().nodes(4).host(counters::registry()).state(Arc::clone(&runs)).start().await.unwrap();
-    let every: Vec<CounterClient> = (0..cluster.len()).map(|index| counters::client(cluster.node(index))).collect();
+        Cluster::builder().nodes(nodes).host(counters::registry()).state(Arc::clone(&runs)).start().await.unwrap();
+    let every: Vec<CounterClient> = (0..nodes).map(|index| counters::client(cluster.node(index))).collect();
     let keys: Vec<u64> = one_key_per_slot(&every[0]).into_iter().step_by(8).collect();
     every_slot_answers(UNAIDED, &every[0], &keys).await;
     let writers = Writers::start(&cluster, &keys);
     writers.go_on(200).await;
 
-    let steps: [(usize, &[&[usize]]); 3] =
-        [(3, &[&[0, 1, 2], &[3]]), (2, &[&[0, 1], &[2, 3]]), (1, &[&[0], &[1, 2, 3]])];
-    let (lonely, ids) = (cluster.node(0), [0, 1, 2, 3].map(|index| cluster.node(index).id().to_string()));
-    for (lost, sides) in steps {
-        cluster.partition(sides).await;
-        eventually(UNAIDED, async || match state_of(&lonely, &ids[lost]) {
-            Some(state) if state == "Down" => Ok(()),
-            other => Err(format!("{} is {other:?} to {}", ids[lost], lonely.id())),
-        })
-        .await;
+    let lonely = cluster.node(0);
+    for step in steps {
+        cluster.partition(step.sides).await;
+        if let Some(lost) = step.lost {
+            let lost = cluster.node(lost).id().to_string();
+            eventually(UNAIDED, async || match state_of(&lonely, &lost) {
+                Some(state) if state == "Down" => Ok(()),
+                other => Err(format!("{lost} is {other:?} to {}", lonely.id())),
+            })
+            .await;
+        }
         writers.go_on(200).await;
     }
 
     cluster.heal().await;
-    let nodes = crate::nodes(&cluster, &[0, 1, 2, 3]);
-    eventually(Duration::from_secs(40), async || crate::hold_one_view_and_table(&nodes, &keys)).await;
+    let all = crate::nodes(&cluster, &(0..nodes).collect::<Vec<_>>());
+    eventually(Duration::from_secs(40), async || crate::hold_one_view_and_table(&all, &keys)).await;
     writers.go_on(200).await;
     let acknowledged = writers.stop().await;
     for counters in &every {
@@ -178,4 +183,23 @@ async fn a_node_cut_off_from_one_after_another_never_serves_beside_them() {
     assert!(!acknowledged.is_empty());
     acknowledged.assert_epochs_rise();
     runs.assert_one_node_per_epoch();
+}
+
+/// The others go Down for node 0 one by one, so that it never sees more than one vanish from those that it still counts;
+/// meanwhile they gather on the other side.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_loses_one_after_another_never_serves_beside_them() {
+    let steps = [
+        Step { sides: &[&[0, 1, 2], &[3]], lost: Some(3) },
+        Step { sides: &[&[0, 1], &[2, 3]], lost: Some(2) },
+        Step { sides: &[&[0], &[1, 2, 3]], lost: Some(1) },
+    ];
+    cut_off(4, &steps).await;
+}
+
+/// The same, but those that node 0 has lost still see the ones that it has not.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_whose_links_break_one_after_another_never_serves_beside_the_others() {
+    let steps = [Step { sides: &[&[0, 1], &[1, 2]], lost: None }, Step { sides: &[&[0], &[1, 2]], lost: Some(1) }];
+    cut_off(3, &steps).await;
 }

@@ -96,7 +96,7 @@ async fn what_follows_when_the_node_stays_away() {
 
     // `then = fail`: not a wait any more, a refusal.
     eventually(Duration::from_secs(20), async || match pinned.bump(pinned_key).timeout(Duration::from_secs(1)).await {
-        Err(CommandError::Unavailable { .. }) => Ok(()),
+        Err(CommandError::Unavailable { reason }) if format!("{reason:?}") == "OwnerAway" => Ok(()),
         other => Err(format!("{other:?}")),
     })
     .await;

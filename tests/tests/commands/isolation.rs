@@ -86,7 +86,7 @@ async fn a_passed_deadline_changes_nothing() {
         open_with_ten(&accounts, id).await;
 
         let before = bank.probe.left();
-        let error = accounts.hold(id, 5).timeout(Duration::from_millis(300)).await.unwrap_err();
+        let error = accounts.hold(id, 5).timeout(Duration::from_secs(1)).await.unwrap_err();
         assert_eq!(error, CommandError::DeadlineExceeded { executed: Executed::Maybe });
         // It is stopped where it runs, too, or the lane would stay taken.
         bank.left(before + 1).await;

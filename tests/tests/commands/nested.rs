@@ -147,7 +147,7 @@ async fn the_outer_deadline_ends_both() {
     let cluster = three_nodes().await;
     let outer = outer::client(cluster.node(0));
     for key in 0..3 {
-        let error = outer.follow(key, key).timeout(Duration::from_millis(400)).await.unwrap_err();
+        let error = outer.follow(key, key).timeout(Duration::from_secs(1)).await.unwrap_err();
         assert_eq!(error, CommandError::DeadlineExceeded { executed: Executed::Maybe });
         assert_eq!(outer.passed(key).await, Ok(0), "a passed deadline leaves the instance");
         // The inner lane is free again, or this would run into its own deadline.
