@@ -45,7 +45,8 @@ fn errors_turn_into_one_another() {
     assert_eq!(none.clone().widen::<Refusal>(), CommandError::NotFound);
 
     fn asks_for_more() -> Result<(), CommandError<Refusal>> {
-        Err(CommandError::<Infallible>::Panicked).map_err(CommandError::widen)?;
+        let inner: Result<(), CommandError<Infallible>> = Err(CommandError::Panicked);
+        inner.map_err(CommandError::widen)?;
         Ok(())
     }
     assert_eq!(asks_for_more(), Err(CommandError::Panicked));
