@@ -10,14 +10,14 @@ use serde::de::DeserializeOwned;
 pub use call::Call;
 
 use crate::id::NodeId;
-use crate::resource::{Command, Commands, Context, Definition, IntoKey};
+use crate::resource::{Command, Commands, Context, Definition, IntoKey, Resource};
 
 /// What a generated client is made of: the way from a caller to a registry.
-pub struct Client<R: Commands> {
+pub struct Client<R: Resource> {
     definition: &'static Definition<R>,
 }
 
-impl<R: Commands> Clone for Client<R> {
+impl<R: Resource> Clone for Client<R> {
     fn clone(&self) -> Self {
         Self { definition: self.definition }
     }
@@ -45,6 +45,13 @@ impl<R: Commands> Client<R> {
     pub fn handle(&self) -> RegistryHandle<'_, R> {
         RegistryHandle { client: self }
     }
+}
+
+/// A client type that the derive named, seen as what it is made of. Only generated code calls it.
+#[doc(hidden)]
+pub trait Typed<R: Resource> {
+    /// The client behind the typed methods.
+    fn untyped(&self) -> &Client<R>;
 }
 
 /// What a client can be made from: a `Node` or a `Context`, by value, reference or `Arc`.
