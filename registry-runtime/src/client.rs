@@ -32,17 +32,17 @@ use attempt::Prepared;
 
 use crate::exec::Host;
 use crate::id::{Fingerprint, Slot};
-use crate::resource::{Command, Commands, Definition, Visitor, fingerprint};
+use crate::resource::{Command, Commands, Definition, Resource, Visitor, fingerprint};
 
 /// What a generated client is made of: the way from a caller to a registry.
-pub struct Client<R: Commands> {
+pub struct Client<R: Resource> {
     way: Way,
     definition: &'static Definition<R>,
     subscription: Option<Arc<Subscription>>,
     host: Option<Arc<Host<R>>>,
 }
 
-impl<R: Commands> Clone for Client<R> {
+impl<R: Resource> Clone for Client<R> {
     fn clone(&self) -> Self {
         Self {
             way: self.way.clone(),
@@ -53,7 +53,7 @@ impl<R: Commands> Clone for Client<R> {
     }
 }
 
-impl<R: Commands> fmt::Debug for Client<R> {
+impl<R: Resource> fmt::Debug for Client<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client").field("registry", &self.definition.spec.name).finish_non_exhaustive()
     }
@@ -88,6 +88,13 @@ impl<R: Commands> Client<R> {
     fn slot(&self, key: &R::Key) -> Slot {
         slot_of((self.definition.route)(key), self.definition.spec.slots())
     }
+}
+
+/// A client type that the derive named, seen as what it is made of. Only generated code calls it.
+#[doc(hidden)]
+pub trait Typed<R: Resource> {
+    /// The client behind the typed methods.
+    fn untyped(&self) -> &Client<R>;
 }
 
 /// `hash mod slots`; slots are never zero, and at most 65,536.
