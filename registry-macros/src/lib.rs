@@ -1,21 +1,108 @@
-//! Under construction.
+//! The DSL and the attributes of the distributed command registry.
+//!
+//! Depend on `registry_runtime`, which re-exports these macros beside the traits and types that they speak of. Begin with
+//! [`macro@registry`], the block that declares registries; [`macro@Resource`] and [`macro@commands`] describe what a
+//! registry keeps.
+//!
+//! Each macro takes the same road: `syntax` reads tokens, `check` says what is wrong, `model` holds what is right, `expand`
+//! writes it down. All mistakes of one invocation are told at once, and what can be saved is expanded beside them, so that
+//! the rest of the file still type-checks.
 
 use proc_macro::TokenStream;
 
-/// Under construction.
+mod check;
+mod expand;
+mod model;
+mod report;
+mod syntax;
+
+/// Makes a struct a resource: something with a key, that commands act on.
+///
+/// ```text
+/// #[derive(Clone, Serialize, Deserialize, Resource)]
+/// #[resource(on_demand, crate = path)]      // each part optional
+/// pub struct Order {
+///     #[key]                                // at least one; several make the struct `OrderKey`
+///     id: u64,
+///     lines: Vec<Line>,
+/// }
+/// ```
+///
+/// | written | meaning |
+/// |---|---|
+/// | `#[key]` | the field is the key, or a part of it |
+/// | `#[resource(on_demand)]` | the instance comes into being at its first command, by `From<Key>` |
+/// | `#[resource(crate = path)]` | where `registry_runtime` is found |
+///
+/// The derive names the client type (`OrderClient`, with the struct's visibility) and, for several key fields, the key type
+/// (`OrderKey`, with `From` a tuple of the fields).
 #[proc_macro_derive(Resource, attributes(key, resource))]
-pub fn resource(_input: TokenStream) -> TokenStream {
-    TokenStream::new()
+pub fn resource(input: TokenStream) -> TokenStream {
+    expand::resource(check::resource(input.into())).into()
 }
 
-/// Under construction.
+/// Makes every method of an impl block a command.
+///
+/// ```text
+/// #[commands]                               // or #[commands(crate = path)]
+/// impl Order {
+///     pub fn place(id: u64, lines: Vec<Line>) -> Result<Self, OrderError> { .. }     // create
+///     pub fn status(&self) -> Status { .. }                                          // read
+///     pub async fn ship(&mut self, by: String, cx: &Context) -> Tracking { .. }      // update
+///     pub fn cancel(self) -> Result<Refund, OrderError> { .. }                       // destroy
+///     pub async fn quote(lines: Vec<Line>) -> Money { .. }                           // action
+/// }
+/// ```
+///
+/// | on a method | meaning |
+/// |---|---|
+/// | `#[command(name = "..")]` | the wire name, when it must differ from the method's |
+/// | `#[command(idempotent)]` | repeating the command does no harm |
+/// | `#[command(create)]`, `#[command(action)]` | states the kind where the return type does not show it |
+///
+/// Parameters are owned and travel, at most 16 of them; the one borrowed parameter that is allowed is `&Context`, in any
+/// position. The block itself stays as it is, so that its methods can be called as plain Rust.
 #[proc_macro_attribute]
-pub fn commands(_attributes: TokenStream, input: TokenStream) -> TokenStream {
-    input
+pub fn commands(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    expand::commands(check::commands(arguments.into(), item.into())).into()
 }
 
-/// Under construction.
+/// Declares registries.
+///
+/// ```text
+/// registry! {
+///     crate path;                           // optional: where `registry_runtime` is found
+///
+///     /// Documentation.
+///     #[cfg(..)]
+///     pub orders {                          // any number of blocks
+///         resource Order;                   // required; the other clauses in any order, each at most once
+///         sharding consistent_hashing;
+///         load_balancing least_busy;
+///         failover auto_reassign;
+///         replicas 3;
+///         timeout 5s;
+///         name "orders";
+///     }
+/// }
+/// ```
+///
+/// | clause | values | default |
+/// |---|---|---|
+/// | `resource` | the path of a type with `#[derive(Resource)]` and a `#[commands]` block | required |
+/// | `sharding` | `consistent_hashing`, `by_attribute(key_field)`, both with `slots = N` (1 to 65,536); `singleton` | `consistent_hashing(slots = 4096)` |
+/// | `load_balancing` | `least_busy`, `round_robin` | `least_busy` |
+/// | `failover` | `auto_reassign`, `wait_for_node(time)`, `wait_for_node(time, then = reassign)`, `wait_for_node(time, then = fail)` | `auto_reassign` |
+/// | `replicas` | 1 to 7 | 3 |
+/// | `timeout` | the default deadline of a call | `5s` |
+/// | `name` | the wire name, a string | the block's name |
+///
+/// A time is a whole number with its unit, 1 ms to 365 days: `250ms`, `30s`, `5min`, `2h`.
+///
+/// A block `orders` becomes a module of that name: `orders::client(..)` makes the typed client, `orders::registry()` is what a
+/// node hosts, `orders::Registry::NAME` is the wire name. A path behind `crate` is best written from the root
+/// (`crate::..` or a crate's name), because it is also used inside that module.
 #[proc_macro]
-pub fn registry(_input: TokenStream) -> TokenStream {
-    TokenStream::new()
+pub fn registry(input: TokenStream) -> TokenStream {
+    expand::registry(check::registry(input.into())).into()
 }

@@ -1,33 +1,71 @@
 //! Finds the lane: typed calls, their routes and their retries.
 
+mod attempt;
+mod balance;
 mod call;
+mod caller;
+mod handle;
+mod parts;
+mod peer;
+mod port;
+mod route;
+mod routes;
+mod verdict;
 
+use std::fmt;
 use std::sync::Arc;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use call::Call;
+pub use caller::Caller;
+pub use handle::RegistryHandle;
+pub use route::Route;
 
-use crate::id::NodeId;
-use crate::resource::{Command, Commands, Context, Definition, IntoKey};
+pub(crate) use caller::Way;
+pub(crate) use peer::Peer;
+pub(crate) use port::{Port, Subscription};
+pub(crate) use routes::{Codes, OwnCommand, PeerRoute, SlotRoute, SlotState, Table};
+
+use attempt::Prepared;
+
+use crate::exec::Host;
+use crate::id::{Fingerprint, Slot};
+use crate::resource::{Command, Commands, Definition, Resource, Visitor, fingerprint};
 
 /// What a generated client is made of: the way from a caller to a registry.
-pub struct Client<R: Commands> {
+pub struct Client<R: Resource> {
+    way: Way,
     definition: &'static Definition<R>,
+    subscription: Option<Arc<Subscription>>,
+    host: Option<Arc<Host<R>>>,
 }
 
-impl<R: Commands> Clone for Client<R> {
+impl<R: Resource> Clone for Client<R> {
     fn clone(&self) -> Self {
-        Self { definition: self.definition }
+        Self {
+            way: self.way.clone(),
+            definition: self.definition,
+            subscription: self.subscription.clone(),
+            host: self.host.clone(),
+        }
+    }
+}
+
+impl<R: Resource> fmt::Debug for Client<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("registry", &self.definition.spec.name).finish_non_exhaustive()
     }
 }
 
 impl<R: Commands> Client<R> {
     /// Makes a client for calls from `at`.
     pub fn new(at: impl Caller, definition: &'static Definition<R>) -> Self {
-        let _ = at;
-        Self { definition }
+        let way = at.way();
+        let host = way.port().and_then(|port| port.host(definition.spec.name)).and_then(|host| Host::of(host, definition));
+        let subscription = way.port().map(|port| port.subscribe(&definition.spec, own_commands::<R>));
+        Self { way, definition, subscription, host }
     }
 
     /// Prepares a call; nothing happens before its first poll.
@@ -37,36 +75,52 @@ impl<R: Commands> Client<R> {
         T: Serialize + DeserializeOwned + Send + 'static,
         E: Send + 'static,
     {
-        let _ = (command, key, arguments);
-        Call::skeleton()
+        Call::new(Prepared::new(self.clone(), command, key, arguments))
     }
 
     /// The client's own questions.
     pub fn handle(&self) -> RegistryHandle<'_, R> {
-        RegistryHandle { client: self }
+        RegistryHandle::new(self)
+    }
+
+    /// The slot of a key.
+    #[inline]
+    fn slot(&self, key: &R::Key) -> Slot {
+        slot_of((self.definition.route)(key), self.definition.spec.slots())
     }
 }
 
-/// What a client can be made from: a `Node` or a `Context`, by value, reference or `Arc`.
-#[diagnostic::on_unimplemented(
-    message = "a client cannot be made from `{Self}`",
-    label = "expected `&Node` or `&Context`"
-)]
-pub trait Caller {}
-
-impl Caller for Context {}
-impl<T: Caller + ?Sized> Caller for &T {}
-impl<T: Caller + ?Sized> Caller for Arc<T> {}
-
-/// A client's own questions about its registry.
-pub struct RegistryHandle<'a, R: Commands> {
-    client: &'a Client<R>,
+/// A client type that the derive named, seen as what it is made of. Only generated code calls it.
+#[doc(hidden)]
+pub trait Typed<R: Resource> {
+    /// The client behind the typed methods.
+    fn untyped(&self) -> &Client<R>;
 }
 
-impl<R: Commands> RegistryHandle<'_, R> {
-    /// The node that owns the key, as far as this node knows.
-    pub fn owner(&self, key: impl IntoKey<R::Key>) -> Option<NodeId> {
-        let _ = (self.client.definition.route)(&key.into_key());
-        None
+/// `hash mod slots`; slots are never zero, and at most 65,536.
+#[inline]
+#[expect(clippy::cast_possible_truncation, reason = "the remainder is below a u32")]
+pub(crate) fn slot_of(hash: u64, slots: u32) -> Slot {
+    Slot::new((hash % u64::from(slots.max(1))) as u32)
+}
+
+/// The registry's commands as compiled here.
+pub(crate) fn own_commands<R: Commands>() -> Vec<OwnCommand> {
+    struct List(Vec<OwnCommand>);
+
+    impl<R: Commands> Visitor<R> for List {
+        fn command<A, T, E>(&mut self, command: &'static Command<R, A, T, E>)
+        where
+            A: Serialize + DeserializeOwned + Send + 'static,
+            T: Serialize + DeserializeOwned + Send + 'static,
+            E: Send + 'static,
+        {
+            let shape: Fingerprint = fingerprint(command);
+            self.0.push(OwnCommand { number: command.number, name: command.name, kind: command.kind(), shape });
+        }
     }
+
+    let mut list = List(Vec::new());
+    R::each(&mut list);
+    list.0
 }

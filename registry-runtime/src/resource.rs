@@ -5,9 +5,11 @@ mod context;
 mod definition;
 mod error;
 mod key;
+mod returns;
 
 pub use command::{Boxed, Command, Commands, ErrorCodec, Kind, Run, Visitor};
 pub use context::{Context, Invocation, Origin, States};
-pub use definition::{Defines, Definition};
+pub use definition::{Defines, Definition, HasCommands, IsResource};
 pub use error::{CommandError, Executed, Reason};
 pub use key::{IntoKey, Key, Resource, stable_hash};
+pub use returns::{Probe, ResultLike, Unprobed};

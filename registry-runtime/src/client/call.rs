@@ -1,45 +1,128 @@
 //! One call, from its making to its outcome.
 
-use std::marker::PhantomData;
+use std::fmt;
+use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::resource::CommandError;
+use crate::resource::{Boxed, CommandError};
 
 /// A call that has been prepared. Nothing happens before the first poll; the timeout counts from there.
+///
+/// Awaiting it gives the command's reply or a [`CommandError`]. Dropping it cancels the call. It borrows nothing, so it can
+/// be spawned and joined.
 #[must_use = "a call does nothing until it is awaited"]
 pub struct Call<T, E> {
-    types: PhantomData<fn() -> (T, E)>,
+    stage: Stage<T, E>,
+    limits: Limits,
+}
+
+/// What the setters of a call have said.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Limits {
+    /// The time from the first poll.
+    pub(super) timeout: Option<Duration>,
+    /// The moment.
+    pub(super) deadline: Option<Instant>,
+    /// The user's name for the command.
+    pub(super) idempotency_key: Option<String>,
+}
+
+enum Stage<T, E> {
+    Prepared(Box<dyn Begin<T, E>>),
+    Running(Boxed<Result<T, CommandError<E>>>),
+    Ended,
+}
+
+/// The first step of a call, whatever its resource and arguments are.
+pub(super) trait Begin<T, E>: Send {
+    /// Takes the first step.
+    fn begin(self: Box<Self>, limits: Limits) -> Begun<T, E>;
+}
+
+/// What the first step came to.
+pub(super) enum Begun<T, E> {
+    /// The outcome.
+    Ended(Result<T, CommandError<E>>),
+    /// The rest of the way.
+    Running(Boxed<Result<T, CommandError<E>>>),
 }
 
 impl<T, E> Call<T, E> {
-    pub(super) fn skeleton() -> Self {
-        Self { types: PhantomData }
+    pub(super) fn new(begin: impl Begin<T, E> + 'static) -> Self {
+        Self { stage: Stage::Prepared(Box::new(begin)), limits: Limits::default() }
     }
 
-    /// Ends the call this long after its first poll.
-    pub fn timeout(self, _timeout: Duration) -> Self {
+    /// Ends the call this long after its first poll, instead of after the registry's `timeout`. Inside a command it can only
+    /// shorten what is left of that command's own deadline.
+    ///
+    /// # Panics
+    ///
+    /// When the call was polled already.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.limits().timeout = Some(timeout);
         self
     }
 
-    /// Ends the call at this moment.
-    pub fn deadline(self, _deadline: Instant) -> Self {
+    /// Ends the call at this moment. With a [`timeout`](Self::timeout) as well, the earlier of the two counts.
+    ///
+    /// # Panics
+    ///
+    /// When the call was polled already.
+    pub fn deadline(mut self, deadline: Instant) -> Self {
+        self.limits().deadline = Some(deadline);
         self
     }
 
-    /// Names the command, so that a repetition from anywhere has no second effect.
-    pub fn idempotency_key(self, _key: impl Into<String>) -> Self {
+    /// Names the command, so that a repetition under the same name has no second effect.
+    ///
+    /// This release keeps no receipts yet: the name is accepted, so that code need not change, and has no effect.
+    ///
+    /// # Panics
+    ///
+    /// When the call was polled already.
+    pub fn idempotency_key(mut self, key: impl Into<String>) -> Self {
+        self.limits().idempotency_key = Some(key.into());
         self
+    }
+
+    fn limits(&mut self) -> &mut Limits {
+        assert!(matches!(self.stage, Stage::Prepared(_)), "a call is set up before its first poll");
+        &mut self.limits
     }
 }
 
 impl<T, E> Future for Call<T, E> {
     type Output = Result<T, CommandError<E>>;
 
-    fn poll(self: Pin<&mut Self>, _task: &mut Context<'_>) -> Poll<Self::Output> {
-        Poll::Pending
+    fn poll(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Self::Output> {
+        let call = &mut *self;
+        let mut running = match std::mem::replace(&mut call.stage, Stage::Ended) {
+            Stage::Prepared(begin) => match begin.begin(std::mem::take(&mut call.limits)) {
+                Begun::Ended(outcome) => return Poll::Ready(outcome),
+                Begun::Running(running) => running,
+            },
+            Stage::Running(running) => running,
+            Stage::Ended => panic!("a call is polled again after its outcome"),
+        };
+        let outcome = running.as_mut().poll(task);
+        if outcome.is_pending() {
+            call.stage = Stage::Running(running);
+        }
+        outcome
+    }
+}
+
+impl<T, E> fmt::Debug for Call<T, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let stage = match self.stage {
+            Stage::Prepared(_) => "prepared",
+            Stage::Running(_) => "running",
+            Stage::Ended => "ended",
+        };
+        f.debug_struct("Call").field("stage", &stage).field("limits", &self.limits).finish()
     }
 }

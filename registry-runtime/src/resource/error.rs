@@ -180,6 +180,34 @@ pub enum Reason {
     BadReply,
 }
 
+impl Reason {
+    /// Every reason, in the order of its number on the wire. New ones go to the end.
+    const ALL: [Self; 11] = [
+        Self::NoMajority,
+        Self::Opening,
+        Self::Reserved,
+        Self::OwnerAway,
+        Self::NotHosted,
+        Self::ShuttingDown,
+        Self::NotJoined,
+        Self::ConnectionLost,
+        Self::TooManyHops,
+        Self::OwnerLost,
+        Self::BadReply,
+    ];
+
+    /// The number that stands for the reason on the wire.
+    pub(crate) fn to_wire(self) -> u8 {
+        let place = Self::ALL.iter().position(|reason| *reason == self);
+        place.and_then(|place| u8::try_from(place).ok()).unwrap_or(u8::MAX)
+    }
+
+    /// The reason behind a number; what a newer release may say is taken for the least definite.
+    pub(crate) fn from_wire(number: u8) -> Self {
+        Self::ALL.get(usize::from(number)).copied().unwrap_or(Self::OwnerLost)
+    }
+}
+
 impl Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -1,0 +1,140 @@
+//! What a method gives back, and what kind of command that makes it.
+//!
+//! Kinds are read off the tokens. What tokens cannot show, a `Result` or the resource behind another name, the compiler is
+//! asked about in the expansion.
+
+use proc_macro2::{Group, Span, TokenStream, TokenTree};
+use quote::{ToTokens, quote};
+use syn::spanned::Spanned;
+use syn::{GenericArgument, Path, PathArguments, PathSegment, ReturnType, Type};
+
+use crate::model::commands::{Fallible, Output};
+
+/// The type of the block, with the names that mean it.
+pub(super) struct Own<'a> {
+    path: &'a Path,
+}
+
+impl<'a> Own<'a> {
+    pub(super) fn new(path: &'a Path) -> Self {
+        Self { path }
+    }
+
+    /// Whether the type is the block's own: `Self`, its path as the block writes it, or its bare name.
+    pub(super) fn is(&self, ty: &Type) -> bool {
+        let Type::Path(found) = bare(ty) else { return false };
+        if found.qself.is_some() {
+            return false;
+        }
+        let own_name = self.path.segments.last().map(|segment| &segment.ident);
+        found.path.is_ident("Self") || found.path == *self.path || found.path.get_ident() == own_name
+    }
+
+    /// The tokens with `Self` written out.
+    pub(super) fn write_out(&self, tokens: TokenStream) -> TokenStream {
+        let replace = |token| match token {
+            TokenTree::Ident(word) if word == "Self" => {
+                let span = word.span();
+                respan(self.path.to_token_stream(), span)
+            }
+            TokenTree::Group(group) => {
+                let mut written = Group::new(group.delimiter(), self.write_out(group.stream()));
+                written.set_span(group.span());
+                TokenTree::from(written).into()
+            }
+            other => other.into(),
+        };
+        tokens.into_iter().flat_map(|token| -> TokenStream { replace(token) }).collect()
+    }
+}
+
+/// The shape of a return type, as far as it decides the kind.
+pub(super) enum Gives {
+    /// The resource, or a `Result` of it.
+    Own,
+    /// `Option` or `Box` of the resource: neither a create nor clearly something else.
+    Wrapped(String),
+    /// Anything else.
+    Other,
+}
+
+pub(super) fn gives(output: &ReturnType, own: &Own<'_>) -> Gives {
+    let ReturnType::Type(_, ty) = output else { return Gives::Other };
+    let value = if is_result(ty) { first_argument(ty).unwrap_or(ty) } else { ty };
+    if own.is(value) {
+        return Gives::Own;
+    }
+    match (last_segment(value), first_argument(value)) {
+        (Some(wrapper), Some(inner)) if (wrapper.ident == "Option" || wrapper.ident == "Box") && own.is(inner) => {
+            Gives::Wrapped(wrapper.ident.to_string())
+        }
+        _ => Gives::Other,
+    }
+}
+
+/// The model of a return type.
+pub(super) fn output(output: &ReturnType, own: &Own<'_>, nowhere: Span) -> Output {
+    let ReturnType::Type(_, ty) = output else {
+        return Output { ty: quote!(()), span: nowhere, is_name: false, fallible: None };
+    };
+    let fallible = is_result(ty).then(|| {
+        let types = type_arguments(ty);
+        let never = types.get(1).and_then(|error| last_segment(error)).is_some_and(|name| name.ident == "Infallible");
+        let written = match types.as_slice() {
+            [value, error] => Some((own.write_out(value.to_token_stream()), own.write_out(error.to_token_stream()))),
+            _ => None,
+        };
+        Fallible { written, never }
+    });
+    let is_name = matches!(bare(ty), Type::Path(_) | Type::Macro(_));
+    Output { ty: own.write_out(ty.to_token_stream()), span: ty.span(), is_name, fallible }
+}
+
+fn is_result(ty: &Type) -> bool {
+    last_segment(ty).is_some_and(|segment| segment.ident == "Result")
+}
+
+fn last_segment(ty: &Type) -> Option<&PathSegment> {
+    match bare(ty) {
+        Type::Path(path) => path.path.segments.last(),
+        _ => None,
+    }
+}
+
+fn first_argument(ty: &Type) -> Option<&Type> {
+    type_arguments(ty).first().copied()
+}
+
+fn type_arguments(ty: &Type) -> Vec<&Type> {
+    match last_segment(ty).map(|segment| &segment.arguments) {
+        Some(PathArguments::AngleBracketed(arguments)) => arguments
+            .args
+            .iter()
+            .filter_map(|argument| match argument {
+                GenericArgument::Type(ty) => Some(ty),
+                _ => None,
+            })
+            .collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// The type without parentheses, visible or not.
+pub(super) fn bare(ty: &Type) -> &Type {
+    match ty {
+        Type::Paren(inner) => bare(&inner.elem),
+        Type::Group(inner) => bare(&inner.elem),
+        _ => ty,
+    }
+}
+
+fn respan(tokens: TokenStream, span: Span) -> TokenStream {
+    tokens
+        .into_iter()
+        .map(|mut token| {
+            // Names keep the place where they were written, so that they mean there what they meant.
+            token.set_span(token.span().located_at(span));
+            token
+        })
+        .collect()
+}

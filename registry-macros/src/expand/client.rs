@@ -1,0 +1,98 @@
+//! The client's methods, one for each command.
+
+use proc_macro2::TokenStream;
+use quote::{format_ident, quote, quote_spanned};
+use syn::Ident;
+
+use super::command::{Scope, Types, static_name};
+use super::fallback::unknown;
+use crate::model::Declared;
+use crate::model::commands::{Command, Input, Kind, Method, Stub};
+
+pub(super) fn methods(methods: &[Method], scope: &Scope<'_>) -> TokenStream {
+    methods
+        .iter()
+        .enumerate()
+        .map(|(place, method)| match &method.declared {
+            Declared::Sound(command) => sound(place, method, command, scope),
+            Declared::Stub(stub) => self::stub(place, method, stub),
+        })
+        .collect()
+}
+
+fn sound(place: usize, method: &Method, command: &Command, scope: &Scope<'_>) -> TokenStream {
+    let Scope { door, resource } = scope;
+    let Method { attributes, visibility, name, .. } = method;
+    let static_name = static_name(place, method);
+    let Types { value, error, .. } = Types::of(command, scope);
+    let mut names = Vec::new();
+    let mut types = Vec::new();
+    for input in &command.inputs {
+        if let Input::Argument { name, ty, .. } = input {
+            names.push(name);
+            types.push(ty);
+        }
+    }
+    let key = match command.kind {
+        Kind::Action { .. } => None,
+        _ => Some(key_name(command, &names)),
+    };
+    let key_parameter = key
+        .iter()
+        .map(|key| quote_spanned!(name.span()=> #key: impl #door::IntoKey<<#resource as #door::Resource>::Key>,));
+    let key_parameter = quote!(#(#key_parameter)*);
+    let key = match &key {
+        Some(key) => quote!(::core::option::Option::Some(#door::IntoKey::into_key(#key))),
+        None => quote!(::core::option::Option::None),
+    };
+    quote_spanned! {name.span()=>
+        #(#attributes)*
+        #visibility fn #name(&self, #key_parameter #(#names: #types),*) -> #door::Call<#value, #error> {
+            #door::Client::call(#door::Typed::untyped(self), &#static_name, #key, (#(#names,)*))
+        }
+    }
+}
+
+/// What the key is called in the signature: as the user called it, else `key`, or a longer name where that one is taken.
+fn key_name(command: &Command, names: &[&Ident]) -> Ident {
+    for input in &command.inputs {
+        if let Input::Key { name, .. } = input {
+            return name.clone();
+        }
+    }
+    let mut key = format_ident!("key");
+    while names.iter().any(|name| **name == key) {
+        key = format_ident!("instance_{}", key);
+    }
+    key
+}
+
+/// The type aliases that carry the mistakes of methods which are no commands.
+pub(super) fn unknowns(methods: &[Method]) -> TokenStream {
+    methods
+        .iter()
+        .enumerate()
+        .filter_map(|(place, method)| match &method.declared {
+            Declared::Stub(stub) => Some(unknown(&alias(place), &stub.because)),
+            Declared::Sound(_) => None,
+        })
+        .collect()
+}
+
+/// A method that takes anything and gives a type about which the compiler says nothing.
+fn stub(place: usize, method: &Method, stub: &Stub) -> TokenStream {
+    let Some(arity) = stub.arity else { return TokenStream::new() };
+    let Method { attributes, visibility, name, .. } = method;
+    let alias = alias(place);
+    let parameters = std::iter::repeat_n(&alias, arity);
+    quote_spanned! {name.span()=>
+        #(#attributes)*
+        #visibility fn #name(&self, #(_: #parameters),*) -> #alias {
+            loop {}
+        }
+    }
+}
+
+fn alias(place: usize) -> Ident {
+    format_ident!("__Unknown{}", place)
+}

@@ -1,0 +1,112 @@
+//! The key: a field's own type, or a struct made of several fields.
+
+use proc_macro2::TokenStream;
+use quote::{format_ident, quote, quote_spanned};
+use syn::Index;
+use syn::ext::IdentExt;
+use syn::spanned::Spanned;
+
+use super::runtime::Runtime;
+use crate::model::resource::{Derived, KeyField, Resource};
+
+/// A resource's key in tokens.
+pub(super) struct Key {
+    /// What has to be declared for it.
+    pub(super) item: TokenStream,
+    /// Its type.
+    pub(super) ty: TokenStream,
+    /// The expression that makes it from `self`.
+    pub(super) of_self: TokenStream,
+    /// For each field the expression that borrows it from `key`.
+    pub(super) borrowed: Vec<TokenStream>,
+}
+
+pub(super) fn fields(resource: &Resource) -> impl Iterator<Item = &KeyField> {
+    std::iter::once(&resource.first).chain(&resource.more)
+}
+
+pub(super) fn key(derived: &Derived, resource: &Resource) -> Key {
+    if resource.more.is_empty() {
+        let KeyField { name, ty, .. } = &resource.first;
+        return Key {
+            item: TokenStream::new(),
+            ty: quote_spanned!(ty.span()=> #ty),
+            of_self: quote!(::core::clone::Clone::clone(&self.#name)),
+            borrowed: vec![quote!(key)],
+        };
+    }
+    let ty = format_ident!("{}Key", derived.name.unraw(), span = derived.name.span());
+    let names: Vec<_> = fields(resource).map(|field| &field.name).collect();
+    Key {
+        item: composite(derived, resource, &ty),
+        of_self: quote!(#ty { #(#names: ::core::clone::Clone::clone(&self.#names),)* }),
+        borrowed: names.iter().map(|name| quote!(&key.#name)).collect(),
+        ty: quote!(#ty),
+    }
+}
+
+fn composite(derived: &Derived, resource: &Resource, key: &syn::Ident) -> TokenStream {
+    let runtime = Runtime::at(derived.runtime.as_ref());
+    let door = runtime.door();
+    let serde = runtime.serde_text();
+    let visibility = &derived.visibility;
+    let fields: Vec<_> = fields(resource).collect();
+    let names: Vec<_> = fields.iter().map(|field| &field.name).collect();
+    let types: Vec<_> = fields.iter().map(|field| &field.ty).collect();
+    let docs = fields.iter().map(|field| {
+        let docs = &field.docs;
+        if docs.is_empty() {
+            let doc = format!("The field `{}`.", field.name.unraw());
+            quote!(#[doc = #doc])
+        } else {
+            quote!(#(#docs)*)
+        }
+    });
+    let places: Vec<Index> = (0..fields.len()).map(Index::from).collect();
+    // Each part of a tuple is whatever names that field's type, so that `("eu", 7)` does for a `String` and a `u64`.
+    let parts: Vec<_> = places.iter().map(|place| format_ident!("Part{}", place.index)).collect();
+    let doc = format!("The key of a [`{}`].", derived.name.unraw());
+    let make = quote!(#key { #(#names: #door::IntoKey::into_key(parts.#places),)* });
+    let make_from_ref = quote! {
+        #key { #(#names: #door::IntoKey::into_key(::core::clone::Clone::clone(&parts.#places)),)* }
+    };
+    quote! {
+        #[doc = #doc]
+        #[derive(
+            ::core::clone::Clone,
+            ::core::fmt::Debug,
+            ::core::cmp::PartialEq,
+            ::core::cmp::Eq,
+            ::core::hash::Hash,
+            #door::serde::Serialize,
+            #door::serde::Deserialize,
+        )]
+        #[serde(crate = #serde)]
+        #visibility struct #key {
+            #(#docs pub #names: #types,)*
+        }
+
+        #[automatically_derived]
+        impl ::core::convert::From<(#(#types,)*)> for #key {
+            fn from(parts: (#(#types,)*)) -> Self {
+                #key { #(#names: parts.#places,)* }
+            }
+        }
+
+        #[automatically_derived]
+        impl<#(#parts: #door::IntoKey<#types>),*> #door::IntoKey<#key> for (#(#parts,)*) {
+            fn into_key(self) -> #key {
+                let parts = self;
+                #make
+            }
+        }
+
+        #[automatically_derived]
+        impl<#(#parts: #door::IntoKey<#types> + ::core::clone::Clone),*> #door::IntoKey<#key> for &(#(#parts,)*) {
+            fn into_key(self) -> #key {
+                let parts = self;
+                #make_from_ref
+            }
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! `impl Resource`, and the client type that the derive names.
+
+use proc_macro2::TokenStream;
+use quote::{format_ident, quote, quote_spanned};
+use syn::ext::IdentExt;
+
+use super::fallback::unknown;
+use super::key;
+use super::runtime::Runtime;
+use crate::model::Declared;
+use crate::model::resource::{Derived, Resource, Stub};
+
+pub(super) fn derived(derived: &Derived) -> TokenStream {
+    let door = Runtime::at(derived.runtime.as_ref()).door();
+    match &derived.declared {
+        Declared::Sound(resource) => {
+            let client = client(derived, &door);
+            let body = sound(derived, resource, &door);
+            quote!(#client #body)
+        }
+        Declared::Stub(stub) => {
+            let client = stub.generics.params.is_empty().then(|| client(derived, &door));
+            let body = self::stub(derived, stub, &door);
+            quote!(#client #body)
+        }
+    }
+}
+
+fn sound(derived: &Derived, resource: &Resource, door: &TokenStream) -> TokenStream {
+    let name = &derived.name;
+    let visibility = &derived.visibility;
+    let key = key::key(derived, resource);
+    let (key_item, key_type, key_of) = (&key.item, &key.ty, &key.of_self);
+    let fields_name = format_ident!("{}KeyFields", name.unraw(), span = name.span());
+    let fields: Vec<_> = key::fields(resource).collect();
+    let names: Vec<_> = fields.iter().map(|field| &field.name).collect();
+    let types: Vec<_> = fields.iter().map(|field| &field.ty).collect();
+    let borrowed = &key.borrowed;
+    let fresh = resource.on_demand.as_ref().map(|word| {
+        let from = quote_spanned!(word.span()=> <#name as ::core::convert::From<#key_type>>::from);
+        quote! {
+            const FRESH: ::core::option::Option<fn(#key_type) -> Self> = ::core::option::Option::Some(#from);
+        }
+    });
+    let resource_trait = quote_spanned!(name.span()=> #door::Resource);
+    quote! {
+        #key_item
+
+        const _: () = {
+            // The fields of the key by name, so that the compiler can list them where `by_attribute` names another.
+            #[allow(dead_code, missing_docs, clippy::all)]
+            #visibility struct #fields_name<'a> {
+                #(pub #names: &'a #types,)*
+            }
+
+            #[automatically_derived]
+            impl #resource_trait for #name {
+                type Key = #key_type;
+                type KeyFields<'a> = #fields_name<'a>;
+                #fresh
+
+                fn key(&self) -> #key_type {
+                    #key_of
+                }
+
+                fn key_fields(key: &#key_type) -> #fields_name<'_> {
+                    #fields_name { #(#names: #borrowed,)* }
+                }
+            }
+        };
+    }
+}
+
+/// The client type. Its methods stand beside the commands; only the derive knows the struct's visibility.
+fn client(derived: &Derived, door: &TokenStream) -> TokenStream {
+    let name = &derived.name;
+    let visibility = &derived.visibility;
+    let client = format_ident!("{}Client", name.unraw(), span = name.span());
+    let text = client.to_string();
+    let doc =
+        format!("Calls the commands of a [`{}`] on the right node; made by a registry's `client(..)`.", name.unraw());
+    quote! {
+        #[doc = #doc]
+        #visibility struct #client(#door::Client<#name>);
+
+        #[automatically_derived]
+        impl ::core::clone::Clone for #client {
+            fn clone(&self) -> Self {
+                Self(::core::clone::Clone::clone(&self.0))
+            }
+        }
+
+        #[automatically_derived]
+        impl ::core::fmt::Debug for #client {
+            fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+                f.write_str(#text)
+            }
+        }
+
+        #[automatically_derived]
+        impl ::core::convert::From<#door::Client<#name>> for #client {
+            fn from(client: #door::Client<#name>) -> Self {
+                Self(client)
+            }
+        }
+
+        #[automatically_derived]
+        impl #door::Typed<#name> for #client {
+            fn untyped(&self) -> &#door::Client<#name> {
+                &self.0
+            }
+        }
+    }
+}
+
+/// A resource of which nothing is known but that it was meant to be one.
+fn stub(derived: &Derived, stub: &Stub, door: &TokenStream) -> TokenStream {
+    let name = &derived.name;
+    let alias = format_ident!("__Unknown");
+    let unknown = unknown(&alias, &stub.because);
+    // A generic type would only add complaints about bounds that nobody wrote.
+    if !stub.generics.params.is_empty() {
+        let error = stub.because.to_compile_error();
+        return quote!(#error);
+    }
+    quote! {
+        const _: () = {
+            #unknown
+
+            impl #door::Resource for #name {
+                type Key = #alias;
+                type KeyFields<'a> = #alias;
+
+                fn key(&self) -> #alias {
+                    loop {}
+                }
+
+                fn key_fields(_: &#alias) -> #alias {
+                    loop {}
+                }
+            }
+        };
+    }
+}

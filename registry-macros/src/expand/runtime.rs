@@ -1,0 +1,54 @@
+//! Paths into the runtime.
+
+use proc_macro2::TokenStream;
+use quote::{ToTokens, quote};
+use syn::Path;
+
+/// Where generated code finds the runtime.
+pub(super) struct Runtime {
+    root: TokenStream,
+    /// How the root is called from a module one level further in.
+    inner_root: TokenStream,
+    /// Whether the path may begin with a name that only the surrounding module knows.
+    pub(super) is_relative: bool,
+}
+
+impl Runtime {
+    /// The path that the user gave, or the crate's own name.
+    pub(super) fn at(path: Option<&Path>) -> Self {
+        let Some(path) = path else {
+            let root = quote!(::registry_runtime);
+            return Self { inner_root: root.clone(), root, is_relative: false };
+        };
+        let first = path.segments.first().map(|segment| segment.ident.to_string()).unwrap_or_default();
+        let root = path.to_token_stream();
+        let inner_root = match first.as_str() {
+            "super" => quote!(super::#path),
+            "self" => {
+                let rest = path.segments.iter().skip(1);
+                quote!(super #(::#rest)*)
+            }
+            _ => root.clone(),
+        };
+        let is_rooted = path.leading_colon.is_some() || ["crate", "$crate", "super", "self"].contains(&first.as_str());
+        Self { root, inner_root, is_relative: !is_rooted }
+    }
+
+    /// The hidden door.
+    pub(super) fn door(&self) -> TokenStream {
+        let root = &self.root;
+        quote!(#root::__private)
+    }
+
+    /// The hidden door, from a module one level further in.
+    pub(super) fn inner_door(&self) -> TokenStream {
+        let root = &self.inner_root;
+        quote!(#root::__private)
+    }
+
+    /// The root as text, as serde's `crate` attribute takes it.
+    pub(super) fn serde_text(&self) -> String {
+        let root = self.root.to_string().replace(' ', "");
+        format!("{root}::__private::serde")
+    }
+}

@@ -1,0 +1,36 @@
+//! What a valid `#[derive(Resource)]` is.
+
+use syn::{Attribute, Generics, Ident, Path, Type, Visibility};
+
+use super::Declared;
+
+/// A struct with its derive.
+pub(crate) struct Derived {
+    /// Where the runtime is found; `None` for the crate `registry_runtime`.
+    pub(crate) runtime: Option<Path>,
+    pub(crate) visibility: Visibility,
+    pub(crate) name: Ident,
+    pub(crate) declared: Declared<Resource, Stub>,
+}
+
+/// A resource.
+pub(crate) struct Resource {
+    /// The key fields, in the order of the struct, at least one.
+    pub(crate) first: KeyField,
+    pub(crate) more: Vec<KeyField>,
+    /// The word `on_demand`, where it stands.
+    pub(crate) on_demand: Option<Ident>,
+}
+
+/// A field marked `#[key]`.
+pub(crate) struct KeyField {
+    pub(crate) docs: Vec<Attribute>,
+    pub(crate) name: Ident,
+    pub(crate) ty: Type,
+}
+
+/// A type that cannot be a resource.
+pub(crate) struct Stub {
+    pub(crate) generics: Generics,
+    pub(crate) because: syn::Error,
+}

@@ -1,0 +1,4 @@
+//! Tokens to trees. Complains about shape only, and keeps every token that it was given.
+
+pub(crate) mod attribute;
+pub(crate) mod registry;

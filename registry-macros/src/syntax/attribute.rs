@@ -1,0 +1,74 @@
+//! Attributes: the arguments of our own, and the parts of others that generated items take over.
+
+use proc_macro2::TokenStream;
+use quote::ToTokens;
+use syn::ext::IdentExt;
+use syn::parse::{ParseStream, Parser};
+use syn::punctuated::Punctuated;
+use syn::{Attribute, Expr, Ident, Meta, Token, parse_quote};
+
+/// One argument of an attribute of ours: `word` or `word = value`.
+pub(crate) struct Argument {
+    pub(crate) word: Ident,
+    pub(crate) value: Option<TokenStream>,
+}
+
+/// Reads `(a, b = c)`; for an attribute without parentheses there is nothing to read.
+pub(crate) fn arguments(attribute: &Attribute) -> syn::Result<Vec<Argument>> {
+    match &attribute.meta {
+        Meta::List(list) => arguments_of.parse2(list.tokens.clone()),
+        Meta::Path(_) => Ok(Vec::new()),
+        Meta::NameValue(pair) => Err(syn::Error::new_spanned(
+            pair,
+            format!("write `#[{}(..)]`, with parentheses", attribute.path().to_token_stream()),
+        )),
+    }
+}
+
+/// Reads `a, b = c`.
+pub(crate) fn arguments_of(input: ParseStream<'_>) -> syn::Result<Vec<Argument>> {
+    let all = Punctuated::<Argument, Token![,]>::parse_terminated_with(input, |input| {
+        let word = input.call(Ident::parse_any)?;
+        let value = if input.parse::<Option<Token![=]>>()?.is_none() {
+            None
+        } else if word == "crate" {
+            Some(path_or_expression(input)?)
+        } else {
+            Some(input.parse::<Expr>()?.into_token_stream())
+        };
+        Ok(Argument { word, value })
+    })?;
+    Ok(all.into_iter().collect())
+}
+
+fn path_or_expression(input: ParseStream<'_>) -> syn::Result<TokenStream> {
+    // `crate` alone is a path but no expression.
+    if input.peek(syn::LitStr) {
+        return Ok(input.parse::<syn::LitStr>()?.into_token_stream());
+    }
+    Ok(input.call(syn::Path::parse_mod_style)?.into_token_stream())
+}
+
+/// Those attributes whose name is one of `names`, `cfg_attr` reduced to such attributes.
+pub(crate) fn only(attributes: &[Attribute], names: &[&str]) -> Vec<Attribute> {
+    attributes.iter().filter_map(|attribute| reduced(attribute, names)).collect()
+}
+
+fn reduced(attribute: &Attribute, names: &[&str]) -> Option<Attribute> {
+    if names.iter().any(|name| attribute.path().is_ident(name)) {
+        return Some(attribute.clone());
+    }
+    if !attribute.path().is_ident("cfg_attr") {
+        return None;
+    }
+    let parts = attribute.parse_args_with(Punctuated::<Meta, Token![,]>::parse_terminated).ok()?;
+    let mut parts = parts.into_iter();
+    let condition = parts.next()?;
+    let kept: Vec<Attribute> = parts
+        .map(|meta| -> Attribute { parse_quote!(#[#meta]) })
+        .filter_map(|attribute| reduced(&attribute, names))
+        .collect();
+    let kept = kept.iter().map(|attribute| &attribute.meta);
+    let any = kept.len() > 0;
+    any.then(|| parse_quote!(#[cfg_attr(#condition, #(#kept),*)]))
+}

@@ -1,0 +1,106 @@
+//! Where calls start: at a node, or inside a running command.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use super::port::{Port, port_of};
+use crate::id::CommandId;
+use crate::resource::Context;
+
+/// What a client can be made from: a `Node` or a `Context`, by value, reference or `Arc`.
+#[diagnostic::on_unimplemented(
+    message = "a client cannot be made from `{Self}`",
+    label = "expected a `Node` or a `Context`, or a reference to one"
+)]
+pub trait Caller: Sealed {
+    #[doc(hidden)]
+    fn way(&self) -> Way;
+}
+
+/// Callers are nodes and contexts; others would need a way out of their own.
+pub trait Sealed {}
+
+impl Sealed for Context {}
+
+impl Caller for Context {
+    fn way(&self) -> Way {
+        Way { port: port_of(self.origin()), within: Some(self.clone()) }
+    }
+}
+
+impl<T: Sealed + ?Sized> Sealed for &T {}
+
+impl<T: Caller + ?Sized> Caller for &T {
+    fn way(&self) -> Way {
+        (**self).way()
+    }
+}
+
+impl<T: Sealed + ?Sized> Sealed for Arc<T> {}
+
+impl<T: Caller + ?Sized> Caller for Arc<T> {
+    fn way(&self) -> Way {
+        (**self).way()
+    }
+}
+
+/// The way from a caller to the cluster.
+#[derive(Clone)]
+pub struct Way {
+    port: Option<Arc<Port>>,
+    within: Option<Context>,
+}
+
+impl Way {
+    /// The way of calls that start at the node itself.
+    pub(crate) fn of_node(port: &Arc<Port>) -> Self {
+        Self { port: Some(Arc::clone(port)), within: None }
+    }
+
+    /// The node's way out; `None` when the node is gone.
+    pub(super) fn port(&self) -> Option<&Arc<Port>> {
+        self.port.as_ref()
+    }
+
+    /// The deadline of the command that calls, when one does.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.within.as_ref().map(Context::deadline)
+    }
+
+    /// The id of the next call. Inside a command it follows from that command's id and the call's place in it, so that a
+    /// second run of the command repeats its calls under the same ids.
+    pub(super) fn next_id(&self, port: &Port) -> CommandId {
+        match &self.within {
+            None => port.next_id(),
+            Some(context) => derive_id(context.command_id(), context.next_call()),
+        }
+    }
+}
+
+/// The id of the `place`-th call that a command makes.
+fn derive_id(parent: CommandId, place: u32) -> CommandId {
+    let mut bytes = [0; 20];
+    let (session, rest) = bytes.split_at_mut(8);
+    let (sequence, number) = rest.split_at_mut(8);
+    session.copy_from_slice(&parent.session.to_le_bytes());
+    sequence.copy_from_slice(&parent.sequence.to_le_bytes());
+    number.copy_from_slice(&place.to_le_bytes());
+    let hash = xxhash_rust::xxh3::xxh3_128(&bytes);
+    #[expect(clippy::cast_possible_truncation, reason = "the two halves of the hash")]
+    let (session, sequence) = ((hash >> 64) as u64, hash as u64);
+    CommandId { session, sequence }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_repeated_run_repeats_the_ids() {
+        let parent = CommandId { session: 7, sequence: 9 };
+        assert_eq!(derive_id(parent, 0), derive_id(parent, 0));
+        assert_ne!(derive_id(parent, 0), derive_id(parent, 1));
+        assert_ne!(derive_id(parent, 0), derive_id(CommandId { session: 7, sequence: 10 }, 0));
+    }
+}

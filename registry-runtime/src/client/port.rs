@@ -1,0 +1,134 @@
+//! The way out of a node: what every client of the node shares.
+
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+
+use super::balance::Rotation;
+use super::routes::{OwnCommand, Routes};
+use crate::exec::AnyHost;
+use crate::id::{CommandId, NodeId};
+use crate::resource::Origin;
+use crate::spec::Spec;
+
+/// What every client of a node shares.
+pub(crate) struct Port {
+    /// The node.
+    pub(crate) node: NodeId,
+    /// What commands that run on this node share.
+    pub(crate) origin: Arc<Origin>,
+    /// Where slow paths run.
+    pub(crate) runtime: Handle,
+    hosts: BTreeMap<&'static str, Arc<dyn AnyHost>>,
+    subscriptions: Mutex<BTreeMap<SubscriptionKey, Arc<Subscription>>>,
+    wishes: mpsc::UnboundedSender<Arc<Subscription>>,
+    session: u64,
+    sequence: AtomicU64,
+    dice: AtomicU64,
+    closed: AtomicBool,
+}
+
+/// A registry by name and by the static definition it was compiled with: two programs' parts may disagree about one name.
+type SubscriptionKey = (&'static str, usize);
+
+/// One registry that this node calls.
+pub(crate) struct Subscription {
+    /// What its block says here.
+    pub(crate) spec: Spec,
+    /// Its commands as compiled here.
+    pub(crate) commands: Vec<OwnCommand>,
+    /// Where its slots are.
+    pub(crate) routes: Arc<Routes>,
+    /// Calls that wait for an owner.
+    pub(super) waiting: AtomicU32,
+    /// Whose turn it is under `round_robin`.
+    pub(super) rotation: Rotation,
+}
+
+impl Port {
+    /// Makes the way out of a node. `wishes` hears of every registry that is called for the first time: one message for each
+    /// generated client type at most, so the queue needs no bound of its own.
+    pub(crate) fn new(
+        origin: Arc<Origin>,
+        runtime: Handle,
+        hosts: BTreeMap<&'static str, Arc<dyn AnyHost>>,
+        wishes: mpsc::UnboundedSender<Arc<Subscription>>,
+        session: u64,
+    ) -> Self {
+        Self {
+            node: origin.node.clone(),
+            origin,
+            runtime,
+            hosts,
+            subscriptions: Mutex::default(),
+            wishes,
+            session,
+            sequence: AtomicU64::new(0),
+            dice: AtomicU64::new(session),
+            closed: AtomicBool::new(false),
+        }
+    }
+
+    /// The registry's instances on this node, when it hosts it.
+    pub(crate) fn host(&self, name: &str) -> Option<&Arc<dyn AnyHost>> {
+        self.hosts.get(name)
+    }
+
+    /// The registry as this node calls it; asks for its routes the first time.
+    pub(crate) fn subscribe(&self, spec: &'static Spec, commands: impl FnOnce() -> Vec<OwnCommand>) -> Arc<Subscription> {
+        let key = (spec.name, std::ptr::from_ref(spec).addr());
+        let mut subscriptions = self.subscriptions.lock().unwrap_or_else(PoisonError::into_inner);
+        let subscription = subscriptions.entry(key).or_insert_with(|| {
+            let subscription = Arc::new(Subscription {
+                spec: *spec,
+                commands: commands(),
+                routes: Routes::new(spec.slots()),
+                waiting: AtomicU32::new(0),
+                rotation: Rotation::default(),
+            });
+            // A node that has stopped hears no wishes; its calls end as `ShuttingDown`.
+            let _ = self.wishes.send(Arc::clone(&subscription));
+            subscription
+        });
+        Arc::clone(subscription)
+    }
+
+    /// A command id that no other call has.
+    pub(crate) fn next_id(&self) -> CommandId {
+        let sequence = self.sequence.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
+        CommandId { session: self.session, sequence }
+    }
+
+    /// A number for choosing among equals: SplitMix64 (Steele, Lea and Flood, OOPSLA 2014) from the session's seed.
+    pub(crate) fn roll(&self) -> u64 {
+        const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
+        let mut z = self.dice.fetch_add(GOLDEN, Ordering::Relaxed).wrapping_add(GOLDEN);
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// Whether the node has stopped.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    /// Ends all calls to come, and wakes those that wait.
+    pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+        let subscriptions = self.subscriptions.lock().unwrap_or_else(PoisonError::into_inner);
+        for subscription in subscriptions.values() {
+            subscription.routes.wake();
+        }
+    }
+}
+
+/// The way out that a command finds in its context.
+pub(crate) fn port_of(origin: &Origin) -> Option<Arc<Port>> {
+    let any: &dyn Any = origin.port.as_ref();
+    any.downcast_ref::<std::sync::Weak<Port>>()?.upgrade()
+}

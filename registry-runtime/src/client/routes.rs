@@ -1,0 +1,184 @@
+//! The routing table of one registry as callers read it: an immutable picture that the node publishes.
+
+use std::sync::Arc;
+
+use arc_swap::{ArcSwap, Guard};
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout_at};
+
+use super::peer::Peer;
+use crate::engine::plan::Plan;
+use crate::id::{Epoch, NodeId, Process, Slot, ViewNumber};
+use crate::resource::{Kind, Reason};
+use crate::wire::frame::WireCommand;
+
+/// The index that stands for "nobody" in [`SlotRoute::owner`].
+const NOBODY: u16 = u16::MAX;
+
+/// What callers of one registry route by.
+pub(crate) struct Routes {
+    table: ArcSwap<Table>,
+    changes: watch::Sender<()>,
+}
+
+impl Routes {
+    /// Before anything is known: every slot waits.
+    pub(crate) fn new(slots: u32) -> Arc<Self> {
+        let table = Table::unknown(slots);
+        Arc::new(Self { table: ArcSwap::from_pointee(table), changes: watch::Sender::new(()) })
+    }
+
+    /// The current picture.
+    pub(crate) fn table(&self) -> Guard<Arc<Table>> {
+        self.table.load()
+    }
+
+    /// Puts a new picture in place and wakes who waits for one.
+    pub(crate) fn publish(&self, table: Table) {
+        self.table.store(Arc::new(table));
+        self.changes.send_replace(());
+    }
+
+    /// Wakes who waits, so that it looks again.
+    pub(crate) fn wake(&self) {
+        self.changes.send_replace(());
+    }
+
+    /// Remembers the present moment, so that a later wait misses no change in between.
+    pub(crate) fn watch(&self) -> Changes {
+        Changes(self.changes.subscribe())
+    }
+}
+
+/// A place in the row of pictures.
+pub(crate) struct Changes(watch::Receiver<()>);
+
+impl Changes {
+    /// Waits for the next picture; `false` when `until` passed first.
+    pub(crate) async fn next(&mut self, until: Instant) -> bool {
+        timeout_at(until, self.0.changed()).await.is_ok()
+    }
+}
+
+/// Who has each slot open, as one node knew it when it published this.
+pub(crate) struct Table {
+    /// The view that it follows from.
+    pub(crate) view: ViewNumber,
+    /// One entry for each slot.
+    pub(crate) slots: Vec<SlotRoute>,
+    /// Every node that the slots point at or that hosts the registry.
+    pub(crate) peers: Vec<PeerRoute>,
+    /// Where actions may run: indices into `peers`.
+    pub(crate) hosts: Vec<u16>,
+    /// Where slots should be.
+    pub(crate) plan: Option<Arc<Plan>>,
+    /// Whether a client was ever told of any member besides its own node.
+    pub(crate) joined: bool,
+}
+
+impl Table {
+    fn unknown(slots: u32) -> Self {
+        let slots = vec![SlotRoute::waiting(Reason::NotJoined); slots as usize];
+        Self { view: ViewNumber::default(), slots, peers: Vec::new(), hosts: Vec::new(), plan: None, joined: false }
+    }
+
+    /// The slot's entry.
+    pub(crate) fn slot(&self, slot: Slot) -> Option<&SlotRoute> {
+        self.slots.get(slot.index())
+    }
+
+    /// The node behind an index.
+    pub(crate) fn peer(&self, index: u16) -> Option<&PeerRoute> {
+        self.peers.get(usize::from(index))
+    }
+
+    /// The node of that name.
+    pub(crate) fn peer_named(&self, node: &NodeId) -> Option<&PeerRoute> {
+        self.peers.iter().find(|route| route.peer.node == *node)
+    }
+}
+
+/// Who has one slot open.
+#[derive(Clone)]
+pub(crate) struct SlotRoute {
+    /// The epoch it is open in; zero while it is not.
+    pub(crate) epoch: Epoch,
+    owner: u16,
+    /// Whether a caller may go ahead.
+    pub(crate) state: SlotState,
+    /// The set it was last opened with.
+    pub(crate) set: Arc<[Process]>,
+}
+
+/// Whether a caller may go ahead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SlotState {
+    /// The owner takes commands.
+    Open,
+    /// Nobody takes commands yet: wait for the next picture.
+    Waiting(Reason),
+    /// Nobody will take commands before something in the cluster changes: tell the caller.
+    Refused(Reason),
+}
+
+impl SlotRoute {
+    /// An open slot.
+    pub(crate) fn open(owner: u16, epoch: Epoch, set: Arc<[Process]>) -> Self {
+        Self { epoch, owner, state: SlotState::Open, set }
+    }
+
+    /// A slot that nobody has open.
+    pub(crate) fn closed(state: SlotState, owner: Option<u16>, epoch: Epoch, set: Arc<[Process]>) -> Self {
+        Self { epoch, owner: owner.unwrap_or(NOBODY), state, set }
+    }
+
+    fn waiting(reason: Reason) -> Self {
+        Self::closed(SlotState::Waiting(reason), None, Epoch::ZERO, Arc::new([]))
+    }
+
+    /// The owner's index, when there is one.
+    pub(crate) fn owner(&self) -> Option<u16> {
+        (self.owner != NOBODY).then_some(self.owner)
+    }
+}
+
+/// A node as callers of one registry reach it.
+#[derive(Clone)]
+pub(crate) struct PeerRoute {
+    /// The node.
+    pub(crate) peer: Arc<Peer>,
+    /// What each of the caller's commands is called there, by the command's number.
+    pub(crate) codes: Codes,
+}
+
+/// What each command of a caller's registry is called on one peer.
+#[derive(Clone, Default)]
+pub(crate) struct Codes(Arc<[Result<WireCommand, Arc<str>>]>);
+
+impl Codes {
+    /// Takes the codes in the order of the commands' numbers; an `Err` says what does not fit.
+    pub(crate) fn new(codes: Vec<Result<WireCommand, Arc<str>>>) -> Self {
+        Self(codes.into())
+    }
+
+    /// The peer's code for a command of the caller.
+    pub(crate) fn get(&self, number: u16) -> Result<WireCommand, Arc<str>> {
+        match self.0.get(usize::from(number)) {
+            Some(code) => code.clone(),
+            None => Err("the registry's commands on the other side are not known".into()),
+        }
+    }
+}
+
+/// A command as its caller knows it, for comparison with what a peer offers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct OwnCommand {
+    /// Its place in the block.
+    pub(crate) number: u16,
+    /// Its wire name.
+    pub(crate) name: &'static str,
+    /// Its kind.
+    pub(crate) kind: Kind,
+    /// The shape of key, arguments, reply and error.
+    pub(crate) shape: crate::id::Fingerprint,
+}

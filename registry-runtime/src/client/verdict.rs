@@ -1,0 +1,97 @@
+//! What one attempt means for its call: the end, or another attempt.
+
+use crate::exec;
+use crate::id::{Epoch, NodeId};
+use crate::resource::{CommandError, Executed, Reason};
+use crate::wire::outcome as wire;
+
+/// What one attempt means for its call.
+pub(super) enum Verdict<T, E> {
+    /// The call ends so.
+    End(Result<T, CommandError<E>>),
+    /// Nothing was kept of the attempt: another one may follow.
+    Again(Again),
+}
+
+/// Why another attempt may follow, and where to.
+#[derive(Debug)]
+pub(super) struct Again {
+    /// What the call says if its time ends before that.
+    pub(super) reason: Reason,
+    /// An owner that the refusing node named.
+    pub(super) hint: Option<(NodeId, Epoch)>,
+    /// Whether no change of the own table may come before the next attempt, so that the call asks again by itself.
+    pub(super) blind: bool,
+}
+
+impl Again {
+    /// Once the own table changes.
+    pub(super) fn news(reason: Reason) -> Self {
+        Self { reason, hint: None, blind: false }
+    }
+
+    /// In a while, whether or not the own table changes.
+    pub(super) fn soon(reason: Reason) -> Self {
+        Self { reason, hint: None, blind: true }
+    }
+}
+
+/// What an outcome on this node means. `repeatable` says that another run does no harm.
+pub(super) fn here<T, E>(outcome: exec::Outcome<T, E>, repeatable: bool) -> Verdict<T, E> {
+    use exec::Outcome;
+    Verdict::End(Err(match outcome {
+        Outcome::Done(reply) => return Verdict::End(Ok(reply)),
+        Outcome::Rejected(error) => CommandError::Rejected(error),
+        Outcome::NotFound => CommandError::NotFound,
+        Outcome::AlreadyExists => CommandError::AlreadyExists,
+        Outcome::Overloaded { retry_after } => CommandError::Overloaded { retry_after },
+        Outcome::NotOwner { .. } | Outcome::Moved { .. } => return Verdict::Again(Again::soon(Reason::Opening)),
+        Outcome::NoLease => return Verdict::Again(Again::soon(Reason::NoMajority)),
+        Outcome::LeaseLost if repeatable => return Verdict::Again(Again::soon(Reason::NoMajority)),
+        Outcome::LeaseLost | Outcome::Cancelled { started: true } => CommandError::Unknown { reason: Reason::OwnerLost },
+        Outcome::Cancelled { started: false } => CommandError::Unavailable { reason: Reason::ShuttingDown },
+        Outcome::DeadlineExceeded { started } => CommandError::DeadlineExceeded { executed: maybe(started) },
+        Outcome::Panicked => CommandError::Panicked,
+        Outcome::BadReply { .. } => CommandError::Unknown { reason: Reason::BadReply },
+        Outcome::TooLarge { .. } => CommandError::Unknown { reason: Reason::BadReply },
+        Outcome::BadRequest { detail } | Outcome::Incompatible { detail } => CommandError::Incompatible { detail },
+    }))
+}
+
+/// What another node's refusal means: everything but the command's own reply and error.
+pub(super) fn there<T, E>(outcome: wire::Outcome, repeatable: bool) -> Verdict<T, E> {
+    use wire::Outcome;
+    Verdict::End(Err(match outcome {
+        Outcome::NotFound => CommandError::NotFound,
+        Outcome::AlreadyExists => CommandError::AlreadyExists,
+        Outcome::Overloaded { retry_after } => CommandError::Overloaded { retry_after },
+        Outcome::NotOwner { owner, epoch } => {
+            let hint = owner.map(|owner| (owner, epoch));
+            return Verdict::Again(Again { reason: Reason::Opening, hint, blind: true });
+        }
+        Outcome::Moved => return Verdict::Again(Again::soon(Reason::Opening)),
+        Outcome::Unavailable { reason } => match Reason::from_wire(reason) {
+            // The other node stops, or cannot serve now: whoever owns the slot next will answer.
+            reason @ (Reason::NoMajority | Reason::ShuttingDown) => return Verdict::Again(Again::soon(reason)),
+            reason => CommandError::Unavailable { reason },
+        },
+        Outcome::Unknown { .. } if repeatable => return Verdict::Again(Again::soon(Reason::OwnerLost)),
+        Outcome::Unknown { reason } => CommandError::Unknown { reason: Reason::from_wire(reason) },
+        Outcome::DeadlineExceeded { started } => CommandError::DeadlineExceeded { executed: maybe(started) },
+        Outcome::Panicked => CommandError::Panicked,
+        Outcome::Incompatible { detail } => CommandError::Incompatible { detail },
+        Outcome::Unauthorized => CommandError::Unauthorized,
+        Outcome::TooLarge { limit } => CommandError::TooLarge { limit: usize::try_from(limit).unwrap_or(usize::MAX) },
+        Outcome::BadFrame => {
+            CommandError::Incompatible { detail: "the other node could not read the request".to_owned() }
+        }
+        Outcome::IdempotencyKeyReused => CommandError::IdempotencyKeyReused,
+        Outcome::ReceiptExpired => CommandError::ReceiptExpired,
+        Outcome::Ok | Outcome::Rejected | Outcome::BadReply => CommandError::Unknown { reason: Reason::BadReply },
+        Outcome::Cancelled => CommandError::Unknown { reason: Reason::ConnectionLost },
+    }))
+}
+
+fn maybe(started: bool) -> Executed {
+    if started { Executed::Maybe } else { Executed::No }
+}

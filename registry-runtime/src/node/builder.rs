@@ -1,0 +1,193 @@
+//! How a node is set up. Bad values are refused at `start`, all before anything runs.
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::error::StartError;
+use super::{Node, launch};
+use crate::exec::Hosted;
+use crate::id::NodeId;
+use crate::resource::States;
+use crate::time::Timing;
+use crate::transport::{Identity, Socket};
+
+/// The longest cluster name, in bytes: it travels in every hello.
+const CLUSTER_NAME_BYTES_MAX: usize = 128;
+
+/// The most entries of a join list: it is dialled as a whole while nobody is found.
+const JOIN_ENTRIES_MAX: usize = 64;
+
+/// The most registries that one node hosts: each is a table of slots on every node of the cluster.
+const REGISTRIES_MAX: usize = 256;
+
+/// Sets up a node; made by [`Node::builder`].
+#[must_use = "a builder does nothing until `start` is awaited"]
+pub struct NodeBuilder {
+    pub(super) id: String,
+    pub(super) listen: SocketAddr,
+    pub(super) join: Vec<String>,
+    pub(super) require_join: Option<Duration>,
+    pub(super) identity: Option<Identity>,
+    pub(super) hosted: Vec<Hosted>,
+    pub(super) states: States,
+    pub(super) timing: Timing,
+    pub(super) cluster: String,
+    pub(super) client_only: bool,
+    pub(super) seams: Seams,
+}
+
+/// What tests and simulators put in the place of the operating system's own.
+#[derive(Default)]
+pub(crate) struct Seams {
+    /// The socket, instead of a bound one.
+    pub(crate) socket: Option<Socket>,
+    /// The seed of all the node's randomness, instead of the operating system's.
+    pub(crate) seed: Option<u64>,
+    /// The start, in milliseconds since the Unix epoch, instead of the wall clock's.
+    pub(crate) start: Option<u64>,
+}
+
+impl NodeBuilder {
+    pub(super) fn new(id: String) -> Self {
+        Self {
+            id,
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            join: Vec::new(),
+            require_join: None,
+            identity: None,
+            hosted: Vec::new(),
+            states: States::default(),
+            timing: Timing::default(),
+            cluster: "registry".to_owned(),
+            client_only: false,
+            seams: Seams::default(),
+        }
+    }
+
+    /// The UDP address to listen on. Default: a free port of 127.0.0.1, for trying out on one machine.
+    pub fn listen(mut self, address: SocketAddr) -> Self {
+        self.listen = address;
+        self
+    }
+
+    /// Where to find the cluster: addresses or host names with a port, the same list on every node, own address included, at
+    /// most 64 entries.
+    ///
+    /// More than half of the list must be up to found the cluster; after that the list only serves to find somebody. Without
+    /// one the node founds a cluster of its own at every start. Entries that do not resolve or answer are tried again and
+    /// again, with back-off.
+    pub fn join<I>(mut self, addresses: I) -> Self
+    where
+        I: IntoIterator,
+        I::Item: ToString,
+    {
+        self.join.extend(addresses.into_iter().map(|address| address.to_string()));
+        self
+    }
+
+    /// Makes `start` wait until somebody of the join list has answered, and fail when nobody does within `patience`.
+    /// Default: `start` returns at once and the node goes on trying.
+    pub fn require_join(mut self, patience: Duration) -> Self {
+        self.require_join = Some(patience);
+        self
+    }
+
+    /// Who this node is to the others. Required: there is no plaintext mode.
+    pub fn identity(mut self, identity: Identity) -> Self {
+        self.identity = Some(identity);
+        self
+    }
+
+    /// Hosts a registry: its slots may be owned here. At most 256, with different wire names.
+    pub fn host(mut self, registry: Hosted) -> Self {
+        self.hosted.push(registry);
+        self
+    }
+
+    /// Hands a value to the commands that run here (`cx.state::<T>()`), one for each type.
+    pub fn state<T: Send + Sync + 'static>(mut self, state: T) -> Self {
+        self.states.insert(state);
+        self
+    }
+
+    /// How soon silent nodes are declared Down. Default: [`Timing::balanced`]. All nodes use the same one.
+    pub fn timing(mut self, timing: Timing) -> Self {
+        self.timing = timing;
+        self
+    }
+
+    /// The cluster's name, 1 to 128 bytes; clusters with other names refuse each other. Default: `registry`.
+    pub fn cluster(mut self, name: impl Into<String>) -> Self {
+        self.cluster = name.into();
+        self
+    }
+
+    /// Joins to call only: hosts and owns nothing, whatever `host` was given.
+    pub fn client_only(mut self) -> Self {
+        self.client_only = true;
+        self
+    }
+
+    #[cfg(feature = "testing")]
+    pub(crate) fn states(mut self, states: States) -> Self {
+        self.states = states;
+        self
+    }
+
+    #[cfg_attr(not(feature = "testing"), expect(dead_code, reason = "the seams are for clusters in tests"))]
+    pub(crate) fn seams(mut self, seams: Seams) -> Self {
+        self.seams = seams;
+        self
+    }
+
+    /// Binds the socket, starts the node's tasks on the current tokio runtime and returns the handle. The cluster is looked
+    /// for in the background: see [`Node::wait_for_members`].
+    ///
+    /// # Errors
+    ///
+    /// A bad setting, a missing or useless identity, a taken port; with [`require_join`](Self::require_join) also that nobody
+    /// answered.
+    pub async fn start(self) -> Result<Node, StartError> {
+        let id = self.check()?;
+        launch::launch(self, id).await
+    }
+
+    fn check(&self) -> Result<NodeId, StartError> {
+        let id = NodeId::new(&self.id)?;
+        if self.cluster.is_empty() || self.cluster.len() > CLUSTER_NAME_BYTES_MAX {
+            return Err(StartError::Setting(format!("a cluster's name has 1 to {CLUSTER_NAME_BYTES_MAX} bytes")));
+        }
+        if self.join.len() > JOIN_ENTRIES_MAX {
+            return Err(StartError::Setting(format!("a join list has at most {JOIN_ENTRIES_MAX} entries")));
+        }
+        if self.hosted.len() > REGISTRIES_MAX {
+            return Err(StartError::Setting(format!("a node hosts at most {REGISTRIES_MAX} registries")));
+        }
+        let mut names = BTreeMap::new();
+        for hosted in &self.hosted {
+            if names.insert(hosted.spec().name, ()).is_some() {
+                return Err(StartError::DuplicateRegistry(hosted.spec().name));
+            }
+        }
+        if self.identity.is_none() {
+            return Err(StartError::MissingIdentity);
+        }
+        Ok(id)
+    }
+}
+
+impl std::fmt::Debug for NodeBuilder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NodeBuilder")
+            .field("id", &self.id)
+            .field("listen", &self.listen)
+            .field("join", &self.join)
+            .field("cluster", &self.cluster)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The registries that a node hosts, by wire name.
+pub(super) type Hosts = BTreeMap<&'static str, Arc<dyn crate::exec::AnyHost>>;

@@ -1,0 +1,29 @@
+//! What a node tells about itself: one value, replaced as a whole.
+
+use super::error::Stopped;
+use super::member::{Member, MemberState};
+use crate::id::{Incarnation, NodeId};
+
+/// What a node tells about itself.
+#[derive(Clone, Debug)]
+pub(crate) struct Status {
+    /// Its present incarnation.
+    pub(crate) incarnation: Incarnation,
+    /// Everybody it knows of.
+    pub(crate) members: Vec<Member>,
+    /// A digest of its view; equal digests, equal views.
+    pub(crate) view: u64,
+    /// A digest of its table of open slots.
+    pub(crate) table: u64,
+    /// What keeps the cluster from being settled, as far as this node knows; `None` when nothing does.
+    pub(crate) unsettled: Option<String>,
+    /// Why it has stopped, once it has.
+    pub(crate) stopped: Option<Stopped>,
+}
+
+impl Status {
+    /// The members that are up.
+    pub(crate) fn up(&self) -> impl Iterator<Item = &NodeId> {
+        self.members.iter().filter(|member| member.state == MemberState::Up).map(|member| &member.id)
+    }
+}

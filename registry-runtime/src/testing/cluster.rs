@@ -1,0 +1,328 @@
+//! A cluster of real nodes over real QUIC on loopback.
+
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use crate::exec::Hosted;
+use crate::id::NodeId;
+use crate::node::{LeaveError, Node, NodeBuilder, Seams, StartError, Status};
+use crate::resource::States;
+use crate::time::Timing;
+use crate::transport::{Gate, Identity, Socket};
+
+/// How long [`Cluster::settled`] waits: longer than any failover of `Timing::fast()`, shorter than a person's patience.
+const SETTLE: Duration = Duration::from_secs(30);
+
+/// How often a condition is looked at: a fraction of the shortest heartbeat.
+const LOOK: Duration = Duration::from_millis(10);
+
+/// How long a restarting node waits for its former life's port.
+const REBIND: Duration = Duration::from_secs(5);
+
+/// A cluster of real nodes over real QUIC on loopback, with `Timing::fast()` unless told otherwise.
+///
+/// Nodes are named `node-0`, `node-1` and so on, and counted from 0. Dropping the cluster shuts its nodes down.
+#[derive(Debug)]
+pub struct Cluster {
+    recipe: Recipe,
+    join: Vec<SocketAddr>,
+    seats: Mutex<Vec<Seat>>,
+}
+
+/// What every node of the cluster is made from.
+#[derive(Debug)]
+struct Recipe {
+    hosted: Vec<Hosted>,
+    states: States,
+    timing: Timing,
+    identity: Identity,
+}
+
+/// One node's place, over all its lives.
+#[derive(Debug)]
+struct Seat {
+    node: Node,
+    address: SocketAddr,
+    gate: Gate,
+    live: bool,
+}
+
+/// Sets up a [`Cluster`].
+#[derive(Debug)]
+#[must_use = "a builder does nothing until `start` is awaited"]
+pub struct ClusterBuilder {
+    nodes: usize,
+    recipe: Recipe,
+}
+
+impl ClusterBuilder {
+    /// How many nodes. Default: 3.
+    pub fn nodes(mut self, nodes: usize) -> Self {
+        self.nodes = nodes;
+        self
+    }
+
+    /// Hosts a registry on every node.
+    pub fn host(mut self, registry: Hosted) -> Self {
+        self.recipe.hosted.push(registry);
+        self
+    }
+
+    /// Hands a value to the commands of every node; the nodes share it.
+    pub fn state<T: Send + Sync + 'static>(mut self, state: T) -> Self {
+        self.recipe.states.insert(state);
+        self
+    }
+
+    /// How soon silent nodes are declared Down. Default: [`Timing::fast`].
+    pub fn timing(mut self, timing: Timing) -> Self {
+        self.recipe.timing = timing;
+        self
+    }
+
+    /// Starts the nodes and returns when the cluster has settled.
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeps a node from starting.
+    ///
+    /// # Panics
+    ///
+    /// When the cluster does not settle within 30 s.
+    pub async fn start(self) -> Result<Cluster, StartError> {
+        let sockets = (0..self.nodes).map(|_| bind(loopback())).collect::<Result<Vec<_>, _>>()?;
+        let join = sockets.iter().map(|(_, address)| *address).collect();
+        let cluster = Cluster { recipe: self.recipe, join, seats: Mutex::default() };
+        for (index, (socket, address)) in sockets.into_iter().enumerate() {
+            let seat = cluster.launch(index, socket, address).await?;
+            cluster.seats().push(seat);
+        }
+        cluster.settled().await;
+        Ok(cluster)
+    }
+}
+
+impl Cluster {
+    /// Begins to set up a cluster of three nodes.
+    pub fn builder() -> ClusterBuilder {
+        ClusterBuilder {
+            nodes: 3,
+            recipe: Recipe {
+                hosted: Vec::new(),
+                states: States::default(),
+                timing: Timing::fast(),
+                identity: Identity::shared_secret("a cluster in one process"),
+            },
+        }
+    }
+
+    /// A handle to a node, in its latest life.
+    ///
+    /// # Panics
+    ///
+    /// When there is no such node.
+    pub fn node(&self, index: usize) -> Node {
+        self.with_seat(index, |seat| seat.node.clone())
+    }
+
+    /// The place of the node with this name.
+    ///
+    /// # Panics
+    ///
+    /// When no node has this name.
+    pub fn index_of(&self, id: &NodeId) -> usize {
+        match self.seats().iter().position(|seat| seat.node.id() == id) {
+            Some(index) => index,
+            None => panic!("no node of this cluster is called `{id}`"),
+        }
+    }
+
+    /// How many nodes there are or were: also those that were killed or have left keep their place.
+    pub fn len(&self) -> usize {
+        self.seats().len()
+    }
+
+    /// Whether the cluster has no nodes.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Ends a node without a word to the others, as `kill -9` would.
+    pub async fn kill(&self, index: usize) {
+        let (node, gate) = self.with_seat(index, |seat| {
+            seat.live = false;
+            (seat.node.clone(), seat.gate.clone())
+        });
+        gate.block_all();
+        node.kill().await;
+    }
+
+    /// Starts a node again that was killed or has left: same name, same address, new incarnation.
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeps it from starting.
+    pub async fn restart(&self, index: usize) -> Result<(), StartError> {
+        let (former, address) = self.with_seat(index, |seat| (seat.node.clone(), seat.address));
+        former.kill().await;
+        let socket = rebind(address).await?;
+        let seat = self.launch(index, socket, address).await?;
+        self.with_seat(index, |place| *place = seat);
+        Ok(())
+    }
+
+    /// Has a node leave: it hands everything over and stops.
+    ///
+    /// # Errors
+    ///
+    /// When not everything could be handed over.
+    pub async fn leave(&self, index: usize) -> Result<(), LeaveError> {
+        let node = self.with_seat(index, |seat| {
+            seat.live = false;
+            seat.node.clone()
+        });
+        node.leave().await
+    }
+
+    /// Starts one more node and tells its place.
+    ///
+    /// # Panics
+    ///
+    /// When it does not start.
+    pub async fn add(&self) -> usize {
+        let index = self.len();
+        let seat = match bind(loopback()) {
+            Ok((socket, address)) => self.launch(index, socket, address).await,
+            Err(error) => Err(error),
+        };
+        match seat {
+            Ok(seat) => self.seats().push(seat),
+            Err(error) => panic!("node {index} does not start: {error}"),
+        }
+        index
+    }
+
+    /// Drops every packet between nodes that share no group, in both directions; a node in no group is cut off from all
+    /// others. Groups may overlap: `&[&[0, 1], &[1, 2]]` cuts only 0 from 2. A former partition is replaced.
+    pub async fn partition(&self, groups: &[&[usize]]) {
+        let seats = self.seats();
+        let joined = |one: usize, other: usize| groups.iter().any(|group| group.contains(&one) && group.contains(&other));
+        for (index, seat) in seats.iter().enumerate().filter(|(_, seat)| seat.live) {
+            let cut = seats.iter().enumerate().filter(|(other, _)| *other != index && !joined(index, *other));
+            seat.gate.block(cut.map(|(_, seat)| seat.address));
+        }
+    }
+
+    /// Lets all packets pass again.
+    pub async fn heal(&self) {
+        for seat in self.seats().iter().filter(|seat| seat.live) {
+            seat.gate.open();
+        }
+    }
+
+    /// Waits until all live nodes hold the same view and every slot has an open owner.
+    ///
+    /// # Panics
+    ///
+    /// After 30 s, saying what was missing.
+    pub async fn settled(&self) {
+        let until = Instant::now() + SETTLE;
+        while let Some(missing) = self.unsettled() {
+            assert!(Instant::now() < until, "the cluster did not settle within {SETTLE:?}: {missing}");
+            sleep(LOOK).await;
+        }
+    }
+
+    /// What keeps the cluster from being settled.
+    fn unsettled(&self) -> Option<String> {
+        let live: Vec<(NodeId, std::sync::Arc<Status>)> = self
+            .seats()
+            .iter()
+            .filter(|seat| seat.live)
+            .map(|seat| (seat.node.id().clone(), seat.node.status()))
+            .collect();
+        let (first_id, first) = live.first()?;
+        for (id, status) in &live {
+            if let Some(stopped) = &status.stopped {
+                return Some(format!("{id} has stopped: {stopped}"));
+            }
+            let up: Vec<&NodeId> = status.up().collect();
+            let wanted: Vec<&NodeId> = sorted(live.iter().map(|(id, _)| id));
+            if up != wanted {
+                return Some(format!("{id} sees {up:?} up instead of {wanted:?}"));
+            }
+            if let Some(unsettled) = &status.unsettled {
+                return Some(format!("on {id}: {unsettled}"));
+            }
+            if status.view != first.view {
+                return Some(format!("{id} and {first_id} hold different views"));
+            }
+            if status.table != first.table {
+                return Some(format!("{id} and {first_id} hold different tables"));
+            }
+        }
+        None
+    }
+
+    async fn launch(&self, index: usize, socket: UdpSocket, address: SocketAddr) -> Result<Seat, StartError> {
+        let gate = Gate::default();
+        let socket = Socket::gated(socket, gate.clone());
+        let mut builder: NodeBuilder = Node::builder(format!("node-{index}"))
+            .join(&self.join)
+            .identity(self.recipe.identity.clone())
+            .timing(self.recipe.timing)
+            .states(self.recipe.states.clone())
+            .seams(Seams { socket: Some(socket), ..Seams::default() });
+        for hosted in &self.recipe.hosted {
+            builder = builder.host(hosted.clone());
+        }
+        let node = builder.start().await?;
+        Ok(Seat { node, address, gate, live: true })
+    }
+
+    fn seats(&self) -> MutexGuard<'_, Vec<Seat>> {
+        self.seats.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn with_seat<T>(&self, index: usize, look: impl FnOnce(&mut Seat) -> T) -> T {
+        let mut seats = self.seats();
+        let count = seats.len();
+        match seats.get_mut(index) {
+            Some(seat) => look(seat),
+            None => panic!("there is no node {index} in a cluster of {count}"),
+        }
+    }
+}
+
+fn sorted<'a>(ids: impl Iterator<Item = &'a NodeId>) -> Vec<&'a NodeId> {
+    let mut ids: Vec<_> = ids.collect();
+    ids.sort();
+    ids
+}
+
+fn loopback() -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, 0))
+}
+
+fn bind(address: SocketAddr) -> Result<(UdpSocket, SocketAddr), StartError> {
+    let socket = UdpSocket::bind(address).and_then(|socket| {
+        let address = socket.local_addr()?;
+        Ok((socket, address))
+    });
+    socket.map_err(|source| StartError::Listen { address, source })
+}
+
+/// Binds a port that a stopping node may hold for another moment.
+async fn rebind(address: SocketAddr) -> Result<UdpSocket, StartError> {
+    let until = Instant::now() + REBIND;
+    loop {
+        match bind(address) {
+            Ok((socket, _)) => return Ok(socket),
+            Err(error) if Instant::now() >= until => return Err(error),
+            Err(_) => sleep(LOOK).await,
+        }
+    }
+}

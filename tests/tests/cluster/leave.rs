@@ -1,0 +1,68 @@
+//! A graceful leave under load.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use registry_runtime::testing::Cluster;
+use registry_tests::{Runs, counters, eventually, every_slot_answers, one_key_per_slot, owner_of, state_of};
+use tokio::task::JoinSet;
+
+/// How many tasks call at once, half of them at each staying node.
+const CALLERS: usize = 8;
+/// How many calls must have ended before the node leaves, and again after it has left.
+const CALLS: usize = 400;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_graceful_leave_under_load_gives_no_errors() {
+    let runs = Arc::new(Runs::default());
+    let cluster =
+        Cluster::builder().nodes(3).host(counters::registry()).state(Arc::clone(&runs)).start().await.unwrap();
+    let keys = Arc::new(one_key_per_slot(&counters::client(cluster.node(0))));
+    let leaver = cluster.node(2).id().to_string();
+
+    let ended = Arc::new(AtomicUsize::new(0));
+    let enough = Arc::new(AtomicBool::new(false));
+    let mut callers = JoinSet::new();
+    for caller in 0..CALLERS {
+        let counters = counters::client(cluster.node(caller % 2));
+        let (keys, ended, enough) = (Arc::clone(&keys), Arc::clone(&ended), Arc::clone(&enough));
+        callers.spawn(async move {
+            let mut errors = Vec::new();
+            for &key in keys.iter().cycle().skip(caller * keys.len() / CALLERS) {
+                if enough.load(Ordering::Relaxed) {
+                    break;
+                }
+                if let Err(error) = counters.bump(key).await {
+                    errors.push(format!("key {key}: {error:?}"));
+                }
+                ended.fetch_add(1, Ordering::Relaxed);
+            }
+            errors
+        });
+    }
+    let more_calls = async || {
+        let target = ended.load(Ordering::Relaxed) + CALLS;
+        eventually(Duration::from_secs(30), async || match ended.load(Ordering::Relaxed) {
+            now if now >= target => Ok(()),
+            now => Err(format!("{now} of {target} calls have ended")),
+        })
+        .await;
+    };
+
+    more_calls().await;
+    cluster.leave(2).await.unwrap();
+    more_calls().await;
+    enough.store(true, Ordering::Relaxed);
+    let errors: Vec<String> = callers.join_all().await.into_iter().flatten().collect();
+    assert!(errors.is_empty(), "{} calls failed while a node left: {errors:?}", errors.len());
+
+    runs.assert_one_node_per_epoch();
+    let stayed = counters::client(cluster.node(0));
+    let owners: BTreeSet<String> =
+        every_slot_answers(Duration::from_secs(5), &stayed, &keys).await.into_iter().map(|ran| ran.node).collect();
+    assert!(!owners.contains(&leaver), "{leaver} has left and answers");
+    assert_ne!(state_of(&cluster.node(0), &leaver).as_deref(), Some("Up"));
+    assert_ne!(owner_of(&stayed, keys[0]).await, leaver);
+}
