@@ -1,12 +1,17 @@
 //! Under construction.
 
 pub mod client;
+#[allow(dead_code, unused_imports)]
+mod exec;
 pub mod id;
+#[allow(dead_code)]
+mod policy;
 pub mod resource;
 pub mod spec;
 pub mod time;
 
 pub use client::{Call, Caller, RegistryHandle};
+pub use exec::Hosted;
 pub use registry_macros::{Resource, commands, registry};
 pub use resource::{CommandError, Commands, Context, Executed, IntoKey, Resource};
 
