@@ -4,12 +4,17 @@
 extern crate self as registry_runtime;
 
 pub mod client;
+#[allow(dead_code, unused_imports)]
+mod exec;
 pub mod id;
+#[allow(dead_code)]
+mod policy;
 pub mod resource;
 pub mod spec;
 pub mod time;
 
 pub use client::{Call, Caller, RegistryHandle};
+pub use exec::Hosted;
 pub use registry_macros::{Resource, commands, registry};
 pub use resource::{CommandError, Commands, Context, Executed, IntoKey, Resource};
 

@@ -1,0 +1,49 @@
+//! Runs users' commands, one lane per key.
+//!
+//! A [`Host`] is everything that one node keeps of one registry. Its keys live in slots; the node opens, seals and closes
+//! them ([`Host::open`] and its neighbours) and the host decides nothing of that sort by itself. Commands come in by two
+//! doors over one core ([`begin`]): typed ones through [`Host::call`], encoded ones through [`AnyHost::serve`].
+//!
+//! What keeps an instance whole: exclusive commands hold its lane one at a time, in order of arrival; they work on a copy;
+//! the copy becomes the committed state in one step (`Shelf::settle`) that first looks whether the slot is still this
+//! node's. Reads take the committed state and ask nobody.
+//!
+//! A synchronous command on a free lane runs where it was called, without task, channel or timer. An asynchronous one is
+//! polled once in place. Whatever has to wait becomes a task of its own, so that a caller that stops polling holds up
+//! nobody.
+//!
+//! No user's code runs while a lock is held, with one exception: `Hash`, `Eq` and `Clone` of keys, which must not panic.
+//!
+//! Absent on purpose: the network, the cluster, the decision who owns what.
+
+mod attempt;
+mod begin;
+mod clock;
+mod codec;
+mod control;
+mod door;
+mod erased;
+mod handle;
+mod hash;
+mod host;
+mod hosted;
+mod job;
+mod lane;
+mod lease;
+mod outcome;
+mod reply;
+mod shelf;
+mod work;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use attempt::{Attempt, Request};
+pub(crate) use clock::{BootClock, Clock};
+pub(crate) use door::Load;
+pub(crate) use erased::{Answer, AnyHost, Cancel, Described, Replier, Served};
+pub(crate) use handle::{Handle, Started};
+pub(crate) use host::{Host, SEAL_GRACE, Setting};
+pub use hosted::Hosted;
+pub(crate) use lease::Lease;
+pub(crate) use outcome::Outcome;

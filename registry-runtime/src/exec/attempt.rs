@@ -1,0 +1,103 @@
+//! One attempt at a command, as it arrives.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use crate::id::{CommandId, Epoch, NodeId, Slot};
+use crate::resource::{Invocation, Origin, Resource};
+
+/// One attempt at a command by a caller in this process.
+#[derive(Debug)]
+pub(crate) struct Attempt<'a, R: Resource> {
+    /// The key's slot, as [`Host::slot_of`](super::Host::slot_of) says; without meaning for an action.
+    pub(crate) slot: Slot,
+    /// The epoch of the slot under which it was sent; without meaning for an action.
+    pub(crate) epoch: Epoch,
+    /// The key; `None` for an action.
+    pub(crate) key: Option<R::Key>,
+    /// The command's id, the same in every attempt.
+    pub(crate) id: CommandId,
+    /// Which attempt this is, from 1.
+    pub(crate) attempt: u32,
+    /// The node that calls.
+    pub(crate) caller: &'a NodeId,
+    /// When the call must have ended.
+    pub(crate) deadline: Instant,
+}
+
+/// One attempt at a command by a caller elsewhere, with its parts still encoded.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Request<'a> {
+    /// The key's slot, as the caller says; without meaning for an action.
+    pub(crate) slot: Slot,
+    /// The epoch of the slot under which it was sent; without meaning for an action.
+    pub(crate) epoch: Epoch,
+    /// The command's id, the same in every attempt.
+    pub(crate) id: CommandId,
+    /// Which attempt this is, from 1.
+    pub(crate) attempt: u32,
+    /// The node that calls.
+    pub(crate) caller: &'a NodeId,
+    /// When the call must have ended.
+    pub(crate) deadline: Instant,
+    /// The encoded key; empty for an action.
+    pub(crate) key: &'a [u8],
+    /// The encoded tuple of arguments.
+    pub(crate) args: &'a [u8],
+}
+
+/// What a command that waits or runs as a task keeps of its attempt.
+#[derive(Debug)]
+pub(super) struct Kept {
+    pub(super) id: CommandId,
+    pub(super) attempt: u32,
+    pub(super) caller: NodeId,
+    pub(super) deadline: Instant,
+}
+
+impl<R: Resource> Attempt<'_, R> {
+    /// Without the key, for as long as it takes.
+    pub(super) fn keep(&self) -> Kept {
+        Kept { id: self.id, attempt: self.attempt, caller: self.caller.clone(), deadline: self.deadline }
+    }
+
+    /// What a body that starts at once is told.
+    pub(super) fn invocation<'a>(
+        &'a self,
+        origin: &'a Arc<Origin>,
+        key: Option<&'a R::Key>,
+        epoch: Epoch,
+    ) -> Invocation<'a> {
+        Invocation {
+            origin,
+            key: key.map(|key| key as &dyn Debug),
+            caller: self.caller,
+            epoch,
+            deadline: self.deadline,
+            id: self.id,
+            attempt: self.attempt,
+        }
+    }
+}
+
+impl Kept {
+    /// What a body that starts in a task is told.
+    pub(super) fn invocation<'a>(
+        &'a self,
+        origin: &'a Arc<Origin>,
+        key: Option<&'a dyn Debug>,
+        epoch: Epoch,
+    ) -> Invocation<'a> {
+        Invocation {
+            origin,
+            key,
+            caller: &self.caller,
+            epoch,
+            deadline: self.deadline,
+            id: self.id,
+            attempt: self.attempt,
+        }
+    }
+}

@@ -1,0 +1,298 @@
+//! The way in for callers elsewhere: commands by number, keys and arguments as bytes.
+
+use std::any::Any;
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::begin::Begun;
+use super::control::Control;
+use super::host::Host;
+use super::outcome::Outcome;
+use super::reply::Encoded;
+use super::work::contain;
+use super::{Attempt, Lease, Load, Request, codec};
+use crate::id::{Epoch, Slot};
+use crate::resource::{Command, Commands, Kind, Resource, Visitor};
+use crate::spec::Spec;
+
+/// A [`Host`] without the type of its resource.
+pub(crate) trait AnyHost: Debug + Send + Sync + 'static {
+    /// The registry.
+    fn spec(&self) -> &'static Spec;
+
+    /// Runs a command. When it ends at once, `Ready` tells how, and the bytes of a reply (`Done`) or error (`Rejected`)
+    /// have been put at the end of `buffer`, which is otherwise left as it was; `later` is not called. When it has to wait,
+    /// `later` is called once for somebody to reply to.
+    fn serve(
+        &self,
+        number: u16,
+        request: Request<'_>,
+        buffer: &mut Vec<u8>,
+        later: &mut dyn FnMut() -> Box<dyn Replier>,
+    ) -> Served;
+
+    /// What a command's number stands for.
+    fn describe(&self, number: u16) -> Option<Described>;
+
+    /// All commands by rising number.
+    fn list(&self) -> Vec<(u16, Described)>;
+
+    /// See [`Host::open`].
+    fn open(&self, slot: Slot, epoch: Epoch, lease: Lease, keep: bool) -> bool;
+
+    /// See [`Host::close`].
+    fn close(&self, slot: Slot);
+
+    /// See [`Host::seal`].
+    fn seal(&self, slot: Slot) -> bool;
+
+    /// See [`Host::set_lease`].
+    fn set_lease(&self, slot: Slot, lease: Lease);
+
+    /// See [`Host::load`].
+    fn load(&self) -> Load;
+
+    /// See [`Host::len`].
+    fn len(&self, slot: Slot) -> usize;
+
+    /// For [`host_of`](dyn AnyHost::host_of).
+    fn as_any(&self) -> &(dyn Any + Send + Sync);
+}
+
+impl dyn AnyHost {
+    /// Gives the type back; `None` when it is another.
+    pub(crate) fn host_of<R: Commands>(&self) -> Option<Arc<Host<R>>> {
+        self.as_any().downcast_ref::<Arc<Host<R>>>().cloned()
+    }
+}
+
+/// What a command's number stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Described {
+    /// The wire name within the registry.
+    pub(crate) name: &'static str,
+    /// What it does to instances.
+    pub(crate) kind: Kind,
+    /// Whether a repetition does no harm.
+    pub(crate) idempotent: bool,
+}
+
+/// How a command for a caller elsewhere started.
+#[derive(Debug)]
+#[must_use]
+pub(crate) enum Served {
+    /// It has ended.
+    Ready(Outcome),
+    /// It waits or runs as a task. Dropping this does not cancel it.
+    Later(Cancel),
+}
+
+/// Cancels a command that waits or runs as a task.
+#[derive(Clone, Debug)]
+pub(crate) struct Cancel(Arc<Control>);
+
+impl Cancel {
+    pub(super) fn new(control: &Arc<Control>) -> Self {
+        Self(Arc::clone(control))
+    }
+
+    /// Cancels the command, which is still replied to. `true` is a promise: it is never started.
+    pub(crate) fn cancel(&self) -> bool {
+        self.0.stop_cancelled()
+    }
+}
+
+/// Takes the answer to a command that had to wait.
+pub(crate) trait Replier: Send + 'static {
+    /// Takes it. Called once, on a thread of the node's runtime, so it must not block; it is dropped without a call only if
+    /// that runtime shuts down.
+    fn reply(self: Box<Self>, answer: Answer);
+}
+
+/// How a command ended that had to wait.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Answer {
+    /// How it ended.
+    pub(crate) outcome: Outcome,
+    /// The encoded reply (`Done`) or error (`Rejected`); empty otherwise.
+    pub(crate) bytes: Vec<u8>,
+}
+
+/// A host that knows itself by its handle: its tasks need one.
+impl<R: Commands> AnyHost for Arc<Host<R>> {
+    fn spec(&self) -> &'static Spec {
+        &self.definition.spec
+    }
+
+    fn serve(
+        &self,
+        number: u16,
+        request: Request<'_>,
+        buffer: &mut Vec<u8>,
+        later: &mut dyn FnMut() -> Box<dyn Replier>,
+    ) -> Served {
+        match self.commands.get(usize::from(number)) {
+            Some(Some(command)) => command.serve(self, request, buffer, later),
+            _ => Served::Ready(Outcome::Incompatible {
+                detail: format!("`{}` has no command number {number}", self.definition.spec.name),
+            }),
+        }
+    }
+
+    fn describe(&self, number: u16) -> Option<Described> {
+        self.commands.get(usize::from(number))?.as_ref().map(|command| command.describe())
+    }
+
+    fn list(&self) -> Vec<(u16, Described)> {
+        (0..=u16::MAX).zip(&self.commands).filter_map(|(number, it)| Some((number, it.as_ref()?.describe()))).collect()
+    }
+
+    fn open(&self, slot: Slot, epoch: Epoch, lease: Lease, keep: bool) -> bool {
+        Host::open(self, slot, epoch, lease, keep)
+    }
+
+    fn close(&self, slot: Slot) {
+        Host::close(self, slot);
+    }
+
+    fn seal(&self, slot: Slot) -> bool {
+        Host::seal(self, slot)
+    }
+
+    fn set_lease(&self, slot: Slot, lease: Lease) {
+        Host::set_lease(self, slot, lease);
+    }
+
+    fn load(&self) -> Load {
+        Host::load(self)
+    }
+
+    fn len(&self, slot: Slot) -> usize {
+        Host::len(self, slot)
+    }
+
+    fn as_any(&self) -> &(dyn Any + Send + Sync) {
+        self
+    }
+}
+
+/// A command of `R` without the types of its arguments, reply and error.
+pub(super) trait Erased<R: Commands>: Send + Sync {
+    fn describe(&self) -> Described;
+
+    fn serve(
+        &self,
+        host: &Arc<Host<R>>,
+        request: Request<'_>,
+        buffer: &mut Vec<u8>,
+        later: &mut dyn FnMut() -> Box<dyn Replier>,
+    ) -> Served;
+}
+
+/// All commands of `R`, each at its number.
+pub(super) fn list<R: Commands>() -> Vec<Option<Box<dyn Erased<R>>>> {
+    let mut list = List(Vec::new());
+    R::each(&mut list);
+    list.0
+}
+
+struct List<R>(Vec<Option<Box<dyn Erased<R>>>>);
+
+impl<R: Commands> Visitor<R> for List<R> {
+    fn command<A, T, E>(&mut self, command: &'static Command<R, A, T, E>)
+    where
+        A: Serialize + DeserializeOwned + Send + 'static,
+        T: Serialize + DeserializeOwned + Send + 'static,
+        E: Send + 'static,
+    {
+        let at = usize::from(command.number);
+        if self.0.len() <= at {
+            self.0.resize_with(at + 1, || None);
+        }
+        if let Some(space) = self.0.get_mut(at) {
+            debug_assert!(space.is_none(), "two commands have the number {at}");
+            *space = Some(Box::new(Entry(command)));
+        }
+    }
+}
+
+struct Entry<R: Resource, A: 'static, T: 'static, E: 'static>(&'static Command<R, A, T, E>);
+
+impl<R, A, T, E> Erased<R> for Entry<R, A, T, E>
+where
+    R: Commands,
+    A: DeserializeOwned + Send + 'static,
+    T: Serialize + Send + 'static,
+    E: Send + 'static,
+{
+    fn describe(&self) -> Described {
+        Described { name: self.0.name, kind: self.0.kind(), idempotent: self.0.idempotent }
+    }
+
+    fn serve(
+        &self,
+        host: &Arc<Host<R>>,
+        request: Request<'_>,
+        buffer: &mut Vec<u8>,
+        later: &mut dyn FnMut() -> Box<dyn Replier>,
+    ) -> Served {
+        let command = self.0;
+        let (key, args) = match decode::<R, A>(host, command.kind(), &request) {
+            Ok(decoded) => decoded,
+            Err(detail) => return Served::Ready(Outcome::BadRequest { detail }),
+        };
+        let Request { slot, epoch, id, attempt, caller, deadline, .. } = request;
+        let attempt = Attempt { slot, epoch, key, id, attempt, caller, deadline };
+        let bytes_max = host.setting.reply_bytes_max;
+        let start = buffer.len();
+        let begun = {
+            let mut reply = Encoded { buffer: &mut *buffer, bytes_max, error: &command.error };
+            host.begin(command, attempt, args, &mut reply)
+        };
+        let job = match begun {
+            Begun::Ready(outcome) => {
+                if !outcome.tells() {
+                    buffer.truncate(start);
+                }
+                return Served::Ready(outcome);
+            }
+            Begun::Later(job) => job,
+        };
+        let cancel = Cancel::new(job.control());
+        let replier = later();
+        host.setting.runtime.spawn(async move {
+            let mut reply = Encoded { buffer: Vec::new(), bytes_max, error: &command.error };
+            let outcome = job.drive(&mut reply).await;
+            let mut bytes = reply.buffer;
+            if !outcome.tells() {
+                bytes.clear();
+            }
+            replier.reply(Answer { outcome, bytes });
+        });
+        Served::Later(cancel)
+    }
+}
+
+/// Decodes what a peer sent and catches it in a lie about the slot.
+fn decode<R: Commands, A: DeserializeOwned>(
+    host: &Host<R>,
+    kind: Kind,
+    request: &Request<'_>,
+) -> Result<(Option<R::Key>, A), String> {
+    let decoded = contain(|| {
+        let args = codec::decode::<A>(request.args).map_err(|fault| format!("the arguments do not decode: {fault}"))?;
+        if kind == Kind::Action {
+            return Ok((None, args));
+        }
+        let key: R::Key = codec::decode(request.key).map_err(|fault| format!("the key does not decode: {fault}"))?;
+        let slot = host.slot_of(&key);
+        if slot != request.slot {
+            return Err(format!("the key belongs to slot {slot}, not to slot {}", request.slot));
+        }
+        Ok((Some(key), args))
+    });
+    decoded.unwrap_or_else(|| Err("decoding panicked".into()))
+}

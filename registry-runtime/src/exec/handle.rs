@@ -1,0 +1,96 @@
+//! The way in for callers in this process.
+
+use std::fmt::{self, Debug};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use tokio::sync::oneshot;
+
+use super::begin::Begun;
+use super::control::Control;
+use super::host::Host;
+use super::outcome::Outcome;
+use super::reply::Typed;
+use super::{Attempt, Cancel};
+use crate::resource::{Command, Commands};
+
+/// How a command for a caller in this process started.
+#[derive(Debug)]
+pub(crate) enum Started<T, E> {
+    /// It has ended.
+    Ready(Outcome<T, E>),
+    /// It waits or runs as a task.
+    Later(Handle<T, E>),
+}
+
+impl<R: Commands> Host<R> {
+    /// Runs a command for a caller in this process: to its end if that needs no waiting, as a task otherwise.
+    pub(crate) fn call<A, T, E>(
+        self: &Arc<Self>,
+        command: &'static Command<R, A, T, E>,
+        attempt: Attempt<'_, R>,
+        args: A,
+    ) -> Started<T, E>
+    where
+        A: Send + 'static,
+        T: Send + 'static,
+        E: Send + 'static,
+    {
+        let job = match self.begin(command, attempt, args, &mut Typed) {
+            Begun::Ready(outcome) => return Started::Ready(outcome),
+            Begun::Later(job) => job,
+        };
+        let control = Arc::clone(job.control());
+        let (teller, told) = oneshot::channel();
+        self.setting.runtime.spawn(async move {
+            let outcome = job.drive(&mut Typed).await;
+            // A caller that is gone has cancelled and wants to hear nothing.
+            let _ = teller.send(outcome);
+        });
+        Started::Later(Handle { told, control })
+    }
+}
+
+/// The end of a command that waits or runs as a task. Dropping it cancels the command: one that waits is never started, one
+/// that runs is dropped where it awaits and leaves the instance as it was.
+#[must_use = "dropping it cancels the command"]
+pub(crate) struct Handle<T, E> {
+    told: oneshot::Receiver<Outcome<T, E>>,
+    control: Arc<Control>,
+}
+
+impl<T, E> Handle<T, E> {
+    /// Cancels the command without waiting for its end. `true` is a promise: it is never started.
+    pub(crate) fn cancel(self) -> bool {
+        self.control.stop_cancelled()
+    }
+
+    /// Cancels the command from elsewhere.
+    pub(crate) fn canceller(&self) -> Cancel {
+        Cancel::new(&self.control)
+    }
+}
+
+impl<T, E> Future for Handle<T, E> {
+    type Output = Outcome<T, E>;
+
+    fn poll(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Self::Output> {
+        Poll::Ready(ready!(Pin::new(&mut self.told).poll(task)).unwrap_or_else(|_| {
+            // The runtime dropped the task, which it can do only where the task awaits: nothing was committed.
+            Outcome::Moved { started: self.control.is_started() }
+        }))
+    }
+}
+
+impl<T, E> Drop for Handle<T, E> {
+    fn drop(&mut self) {
+        self.control.stop_cancelled();
+    }
+}
+
+impl<T, E> Debug for Handle<T, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handle").field("control", &self.control).finish_non_exhaustive()
+    }
+}

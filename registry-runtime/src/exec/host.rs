@@ -1,0 +1,239 @@
+//! Everything that one node keeps of one registry.
+
+use std::fmt::{self, Debug};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use tokio::runtime::Handle as Runtime;
+
+use super::control::Control;
+use super::door::Door;
+use super::erased::{self, Erased};
+use super::hash::Seeded;
+use super::outcome::Refused;
+use super::shelf::{Change, Claim, Sealing, Shelf, Stand};
+use super::work::discard;
+use super::{Clock, Lease, Load};
+use crate::id::{Epoch, Slot};
+use crate::resource::{Commands, Definition, Origin, Resource};
+
+/// For how long commands that run may go on when their slot is sealed: long enough for most to end, short against the
+/// default deadline of the calls that wait for the next owner.
+pub(crate) const SEAL_GRACE: Duration = Duration::from_secs(1);
+
+/// Everything that one node keeps of one registry.
+///
+/// `open`, `seal`, `close` and `set_lease` are the node's; [`call`](Self::call) runs a command for a caller in this
+/// process; [`AnyHost`](super::AnyHost) is the same without the resource's type.
+pub(crate) struct Host<R: Commands> {
+    pub(super) definition: &'static Definition<R>,
+    /// By command number.
+    pub(super) commands: Vec<Option<Box<dyn Erased<R>>>>,
+    pub(super) setting: Setting,
+    pub(super) door: Arc<Door>,
+    shelves: Box<[Mutex<Shelf<R>>]>,
+}
+
+/// What a host needs of its node.
+#[derive(Clone)]
+pub(crate) struct Setting {
+    /// What commands may ask about their surroundings.
+    pub(crate) origin: Arc<Origin>,
+    /// What leases are measured with.
+    pub(crate) clock: Arc<dyn Clock>,
+    /// Where commands that wait are driven, whoever polls the caller.
+    pub(crate) runtime: Runtime,
+    /// Told once for each seal when the slot has nothing left that may commit. It is called on any thread, the caller's
+    /// included, so it must neither block nor call the host.
+    pub(crate) drained: Arc<dyn Fn(Slot) + Send + Sync>,
+    /// Drawn at random; see [`Seeded`].
+    pub(crate) seed: u64,
+    /// The most bytes that an encoded reply may have.
+    pub(crate) reply_bytes_max: usize,
+}
+
+impl<R: Commands> Host<R> {
+    /// All slots closed and empty.
+    pub(crate) fn new(definition: &'static Definition<R>, setting: Setting) -> Arc<Self> {
+        let hasher = Seeded(setting.seed);
+        Arc::new(Self {
+            definition,
+            commands: erased::list(),
+            door: Arc::new(Door::new(&definition.spec)),
+            shelves: (0..definition.spec.slots()).map(|_| Mutex::new(Shelf::new(hasher))).collect(),
+            setting,
+        })
+    }
+
+    /// The slot that a key belongs to.
+    pub(crate) fn slot_of(&self, key: &R::Key) -> Slot {
+        let slots = u64::from(self.definition.spec.slots()).max(1);
+        let slot = (self.definition.route)(key).checked_rem(slots).unwrap_or(0);
+        Slot::new(u32::try_from(slot).unwrap_or(0))
+    }
+
+    /// Opens a slot; `false` when there is no such slot or `epoch` is not above all before.
+    ///
+    /// `keep` says that the instances that are here stay. Opening an open or sealed slot with `keep` goes without a pause:
+    /// what runs may commit, in the new epoch. Without `keep` what runs is stopped.
+    pub(crate) fn open(&self, slot: Slot, epoch: Epoch, lease: Lease, keep: bool) -> bool {
+        let swept = self.shelf(slot).and_then(|mut shelf| shelf.open(epoch, lease, keep));
+        let opened = swept.is_some();
+        discard(swept);
+        opened
+    }
+
+    /// Closes a slot: running commands are cancelled, and nothing that was begun commits. Instances stay in memory until
+    /// the next opening says what becomes of them.
+    pub(crate) fn close(&self, slot: Slot) {
+        if let Some(mut shelf) = self.shelf(slot) {
+            shelf.close();
+        }
+    }
+
+    /// Seals an open slot: starts nothing new, gives what runs [`SEAL_GRACE`], cancels the rest, then tells `drained`,
+    /// perhaps before this returns. `false` when the slot is not open; then `drained` is not told.
+    pub(crate) fn seal(self: &Arc<Self>, slot: Slot) -> bool {
+        let Some(sealing) = self.shelf(slot).map(|mut shelf| shelf.seal()) else { return false };
+        match sealing {
+            Sealing::NotOpen => return false,
+            Sealing::Drained => (self.setting.drained)(slot),
+            Sealing::Draining(seal) => {
+                let host: Weak<Self> = Arc::downgrade(self);
+                self.setting.runtime.spawn(async move {
+                    tokio::time::sleep(SEAL_GRACE).await;
+                    if let Some(host) = host.upgrade() {
+                        host.end_seal(slot, seal);
+                    }
+                });
+            }
+        }
+        true
+    }
+
+    fn end_seal(&self, slot: Slot, seal: u64) {
+        let drained = self.shelf(slot).is_some_and(|mut shelf| shelf.end_seal(seal));
+        if drained {
+            (self.setting.drained)(slot);
+        }
+    }
+
+    /// Puts another lease in the place of a slot's present one.
+    pub(crate) fn set_lease(&self, slot: Slot, lease: Lease) {
+        if let Some(mut shelf) = self.shelf(slot) {
+            shelf.set_lease(lease);
+        }
+    }
+
+    /// How many instances of a slot are here.
+    pub(crate) fn len(&self, slot: Slot) -> usize {
+        self.shelf(slot).map_or(0, |shelf| shelf.len())
+    }
+
+    /// How busy the registry is on this node.
+    pub(crate) fn load(&self) -> Load {
+        self.door.load()
+    }
+
+    pub(super) fn clock(&self) -> &dyn Clock {
+        &*self.setting.clock
+    }
+
+    /// Locks what is kept of a slot; `None` when there is no such slot.
+    pub(super) fn shelf(&self, slot: Slot) -> Option<MutexGuard<'_, Shelf<R>>> {
+        // Only a key's `Hash`, `Eq` or `Clone` could panic in there, and the map is whole even then.
+        self.shelves.get(slot.index()).map(|shelf| shelf.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Commits and lets go: see [`Shelf::settle`].
+    pub(super) fn settle(
+        &self,
+        slot: Slot,
+        key: &R::Key,
+        claim: Claim,
+        stand: Stand,
+        change: Change<R>,
+    ) -> Result<(), Refused> {
+        let Some(settled) = self.shelf(slot).map(|mut shelf| shelf.settle(key, claim, stand, change, self.clock()))
+        else {
+            return Err(Refused::Moved { started: true });
+        };
+        let (verdict, left) = settled;
+        let drained = left.drained;
+        discard(left);
+        if drained {
+            (self.setting.drained)(slot);
+        }
+        verdict
+    }
+}
+
+impl<R: Commands> Debug for Host<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Host").field("name", &self.definition.spec.name).finish_non_exhaustive()
+    }
+}
+
+/// A task's hold on a slot; dropping it lets go without a commit.
+pub(super) struct Seat<R: Commands> {
+    pub(super) host: Arc<Host<R>>,
+    pub(super) slot: Slot,
+    pub(super) key: R::Key,
+    claim: Claim,
+    stand: Option<Stand>,
+}
+
+impl<R: Commands> Seat<R> {
+    /// For a command that stands in line.
+    pub(super) fn in_line(
+        host: &Arc<Host<R>>,
+        slot: Slot,
+        epoch: Epoch,
+        key: R::Key,
+        control: &Arc<Control>,
+    ) -> Result<Self, Refused> {
+        let lined_up = host.shelf(slot).map(|mut shelf| shelf.line_up(epoch, &key, control, host.clock()));
+        let (claim, stand) = lined_up.unwrap_or(Err(Refused::NotOwner { epoch: Epoch::ZERO }))?;
+        Ok(Self { host: Arc::clone(host), slot, key, claim, stand: Some(stand) })
+    }
+
+    /// For a command that was begun on its caller's thread.
+    pub(super) fn from_place(
+        host: &Arc<Host<R>>,
+        slot: Slot,
+        key: R::Key,
+        claim: Claim,
+        control: &Arc<Control>,
+    ) -> Self {
+        let stand = host.shelf(slot).map(|mut shelf| shelf.seat(claim, control));
+        Self { host: Arc::clone(host), slot, key, claim, stand }
+    }
+
+    /// What the command finds when it may start.
+    pub(super) fn turn(&self, kind: crate::resource::Kind) -> Result<(Epoch, Option<Arc<R>>), Refused> {
+        match self.host.shelf(self.slot) {
+            Some(shelf) => shelf.turn(self.claim, &self.key, kind, self.host.clock()),
+            None => Err(Refused::Moved { started: false }),
+        }
+    }
+
+    /// Commits and lets go.
+    pub(super) fn settle(mut self, change: Change<R>) -> Result<(), Refused> {
+        match self.stand.take() {
+            Some(stand) => self.host.settle(self.slot, &self.key, self.claim, stand, change),
+            None => Err(Refused::Moved { started: true }),
+        }
+    }
+}
+
+impl<R: Commands> Drop for Seat<R> {
+    fn drop(&mut self) {
+        let Some(stand) = self.stand.take() else { return };
+        let left = self.host.shelf(self.slot).map(|mut shelf| shelf.leave(&self.key, self.claim, stand));
+        let drained = left.as_ref().is_some_and(|left| left.drained);
+        discard(left);
+        if drained {
+            (self.host.setting.drained)(self.slot);
+        }
+    }
+}

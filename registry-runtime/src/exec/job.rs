@@ -1,0 +1,181 @@
+//! A command that could not end where it began: it waits, or it runs in its own time.
+
+use std::fmt::Debug;
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::Arc;
+
+use tokio::time::{Instant, sleep_until};
+
+use super::attempt::Kept;
+use super::begin::{agreed, in_time};
+use super::control::{Control, Stop};
+use super::door::Place;
+use super::host::{Host, Seat};
+use super::outcome::{Outcome, Refused};
+use super::reply::Reply;
+use super::shelf::Change;
+use super::work::{Flight, Ran, Work, conclude, discard};
+use crate::id::Epoch;
+use crate::resource::{Command, Commands};
+
+/// A command that has to be driven. Dropping it lets go of everything and commits nothing.
+#[must_use = "a command that waits must be driven"]
+pub(super) struct Job<R: Commands, A: 'static, T: 'static, E: 'static> {
+    // The body goes before the seat and the seat before the place: nobody gets the lane while the body lives.
+    stage: Stage<R, A, T, E>,
+    hold: Hold<R, A, T, E>,
+}
+
+enum Stage<R: Commands, A, T, E> {
+    Waiting(A),
+    Running(Flight<R, T, E>),
+}
+
+/// What a command holds on to while it waits and while it runs.
+struct Hold<R: Commands, A: 'static, T: 'static, E: 'static> {
+    command: &'static Command<R, A, T, E>,
+    kept: Kept,
+    control: Arc<Control>,
+    /// `None` for an action.
+    seat: Option<Seat<R>>,
+    place: Place,
+    host: Arc<Host<R>>,
+}
+
+impl<R: Commands, A, T, E> Job<R, A, T, E> {
+    /// A command that has not been started.
+    pub(super) fn waiting(
+        host: &Arc<Host<R>>,
+        command: &'static Command<R, A, T, E>,
+        kept: Kept,
+        control: Arc<Control>,
+        place: Place,
+        seat: Option<Seat<R>>,
+        args: A,
+    ) -> Self {
+        let host = Arc::clone(host);
+        Self { stage: Stage::Waiting(args), hold: Hold { command, kept, control, seat, place, host } }
+    }
+
+    /// A command that has been polled once.
+    pub(super) fn running(
+        host: &Arc<Host<R>>,
+        command: &'static Command<R, A, T, E>,
+        kept: Kept,
+        control: Arc<Control>,
+        place: Place,
+        seat: Option<Seat<R>>,
+        flight: Flight<R, T, E>,
+    ) -> Self {
+        let host = Arc::clone(host);
+        Self { stage: Stage::Running(flight), hold: Hold { command, kept, control, seat, place, host } }
+    }
+
+    /// What stops it from outside.
+    pub(super) fn control(&self) -> &Arc<Control> {
+        &self.hold.control
+    }
+
+    /// Drives it to its end.
+    pub(super) async fn drive<S: Reply<T, E>>(self, reply: &mut S) -> Outcome<S::Done, S::Rejected> {
+        let Self { stage, mut hold } = self;
+        let flight = match stage {
+            Stage::Running(flight) => flight,
+            Stage::Waiting(args) => {
+                let begun = match hold.wait().await {
+                    Ok(()) => hold.start(args),
+                    Err(refused) => {
+                        discard(args);
+                        Err(refused)
+                    }
+                };
+                match begun {
+                    Ok(Some(Work::Flying(flight))) => flight,
+                    Ok(Some(Work::Ran(ran))) => return hold.end(Some(ran), reply),
+                    Ok(None) => return hold.end(None, reply),
+                    Err(refused) => return refused.widen(),
+                }
+            }
+        };
+        match hold.fly(flight).await {
+            Ok(ran) => hold.end(ran, reply),
+            Err(refused) => refused.widen(),
+        }
+    }
+}
+
+impl<R: Commands, A, T, E> Hold<R, A, T, E> {
+    /// Waits for the lane and then for a place to run.
+    async fn wait(&mut self) -> Result<(), Refused> {
+        let deadline = pin!(sleep_until(self.kept.deadline));
+        let (control, place) = (&self.control, &mut self.place);
+        let granted = async {
+            control.turn().await?;
+            if !place.ask(control) {
+                control.place().await?;
+                place.began();
+            }
+            Ok(())
+        };
+        tokio::select! {
+            biased;
+            granted = granted => granted.map_err(|stop: Stop| stop.outcome(false)),
+            () = deadline => Err(Refused::DeadlineExceeded { started: false }),
+        }
+    }
+
+    /// Starts the body, on what is there now.
+    fn start(&mut self, args: A) -> Result<Option<Work<R, T, E>>, Refused> {
+        let (epoch, state) = match self.may_start() {
+            Ok(found) => found,
+            Err(refused) => {
+                discard(args);
+                return Err(refused);
+            }
+        };
+        let key = self.seat.as_ref().map(|seat| &seat.key);
+        let invocation = self.kept.invocation(&self.host.setting.origin, key.map(|key| key as &dyn Debug), epoch);
+        Ok(Work::start(&self.command.run, state, key, args, &invocation))
+    }
+
+    fn may_start(&self) -> Result<(Epoch, Option<Arc<R>>), Refused> {
+        if Instant::now() >= self.kept.deadline {
+            return Err(Refused::DeadlineExceeded { started: false });
+        }
+        let found = match &self.seat {
+            Some(seat) => seat.turn(self.command.kind())?,
+            None => (Epoch::ZERO, None),
+        };
+        self.control.start().map_err(|stop| stop.outcome(false))?;
+        Ok(found)
+    }
+
+    /// Polls the body to its end, unless something ends it before; `None` when it panicked.
+    async fn fly(&self, mut flight: Flight<R, T, E>) -> Result<Option<Ran<R, T, E>>, Refused> {
+        let deadline = pin!(sleep_until(self.kept.deadline));
+        let flown = tokio::select! {
+            biased;
+            stop = self.control.stopped() => Err(stop.outcome(true)),
+            () = deadline => Err(Refused::DeadlineExceeded { started: true }),
+            ran = poll_fn(|task| flight.poll(task)) => Ok(ran),
+        };
+        discard(flight);
+        flown
+    }
+
+    /// Makes the reply, commits, and lets go of everything.
+    fn end<S: Reply<T, E>>(self, ran: Option<Ran<R, T, E>>, reply: &mut S) -> Outcome<S::Done, S::Rejected> {
+        let key = self.seat.as_ref().map(|seat| &seat.key);
+        let (outcome, change) = conclude(ran, key, reply);
+        let (outcome, change) = in_time(outcome, change, Instant::now(), self.kept.deadline);
+        match self.seat {
+            // A read showed the state of the moment at which it looked, when the slot was open and the lease held.
+            Some(seat) if self.command.kind() != crate::resource::Kind::Read => agreed(outcome, seat.settle(change)),
+            _ => {
+                debug_assert!(matches!(change, Change::Keep), "only exclusive commands change anything");
+                outcome
+            }
+        }
+    }
+}

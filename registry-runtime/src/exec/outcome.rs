@@ -1,0 +1,127 @@
+//! How one attempt at a command ended on this node.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use crate::id::Epoch;
+
+/// How one attempt at a command ended on this node.
+///
+/// `T` and `E` stand for reply and error: the values themselves for a local caller, nothing for a remote one, whose bytes
+/// travel beside it. Every outcome but `Done` leaves the instance as it was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome<T = (), E = ()> {
+    /// The command ran; what it changed is committed.
+    Done(T),
+    /// The command ran and returned its own error.
+    Rejected(E),
+    /// There is no instance of that key; not started.
+    NotFound,
+    /// There is an instance of that key; not started.
+    AlreadyExists,
+    /// The registry's limits on this node were used up; not started.
+    Overloaded {
+        /// When to try again.
+        retry_after: Duration,
+    },
+    /// The slot is not open here in the epoch of the attempt; not started.
+    NotOwner {
+        /// The last epoch in which the slot was open here, zero when it never was. It may be the attempt's own: then the
+        /// slot has been closed since.
+        epoch: Epoch,
+    },
+    /// The slot is open but the lease has run out, so that what is here may be old; not started.
+    NoLease,
+    /// The lease ran out while the command ran; its result was discarded.
+    LeaseLost,
+    /// The slot was sealed or closed before the command could commit: send it again, elsewhere.
+    Moved {
+        /// Whether the body was started.
+        started: bool,
+    },
+    /// The caller cancelled.
+    Cancelled {
+        /// Whether the body was started.
+        started: bool,
+    },
+    /// The deadline passed before the command could commit.
+    DeadlineExceeded {
+        /// Whether the body was started.
+        started: bool,
+    },
+    /// The body panicked, or left an instance under another key.
+    Panicked,
+    /// The reply did not encode; what the command changed was discarded.
+    BadReply {
+        /// What went wrong.
+        detail: String,
+    },
+    /// The encoded reply is over the limit; what the command changed was discarded.
+    TooLarge {
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// The request contradicts itself or does not decode; not started.
+    BadRequest {
+        /// What is wrong with it.
+        detail: String,
+    },
+    /// The registry has no such command here; not started.
+    Incompatible {
+        /// What is missing.
+        detail: String,
+    },
+}
+
+/// An outcome that carries neither reply nor error.
+pub(super) type Refused = Outcome<Infallible, Infallible>;
+
+impl<T, E> Outcome<T, E> {
+    /// Whether the body was, or may have been, started. `false` is a promise: this attempt is never started.
+    pub(crate) fn started(&self) -> bool {
+        match self {
+            Self::Done(_)
+            | Self::Rejected(_)
+            | Self::LeaseLost
+            | Self::Panicked
+            | Self::BadReply { .. }
+            | Self::TooLarge { .. } => true,
+            Self::NotFound
+            | Self::AlreadyExists
+            | Self::Overloaded { .. }
+            | Self::NotOwner { .. }
+            | Self::NoLease
+            | Self::BadRequest { .. }
+            | Self::Incompatible { .. } => false,
+            Self::Moved { started } | Self::Cancelled { started } | Self::DeadlineExceeded { started } => *started,
+        }
+    }
+
+    /// Whether a reply or an error of the command's own comes with it.
+    pub(crate) fn tells(&self) -> bool {
+        matches!(self, Self::Done(_) | Self::Rejected(_))
+    }
+}
+
+impl Refused {
+    /// Gives it the type that the caller expects.
+    pub(super) fn widen<T, E>(self) -> Outcome<T, E> {
+        match self {
+            Self::Done(never) | Self::Rejected(never) => match never {},
+            Self::NotFound => Outcome::NotFound,
+            Self::AlreadyExists => Outcome::AlreadyExists,
+            Self::Overloaded { retry_after } => Outcome::Overloaded { retry_after },
+            Self::NotOwner { epoch } => Outcome::NotOwner { epoch },
+            Self::NoLease => Outcome::NoLease,
+            Self::LeaseLost => Outcome::LeaseLost,
+            Self::Moved { started } => Outcome::Moved { started },
+            Self::Cancelled { started } => Outcome::Cancelled { started },
+            Self::DeadlineExceeded { started } => Outcome::DeadlineExceeded { started },
+            Self::Panicked => Outcome::Panicked,
+            Self::BadReply { detail } => Outcome::BadReply { detail },
+            Self::TooLarge { limit } => Outcome::TooLarge { limit },
+            Self::BadRequest { detail } => Outcome::BadRequest { detail },
+            Self::Incompatible { detail } => Outcome::Incompatible { detail },
+        }
+    }
+}

@@ -1,0 +1,394 @@
+//! What one node keeps of one slot: its gate and its instances.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use slab::Slab;
+
+use super::control::Control;
+use super::hash::Seeded;
+use super::lane::{Lane, Turn};
+use super::outcome::Refused;
+use super::{Clock, Lease};
+use crate::id::Epoch;
+use crate::resource::{Kind, Resource};
+
+/// What one node keeps of one slot. It lives under a lock, so nothing here runs a user's code but a key's `Hash`, `Eq` and
+/// `Clone`; what has to be dropped is handed out.
+///
+/// The node's side: `open`, `seal`, `end_seal`, `close`, `set_lease`. The commands' side: `look` and `take` on the fast
+/// path, `line_up` and `seat` to become a task, `turn` when the task may start, and exactly one `settle` or `leave` for
+/// each `take`, `line_up` and `seat`.
+#[derive(Debug)]
+pub(super) struct Shelf<R: Resource> {
+    gate: Gate,
+    /// The last epoch in which the gate was open.
+    epoch: Epoch,
+    /// Counts the times that this node had the slot. Openings in a higher epoch without a pause between are one time:
+    /// what was begun before may be committed after.
+    tenure: u64,
+    /// Counts the seals, so that a late alarm of one does not end the next.
+    seals: u64,
+    last_turn: Turn,
+    /// Commands that hold a lane on their caller's thread.
+    in_place: u32,
+    /// Commands that wait or run as tasks.
+    tasks: Slab<Arc<Control>>,
+    instances: usize,
+    lanes: HashMap<R::Key, Lane<R>, Seeded>,
+}
+
+#[derive(Debug)]
+enum Gate {
+    Closed,
+    Open(Lease),
+    /// Starts nothing new; what runs may still commit.
+    Sealed {
+        lease: Lease,
+        drained: bool,
+    },
+}
+
+/// A lane that is held, or an instance that is looked at.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Claim {
+    pub(super) tenure: u64,
+    /// `None` for a read.
+    pub(super) turn: Option<Turn>,
+}
+
+/// What a command finds on a free lane.
+#[derive(Debug)]
+pub(super) enum Taken<R> {
+    /// The lane is held from now on.
+    Held(Claim, Option<Arc<R>>),
+    /// Somebody else holds it.
+    Busy,
+}
+
+/// What becomes of an instance.
+#[derive(Debug)]
+pub(super) enum Change<R> {
+    Keep,
+    Put(Arc<R>),
+    Remove,
+}
+
+/// Where a command stands while it holds something of the slot.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Stand {
+    /// On its caller's thread.
+    InPlace,
+    /// In a task, which is known by this number.
+    Task(usize),
+}
+
+/// What is left when a command has let go; drop it outside the lock.
+#[derive(Debug)]
+#[must_use]
+pub(super) struct Left<R: Resource> {
+    /// Whether the slot has just drained.
+    pub(super) drained: bool,
+    state: Option<Arc<R>>,
+    entry: Option<(R::Key, Lane<R>)>,
+}
+
+/// What an opening swept away; drop it outside the lock.
+#[derive(Debug)]
+#[must_use]
+pub(super) struct Swept<R: Resource> {
+    lanes: HashMap<R::Key, Lane<R>, Seeded>,
+    states: Vec<Arc<R>>,
+}
+
+/// What a seal met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sealing {
+    /// The slot was not open.
+    NotOpen,
+    /// Nothing ran.
+    Drained,
+    /// Something runs: sound the alarm with this number when its time is up.
+    Draining(u64),
+}
+
+impl<R: Resource> Shelf<R> {
+    pub(super) fn new(hasher: Seeded) -> Self {
+        Self {
+            gate: Gate::Closed,
+            epoch: Epoch::ZERO,
+            tenure: 0,
+            seals: 0,
+            last_turn: Turn::default(),
+            in_place: 0,
+            tasks: Slab::new(),
+            instances: 0,
+            lanes: HashMap::with_hasher(hasher),
+        }
+    }
+
+    /// Opens in an epoch above all before; `None` when it is not. What is swept away is handed out.
+    pub(super) fn open(&mut self, epoch: Epoch, lease: Lease, keep: bool) -> Option<Swept<R>> {
+        if epoch <= self.epoch {
+            return None;
+        }
+        let mut swept = Swept { states: Vec::new(), lanes: HashMap::with_hasher(*self.lanes.hasher()) };
+        if !keep {
+            self.stop();
+            std::mem::swap(&mut self.lanes, &mut swept.lanes);
+            // Stopped commands stand on their lanes until they notice, and nobody may join them there before.
+            for (key, mut lane) in swept.lanes.extract_if(|_, lane| !lane.is_free()) {
+                swept.states.extend(lane.state.take());
+                self.lanes.insert(key, lane);
+            }
+            self.instances = 0;
+        }
+        self.epoch = epoch;
+        self.gate = Gate::Open(lease);
+        Some(swept)
+    }
+
+    /// Closes; what runs is stopped and commits nothing. Instances stay until the next opening says what becomes of them.
+    pub(super) fn close(&mut self) {
+        self.stop();
+        self.gate = Gate::Closed;
+    }
+
+    /// Starts nothing new from here on, the waiting commands included.
+    pub(super) fn seal(&mut self) -> Sealing {
+        let Gate::Open(lease) = &self.gate else { return Sealing::NotOpen };
+        self.gate = Gate::Sealed { lease: lease.clone(), drained: false };
+        self.seals = self.seals.wrapping_add(1);
+        for (_, task) in &self.tasks {
+            task.stop_moved_unless_started();
+        }
+        if self.drain() { Sealing::Drained } else { Sealing::Draining(self.seals) }
+    }
+
+    /// The time of that seal is up: stops what runs. Whether the slot has just drained.
+    pub(super) fn end_seal(&mut self, seal: u64) -> bool {
+        match &mut self.gate {
+            Gate::Sealed { drained, .. } if self.seals == seal && !*drained => {
+                *drained = true;
+                self.stop();
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Puts another lease in the place of the present one.
+    pub(super) fn set_lease(&mut self, new: Lease) {
+        match &mut self.gate {
+            Gate::Closed => {}
+            Gate::Open(lease) | Gate::Sealed { lease, .. } => *lease = new,
+        }
+    }
+
+    /// How many instances are here.
+    pub(super) fn len(&self) -> usize {
+        self.instances
+    }
+
+    /// The present epoch, tenure and committed state, for a command that leaves it as it is.
+    pub(super) fn look(
+        &self,
+        epoch: Epoch,
+        key: &R::Key,
+        clock: &dyn Clock,
+    ) -> Result<(Claim, Option<Arc<R>>), Refused> {
+        let lease = self.admit(epoch)?;
+        let state = self.lanes.get(key).and_then(|lane| lane.state.clone());
+        if !lease.holds(clock) {
+            return Err(Refused::NoLease);
+        }
+        expect_instance::<R>(Kind::Read, state.is_some())?;
+        Ok((Claim { tenure: self.tenure, turn: None }, state))
+    }
+
+    /// Holds the key's lane if it is free, for a command on its caller's thread.
+    pub(super) fn take(
+        &mut self,
+        epoch: Epoch,
+        key: &R::Key,
+        kind: Kind,
+        clock: &dyn Clock,
+    ) -> Result<Taken<R>, Refused> {
+        self.admit(epoch)?;
+        let lane = self.lanes.get_mut(key);
+        if lane.as_ref().is_some_and(|lane| !lane.is_free()) {
+            return Ok(Taken::Busy);
+        }
+        let state = lane.as_ref().and_then(|lane| lane.state.clone());
+        // Borrowed apart from `lanes`, and asked after the state was read.
+        let held = match &self.gate {
+            Gate::Open(lease) => lease.holds(clock),
+            _ => false,
+        };
+        if !held {
+            return Err(Refused::NoLease);
+        }
+        expect_instance::<R>(kind, state.is_some())?;
+        self.last_turn = self.last_turn.next();
+        match lane {
+            Some(lane) => lane.take(self.last_turn),
+            None => {
+                let mut lane = Lane::new();
+                lane.take(self.last_turn);
+                self.lanes.insert(key.clone(), lane);
+            }
+        }
+        self.in_place = self.in_place.saturating_add(1);
+        Ok(Taken::Held(Claim { tenure: self.tenure, turn: Some(self.last_turn) }, state))
+    }
+
+    /// Stands in line for the key's lane; takes it when it is free after all.
+    pub(super) fn line_up(
+        &mut self,
+        epoch: Epoch,
+        key: &R::Key,
+        control: &Arc<Control>,
+        clock: &dyn Clock,
+    ) -> Result<(Claim, Stand), Refused> {
+        if !self.admit(epoch)?.holds(clock) {
+            return Err(Refused::NoLease);
+        }
+        self.last_turn = self.last_turn.next();
+        let lane = self.lanes.entry(key.clone()).or_insert_with(Lane::new);
+        if lane.is_free() {
+            lane.take(self.last_turn);
+            control.grant_turn();
+        } else {
+            lane.line_up(self.last_turn, Arc::clone(control));
+        }
+        let task = self.tasks.insert(Arc::clone(control));
+        Ok((Claim { tenure: self.tenure, turn: Some(self.last_turn) }, Stand::Task(task)))
+    }
+
+    /// Turns a command on its caller's thread into a task.
+    pub(super) fn seat(&mut self, claim: Claim, control: &Arc<Control>) -> Stand {
+        if claim.turn.is_some() {
+            self.in_place = self.in_place.saturating_sub(1);
+        }
+        if claim.tenure != self.tenure {
+            control.stop_moved();
+        } else if !matches!(self.gate, Gate::Open(_)) {
+            control.stop_moved_unless_started();
+        }
+        Stand::Task(self.tasks.insert(Arc::clone(control)))
+    }
+
+    /// What a task finds when it may start: the slot's present epoch and the committed state.
+    pub(super) fn turn(
+        &self,
+        claim: Claim,
+        key: &R::Key,
+        kind: Kind,
+        clock: &dyn Clock,
+    ) -> Result<(Epoch, Option<Arc<R>>), Refused> {
+        let Gate::Open(lease) = &self.gate else { return Err(Refused::Moved { started: false }) };
+        if claim.tenure != self.tenure {
+            return Err(Refused::Moved { started: false });
+        }
+        let lane = self.lanes.get(key);
+        debug_assert!(
+            claim.turn.is_none_or(|turn| lane.is_some_and(|lane| lane.is_held_by(turn))),
+            "a command starts without its lane"
+        );
+        let state = lane.and_then(|lane| lane.state.clone());
+        if !lease.holds(clock) {
+            return Err(Refused::NoLease);
+        }
+        expect_instance::<R>(kind, state.is_some())?;
+        Ok((self.epoch, state))
+    }
+
+    /// Commits a change if the slot is still this node's, and lets go of the lane. This is the only place where an instance
+    /// changes.
+    pub(super) fn settle(
+        &mut self,
+        key: &R::Key,
+        claim: Claim,
+        stand: Stand,
+        change: Change<R>,
+        clock: &dyn Clock,
+    ) -> (Result<(), Refused>, Left<R>) {
+        let verdict = match &self.gate {
+            Gate::Open(lease) | Gate::Sealed { lease, .. } if claim.tenure == self.tenure => {
+                if lease.holds(clock) { Ok(()) } else { Err(Refused::LeaseLost) }
+            }
+            _ => Err(Refused::Moved { started: true }),
+        };
+        let mut spent = None;
+        match (change, self.lanes.get_mut(key)) {
+            (Change::Put(new), Some(lane)) if verdict.is_ok() => {
+                spent = lane.state.replace(new);
+                self.instances += usize::from(spent.is_none());
+            }
+            (Change::Remove, Some(lane)) if verdict.is_ok() => {
+                spent = lane.state.take();
+                self.instances -= usize::from(spent.is_some());
+            }
+            (Change::Put(new), _) => spent = Some(new),
+            (Change::Remove | Change::Keep, _) => {}
+        }
+        let left = self.leave(key, claim, stand);
+        (verdict, Left { state: spent, ..left })
+    }
+
+    /// Lets go of the lane, or of a stand in its line, or of a look.
+    pub(super) fn leave(&mut self, key: &R::Key, claim: Claim, stand: Stand) -> Left<R> {
+        let mut entry = None;
+        if let Some(turn) = claim.turn
+            && let Some(lane) = self.lanes.get_mut(key)
+        {
+            lane.leave(turn);
+            if lane.is_empty() {
+                entry = self.lanes.remove_entry(key);
+            }
+        }
+        match stand {
+            Stand::InPlace => self.in_place = self.in_place.saturating_sub(1),
+            Stand::Task(number) => {
+                self.tasks.try_remove(number);
+            }
+        }
+        Left { drained: self.drain(), state: None, entry }
+    }
+
+    fn admit(&self, epoch: Epoch) -> Result<&Lease, Refused> {
+        match &self.gate {
+            Gate::Open(lease) if self.epoch == epoch => Ok(lease),
+            Gate::Sealed { .. } if self.epoch == epoch => Err(Refused::Moved { started: false }),
+            _ => Err(Refused::NotOwner { epoch: self.epoch }),
+        }
+    }
+
+    /// Ends the present tenure: whatever was begun in it commits nothing.
+    fn stop(&mut self) {
+        self.tenure = self.tenure.wrapping_add(1);
+        for (_, task) in &self.tasks {
+            task.stop_moved();
+        }
+    }
+
+    /// Whether a sealed slot has just drained.
+    fn drain(&mut self) -> bool {
+        match &mut self.gate {
+            Gate::Sealed { drained, .. } if !*drained && self.in_place == 0 && self.tasks.is_empty() => {
+                *drained = true;
+                true
+            }
+            _ => false,
+        }
+    }
+}
+
+/// Decides `NotFound` and `AlreadyExists`, before any body runs.
+fn expect_instance<R: Resource>(kind: Kind, exists: bool) -> Result<(), Refused> {
+    match kind {
+        Kind::Create if exists => Err(Refused::AlreadyExists),
+        Kind::Read | Kind::Update | Kind::Destroy if !exists && R::FRESH.is_none() => Err(Refused::NotFound),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,6 @@
+//! Small deciders of the data plane.
+//!
+//! Absent on purpose: clocks, locks, tasks. Time is a parameter, and what waits is a value that the caller hands in and gets
+//! back.
+
+pub(crate) mod admission;
