@@ -1,6 +1,7 @@
 //! Under construction.
 
 pub mod client;
+mod engine;
 pub mod id;
 pub mod resource;
 pub mod spec;
