@@ -1,0 +1,577 @@
+//! Who is a member: SWIM by the foca crate, and what it lacks.
+//!
+//! [`Membership::handle`] takes in one thing that happened, [`Membership::poll`] hands out what is to be done, and
+//! [`Membership::next_deadline`] says when to come back. Nodes talk over one reliable, ordered stream per pair, inside an
+//! authenticated connection; whoever drives a membership carries its packets there.
+//!
+//! What is added to foca, each in its own file: a [`watchdog`] that brings back a node that sees nobody; [`suspicion`]s
+//! that every node times and checks itself; [`health`], by which a node in trouble doubts itself first; the exchange of
+//! all that is known after a reconnection and now and then ([`exchange`]), since gossip leaves stragglers; dialling
+//! ([`links`]); profiles and loads ([`rumours`]); ages of Downs, goodbyes and forgetting ([`roster`]).
+//!
+//! Absent on purpose: a clock, sockets, the operating system's randomness, hash-ordered maps.
+
+mod alarms;
+mod event;
+mod exchange;
+mod gossip;
+mod health;
+mod hearing;
+mod identity;
+mod links;
+mod member;
+mod packet;
+mod roster;
+mod rumours;
+mod suspicion;
+mod swim;
+mod watchdog;
+
+#[cfg(test)]
+mod scenarios;
+#[cfg(test)]
+mod simulation;
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use foca::State as Belief;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+pub(crate) use self::event::Event;
+pub(crate) use self::identity::Identity;
+pub(crate) use self::member::{
+    Change, Downtime, HostedFailover, HostedRegistry, Load, Member, MemberState, Profile, Weight,
+};
+pub(crate) use self::packet::{MEMBERS_MAX, PACKET_BYTES_MAX, PROFILE_BYTES_MAX, Refusal};
+
+use self::health::Health;
+use self::links::Links;
+use self::packet::{Body, Entry, Packet, Rumour};
+use self::roster::Roster;
+use self::rumours::Rumours;
+use self::suspicion::{Suspicions, Verdict};
+use self::swim::{Effect, Mark, Swim};
+use self::watchdog::Watchdog;
+use crate::id::{Incarnation, NodeId, Process, Start};
+use crate::time::{Moment, Timing};
+
+/// What a membership is born with.
+#[derive(Clone, Debug)]
+pub(crate) struct Config {
+    /// This node.
+    pub(crate) node: NodeId,
+    /// Where others dial it.
+    pub(crate) address: SocketAddr,
+    /// This life: the wall clock's milliseconds at its beginning.
+    pub(crate) start: Start,
+    /// How soon a silent node is Down.
+    pub(crate) timing: Timing,
+    /// Where somebody may be found; the own address may be among them.
+    pub(crate) join: Vec<SocketAddr>,
+    /// What this node says of itself; the revisions are kept here.
+    pub(crate) profile: Profile,
+    /// Where all randomness comes from.
+    pub(crate) seed: u64,
+}
+
+/// One thing that happened.
+#[derive(Clone, Debug)]
+pub(crate) enum Input {
+    /// A connection with an authenticated peer stands, and the peer has said who it is. From now on packets to that node
+    /// go over this connection, also when there was one before.
+    Connected {
+        /// The peer.
+        peer: Identity,
+        /// The address that this side had dialled.
+        dialled: Option<SocketAddr>,
+    },
+    /// A dial came to nothing.
+    DialFailed {
+        /// The node, as in [`Output::Dial`].
+        node: Option<NodeId>,
+        /// The address, as in [`Output::Dial`].
+        address: SocketAddr,
+    },
+    /// The last connection with a node is gone.
+    Disconnected {
+        /// The node.
+        node: NodeId,
+    },
+    /// A peer has sent a packet.
+    Packet {
+        /// The peer, as its certificate names it.
+        from: NodeId,
+        /// The packet.
+        bytes: Bytes,
+    },
+    /// The join list has been looked up again.
+    Join(Vec<SocketAddr>),
+    /// This node has something new to say of itself; load and revisions in there do not count.
+    Profile(Profile),
+    /// This node's load has changed.
+    Load(Load),
+    /// This node says goodbye. Nothing happens after that.
+    Leave,
+    /// The deadline has come.
+    Tick,
+}
+
+/// One thing that is to be done or known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Output {
+    /// Send a packet over the connection with that node; without one, drop it.
+    Send {
+        /// To whom.
+        to: NodeId,
+        /// The packet.
+        bytes: Bytes,
+    },
+    /// Open a connection. The outcome comes back as [`Input::Connected`] or [`Input::DialFailed`].
+    Dial {
+        /// Who is expected there, if that is known.
+        node: Option<NodeId>,
+        /// Where.
+        address: SocketAddr,
+    },
+    /// Close the connections with a process that is gone.
+    Hangup {
+        /// The process.
+        process: Process,
+    },
+    /// Something has happened to a member.
+    Member {
+        /// The member as it is now.
+        member: Member,
+        /// What has happened.
+        change: Change,
+    },
+    /// This node was declared Down and comes back with this incarnation: it owns nothing any more.
+    Rejoined {
+        /// The new incarnation.
+        incarnation: Incarnation,
+    },
+    /// This node must stop.
+    Stop(StopReason),
+    /// For those who watch.
+    Event(Event),
+}
+
+/// Why a node must stop.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum StopReason {
+    /// A newer process with this node's id is alive.
+    DuplicateNode {
+        /// Where the other one listens.
+        address: SocketAddr,
+    },
+}
+
+/// The member list of one node and what keeps it true.
+pub(crate) struct Membership {
+    timing: Timing,
+    phase: Phase,
+    swim: Swim,
+    roster: Roster,
+    suspicions: Suspicions,
+    health: Health,
+    watchdog: Watchdog,
+    links: Links,
+    rumours: Rumours,
+    profile: Arc<Profile>,
+    /// A load that waits until it may be told.
+    load: Option<Load>,
+    load_due: Moment,
+    rumours_due: Moment,
+    exchange_due: Moment,
+    /// When this node had asked to be called.
+    promised: Option<Moment>,
+    rng: ChaCha8Rng,
+    outputs: VecDeque<Output>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Running,
+    /// It said goodbye, or must stop.
+    Over,
+}
+
+/// Between two reports of a load: balancing wants a tendency, and every report goes to every node.
+const LOAD_SPACING: Duration = Duration::from_secs(1);
+/// Nodes that a round of rumours goes to.
+const RUMOUR_TO: usize = 3;
+
+impl Membership {
+    /// A node that knows nobody yet.
+    pub(crate) fn new(config: Config, now: Moment) -> Self {
+        let Config { node, address, start, timing, join, profile, seed } = config;
+        let identity = Identity::at_birth(node, address, start);
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let profile = Arc::new(Profile { revision: 1, load_revision: 1, ..profile });
+        let links = Links::new(now, identity.clone(), &timing, &join);
+        Self {
+            phase: Phase::Running,
+            swim: Swim::new(identity, &timing, rng.random()),
+            roster: Roster::default(),
+            suspicions: Suspicions::new(&timing),
+            // Trouble counts for a few rounds of probes: fewer would forget it before it can matter.
+            health: Health::new(now, timing.probe_period.saturating_mul(4)),
+            watchdog: Watchdog::new(now),
+            links,
+            rumours: Rumours::default(),
+            profile,
+            load: None,
+            load_due: now,
+            rumours_due: now,
+            exchange_due: now + timing.anti_entropy.mul_f64(rng.random_range(0.0..1.0)),
+            promised: None,
+            rng,
+            outputs: VecDeque::new(),
+            timing,
+        }
+    }
+
+    // What is known.
+
+    /// Who this node is now.
+    pub(crate) fn identity(&self) -> &Identity {
+        self.swim.identity()
+    }
+
+    /// This node as a member.
+    pub(crate) fn myself(&self) -> Member {
+        let identity = self.swim.identity();
+        Member {
+            process: identity.process(),
+            incarnation: identity.incarnation,
+            address: identity.address,
+            state: if self.phase == Phase::Running { MemberState::Up } else { MemberState::Left },
+            down: None,
+            profile: Some(self.profile.clone()),
+        }
+    }
+
+    /// The other members, by node id.
+    pub(crate) fn members(&self) -> impl Iterator<Item = Member> {
+        self.roster.iter().map(roster::Record::member)
+    }
+
+    /// Whether there is a connection with a node.
+    pub(crate) fn is_connected(&self, node: &NodeId) -> bool {
+        self.links.peer(node).is_some()
+    }
+
+    /// A number that is the same on all nodes that hold the same view: the same members in the same incarnations, and the
+    /// same of them alive. Profiles and suspicions do not count.
+    pub(crate) fn digest(&self) -> u64 {
+        self.roster.digest(self.swim.identity())
+    }
+
+    /// What is to be done; ask until `None` after every [`Self::handle`].
+    pub(crate) fn poll(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When to come back with [`Input::Tick`] if nothing happens before. Coming much later counts as this node's own
+    /// trouble.
+    pub(crate) const fn next_deadline(&self) -> Option<Moment> {
+        self.promised
+    }
+
+    // What happens.
+
+    /// Takes in one thing that happened.
+    pub(crate) fn handle(&mut self, now: Moment, input: Input) {
+        if self.phase == Phase::Over {
+            return;
+        }
+        self.notice_delay(now);
+        match input {
+            Input::Connected { peer, dialled } => self.handle_connection(now, &peer, dialled),
+            Input::DialFailed { node, address } => self.links.fail(now, node.as_ref(), address, &mut self.rng),
+            Input::Disconnected { node } => {
+                self.links.disconnect(now, &node, &mut self.rng);
+            }
+            Input::Packet { from, bytes } => self.handle_packet(now, &from, &bytes),
+            Input::Join(seeds) => self.links.set_seeds(now, &seeds),
+            Input::Profile(profile) => self.set_profile(profile),
+            Input::Load(load) => self.load = Some(load),
+            Input::Leave => self.leave(now),
+            Input::Tick => {}
+        }
+        if self.phase == Phase::Running {
+            self.handle_due(now);
+        }
+        self.promised = if self.phase == Phase::Running { self.earliest(now) } else { None };
+    }
+
+    /// Counts a Down or Left member as a member no more. Its incarnation stays out; a later one is taken in again.
+    pub(crate) fn forget(&mut self, node: &NodeId) {
+        if self.roster.forget(node) {
+            self.links.drop_member(node);
+        }
+    }
+
+    /// A connection stands: both sides say who they are and, if their views differ, all that they know.
+    fn handle_connection(&mut self, now: Moment, peer: &Identity, dialled: Option<SocketAddr>) {
+        self.links.connect(peer, dialled);
+        if peer.node == self.swim.identity().node {
+            // Either it was the own address after all, or a second process has this node's id.
+            if !peer.is_same_process(self.swim.identity()) && peer.outranks(self.swim.identity()) {
+                self.stop(peer.address);
+            }
+            return;
+        }
+        match self.roster.get(&peer.node) {
+            Some(known) if known.identity.outranks(peer) || self.roster.is_gone(peer) => {
+                let entry = known.entry(now);
+                self.tell(&peer.node, vec![entry]);
+            }
+            _ => self.introduce(now, peer),
+        }
+        // One of the two asks whether the views differ; both would do everything twice.
+        if self.swim.identity().node < peer.node {
+            self.send_digest(&peer.node.clone());
+        }
+    }
+
+    fn set_profile(&mut self, said: Profile) {
+        let before = &self.profile;
+        let (revision, load, load_revision) = (before.revision.saturating_add(1), before.load, before.load_revision);
+        self.profile = Arc::new(Profile { revision, load, load_revision, ..said });
+        let process = self.swim.identity().process();
+        self.rumours.add(Rumour::Profile(process, Profile::clone(&self.profile)));
+    }
+
+    /// Says goodbye to every peer, so that they see a member that left and not one that is Down.
+    fn leave(&mut self, now: Moment) {
+        let goodbye = Entry { state: MemberState::Left, ..self.own_entry() };
+        for node in self.peers() {
+            self.tell(&node, vec![goodbye.clone()]);
+        }
+        self.swim.leave(now);
+        self.settle(now);
+        self.phase = Phase::Over;
+    }
+
+    fn stop(&mut self, address: SocketAddr) {
+        self.phase = Phase::Over;
+        self.outputs.push_back(Output::Stop(StopReason::DuplicateNode { address }));
+    }
+
+    // Time.
+
+    /// Whoever was called late was asleep or starved, and has not heard the answers that lie waiting. It goes on as if its
+    /// clock had stood still meanwhile.
+    fn notice_delay(&mut self, now: Moment) {
+        let late = self.promised.map_or(Duration::ZERO, |promised| now.since(promised));
+        if late > self.timing.probe_rtt / 2 {
+            self.swim.postpone(late);
+            self.suspicions.postpone(late);
+            self.health.raise(now);
+            self.outputs.push_back(Output::Event(Event::Late { by: late, score: self.health.score(now) }));
+        }
+    }
+
+    fn handle_due(&mut self, now: Moment) {
+        self.swim.handle_due(now);
+        self.settle(now);
+        for verdict in self.suspicions.take_due(now, self.health.factor(now)) {
+            match verdict {
+                Verdict::Ask(suspect, refutations) => {
+                    let node = suspect.node.clone();
+                    self.send(&node, Body::Confirm { suspect, refutations });
+                }
+                Verdict::Down { identity, refutations, known } => self.declare_down(now, identity, refutations, known),
+            }
+        }
+        if self.watchdog.poll(now, self.swim.is_active()) {
+            let peers: Vec<_> = self.links.peers().cloned().collect();
+            if let Some(peer) = self.pick(peers, 1).pop() {
+                self.introduce(now, &peer);
+            }
+        }
+        if let Some(load) = self.load.filter(|_| self.load_due <= now) {
+            self.load = None;
+            if load != self.profile.load {
+                self.load_due = now + LOAD_SPACING;
+                let profile = Arc::make_mut(&mut self.profile);
+                profile.load = load;
+                profile.load_revision = profile.load_revision.saturating_add(1);
+                let revision = profile.load_revision;
+                self.rumours.add(Rumour::Load(self.swim.identity().process(), load, revision));
+            }
+        }
+        if self.rumours_due <= now && !self.rumours.is_empty() {
+            self.rumours_due = now + self.timing.gossip_period;
+            self.send_rumours();
+        }
+        if self.exchange_due <= now {
+            self.exchange_due = now + self.timing.anti_entropy.mul_f64(self.rng.random_range(0.75..1.25));
+            let peers = self.peers();
+            if let Some(node) = self.pick(peers, 1).pop() {
+                self.send_digest(&node);
+            }
+        }
+        for (node, address) in self.links.take_due(now, &mut self.rng) {
+            self.outputs.push_back(Output::Dial { node, address });
+        }
+    }
+
+    fn earliest(&self, now: Moment) -> Option<Moment> {
+        let load = self.load.map(|_| self.load_due);
+        let rumours = (!self.rumours.is_empty()).then_some(self.rumours_due);
+        let due = [
+            self.swim.next(),
+            self.suspicions.next(self.health.factor(now)),
+            self.watchdog.next(),
+            self.links.next(),
+            load,
+            rumours,
+            Some(self.exchange_due),
+        ];
+        due.into_iter().flatten().min()
+    }
+
+    /// A suspect did not answer in time. All peers are told at once, the suspect included, should it live: gossip alone
+    /// leaves stragglers.
+    fn declare_down(&mut self, now: Moment, identity: Identity, refutations: u16, known: bool) {
+        if !known {
+            let state = MemberState::Down;
+            let verdict = Entry { identity: identity.clone(), refutations, state, down_ms: 0, profile: None };
+            for node in self.peers() {
+                self.tell(&node, vec![verdict.clone()]);
+            }
+        }
+        self.swim.apply(now, vec![Mark::new(identity, refutations, Belief::Down)]);
+        self.settle(now);
+    }
+
+    // Keeping in step with foca.
+
+    /// Empties foca's tray and reports what has changed. Stands after every call of foca.
+    fn settle(&mut self, now: Moment) {
+        let mut failed = Vec::new();
+        let mut rejoined = false;
+        while let Some(effect) = self.swim.poll() {
+            match effect {
+                Effect::Send(to, bytes) => self.send(&to.node, Body::Swim(bytes.into())),
+                Effect::Failed(identity, refutations) => failed.push((identity, refutations)),
+                Effect::Rejoined(incarnation) => {
+                    rejoined = true;
+                    self.outputs.push_back(Output::Rejoined { incarnation });
+                }
+                Effect::Fault(detail) => self.outputs.push_back(Output::Event(Event::Swim { detail })),
+            }
+        }
+        for (member, change) in self.roster.compare(now, self.swim.members()) {
+            self.report(now, member, change);
+        }
+        for mark in self.swim.members().filter(|mark| mark.state() == Belief::Suspect) {
+            self.suspicions.open(now, mark.id(), mark.incarnation(), &mut self.rng);
+        }
+        for (identity, refutations) in failed {
+            let new = self.suspicions.note_failure(now, &identity, refutations);
+            // One failure says nothing of this node; two or more, and more than half of all peers, do.
+            let failures = self.suspicions.failures();
+            if new && failures >= 2 && failures.saturating_mul(2) > self.roster.live() {
+                self.health.raise(now);
+                self.outputs.push_back(Output::Event(Event::SelfDoubt { score: self.health.score(now) }));
+            }
+        }
+        if rejoined && self.watchdog.is_enabled() {
+            let peers: Vec<_> = self.links.peers().cloned().collect();
+            for peer in peers {
+                self.introduce(now, &peer);
+            }
+        }
+    }
+
+    /// Tells the outside of a change, and does what it asks for.
+    fn report(&mut self, now: Moment, member: Member, change: Change) {
+        let node = member.process.node.clone();
+        let identity = Identity {
+            node: node.clone(),
+            address: member.address,
+            start: member.process.start,
+            incarnation: member.incarnation,
+        };
+        if member.state != MemberState::Suspect {
+            self.suspicions.close(&node);
+        }
+        let state = member.state;
+        let gone = match &change {
+            Change::Replaced { former } => Some(former.clone()),
+            _ => (!state.is_live()).then(|| member.process.clone()),
+        };
+        self.outputs.push_back(Output::Member { member, change });
+        match state {
+            MemberState::Up | MemberState::Suspect => self.links.want(now, &identity, true, &mut self.rng),
+            MemberState::Down => self.links.want(now, &identity, false, &mut self.rng),
+            MemberState::Left => self.links.drop_member(&node),
+        }
+        if let Some(process) = gone
+            && self.links.peer(&node).is_some_and(|peer| peer.start == process.start)
+        {
+            self.links.disconnect(now, &node, &mut self.rng);
+            self.outputs.push_back(Output::Hangup { process });
+        }
+        self.swim.resize(now, self.roster.live());
+        self.settle_faults();
+    }
+
+    /// Passes on what foca has refused meanwhile; it has nothing else to say when it is only resized.
+    fn settle_faults(&mut self) {
+        while let Some(effect) = self.swim.poll() {
+            if let Effect::Fault(detail) = effect {
+                self.outputs.push_back(Output::Event(Event::Swim { detail }));
+            }
+        }
+    }
+
+    // Sending.
+
+    /// Sends to a node, if it is connected.
+    fn send(&mut self, to: &NodeId, body: Body) {
+        if self.links.peer(to).is_none() {
+            return;
+        }
+        if let Some(bytes) = (Packet { from: self.swim.identity().clone(), body }).encode() {
+            self.outputs.push_back(Output::Send { to: to.clone(), bytes });
+        }
+    }
+
+    fn send_rumours(&mut self) {
+        let live = self.links.peers().filter(|peer| self.roster.is_live(peer)).map(|peer| peer.node.clone()).collect();
+        let listeners = self.pick(live, RUMOUR_TO);
+        if listeners.is_empty() {
+            return;
+        }
+        // Each node tells a rumour a few times more than the cluster's size has doublings, as gossip needs.
+        let enough = self.roster.live().saturating_add(2).ilog2().saturating_mul(2).saturating_add(3);
+        let told = u32::try_from(listeners.len()).unwrap_or(u32::MAX);
+        let round = self.rumours.take_round(told, enough);
+        for node in listeners {
+            self.send(&node, Body::Rumours(round.clone()));
+        }
+    }
+
+    /// Everyone this node is connected with.
+    fn peers(&self) -> Vec<NodeId> {
+        self.links.peers().map(|peer| peer.node.clone()).collect()
+    }
+
+    /// Up to `wanted` of them at random.
+    fn pick<T>(&mut self, mut from: Vec<T>, wanted: usize) -> Vec<T> {
+        let mut picked = Vec::new();
+        while picked.len() < wanted && !from.is_empty() {
+            picked.push(from.swap_remove(self.rng.random_range(0..from.len())));
+        }
+        picked
+    }
+}

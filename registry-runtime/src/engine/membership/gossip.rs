@@ -1,0 +1,58 @@
+//! A foca packet taken apart, so that it can be judged before foca believes it.
+
+use bytes::Buf;
+use foca::{Header, Message};
+
+use super::identity::Identity;
+use super::packet::{Refusal, SWIM_BYTES_MAX};
+use super::swim::Mark;
+
+/// The header of a foca packet and the news that ride on it.
+#[derive(Debug)]
+pub(super) struct Gossip {
+    header: Header<Identity>,
+    /// What the sender tells of members.
+    pub(super) marks: Vec<Mark>,
+}
+
+impl Gossip {
+    /// Takes a packet apart: the header, two bytes of count (big-endian), that many members, and nothing more.
+    pub(super) fn parse(bytes: &[u8]) -> Result<Self, Refusal> {
+        let (header, mut rest): (Header<Identity>, _) =
+            postcard::take_from_bytes(bytes).map_err(|_| Refusal::Malformed)?;
+        let mut marks = Vec::new();
+        if matches!(header.message, Message::Broadcast | Message::TurnUndead) {
+            // Nobody sends these here; see `Swim::new`.
+            return Err(Refusal::Malformed);
+        }
+        if !rest.is_empty() {
+            let told = rest.try_get_u16().map_err(|_| Refusal::Malformed)?;
+            for _ in 0..told {
+                let (mark, after): (Mark, _) = postcard::take_from_bytes(rest).map_err(|_| Refusal::Malformed)?;
+                if mark.id().incarnation > Identity::INCARNATION_MAX {
+                    return Err(Refusal::Malformed);
+                }
+                marks.push(mark);
+                rest = after;
+            }
+        }
+        if rest.is_empty() { Ok(Self { header, marks }) } else { Err(Refusal::Malformed) }
+    }
+
+    /// Who says that it sent the packet.
+    pub(super) const fn sender(&self) -> &Identity {
+        &self.header.src
+    }
+
+    /// Puts the packet together again, with the members that are left.
+    pub(super) fn to_bytes(&self) -> Option<Vec<u8>> {
+        let mut bytes = postcard::to_stdvec(&self.header).ok()?;
+        if self.header.message != Message::Announce {
+            bytes.extend(u16::try_from(self.marks.len()).ok()?.to_be_bytes());
+            for mark in &self.marks {
+                bytes.extend(postcard::to_stdvec(mark).ok()?);
+            }
+        }
+        (bytes.len() <= SWIM_BYTES_MAX).then_some(bytes)
+    }
+}

@@ -1,0 +1,334 @@
+//! Whom this node is connected with, and whom it dials when.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use rand::RngExt;
+
+use super::identity::Identity;
+use crate::id::NodeId;
+use crate::time::{Moment, Timing};
+
+/// Connections, and the dialling of everyone who should be connected and is not.
+///
+/// Live members and unanswered join addresses are dialled soon and then ever less often up to a pace; Down members and
+/// addresses that have not answered for long at a slow pace, so that the halves of a healed network find each other.
+#[derive(Debug)]
+pub(super) struct Links {
+    own: Identity,
+    pace: Pace,
+    connected: BTreeMap<NodeId, Identity>,
+    members: BTreeMap<NodeId, Target>,
+    seeds: BTreeMap<SocketAddr, Seed>,
+}
+
+/// How often to dial.
+#[derive(Clone, Copy, Debug)]
+struct Pace {
+    first: Duration,
+    live: Duration,
+    slow: Duration,
+}
+
+/// A member that should be connected.
+#[derive(Debug)]
+struct Target {
+    address: SocketAddr,
+    live: bool,
+    dial: Dial,
+}
+
+/// An address of the join list.
+#[derive(Debug)]
+struct Seed {
+    /// Who answered there last.
+    node: Option<NodeId>,
+    dial: Dial,
+}
+
+/// How the dialling of one target goes.
+#[derive(Debug)]
+struct Dial {
+    tries: u32,
+    due: Moment,
+    under_way: bool,
+}
+
+/// The most dials that are under way at once: each costs a handshake on both sides.
+const DIALS_MAX: usize = 32;
+/// How long a dial may take before it counts as failed, when nobody says so: above the transport's own limit.
+const DIAL_PATIENCE: Duration = Duration::from_secs(10);
+/// The most join addresses: a list is written by hand or comes from one name look-up.
+pub(super) const SEEDS_MAX: usize = 64;
+/// After so many tries, an unanswered join address counts as slow.
+const SEED_TRIES: u32 = 12;
+
+impl Links {
+    /// Connected with nobody.
+    pub(super) fn new(now: Moment, own: Identity, timing: &Timing, seeds: &[SocketAddr]) -> Self {
+        let live = timing.probe_period.saturating_mul(4);
+        let pace = Pace { first: timing.gossip_period, live, slow: live.saturating_mul(2) };
+        let mut links = Self { own, pace, connected: BTreeMap::new(), members: BTreeMap::new(), seeds: BTreeMap::new() };
+        links.set_seeds(now, seeds);
+        links
+    }
+
+    // What is known.
+
+    /// The process at the other end of the connection with a node.
+    pub(super) fn peer(&self, node: &NodeId) -> Option<&Identity> {
+        self.connected.get(node)
+    }
+
+    /// All processes that this node is connected with.
+    pub(super) fn peers(&self) -> impl Iterator<Item = &Identity> {
+        self.connected.values()
+    }
+
+    /// When to dial again.
+    pub(super) fn next(&self) -> Option<Moment> {
+        let members = self.members.iter().filter(|(node, _)| !self.connected.contains_key(node)).map(|(_, to)| &to.dial);
+        let seeds = self.seeds.iter().filter(|(at, seed)| self.needs(at, seed)).map(|(_, seed)| &seed.dial);
+        members.chain(seeds).map(|dial| dial.due).min()
+    }
+
+    // What happens.
+
+    /// Takes another join list, as after a new look-up of its names.
+    pub(super) fn set_seeds(&mut self, now: Moment, seeds: &[SocketAddr]) {
+        let wanted = seeds.iter().filter(|address| **address != self.own.address).take(SEEDS_MAX);
+        let mut before = std::mem::take(&mut self.seeds);
+        for address in wanted {
+            let fresh = || Seed { node: None, dial: Dial::due(now) };
+            self.seeds.insert(*address, before.remove(address).unwrap_or_else(fresh));
+        }
+    }
+
+    /// A connection stands. `dialled` is the address that this side had dialled.
+    pub(super) fn connect(&mut self, peer: &Identity, dialled: Option<SocketAddr>) {
+        if let Some(seed) = dialled.and_then(|address| self.seeds.get_mut(&address)) {
+            seed.node = Some(peer.node.clone());
+            seed.dial.rest();
+        }
+        if peer.node == self.own.node {
+            return;
+        }
+        if let Some(target) = self.members.get_mut(&peer.node) {
+            target.dial.rest();
+        }
+        self.connected.insert(peer.node.clone(), peer.clone());
+    }
+
+    /// A connected process has taken another incarnation.
+    pub(super) fn refresh(&mut self, peer: &Identity) {
+        if let Some(known) = self.connected.get_mut(&peer.node).filter(|known| peer.outranks(known)) {
+            *known = peer.clone();
+        }
+    }
+
+    /// The last connection with a node is gone; says whether there was one.
+    pub(super) fn disconnect(&mut self, now: Moment, node: &NodeId, rng: &mut impl RngExt) -> bool {
+        let was = self.connected.remove(node).is_some();
+        if let Some(target) = self.members.get_mut(node).filter(|_| was) {
+            target.dial = Dial::due(now);
+            target.dial.wait(now, self.pace, target.live, rng);
+        }
+        was
+    }
+
+    /// A dial came to nothing.
+    pub(super) fn fail(&mut self, now: Moment, node: Option<&NodeId>, address: SocketAddr, rng: &mut impl RngExt) {
+        let pace = self.pace;
+        if let Some(target) = node.and_then(|node| self.members.get_mut(node)) {
+            target.dial.wait(now, pace, target.live, rng);
+        } else if let Some(seed) = self.seeds.get_mut(&address) {
+            let soon = seed.dial.tries < SEED_TRIES;
+            seed.dial.wait(now, pace, soon, rng);
+        }
+    }
+
+    /// A member is to be connected at that address: soon while it is alive, now and then when it is Down.
+    ///
+    /// Of two live nodes that hear of each other at the same time the one with the smaller id dials first.
+    pub(super) fn want(&mut self, now: Moment, member: &Identity, live: bool, rng: &mut impl RngExt) {
+        let same = |target: &Target| target.address == member.address && target.live == live;
+        if self.members.get(&member.node).is_some_and(same) {
+            return;
+        }
+        let mut dial = Dial::due(now);
+        if !live || self.own.node > member.node {
+            dial.due = now + jittered(if live { self.pace.live / 4 } else { self.pace.slow }, rng);
+        }
+        self.members.insert(member.node.clone(), Target { address: member.address, live, dial });
+    }
+
+    /// A node is no longer to be connected.
+    pub(super) fn drop_member(&mut self, node: &NodeId) {
+        self.members.remove(node);
+    }
+
+    /// Takes out whom to dial now.
+    pub(super) fn take_due(&mut self, now: Moment, rng: &mut impl RngExt) -> Vec<(Option<NodeId>, SocketAddr)> {
+        let pace = self.pace;
+        let mut under_way = self.members.values().map(|target| &target.dial).filter(|dial| dial.under_way).count();
+        let mut due = Vec::new();
+        for (node, target) in &mut self.members {
+            if !self.connected.contains_key(node) && target.dial.take(now, pace, target.live, &mut under_way, rng) {
+                due.push((Some(node.clone()), target.address));
+            }
+        }
+        let needed: Vec<_> =
+            self.seeds.iter().filter(|(address, seed)| self.needs(address, seed)).map(|(address, _)| *address).collect();
+        for address in needed {
+            if let Some(seed) = self.seeds.get_mut(&address) {
+                let soon = seed.dial.tries < SEED_TRIES;
+                if seed.dial.take(now, pace, soon, &mut under_way, rng) {
+                    due.push((None, address));
+                }
+            }
+        }
+        due
+    }
+
+    /// Whether a join address is to be dialled: not when it is this node's own, and not when whoever lives there is
+    /// connected or dialled as a member.
+    fn needs(&self, address: &SocketAddr, seed: &Seed) -> bool {
+        let answered = |node: &NodeId| *node == self.own.node || self.connected.contains_key(node);
+        !seed.node.as_ref().is_some_and(answered)
+            && !self.connected.values().any(|peer| peer.address == *address)
+            && !self.members.values().any(|target| target.address == *address)
+    }
+}
+
+impl Dial {
+    const fn due(at: Moment) -> Self {
+        Self { tries: 0, due: at, under_way: false }
+    }
+
+    fn rest(&mut self) {
+        self.tries = 0;
+        self.under_way = false;
+    }
+
+    /// Whether to dial now. A dial whose outcome nobody told counts as failed, and one too many waits a little.
+    fn take(&mut self, now: Moment, pace: Pace, soon: bool, under_way: &mut usize, rng: &mut impl RngExt) -> bool {
+        if self.due > now {
+            return false;
+        }
+        if std::mem::take(&mut self.under_way) {
+            *under_way = under_way.saturating_sub(1);
+            self.wait(now, pace, soon, rng);
+            return false;
+        }
+        if *under_way >= DIALS_MAX {
+            self.due = now + jittered(pace.first, rng);
+            return false;
+        }
+        *under_way = under_way.saturating_add(1);
+        self.under_way = true;
+        self.due = now + DIAL_PATIENCE;
+        true
+    }
+
+    /// Waits before the next try, twice as long each time up to the pace.
+    fn wait(&mut self, now: Moment, pace: Pace, soon: bool, rng: &mut impl RngExt) {
+        let ceiling = if soon { pace.live } else { pace.slow };
+        let doubled = pace.first.saturating_mul(1_u32.checked_shl(self.tries).unwrap_or(u32::MAX));
+        self.tries = self.tries.saturating_add(1);
+        self.under_way = false;
+        self.due = now + jittered(doubled.min(ceiling), rng);
+    }
+}
+
+/// Half to one and a half times as long, so that nodes do not dial in step.
+fn jittered(span: Duration, rng: &mut impl RngExt) -> Duration {
+    span.mul_f64(rng.random_range(0.5..1.5))
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng;
+    use rand_chacha::ChaCha8Rng;
+
+    use super::*;
+    use crate::id::Start;
+
+    fn identity(name: &str, port: u16) -> Identity {
+        Identity::at_birth(NodeId::new(name).unwrap(), ([127, 0, 0, 1], port).into(), Start::new(1))
+    }
+
+    fn links(seeds: &[u16]) -> (Links, ChaCha8Rng) {
+        let seeds: Vec<SocketAddr> = seeds.iter().map(|port| ([127, 0, 0, 1], *port).into()).collect();
+        let links = Links::new(Moment::default(), identity("m", 1), &Timing::fast(), &seeds);
+        (links, ChaCha8Rng::seed_from_u64(1))
+    }
+
+    /// Runs for a while in which every dial fails, and tells when each was made, in milliseconds.
+    fn run(links: &mut Links, rng: &mut ChaCha8Rng, from: Moment, span: Duration) -> Vec<u64> {
+        let mut dials = Vec::new();
+        while let Some(now) = links.next().filter(|next| next.since(from) < span) {
+            for (node, address) in links.take_due(now, rng) {
+                dials.push(u64::try_from(now.since(from).as_millis()).unwrap());
+                links.fail(now, node.as_ref(), address, rng);
+            }
+        }
+        dials
+    }
+
+    #[test]
+    fn a_join_address_is_dialled_at_once_then_less_and_less_but_for_ever() {
+        let (mut links, mut rng) = links(&[1, 2]);
+        let dials = run(&mut links, &mut rng, Moment::default(), Duration::from_secs(600));
+        assert_eq!(dials[0], 0);
+        assert!(dials[4] < 2_000, "{dials:?}");
+        let gaps = dials.windows(2).map(|pair| pair[1] - pair[0]);
+        assert!(gaps.clone().max().unwrap() <= 2_400 && gaps.skip(20).min().unwrap() >= 800, "{dials:?}");
+    }
+
+    #[test]
+    fn own_and_answered_addresses_are_left_alone() {
+        let (mut links, mut rng) = links(&[1, 2, 3]);
+        let now = Moment::default();
+        assert_eq!(links.take_due(now, &mut rng).len(), 2);
+        links.connect(&identity("m", 1), Some(([127, 0, 0, 1], 2).into()));
+        links.connect(&identity("b", 9), Some(([127, 0, 0, 1], 3).into()));
+        assert_eq!(links.next(), None);
+        assert!(links.disconnect(now, &identity("b", 9).node, &mut rng));
+        assert!(!run(&mut links, &mut rng, now, Duration::from_secs(5)).is_empty());
+    }
+
+    #[test]
+    fn a_lost_member_is_dialled_soon_and_a_down_one_slowly() {
+        let (mut links, mut rng) = links(&[]);
+        let now = Moment::default();
+        let peer = identity("b", 9);
+        links.connect(&peer, None);
+        links.want(now, &peer, true, &mut rng);
+        assert_eq!(links.next(), None);
+        links.disconnect(now, &peer.node, &mut rng);
+        let live = run(&mut links, &mut rng, now, Duration::from_secs(60));
+        assert!(live[0] <= 75, "{live:?}");
+        links.want(now, &peer, false, &mut rng);
+        let down = run(&mut links, &mut rng, now, Duration::from_secs(60));
+        assert!(down[0] >= 800 && down.len() > 20 && down.len() < live.len(), "{down:?}");
+        links.drop_member(&peer.node);
+        assert_eq!(links.next(), None);
+    }
+
+    #[test]
+    fn few_dials_are_under_way_at_once_and_a_silent_one_ends() {
+        let (mut links, mut rng) = links(&[]);
+        let now = Moment::default();
+        for nth in 0..100 {
+            links.want(now, &identity(&format!("n{nth:03}"), 1000 + nth), true, &mut rng);
+        }
+        assert_eq!(links.take_due(now, &mut rng).len(), DIALS_MAX);
+        assert_eq!(links.take_due(now + Duration::from_secs(1), &mut rng).len(), 0);
+        let mut later = 0;
+        for second in 11..15 {
+            later += links.take_due(now + Duration::from_secs(second), &mut rng).len();
+        }
+        assert!(later > 0);
+    }
+}

@@ -1,0 +1,480 @@
+//! All that this node knows of the others.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use foca::State as Belief;
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::identity::Identity;
+use super::member::{Change, Downtime, Load, Member, MemberState, Profile};
+use super::packet::{Entry, MEMBERS_MAX, Standing};
+use super::swim::Mark;
+use crate::id::{NodeId, Process};
+use crate::time::Moment;
+
+/// The members as reported to the outside, kept in step with foca's table by [`Roster::compare`].
+///
+/// foca knows neither goodbyes nor ages of a Down nor profiles; they are kept here.
+#[derive(Debug, Default)]
+pub(super) struct Roster {
+    records: BTreeMap<NodeId, Record>,
+    hints: BTreeMap<NodeId, Hint>,
+}
+
+/// One member.
+#[derive(Clone, Debug)]
+pub(super) struct Record {
+    /// Who it is in its newest incarnation.
+    pub(super) identity: Identity,
+    /// How often that has refuted.
+    pub(super) refutations: u16,
+    /// What is believed of it.
+    pub(super) state: MemberState,
+    /// Since when it is Down or Left.
+    down: Option<Downtime>,
+    /// What it says of itself.
+    profile: Option<Arc<Profile>>,
+    /// Whether it was forgotten: still known to be Down, so that it cannot come back unnoticed, but no member any more.
+    forgotten: bool,
+    /// Whether its Down was judged while this node itself was cut off: not told to anyone until others confirm it.
+    withdrawn: bool,
+}
+
+/// What was told about the end of an incarnation, beside that it is Down.
+#[derive(Clone, Debug)]
+struct Hint {
+    identity: Identity,
+    left: bool,
+    age: Duration,
+}
+
+impl Record {
+    /// The member as the outside sees it.
+    pub(super) fn member(&self) -> Member {
+        Member {
+            process: self.identity.process(),
+            incarnation: self.identity.incarnation,
+            address: self.identity.address,
+            state: self.state,
+            down: self.down,
+            profile: self.profile.clone(),
+        }
+    }
+
+    /// What it says of itself.
+    pub(super) const fn profile(&self) -> Option<&Arc<Profile>> {
+        self.profile.as_ref()
+    }
+
+    /// As told to others.
+    pub(super) fn entry(&self, now: Moment) -> Entry {
+        let age = self.down.map_or(Duration::ZERO, |down| down.age(now));
+        Entry {
+            identity: self.identity.clone(),
+            refutations: self.refutations,
+            state: self.state,
+            down_ms: u64::try_from(age.as_millis()).unwrap_or(u64::MAX),
+            profile: self.profile.as_ref().map(|profile| profile.revision),
+        }
+    }
+}
+
+impl Roster {
+    /// An age of a Down must grow by this much at once to be reported again: less is only the time that news travel.
+    const AGE_NEWS: Duration = Duration::from_secs(1);
+
+    // What is known.
+
+    /// A member, forgotten or not.
+    pub(super) fn get(&self, node: &NodeId) -> Option<&Record> {
+        self.records.get(node)
+    }
+
+    /// All members, without the forgotten ones, by node id.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Record> {
+        self.records.values().filter(|record| !record.forgotten)
+    }
+
+    /// Everyone who is told of to others: forgotten or not, without what was withdrawn.
+    pub(super) fn iter_told(&self) -> impl Iterator<Item = &Record> {
+        self.records.values().filter(|record| !record.withdrawn)
+    }
+
+    /// Whether this very identity is known to be Down or Left.
+    pub(super) fn is_gone(&self, identity: &Identity) -> bool {
+        let gone = |record: &Record| record.identity == *identity && !record.state.is_live() && !record.withdrawn;
+        self.records.get(&identity.node).is_some_and(gone)
+    }
+
+    /// Whether this very identity is known to be alive.
+    pub(super) fn is_live(&self, identity: &Identity) -> bool {
+        self.records.get(&identity.node).is_some_and(|record| record.identity == *identity && record.state.is_live())
+    }
+
+    /// How many members are alive.
+    pub(super) fn live(&self) -> usize {
+        self.records.values().filter(|record| record.state.is_live()).count()
+    }
+
+    /// How much of the cluster this node sees alive, itself included.
+    pub(super) fn standing(&self, own: &Profile) -> Standing {
+        let mut standing = Standing { hosting: u16::from(!own.client_only), live: 1 };
+        for record in self.records.values().filter(|record| record.state.is_live()) {
+            let hosts = record.profile.as_ref().is_none_or(|profile| !profile.client_only);
+            standing.live = standing.live.saturating_add(1);
+            standing.hosting = standing.hosting.saturating_add(u16::from(hosts));
+        }
+        standing
+    }
+
+    /// How many more members can be taken in.
+    pub(super) fn room(&self) -> usize {
+        MEMBERS_MAX.saturating_sub(self.records.len())
+    }
+
+    /// A member that can make room for another: a forgotten one, or else one that said goodbye.
+    pub(super) fn expendable(&self) -> Option<Identity> {
+        let forgotten = self.records.values().find(|record| record.forgotten);
+        let left = || self.records.values().find(|record| record.state == MemberState::Left);
+        forgotten.or_else(left).map(|record| record.identity.clone())
+    }
+
+    /// A number that is the same on nodes with the same view: over node, incarnation and whether it is alive.
+    pub(super) fn digest(&self, own: &Identity) -> u64 {
+        let mut bytes = Vec::new();
+        let others = self.iter().map(|record| (&record.identity, u8::from(record.state.is_live())));
+        let mut all: Vec<_> = others.chain([(own, 1)]).collect();
+        all.sort_by(|one, two| one.0.node.cmp(&two.0.node));
+        for (identity, live) in all {
+            bytes.extend(identity.node.as_str().bytes());
+            // No node id contains this byte, so that names cannot run together.
+            bytes.push(0);
+            bytes.extend(identity.incarnation.get().to_le_bytes());
+            bytes.push(live);
+        }
+        xxh3_64(&bytes)
+    }
+
+    /// A number that differs when two nodes have something to tell each other: as [`Self::digest`], and over goodbyes and
+    /// profiles, and over what was forgotten.
+    pub(super) fn full_digest(&self, own: &Identity, profile: &Profile) -> u64 {
+        let others = self.iter_told().map(|record| {
+            let state = match record.state {
+                MemberState::Up | MemberState::Suspect => 1,
+                MemberState::Down => 2,
+                MemberState::Left => 3,
+            };
+            (&record.identity, state, record.profile.as_ref().map_or(0, |profile| profile.revision))
+        });
+        let mut all: Vec<_> = others.chain([(own, 1, profile.revision)]).collect();
+        all.sort_by(|one, two| one.0.node.cmp(&two.0.node));
+        let mut bytes = Vec::new();
+        for (identity, state, revision) in all {
+            bytes.extend(identity.node.as_str().bytes());
+            bytes.extend([0, state]);
+            bytes.extend(identity.incarnation.get().to_le_bytes());
+            bytes.extend(revision.to_le_bytes());
+        }
+        xxh3_64(&bytes)
+    }
+
+    // What happens.
+
+    /// Notes what an entry tells beyond its being Down; it counts at the next [`Self::compare`].
+    pub(super) fn hint(&mut self, entry: &Entry) {
+        let hint = Hint {
+            identity: entry.identity.clone(),
+            left: entry.state == MemberState::Left,
+            age: entry.down_for().min(Downtime::AGE_MAX),
+        };
+        self.hints.insert(entry.identity.node.clone(), hint);
+    }
+
+    /// Takes over what foca believes now, and tells what has changed, by node id.
+    pub(super) fn compare<'a>(
+        &mut self,
+        now: Moment,
+        marks: impl Iterator<Item = &'a Mark>,
+    ) -> Vec<(Member, Change)> {
+        let hints = std::mem::take(&mut self.hints);
+        let mut changes = Vec::new();
+        for mark in marks {
+            let hint = hints.get(&mark.id().node).filter(|hint| hint.identity == *mark.id());
+            if let Some(change) = self.compare_one(now, mark, hint)
+                && let Some(record) = self.records.get(&mark.id().node)
+            {
+                changes.push((record.member(), change));
+            }
+        }
+        changes.sort_by(|one, two| one.0.process.cmp(&two.0.process));
+        changes
+    }
+
+    fn compare_one(&mut self, now: Moment, mark: &Mark, hint: Option<&Hint>) -> Option<Change> {
+        let identity = mark.id();
+        let known = self.records.get_mut(&identity.node);
+        let left = hint.is_some_and(|hint| hint.left);
+        let age = hint.map_or(Duration::ZERO, |hint| hint.age);
+        let state = match mark.state() {
+            Belief::Alive => MemberState::Up,
+            Belief::Suspect => MemberState::Suspect,
+            Belief::Down if left => MemberState::Left,
+            Belief::Down => MemberState::Down,
+        };
+        let down = (!state.is_live()).then(|| Downtime::new(age, now));
+        let arrived = match state {
+            MemberState::Up => Change::Up,
+            MemberState::Suspect => Change::Suspect,
+            MemberState::Down => Change::Down,
+            MemberState::Left => Change::Left,
+        };
+        match known {
+            None => {
+                let record = Record {
+                    identity: identity.clone(),
+                    refutations: mark.incarnation(),
+                    state,
+                    down,
+                    profile: None,
+                    forgotten: false,
+                    withdrawn: false,
+                };
+                self.records.insert(identity.node.clone(), record);
+                Some(arrived)
+            }
+            Some(record) if record.identity == *identity => {
+                record.withdrawn = false;
+                record.refutations = mark.incarnation();
+                record.change_state(now, state, age, arrived)
+            }
+            Some(record) if identity.outranks(&record.identity) => {
+                let former = record.identity.process();
+                let same = identity.process() == former;
+                let profile = if same { record.profile.take() } else { None };
+                *record = Record {
+                    identity: identity.clone(),
+                    refutations: mark.incarnation(),
+                    state,
+                    down,
+                    profile,
+                    forgotten: false,
+                    withdrawn: false,
+                };
+                Some(match (same, state.is_live()) {
+                    (true, true) => Change::Rejoined,
+                    (true, false) => arrived,
+                    (false, _) => Change::Replaced { former },
+                })
+            }
+            // Told by somebody who is behind; it has been told better.
+            Some(_) => None,
+        }
+    }
+
+    /// Takes in what a process says of itself; says whether that is news.
+    pub(super) fn set_profile(&mut self, process: &Process, said: &Profile) -> Option<Member> {
+        let record = self.records.get_mut(&process.node).filter(|record| record.identity.start == process.start)?;
+        let known = record.profile.as_deref();
+        if known.is_some_and(|known| known.revision >= said.revision) {
+            return None;
+        }
+        let mut profile = said.clone();
+        if let Some(known) = known.filter(|known| known.load_revision > said.load_revision) {
+            (profile.load, profile.load_revision) = (known.load, known.load_revision);
+        }
+        record.profile = Some(Arc::new(profile));
+        Some(record.member())
+    }
+
+    /// Takes in the load that a process reports; says whether that is news.
+    pub(super) fn set_load(&mut self, process: &Process, load: Load, revision: u64) -> Option<Member> {
+        let record = self.records.get_mut(&process.node).filter(|record| record.identity.start == process.start)?;
+        let known = record.profile.as_mut().filter(|known| known.load_revision < revision)?;
+        let profile = Arc::make_mut(known);
+        (profile.load, profile.load_revision) = (load, revision);
+        Some(record.member())
+    }
+
+    /// Counts a Down or Left member as a member no more, until another incarnation comes; says whether it did so before.
+    pub(super) fn forget(&mut self, node: &NodeId) -> bool {
+        match self.records.get_mut(node) {
+            Some(record) if !record.state.is_live() && !record.forgotten => {
+                record.forgotten = true;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Takes back every Down that was judged here, and tells of whom. Goodbyes stand: they were said by the member itself.
+    ///
+    /// A node that was declared Down itself was cut off or asleep when it judged, and those who went on without it know
+    /// better; they tell it right after. Kept and passed on, its judgement would declare healthy members Down in the whole
+    /// cluster.
+    pub(super) fn withdraw(&mut self) -> Vec<Identity> {
+        let judged = self.records.values_mut().filter(|record| record.state == MemberState::Down);
+        judged
+            .map(|record| {
+                record.withdrawn = true;
+                record.identity.clone()
+            })
+            .collect()
+    }
+
+    /// Drops a member for good, to make room.
+    pub(super) fn remove(&mut self, node: &NodeId) {
+        self.records.remove(node);
+    }
+}
+
+impl Record {
+    /// Takes over another state of the same incarnation.
+    fn change_state(&mut self, now: Moment, state: MemberState, age: Duration, arrived: Change) -> Option<Change> {
+        let before = self.state;
+        // A goodbye is never unsaid by somebody who has only heard of a Down.
+        let state = if before == MemberState::Left && state == MemberState::Down { MemberState::Left } else { state };
+        self.state = state;
+        if state.is_live() {
+            self.down = None;
+            self.forgotten = false;
+        } else {
+            let known = self.down.map(|down| down.age(now));
+            if known.is_none_or(|known| age > known) {
+                self.down = Some(Downtime::new(age, now));
+            }
+            let older = known.is_some_and(|known| age > known.saturating_add(Roster::AGE_NEWS));
+            if before == state {
+                return (older && !self.forgotten).then_some(arrived);
+            }
+        }
+        match (before, state) {
+            (MemberState::Suspect, MemberState::Up) => Some(Change::Refuted),
+            (before, state) if before == state => None,
+            _ if self.forgotten => None,
+            _ => Some(arrived),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use foca::State as Belief;
+
+    use super::*;
+    use crate::id::{Incarnation, Start};
+
+    fn identity(incarnation: u64) -> Identity {
+        let born = Identity::at_birth(NodeId::new("x").unwrap(), ([127, 0, 0, 1], 1).into(), Start::new(5));
+        Identity { incarnation: Incarnation::new(incarnation), ..born }
+    }
+
+    fn at(ms: u64) -> Moment {
+        Moment::from_origin(Duration::from_millis(ms))
+    }
+
+    fn told(state: MemberState, down_ms: u64) -> Entry {
+        Entry { identity: identity(5), refutations: 0, state, down_ms, profile: None }
+    }
+
+    fn changes(roster: &mut Roster, now: Moment, identity: Identity, belief: Belief) -> Vec<Change> {
+        let marks = [Mark::new(identity, 0, belief)];
+        roster.compare(now, marks.iter()).into_iter().map(|(_, change)| change).collect()
+    }
+
+    fn profile(revision: u64, load: u16, load_revision: u64) -> Profile {
+        Profile {
+            hosted: vec![],
+            client_only: false,
+            leaving: false,
+            weight: super::super::member::Weight::NORMAL,
+            load: Load(load),
+            version: "1".into(),
+            revision,
+            load_revision,
+        }
+    }
+
+    #[test]
+    fn every_change_is_told_once() {
+        let mut roster = Roster::default();
+        let steps = [
+            (5, Belief::Alive, Some(Change::Up)),
+            (5, Belief::Alive, None),
+            (5, Belief::Suspect, Some(Change::Suspect)),
+            (5, Belief::Alive, Some(Change::Refuted)),
+            (5, Belief::Down, Some(Change::Down)),
+            (5, Belief::Down, None),
+            (6, Belief::Alive, Some(Change::Rejoined)),
+            (5, Belief::Down, None),
+        ];
+        for (incarnation, belief, expected) in steps {
+            let seen = changes(&mut roster, at(0), identity(incarnation), belief);
+            assert_eq!(seen, Vec::from_iter(expected), "{incarnation} {belief:?}");
+        }
+        let restarted = Identity { start: Start::new(9), ..identity(9) };
+        let former = identity(6).process();
+        assert_eq!(changes(&mut roster, at(0), restarted, Belief::Alive), [Change::Replaced { former }]);
+    }
+
+    #[test]
+    fn the_largest_age_of_a_down_wins() {
+        let mut roster = Roster::default();
+        changes(&mut roster, at(0), identity(5), Belief::Alive);
+        changes(&mut roster, at(1000), identity(5), Belief::Down);
+        let age = |roster: &Roster, now| roster.get(&identity(5).node).unwrap().down.unwrap().age(now);
+        assert_eq!(age(&roster, at(3000)), Duration::from_secs(2));
+        for (heard_ms, news, expected) in [(500, false, 2), (9_000, true, 9), (4_000, false, 9)] {
+            roster.hint(&told(MemberState::Down, heard_ms));
+            assert_eq!(changes(&mut roster, at(3000), identity(5), Belief::Down).len(), usize::from(news));
+            assert_eq!(age(&roster, at(3000)), Duration::from_secs(expected));
+        }
+    }
+
+    #[test]
+    fn a_goodbye_stands() {
+        let mut roster = Roster::default();
+        changes(&mut roster, at(0), identity(5), Belief::Alive);
+        assert_eq!(changes(&mut roster, at(0), identity(5), Belief::Down), [Change::Down]);
+        roster.hint(&told(MemberState::Left, 0));
+        assert_eq!(changes(&mut roster, at(0), identity(5), Belief::Down), [Change::Left]);
+        roster.hint(&told(MemberState::Down, 0));
+        assert_eq!(changes(&mut roster, at(0), identity(5), Belief::Down), []);
+    }
+
+    #[test]
+    fn a_forgotten_member_is_out_of_the_view_until_it_returns() {
+        let mut roster = Roster::default();
+        let own = Identity::at_birth(NodeId::new("me").unwrap(), ([127, 0, 0, 1], 2).into(), Start::new(1));
+        let alone = roster.digest(&own);
+        changes(&mut roster, at(0), identity(5), Belief::Alive);
+        assert!(!roster.forget(&identity(5).node), "it is alive");
+        let together = roster.digest(&own);
+        changes(&mut roster, at(0), identity(5), Belief::Down);
+        assert_ne!(roster.digest(&own), together);
+        assert!(roster.forget(&identity(5).node));
+        assert_eq!((roster.iter().count(), roster.digest(&own)), (0, alone));
+        assert_eq!(changes(&mut roster, at(0), identity(5), Belief::Down), []);
+        assert!(roster.is_gone(&identity(5)), "its old incarnation stays out");
+        assert_eq!(changes(&mut roster, at(0), identity(6), Belief::Alive), [Change::Rejoined]);
+        assert_eq!(roster.iter().count(), 1);
+    }
+
+    #[test]
+    fn the_newest_profile_and_the_newest_load_win() {
+        let mut roster = Roster::default();
+        let x = identity(5).process();
+        assert_eq!(roster.set_profile(&x, &profile(1, 0, 0)), None, "unknown yet");
+        changes(&mut roster, at(0), identity(5), Belief::Alive);
+        assert_eq!(roster.set_load(&x, Load(3), 1), None, "no profile yet");
+        assert!(roster.set_profile(&x, &profile(2, 1, 1)).is_some());
+        assert!(roster.set_profile(&x, &profile(1, 9, 9)).is_none());
+        assert!(roster.set_load(&x, Load(4), 3).is_some());
+        assert!(roster.set_load(&x, Load(5), 2).is_none());
+        let member = roster.set_profile(&x, &profile(3, 2, 2)).unwrap();
+        assert_eq!(member.profile.unwrap().load, Load(4));
+        let other = Process { start: Start::new(99), ..x };
+        assert_eq!(roster.set_profile(&other, &profile(9, 0, 0)), None, "another life");
+    }
+}
