@@ -26,7 +26,7 @@ pub use route::Route;
 pub(crate) use caller::Way;
 pub(crate) use peer::Peer;
 pub(crate) use port::{Port, Subscription};
-pub(crate) use routes::{Codes, OwnCommand, PeerRoute, SlotRoute, SlotState, Table};
+pub(crate) use routes::{Codes, OwnCommand, PeerRoute, Routes, SlotRoute, SlotState, Table};
 
 use attempt::Prepared;
 

@@ -17,7 +17,7 @@ use super::call::{Begin, Begun, Limits};
 use super::parts::Parts;
 use super::peer::Peer;
 use super::port::{Port, Subscription};
-use super::routes::{Changes, PeerRoute, SlotState};
+use super::routes::{Changes, PeerRoute, SlotState, Table};
 use super::verdict::{self, Again, Verdict};
 use crate::exec::{Attempt, Handle, Host, Started};
 use crate::id::{CommandId, Epoch, NodeId, Slot};
@@ -274,13 +274,13 @@ where
     fn target(&self) -> Target {
         let table = self.subscription.routes.table();
         let spec = &self.subscription.spec;
+        if let Some(detail) = &table.mismatch {
+            return Target::Refused(Refusal::Incompatible(Arc::clone(detail)));
+        }
         if self.command.kind() == Kind::Action {
             return match choose(&table, spec.load_balancing, &self.subscription.rotation, self.port.roll()) {
                 Some(route) => self.toward(route, Epoch::ZERO),
-                None if table.joined && table.hosts.is_empty() => {
-                    Target::Refused(Refusal::Unavailable(Reason::NotHosted))
-                }
-                None => Target::Nowhere(Reason::NotJoined),
+                None => self.without_hosts(&table),
             };
         }
         let Some(entry) = table.slot(self.slot) else { return Target::Nowhere(Reason::NotJoined) };
@@ -297,6 +297,17 @@ where
                 Some(route) => self.toward(route, entry.epoch),
                 None => Target::Nowhere(Reason::Opening),
             },
+        }
+    }
+
+    /// Where an action goes that no reachable node hosts: nowhere yet while the cluster is being looked for.
+    fn without_hosts(&self, table: &Table) -> Target {
+        match table.slot(Slot::new(0)).map(|entry| entry.state) {
+            Some(SlotState::Refused(reason)) if table.hosts.is_empty() => {
+                Target::Refused(Refusal::Unavailable(reason))
+            }
+            Some(SlotState::Waiting(reason)) => Target::Nowhere(reason),
+            _ => Target::Nowhere(Reason::ConnectionLost),
         }
     }
 

@@ -44,7 +44,7 @@ mod tests {
             .map(|name| PeerRoute { peer: Peer::new(NodeId::new(name).unwrap(), true), codes: Codes::default() })
             .collect();
         let hosts = (0..names.len()).map(|index| u16::try_from(index).unwrap()).collect();
-        Table { view: ViewNumber::default(), slots: Vec::new(), peers, hosts, plan: None, joined: true }
+        Table { view: ViewNumber::default(), slots: Vec::new(), peers, hosts, plan: None, mismatch: None }
     }
 
     #[test]

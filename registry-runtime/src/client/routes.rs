@@ -72,14 +72,14 @@ pub(crate) struct Table {
     pub(crate) hosts: Vec<u16>,
     /// Where slots should be.
     pub(crate) plan: Option<Arc<Plan>>,
-    /// Whether a client was ever told of any member besides its own node.
-    pub(crate) joined: bool,
+    /// How the cluster's registry of this name differs from the caller's, when it does: then nothing fits.
+    pub(crate) mismatch: Option<Arc<str>>,
 }
 
 impl Table {
     fn unknown(slots: u32) -> Self {
-        let slots = vec![SlotRoute::waiting(Reason::NotJoined); slots as usize];
-        Self { view: ViewNumber::default(), slots, peers: Vec::new(), hosts: Vec::new(), plan: None, joined: false }
+        let slots = vec![SlotRoute::never(SlotState::Waiting(Reason::NotJoined)); slots as usize];
+        Self { view: ViewNumber::default(), slots, peers: Vec::new(), hosts: Vec::new(), plan: None, mismatch: None }
     }
 
     /// The slot's entry.
@@ -132,8 +132,9 @@ impl SlotRoute {
         Self { epoch, owner: owner.unwrap_or(NOBODY), state, set }
     }
 
-    fn waiting(reason: Reason) -> Self {
-        Self::closed(SlotState::Waiting(reason), None, Epoch::ZERO, Arc::new([]))
+    /// A slot that nobody ever had open.
+    pub(crate) fn never(state: SlotState) -> Self {
+        Self::closed(state, None, Epoch::ZERO, Arc::new([]))
     }
 
     /// The owner's index, when there is one.

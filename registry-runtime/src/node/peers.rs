@@ -1,0 +1,66 @@
+//! The nodes that this one has met, and the connections with them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::client::Peer;
+use crate::id::NodeId;
+use crate::transport::{Link, LinkId};
+
+/// The nodes that this one has met, itself included.
+pub(super) struct Peers {
+    met: BTreeMap<NodeId, Met>,
+}
+
+struct Met {
+    peer: Arc<Peer>,
+    link: Option<Link>,
+}
+
+impl Peers {
+    /// Knows only this node.
+    pub(super) fn new(own: NodeId) -> Self {
+        let met = Met { peer: Peer::new(own.clone(), true), link: None };
+        Self { met: BTreeMap::from([(own, met)]) }
+    }
+
+    /// Makes sure that a member can be pointed at, whether or not there is a connection with it.
+    pub(super) fn meet(&mut self, node: &NodeId) {
+        self.met.entry(node.clone()).or_insert_with(|| Met { peer: Peer::new(node.clone(), false), link: None });
+    }
+
+    /// A connection stands.
+    pub(super) fn connect(&mut self, link: Link) {
+        let node = link.peer().node.clone();
+        let met = self.met.entry(node.clone()).or_insert_with(|| Met { peer: Peer::new(node, false), link: None });
+        met.peer.set_link(Some(link.clone()));
+        met.link = Some(link);
+    }
+
+    /// A connection has ended; `true` when it was the one in use.
+    pub(super) fn disconnect(&mut self, node: &NodeId, link: LinkId) -> bool {
+        match self.met.get_mut(node) {
+            Some(met) if met.link.as_ref().is_some_and(|current| current.id() == link) => {
+                met.link = None;
+                met.peer.set_link(None);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// A node as callers see it.
+    pub(super) fn get(&self, node: &NodeId) -> Option<&Arc<Peer>> {
+        self.met.get(node).map(|met| &met.peer)
+    }
+
+    /// The connection with a node.
+    pub(super) fn link(&self, node: &NodeId) -> Option<&Link> {
+        self.met.get(node)?.link.as_ref()
+    }
+
+    /// All connections.
+    pub(super) fn links(&self) -> impl Iterator<Item = &Link> {
+        self.met.values().filter_map(|met| met.link.as_ref())
+    }
+}

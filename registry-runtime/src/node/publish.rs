@@ -1,0 +1,125 @@
+//! Turns what the engine decided into what callers route by.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::peers::Peers;
+use crate::client::{Codes, OwnCommand, PeerRoute, SlotRoute, SlotState, Subscription, Table};
+use crate::engine::ownership::{self, Ownership};
+use crate::id::{Epoch, NodeId, Process, RegistryName, Slot};
+use crate::resource::{Kind, Reason};
+use crate::transport::PeerInfo;
+use crate::wire::hello::CommandKind;
+
+/// The routing table of one registry as it follows from what this node knows now.
+pub(super) fn table(ownership: &Ownership, peers: &Peers, subscription: &Subscription, joined: bool) -> Option<Table> {
+    let name = RegistryName::new(subscription.spec.name)?;
+    let mut index = Index::new(peers, subscription);
+    let hosts: Vec<u16> = ownership.hosts(&name).filter_map(|process| index.of(&process.node)).collect();
+    let known = ownership.table(&name);
+    let slots = (0..subscription.spec.slots()).map(|slot| match known.and_then(|table| table.get(Slot::new(slot))) {
+        Some((state, active)) => {
+            let owner = active.and_then(|active| index.of(&active.set.owner().node));
+            let epoch = active.map_or(Epoch::ZERO, |active| active.epoch);
+            let set: Arc<[Process]> = active.map_or_else(|| Arc::new([]) as Arc<[Process]>, |active| active.set.shared());
+            match (told(state), owner) {
+                (SlotState::Open, Some(owner)) => SlotRoute::open(owner, epoch, set),
+                (SlotState::Open, None) => SlotRoute::closed(SlotState::Waiting(Reason::Opening), None, epoch, set),
+                (state, owner) => SlotRoute::closed(state, owner, epoch, set),
+            }
+        }
+        None if joined && hosts.is_empty() => SlotRoute::never(SlotState::Refused(Reason::NotHosted)),
+        None if joined => SlotRoute::never(SlotState::Waiting(Reason::Opening)),
+        None => SlotRoute::never(SlotState::Waiting(Reason::NotJoined)),
+    });
+    let slots = slots.collect();
+    let mismatch = index.mismatch();
+    let plan = ownership.plan(&name).cloned();
+    Some(Table { view: ownership.view().number(), slots, peers: index.routes, hosts, plan, mismatch })
+}
+
+/// What callers are told of a slot's state.
+fn told(state: ownership::SlotState) -> SlotState {
+    use ownership::SlotState as Known;
+    match state {
+        Known::Open => SlotState::Open,
+        Known::Opening => SlotState::Waiting(Reason::Opening),
+        Known::Reserved(_) => SlotState::Waiting(Reason::Reserved),
+        Known::Failed => SlotState::Refused(Reason::OwnerAway),
+        Known::NoMajority | Known::Halted => SlotState::Refused(Reason::NoMajority),
+        Known::Unhosted => SlotState::Refused(Reason::NotHosted),
+    }
+}
+
+/// The nodes that a table points at, each once.
+struct Index<'a> {
+    peers: &'a Peers,
+    subscription: &'a Subscription,
+    places: BTreeMap<NodeId, u16>,
+    routes: Vec<PeerRoute>,
+}
+
+impl<'a> Index<'a> {
+    fn new(peers: &'a Peers, subscription: &'a Subscription) -> Self {
+        Self { peers, subscription, places: BTreeMap::new(), routes: Vec::new() }
+    }
+
+    /// The place of a node; `None` for one that never had a connection with this node.
+    fn of(&mut self, node: &NodeId) -> Option<u16> {
+        if let Some(place) = self.places.get(node) {
+            return Some(*place);
+        }
+        let peer = self.peers.get(node)?;
+        let codes = match peer.link().as_ref() {
+            Some(link) => codes(link.peer(), self.subscription),
+            None => Codes::default(),
+        };
+        let place = u16::try_from(self.routes.len()).ok()?;
+        self.routes.push(PeerRoute { peer: Arc::clone(peer), codes });
+        self.places.insert(node.clone(), place);
+        Some(place)
+    }
+
+    /// How the cluster's registry of this name differs from the caller's, if some connected host says so.
+    fn mismatch(&self) -> Option<Arc<str>> {
+        self.peers.links().find_map(|link| {
+            let spec = &self.subscription.spec;
+            let entry = link.peer().hello.registry(spec.name)?;
+            (entry.slots != spec.slots()).then(|| {
+                format!(
+                    "the registry `{}` has {} slots on `{}` and {} slots here",
+                    spec.name,
+                    entry.slots,
+                    link.peer().node,
+                    spec.slots(),
+                )
+                .into()
+            })
+        })
+    }
+}
+
+/// What the caller's commands are called on a peer.
+fn codes(peer: &PeerInfo, subscription: &Subscription) -> Codes {
+    let count = subscription.commands.iter().map(|command| usize::from(command.number) + 1).max().unwrap_or(0);
+    let mut codes = vec![Err("there is no such command".into()); count];
+    for OwnCommand { number, name, kind, shape } in &subscription.commands {
+        if let Some(place) = codes.get_mut(usize::from(*number)) {
+            *place = peer
+                .command(subscription.spec.name, name, on_the_wire(*kind), shape.get())
+                .map_err(|difference| difference.into());
+        }
+    }
+    Codes::new(codes)
+}
+
+/// The kind of a command as a hello says it.
+pub(super) fn on_the_wire(kind: Kind) -> CommandKind {
+    match kind {
+        Kind::Create => CommandKind::Create,
+        Kind::Read => CommandKind::Read,
+        Kind::Update => CommandKind::Update,
+        Kind::Destroy => CommandKind::Destroy,
+        Kind::Action => CommandKind::Action,
+    }
+}
