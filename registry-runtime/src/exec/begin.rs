@@ -181,9 +181,7 @@ impl<R: Commands> Host<R> {
         let polled = self.poll_once(start(args));
         drop(nesting);
         Ok(match polled {
-            Polled::Ended(ran) => {
-                Begun::Ready(self.end_in_place(ran, attempt.deadline, slot, &key, claim, reply).0)
-            }
+            Polled::Ended(ran) => Begun::Ready(self.end_in_place(ran, attempt.deadline, slot, &key, claim, reply).0),
             Polled::Pending(flight) => {
                 let control = Arc::new(Control::running());
                 let kept = attempt.keep();

@@ -111,7 +111,7 @@ impl<R: Commands> Host<R> {
         true
     }
 
-    fn end_seal(&self, slot: Slot, seal: u64) {
+    pub(super) fn end_seal(&self, slot: Slot, seal: u64) {
         let drained = self.shelf(slot).is_some_and(|mut shelf| shelf.end_seal(seal));
         if drained {
             (self.setting.drained)(slot);

@@ -315,7 +315,11 @@ impl<R: Resource> Shelf<R> {
     ) -> (Result<(), Refused>, Left<R>) {
         let verdict = match &self.gate {
             Gate::Open(lease) | Gate::Sealed { lease, .. } if claim.tenure == self.tenure => {
-                if lease.holds(clock) { Ok(()) } else { Err(Refused::LeaseLost) }
+                if lease.holds(clock) {
+                    Ok(())
+                } else {
+                    Err(Refused::LeaseLost)
+                }
             }
             _ => Err(Refused::Moved { started: true }),
         };
@@ -354,6 +358,13 @@ impl<R: Resource> Shelf<R> {
             }
         }
         Left { drained: self.drain(), state: None, entry }
+    }
+
+    /// Whether nothing is kept but instances.
+    #[cfg(test)]
+    pub(super) fn is_idle(&self) -> bool {
+        let busy = self.lanes.values().any(|lane| lane.state.is_none() || !lane.is_free());
+        !busy && self.lanes.len() == self.instances && self.in_place == 0 && self.tasks.is_empty()
     }
 
     fn admit(&self, epoch: Epoch) -> Result<&Lease, Refused> {
