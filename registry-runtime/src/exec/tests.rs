@@ -8,4 +8,5 @@ mod lanes;
 mod limits;
 mod mixture;
 mod on_demand;
-mod sample;
+mod tally;
+mod world;

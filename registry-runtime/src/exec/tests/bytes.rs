@@ -6,7 +6,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::oneshot;
 
-use super::sample::*;
+use super::tally::*;
+use super::world::*;
 use crate::exec::{Answer, AnyHost, Cancel, Clock, Host, Hosted, Lease, Outcome, Replier, Request, Served};
 use crate::id::Slot;
 use crate::resource::Kind;

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::sample::*;
+use super::tally::*;
+use super::world::*;
 use crate::exec::Outcome;
 
 #[tokio::test]

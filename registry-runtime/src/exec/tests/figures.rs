@@ -9,7 +9,7 @@ use std::time::{Duration, Instant as Stopwatch};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use super::sample::{EPOCH, ID, SLOTS, spec};
+use super::tally::{EPOCH, ID, SLOTS, spec};
 use crate::exec::{
     AnyHost, Attempt, BootClock, Clock, Host, Lease, Outcome, Replier, Request, Served, Setting, Started,
 };

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::sample::*;
+use super::tally::*;
+use super::world::*;
 use crate::exec::{Lease, Outcome, SEAL_GRACE};
 use crate::id::{Epoch, Slot};
 

@@ -3,7 +3,8 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::sample::*;
+use super::tally::*;
+use super::world::*;
 use crate::exec::Outcome;
 use crate::id::Epoch;
 

@@ -1,6 +1,7 @@
 //! How many may run and wait.
 
-use super::sample::*;
+use super::tally::*;
+use super::world::*;
 use crate::exec::{Load, Outcome};
 use crate::policy::admission::RETRY_AFTER_MIN;
 

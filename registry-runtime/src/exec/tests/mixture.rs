@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::sample::*;
+use super::tally::*;
+use super::world::*;
 use crate::exec::{Lease, Outcome, Started};
 use crate::id::Epoch;
 

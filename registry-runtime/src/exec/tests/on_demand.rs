@@ -7,7 +7,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use super::sample::{EPOCH, Hands, ID, spec};
+use super::tally::{EPOCH, ID, SLOTS, spec};
+use super::world::{Hands, end};
 use crate::exec::{Attempt, Host, Lease, Outcome, Setting};
 use crate::id::{NodeId, Slot};
 use crate::resource::{Command, Commands, Definition, ErrorCodec, Origin, Resource, Run, States, Visitor};
@@ -94,7 +95,7 @@ fn host() -> Arc<Host<Visits>> {
             reply_bytes_max: 100,
         },
     );
-    for slot in (0..super::sample::SLOTS).map(Slot::new) {
+    for slot in (0..SLOTS).map(Slot::new) {
         host.open(slot, EPOCH, Lease::forever(), true);
     }
     host
@@ -122,7 +123,7 @@ where
         caller: &caller,
         deadline: Instant::now() + Duration::from_secs(5),
     };
-    super::sample::end(host.call(command, attempt, args)).await
+    end(host.call(command, attempt, args)).await
 }
 
 fn stored(host: &Host<Visits>, page: &str) -> usize {
