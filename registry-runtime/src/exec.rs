@@ -32,6 +32,7 @@ mod lane;
 mod lease;
 mod outcome;
 mod reply;
+mod seat;
 mod shelf;
 mod work;
 

@@ -64,17 +64,13 @@ impl<R: Resource> Attempt<'_, R> {
     }
 
     /// What a body that starts at once is told.
-    pub(super) fn invocation<'a>(
-        &'a self,
-        origin: &'a Arc<Origin>,
-        key: Option<&'a R::Key>,
-        epoch: Epoch,
-    ) -> Invocation<'a> {
+    pub(super) fn invocation<'a>(&'a self, origin: &'a Arc<Origin>, key: Option<&'a R::Key>) -> Invocation<'a> {
         Invocation {
             origin,
             key: key.map(|key| key as &dyn Debug),
             caller: self.caller,
-            epoch,
+            // An action has no slot, so it has no epoch either, whatever the caller wrote there.
+            epoch: if key.is_some() { self.epoch } else { Epoch::ZERO },
             deadline: self.deadline,
             id: self.id,
             attempt: self.attempt,

@@ -9,13 +9,14 @@ use tokio::time::Instant;
 use super::Attempt;
 use super::control::Control;
 use super::door::Place;
-use super::host::{Host, Seat};
+use super::host::Host;
 use super::job::Job;
 use super::outcome::{Outcome, Refused};
 use super::reply::Reply;
+use super::seat::Seat;
 use super::shelf::{Change, Claim, Stand, Taken};
 use super::work::{Ran, Work, conclude, discard};
-use crate::id::{Epoch, Slot};
+use crate::id::Slot;
 use crate::policy::admission::Full;
 use crate::resource::{Command, Commands, Kind, Run};
 
@@ -35,6 +36,21 @@ pub(super) enum Begun<R: Commands, A: 'static, T: 'static, E: 'static, D, J> {
 /// [`Begun`], with the types that follow from the command and the reply.
 type BegunFor<R, A, T, E, S> = Begun<R, A, T, E, <S as Reply<T, E>>::Done, <S as Reply<T, E>>::Rejected>;
 
+/// What a command on its caller's thread holds of its slot: a lane, or the look that a read had.
+pub(super) struct Grip<R: Commands> {
+    pub(super) slot: Slot,
+    pub(super) key: R::Key,
+    pub(super) claim: Claim,
+}
+
+/// What a command met at its slot.
+enum Met<R: Commands> {
+    /// It may start, on this state. There is no grip on anything for an action.
+    Free(Option<Grip<R>>, Option<Arc<R>>),
+    /// Somebody else holds its lane.
+    Busy(R::Key),
+}
+
 impl<R: Commands> Host<R> {
     /// Begins a command. The reply is used only if it ends here.
     pub(super) fn begin<A, T, E, S: Reply<T, E>>(
@@ -48,149 +64,106 @@ impl<R: Commands> Host<R> {
         if started >= attempt.deadline {
             return Begun::Ready(Outcome::DeadlineExceeded { started: false });
         }
-        let begun = match (command.kind(), attempt.key.take()) {
-            (Kind::Action, _) => self.act(command, attempt, args, reply),
-            (Kind::Read, Some(key)) => self.read(command, attempt, key, args, reply),
-            (kind, Some(key)) => self.alter(command, kind, started, attempt, key, args, reply),
-            (_, None) => Err(Refused::BadRequest { detail: "a command on an instance came without a key".into() }),
+        let begun = match self.meet(command.kind(), &mut attempt) {
+            Ok(Met::Free(grip, state)) if flies(&command.run) => self.fly(command, attempt, grip, state, args, reply),
+            Ok(Met::Free(grip, state)) => {
+                let ran = match self.start(command, &attempt, grip.as_ref(), state, args) {
+                    Some(Work::Ran(ran)) => Some(ran),
+                    _ => None,
+                };
+                Ok(Begun::Ready(self.end(ran, attempt.deadline, grip, Some(started), reply)))
+            }
+            Ok(Met::Busy(key)) => self.line_up(command, attempt, key, args),
+            Err(refused) => Err(refused),
         };
         begun.unwrap_or_else(|refused| Begun::Ready(refused.widen()))
     }
 
-    fn act<A, T, E, S: Reply<T, E>>(
-        self: &Arc<Self>,
-        command: &'static Command<R, A, T, E>,
-        attempt: Attempt<'_, R>,
-        args: A,
-        reply: &mut S,
-    ) -> Result<BegunFor<R, A, T, E, S>, Refused> {
-        let start = |args| {
-            let invocation = attempt.invocation(&self.setting.origin, None, Epoch::ZERO);
-            Work::start(&command.run, None, None, args, &invocation)
-        };
-        if !flies(&command.run) {
-            return Ok(Begun::Ready(match start(args) {
-                Some(Work::Ran(ran)) => conclude(Some(ran), None, reply).0,
-                _ => Outcome::Panicked,
-            }));
+    /// Goes to the slot and, for an exclusive command, takes the lane if it is free.
+    fn meet(&self, kind: Kind, attempt: &mut Attempt<'_, R>) -> Result<Met<R>, Refused> {
+        if kind == Kind::Action {
+            return Ok(Met::Free(None, None));
         }
-        let place = self.door.enter()?;
-        let Some(nesting) = Nesting::enter(&place) else {
-            let control = Arc::new(Control::ready());
-            return Ok(Begun::Later(Job::waiting(self, command, attempt.keep(), control, place, None, args)));
+        let (slot, epoch) = (attempt.slot, attempt.epoch);
+        let Some(key) = attempt.key.take() else {
+            return Err(Refused::BadRequest { detail: "a command on an instance came without a key".into() });
         };
-        let polled = self.poll_once(start(args));
-        drop(nesting);
-        Ok(match polled {
-            Polled::Ended(ran) => Begun::Ready(conclude(ran, None, reply).0),
-            Polled::Pending(flight) => {
-                let control = Arc::new(Control::running());
-                Begun::Later(Job::running(self, command, attempt.keep(), control, place, None, flight))
+        let Some(mut shelf) = self.shelf(slot) else {
+            return Err(Refused::BadRequest { detail: format!("there is no slot {slot}") });
+        };
+        let (claim, state) = if kind == Kind::Read {
+            shelf.look(epoch, &key, self.clock())?
+        } else {
+            match shelf.take(epoch, &key, kind, self.clock())? {
+                Taken::Held(claim, state) => (claim, state),
+                Taken::Busy => return Ok(Met::Busy(key)),
             }
-        })
+        };
+        Ok(Met::Free(Some(Grip { slot, key, claim }), state))
     }
 
-    fn read<A, T, E, S: Reply<T, E>>(
-        self: &Arc<Self>,
-        command: &'static Command<R, A, T, E>,
-        attempt: Attempt<'_, R>,
-        key: R::Key,
+    /// Starts the body; `None` when it panicked.
+    fn start<A, T, E>(
+        &self,
+        command: &Command<R, A, T, E>,
+        attempt: &Attempt<'_, R>,
+        grip: Option<&Grip<R>>,
+        state: Option<Arc<R>>,
         args: A,
-        reply: &mut S,
-    ) -> Result<BegunFor<R, A, T, E, S>, Refused> {
-        let slot = attempt.slot;
-        let (claim, state) = match self.shelf(slot) {
-            Some(shelf) => shelf.look(attempt.epoch, &key, self.clock())?,
-            None => return Err(no_such_slot(slot)),
-        };
-        let start = |args| {
-            let invocation = attempt.invocation(&self.setting.origin, Some(&key), attempt.epoch);
-            Work::start(&command.run, state, Some(&key), args, &invocation)
-        };
-        if !flies(&command.run) {
-            return Ok(Begun::Ready(match start(args) {
-                Some(Work::Ran(ran)) => conclude(Some(ran), Some(&key), reply).0,
-                _ => Outcome::Panicked,
-            }));
-        }
-        let place = self.door.enter()?;
-        let Some(nesting) = Nesting::enter(&place) else {
-            let control = Arc::new(Control::ready());
-            let kept = attempt.keep();
-            let seat = Seat::from_place(self, slot, key, claim, &control);
-            return Ok(Begun::Later(Job::waiting(self, command, kept, control, place, Some(seat), args)));
-        };
-        let polled = self.poll_once(start(args));
-        drop(nesting);
-        Ok(match polled {
-            Polled::Ended(ran) => Begun::Ready(conclude(ran, Some(&key), reply).0),
-            Polled::Pending(flight) => {
-                let control = Arc::new(Control::running());
-                let kept = attempt.keep();
-                let seat = Seat::from_place(self, slot, key, claim, &control);
-                Begun::Later(Job::running(self, command, kept, control, place, Some(seat), flight))
-            }
-        })
+    ) -> Option<Work<R, T, E>> {
+        let key = grip.map(|grip| &grip.key);
+        Work::start(&command.run, state, key, args, &attempt.invocation(&self.setting.origin, key))
     }
 
-    /// Creates, updates and destroys.
-    #[expect(clippy::too_many_arguments, reason = "the parts of one attempt, taken apart by `begin`")]
-    fn alter<A, T, E, S: Reply<T, E>>(
+    /// Takes an asynchronous command as far as it goes in one poll.
+    fn fly<A, T, E, S: Reply<T, E>>(
         self: &Arc<Self>,
         command: &'static Command<R, A, T, E>,
-        kind: Kind,
-        started: Instant,
         attempt: Attempt<'_, R>,
-        key: R::Key,
+        grip: Option<Grip<R>>,
+        state: Option<Arc<R>>,
         args: A,
         reply: &mut S,
     ) -> Result<BegunFor<R, A, T, E, S>, Refused> {
-        let slot = attempt.slot;
-        let taken = match self.shelf(slot) {
-            Some(mut shelf) => shelf.take(attempt.epoch, &key, kind, self.clock())?,
-            None => return Err(no_such_slot(slot)),
-        };
-        let Taken::Held(claim, state) = taken else { return self.line_up(command, attempt, key, args) };
-        let start = |args| {
-            let invocation = attempt.invocation(&self.setting.origin, Some(&key), attempt.epoch);
-            Work::start(&command.run, state, Some(&key), args, &invocation)
-        };
-        if !flies(&command.run) {
-            let ran = match start(args) {
-                Some(Work::Ran(ran)) => Some(ran),
-                _ => None,
-            };
-            let (outcome, ended) = self.end_in_place(ran, attempt.deadline, slot, &key, claim, reply);
-            self.door.add_busy(ended.duration_since(started));
-            return Ok(Begun::Ready(outcome));
-        }
-        // From here on the lane is given back by `end_in_place` or by the seat.
         let place = match self.door.enter() {
             Ok(place) => place,
             Err(full) => {
-                let _ = self.settle(slot, &key, claim, Stand::InPlace, Change::Keep);
+                if let Some(grip) = grip {
+                    let _ = self.settle(grip.slot, &grip.key, grip.claim, Stand::InPlace, Change::Keep);
+                }
                 return Err(full.into());
             }
         };
         let Some(nesting) = Nesting::enter(&place) else {
             let control = Arc::new(Control::ready());
-            let kept = attempt.keep();
-            let seat = Seat::from_place(self, slot, key, claim, &control);
-            return Ok(Begun::Later(Job::waiting(self, command, kept, control, place, Some(seat), args)));
+            let seat = grip.map(|grip| Seat::from_place(self, grip, &control));
+            return Ok(Begun::Later(Job::waiting(self, command, attempt.keep(), control, place, seat, args)));
         };
-        let polled = self.poll_once(start(args));
+        let mut flight = match self.start(command, &attempt, grip.as_ref(), state, args) {
+            Some(Work::Flying(flight)) => flight,
+            Some(Work::Ran(ran)) => {
+                return Ok(Begun::Ready(self.end(Some(ran), attempt.deadline, grip, None, reply)));
+            }
+            None => return Ok(Begun::Ready(self.end(None, attempt.deadline, grip, None, reply))),
+        };
+        let polled = {
+            // Timers and sockets that the body makes belong to the node's runtime, whoever polls the caller. There is
+            // nobody to wake: who drives the command on polls it again at once.
+            let _entered = self.setting.runtime.enter();
+            flight.poll(&mut Context::from_waker(Waker::noop()))
+        };
         drop(nesting);
-        Ok(match polled {
-            Polled::Ended(ran) => {
-                Begun::Ready(self.end_in_place(ran, attempt.deadline, slot, &key, claim, reply).0)
+        match polled {
+            Poll::Ready(ran) => {
+                discard(flight);
+                Ok(Begun::Ready(self.end(ran, attempt.deadline, grip, None, reply)))
             }
-            Polled::Pending(flight) => {
+            Poll::Pending => {
                 let control = Arc::new(Control::running());
-                let kept = attempt.keep();
-                let seat = Seat::from_place(self, slot, key, claim, &control);
-                Begun::Later(Job::running(self, command, kept, control, place, Some(seat), flight))
+                let seat = grip.map(|grip| Seat::from_place(self, grip, &control));
+                Ok(Begun::Later(Job::running(self, command, attempt.keep(), control, place, seat, flight)))
             }
-        })
+        }
     }
 
     /// For an exclusive command that found its lane busy.
@@ -207,46 +180,25 @@ impl<R: Commands> Host<R> {
         Ok(Begun::Later(Job::waiting(self, command, attempt.keep(), control, place, Some(seat), args)))
     }
 
-    /// Makes the reply of an exclusive command on its caller's thread, commits, and gives the lane back; also tells when.
-    fn end_in_place<T, E, S: Reply<T, E>>(
+    /// Makes the reply (`ran` is `None` when the body panicked), commits, and gives the lane back. The time since `since`
+    /// counts as busy.
+    fn end<T, E, S: Reply<T, E>>(
         &self,
         ran: Option<Ran<R, T, E>>,
         deadline: Instant,
-        slot: Slot,
-        key: &R::Key,
-        claim: Claim,
+        grip: Option<Grip<R>>,
+        since: Option<Instant>,
         reply: &mut S,
-    ) -> (Outcome<S::Done, S::Rejected>, Instant) {
-        let (outcome, change) = conclude(ran, Some(key), reply);
+    ) -> Outcome<S::Done, S::Rejected> {
+        let (outcome, change) = conclude(ran, grip.as_ref().map(|grip| &grip.key), reply);
+        let Some(Grip { slot, key, claim }) = grip.filter(|grip| grip.claim.turn.is_some()) else { return outcome };
         let ended = Instant::now();
-        let (outcome, change) = in_time(outcome, change, ended, deadline);
-        let settled = self.settle(slot, key, claim, Stand::InPlace, change);
-        (agreed(outcome, settled), ended)
-    }
-
-    /// Polls a body that was started, once, and with nobody to wake: whoever drives it on polls it again at once.
-    fn poll_once<T, E>(&self, work: Option<Work<R, T, E>>) -> Polled<R, T, E> {
-        let mut flight = match work {
-            Some(Work::Flying(flight)) => flight,
-            Some(Work::Ran(ran)) => return Polled::Ended(Some(ran)),
-            None => return Polled::Ended(None),
-        };
-        // Timers and sockets that the body makes belong to the node's runtime, whoever polls the caller.
-        let _entered = self.setting.runtime.enter();
-        match flight.poll(&mut Context::from_waker(Waker::noop())) {
-            Poll::Pending => Polled::Pending(flight),
-            Poll::Ready(ran) => {
-                discard(flight);
-                Polled::Ended(ran)
-            }
+        if let Some(since) = since {
+            self.door.add_busy(ended.duration_since(since));
         }
+        let (outcome, change) = in_time(outcome, change, ended, deadline);
+        agreed(outcome, self.settle(slot, &key, claim, Stand::InPlace, change))
     }
-}
-
-/// What one poll came to.
-enum Polled<R: Commands, T, E> {
-    Ended(Option<Ran<R, T, E>>),
-    Pending(super::work::Flight<R, T, E>),
 }
 
 /// A result that comes after the deadline is discarded.
@@ -282,10 +234,6 @@ fn flies<R: Commands, A, T, E>(run: &Run<R, A, T, E>) -> bool {
         }
         Run::Create(..) | Run::Read(_) | Run::Update(_) | Run::Destroy(_) | Run::Action(_) => false,
     }
-}
-
-fn no_such_slot(slot: Slot) -> Refused {
-    Refused::BadRequest { detail: format!("there is no slot {slot}") }
 }
 
 impl From<Full> for Refused {

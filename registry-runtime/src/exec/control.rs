@@ -85,9 +85,9 @@ impl Control {
 
     /// Counts as started from here on, unless it was stopped.
     pub(super) fn start(&self) -> Result<(), Stop> {
-        let before = self.bits.fetch_update(Ordering::AcqRel, Ordering::Acquire, |bits| {
-            (bits & STOPPED == 0).then_some(bits | STARTED)
-        });
+        let before = self
+            .bits
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |bits| (bits & STOPPED == 0).then_some(bits | STARTED));
         before.map(|_| ()).map_err(|bits| Stop::read(bits).unwrap_or(Stop::Moved))
     }
 

@@ -134,12 +134,18 @@ impl<R: Commands> AnyHost for Arc<Host<R>> {
         buffer: &mut Vec<u8>,
         later: &mut dyn FnMut() -> Box<dyn Replier>,
     ) -> Served {
-        match self.commands.get(usize::from(number)) {
-            Some(Some(command)) => command.serve(self, request, buffer, later),
-            _ => Served::Ready(Outcome::Incompatible {
+        let Some(Some(command)) = self.commands.get(usize::from(number)) else {
+            return Served::Ready(Outcome::Incompatible {
                 detail: format!("`{}` has no command number {number}", self.definition.spec.name),
-            }),
-        }
+            });
+        };
+        let start = buffer.len();
+        // Bodies are contained further in. What is left is the `Drop` of arguments that were never used, and the caller
+        // here is a connection that others use, too.
+        contain(|| command.serve(self, request, buffer, later)).unwrap_or_else(|| {
+            buffer.truncate(start);
+            Served::Ready(Outcome::Panicked)
+        })
     }
 
     fn describe(&self, number: u16) -> Option<Described> {

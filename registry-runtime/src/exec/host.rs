@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use tokio::runtime::Handle as Runtime;
 
-use super::control::Control;
 use super::door::Door;
 use super::erased::{self, Erased};
 use super::hash::Seeded;
@@ -15,7 +14,7 @@ use super::shelf::{Change, Claim, Sealing, Shelf, Stand};
 use super::work::discard;
 use super::{Clock, Lease, Load};
 use crate::id::{Epoch, Slot};
-use crate::resource::{Commands, Definition, Origin, Resource};
+use crate::resource::{Commands, Definition, Kind, Origin, Resource};
 
 /// For how long commands that run may go on when their slot is sealed: long enough for most to end, short against the
 /// default deadline of the calls that wait for the next owner.
@@ -92,7 +91,8 @@ impl<R: Commands> Host<R> {
     }
 
     /// Seals an open slot: starts nothing new, gives what runs [`SEAL_GRACE`], cancels the rest, then tells `drained`,
-    /// perhaps before this returns. `false` when the slot is not open; then `drained` is not told.
+    /// perhaps before this returns. `false` when the slot is not open; then `drained` is not told, and neither is it when the
+    /// slot is closed or opened again before.
     pub(crate) fn seal(self: &Arc<Self>, slot: Slot) -> bool {
         let Some(sealing) = self.shelf(slot).map(|mut shelf| shelf.seal()) else { return false };
         match sealing {
@@ -111,7 +111,7 @@ impl<R: Commands> Host<R> {
         true
     }
 
-    fn end_seal(&self, slot: Slot, seal: u64) {
+    pub(super) fn end_seal(&self, slot: Slot, seal: u64) {
         let drained = self.shelf(slot).is_some_and(|mut shelf| shelf.end_seal(seal));
         if drained {
             (self.setting.drained)(slot);
@@ -171,69 +171,5 @@ impl<R: Commands> Host<R> {
 impl<R: Commands> Debug for Host<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Host").field("name", &self.definition.spec.name).finish_non_exhaustive()
-    }
-}
-
-/// A task's hold on a slot; dropping it lets go without a commit.
-pub(super) struct Seat<R: Commands> {
-    pub(super) host: Arc<Host<R>>,
-    pub(super) slot: Slot,
-    pub(super) key: R::Key,
-    claim: Claim,
-    stand: Option<Stand>,
-}
-
-impl<R: Commands> Seat<R> {
-    /// For a command that stands in line.
-    pub(super) fn in_line(
-        host: &Arc<Host<R>>,
-        slot: Slot,
-        epoch: Epoch,
-        key: R::Key,
-        control: &Arc<Control>,
-    ) -> Result<Self, Refused> {
-        let lined_up = host.shelf(slot).map(|mut shelf| shelf.line_up(epoch, &key, control, host.clock()));
-        let (claim, stand) = lined_up.unwrap_or(Err(Refused::NotOwner { epoch: Epoch::ZERO }))?;
-        Ok(Self { host: Arc::clone(host), slot, key, claim, stand: Some(stand) })
-    }
-
-    /// For a command that was begun on its caller's thread.
-    pub(super) fn from_place(
-        host: &Arc<Host<R>>,
-        slot: Slot,
-        key: R::Key,
-        claim: Claim,
-        control: &Arc<Control>,
-    ) -> Self {
-        let stand = host.shelf(slot).map(|mut shelf| shelf.seat(claim, control));
-        Self { host: Arc::clone(host), slot, key, claim, stand }
-    }
-
-    /// What the command finds when it may start.
-    pub(super) fn turn(&self, kind: crate::resource::Kind) -> Result<(Epoch, Option<Arc<R>>), Refused> {
-        match self.host.shelf(self.slot) {
-            Some(shelf) => shelf.turn(self.claim, &self.key, kind, self.host.clock()),
-            None => Err(Refused::Moved { started: false }),
-        }
-    }
-
-    /// Commits and lets go.
-    pub(super) fn settle(mut self, change: Change<R>) -> Result<(), Refused> {
-        match self.stand.take() {
-            Some(stand) => self.host.settle(self.slot, &self.key, self.claim, stand, change),
-            None => Err(Refused::Moved { started: true }),
-        }
-    }
-}
-
-impl<R: Commands> Drop for Seat<R> {
-    fn drop(&mut self) {
-        let Some(stand) = self.stand.take() else { return };
-        let left = self.host.shelf(self.slot).map(|mut shelf| shelf.leave(&self.key, self.claim, stand));
-        let drained = left.as_ref().is_some_and(|left| left.drained);
-        discard(left);
-        if drained {
-            (self.host.setting.drained)(self.slot);
-        }
     }
 }

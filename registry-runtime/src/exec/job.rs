@@ -11,13 +11,14 @@ use super::attempt::Kept;
 use super::begin::{agreed, in_time};
 use super::control::{Control, Stop};
 use super::door::Place;
-use super::host::{Host, Seat};
+use super::host::Host;
 use super::outcome::{Outcome, Refused};
 use super::reply::Reply;
+use super::seat::Seat;
 use super::shelf::Change;
 use super::work::{Flight, Ran, Work, conclude, discard};
 use crate::id::Epoch;
-use crate::resource::{Command, Commands};
+use crate::resource::{Command, Commands, Kind};
 
 /// A command that has to be driven. Dropping it lets go of everything and commits nothing.
 #[must_use = "a command that waits must be driven"]
@@ -171,7 +172,7 @@ impl<R: Commands, A, T, E> Hold<R, A, T, E> {
         let (outcome, change) = in_time(outcome, change, Instant::now(), self.kept.deadline);
         match self.seat {
             // A read showed the state of the moment at which it looked, when the slot was open and the lease held.
-            Some(seat) if self.command.kind() != crate::resource::Kind::Read => agreed(outcome, seat.settle(change)),
+            Some(seat) if self.command.kind() != Kind::Read => agreed(outcome, seat.settle(change)),
             _ => {
                 debug_assert!(matches!(change, Change::Keep), "only exclusive commands change anything");
                 outcome

@@ -13,6 +13,9 @@ use super::{Clock, Lease};
 use crate::id::Epoch;
 use crate::resource::{Kind, Resource};
 
+/// How much room for tasks a slot without tasks keeps: enough for a steady trickle, so that a burst is not paid for ever.
+const TASKS_KEPT: usize = 8;
+
 /// What one node keeps of one slot. It lives under a lock, so nothing here runs a user's code but a key's `Hash`, `Eq` and
 /// `Clone`; what has to be dropped is handed out.
 ///
@@ -315,25 +318,38 @@ impl<R: Resource> Shelf<R> {
     ) -> (Result<(), Refused>, Left<R>) {
         let verdict = match &self.gate {
             Gate::Open(lease) | Gate::Sealed { lease, .. } if claim.tenure == self.tenure => {
-                if lease.holds(clock) { Ok(()) } else { Err(Refused::LeaseLost) }
+                if lease.holds(clock) {
+                    Ok(())
+                } else {
+                    Err(Refused::LeaseLost)
+                }
             }
             _ => Err(Refused::Moved { started: true }),
         };
-        let mut spent = None;
-        match (change, self.lanes.get_mut(key)) {
-            (Change::Put(new), Some(lane)) if verdict.is_ok() => {
-                spent = lane.state.replace(new);
-                self.instances += usize::from(spent.is_none());
+        let (mut state, mut entry) = (None, None);
+        if let Some(lane) = self.lanes.get_mut(key) {
+            state = match change {
+                Change::Put(new) if verdict.is_ok() => {
+                    let old = lane.state.replace(new);
+                    self.instances += usize::from(old.is_none());
+                    old
+                }
+                Change::Remove if verdict.is_ok() => {
+                    let old = lane.state.take();
+                    self.instances -= usize::from(old.is_some());
+                    old
+                }
+                Change::Put(new) => Some(new),
+                Change::Remove | Change::Keep => None,
+            };
+            if let Some(turn) = claim.turn {
+                lane.leave(turn);
             }
-            (Change::Remove, Some(lane)) if verdict.is_ok() => {
-                spent = lane.state.take();
-                self.instances -= usize::from(spent.is_some());
+            if lane.is_empty() {
+                entry = self.lanes.remove_entry(key);
             }
-            (Change::Put(new), _) => spent = Some(new),
-            (Change::Remove | Change::Keep, _) => {}
         }
-        let left = self.leave(key, claim, stand);
-        (verdict, Left { state: spent, ..left })
+        (verdict, Left { drained: self.depart(stand), state, entry })
     }
 
     /// Lets go of the lane, or of a stand in its line, or of a look.
@@ -347,13 +363,28 @@ impl<R: Resource> Shelf<R> {
                 entry = self.lanes.remove_entry(key);
             }
         }
+        Left { drained: self.depart(stand), state: None, entry }
+    }
+
+    /// One command fewer; whether the slot has just drained.
+    fn depart(&mut self, stand: Stand) -> bool {
         match stand {
             Stand::InPlace => self.in_place = self.in_place.saturating_sub(1),
             Stand::Task(number) => {
                 self.tasks.try_remove(number);
+                if self.tasks.is_empty() && self.tasks.capacity() > TASKS_KEPT {
+                    self.tasks = Slab::new();
+                }
             }
         }
-        Left { drained: self.drain(), state: None, entry }
+        self.drain()
+    }
+
+    /// Whether nothing is kept but instances.
+    #[cfg(test)]
+    pub(super) fn is_idle(&self) -> bool {
+        let busy = self.lanes.values().any(|lane| lane.state.is_none() || !lane.is_free());
+        !busy && self.lanes.len() == self.instances && self.in_place == 0 && self.tasks.is_empty()
     }
 
     fn admit(&self, epoch: Epoch) -> Result<&Lease, Refused> {

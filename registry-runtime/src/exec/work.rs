@@ -55,9 +55,7 @@ impl<R: Resource, T, E> Work<R, T, E> {
         invocation: &Invocation<'_>,
     ) -> Self {
         match (run, key) {
-            (Run::Create(body, show), Some(key)) => {
-                Self::Ran(Ran::created(body(key.clone(), args, invocation), *show))
-            }
+            (Run::Create(body, show), Some(key)) => Self::Ran(Ran::created(body(key.clone(), args, invocation), *show)),
             (Run::CreateAsync(body, show), Some(key)) => {
                 Self::Flying(Flight::Create(body(key.clone(), args, invocation), *show))
             }

@@ -1,0 +1,170 @@
+//! Resources that come into being at their first command.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+
+use super::tally::{EPOCH, ID, SLOTS, spec};
+use super::world::{Hands, end};
+use crate::exec::{Attempt, Host, Lease, Outcome, Setting};
+use crate::id::{NodeId, Slot};
+use crate::resource::{Command, Commands, Definition, ErrorCodec, Origin, Resource, Run, States, Visitor};
+
+#[derive(Clone, Serialize, Deserialize)]
+struct Visits {
+    page: String,
+    count: u32,
+}
+
+impl Resource for Visits {
+    type Key = String;
+    type KeyFields<'a> = &'a String;
+
+    const FRESH: Option<fn(String) -> Self> = Some(|page| {
+        assert!(page != "cursed", "a page that cannot be");
+        Self { page, count: 100 }
+    });
+
+    fn key(&self) -> String {
+        self.page.clone()
+    }
+
+    fn key_fields(key: &String) -> &String {
+        key
+    }
+}
+
+const fn command<A, T, E>(number: u16, error: ErrorCodec<E>, run: Run<Visits, A, T, E>) -> Command<Visits, A, T, E> {
+    Command { name: "a_command", number, idempotent: false, error, written: "", run }
+}
+
+static COUNT: Command<Visits, (), u32, Infallible> =
+    command(0, ErrorCodec::never(), Run::Read(|visits, (), _| Ok(visits.count)));
+static COUNT_ASYNC: Command<Visits, (), u32, Infallible> =
+    command(1, ErrorCodec::never(), Run::ReadAsync(|visits, (), _| Box::pin(async move { Ok(visits.count) })));
+static VISIT: Command<Visits, (bool,), u32, ()> = command(
+    2,
+    ErrorCodec::travelling(),
+    Run::Update(|visits, (fine,), _| {
+        visits.count += 1;
+        fine.then_some(visits.count).ok_or(())
+    }),
+);
+static VISIT_ASYNC: Command<Visits, (), u32, Infallible> = command(
+    3,
+    ErrorCodec::never(),
+    Run::UpdateAsync(|mut visits, (), _| {
+        Box::pin(async move {
+            tokio::task::yield_now().await;
+            visits.count += 1;
+            let count = visits.count;
+            (visits, Ok(count))
+        })
+    }),
+);
+static FORGET: Command<Visits, (), u32, Infallible> =
+    command(4, ErrorCodec::never(), Run::Destroy(|visits, (), _| Ok(visits.count)));
+
+impl Commands for Visits {
+    type Client = ();
+
+    fn each<V: Visitor<Self>>(visitor: &mut V) {
+        visitor.command(&COUNT);
+        visitor.command(&COUNT_ASYNC);
+        visitor.command(&VISIT);
+        visitor.command(&VISIT_ASYNC);
+        visitor.command(&FORGET);
+    }
+}
+
+static PAGES: Definition<Visits> = Definition { spec: spec("pages"), route: |page| page.len() as u64 };
+
+fn host() -> Arc<Host<Visits>> {
+    let origin = Origin { node: NodeId::new("node").unwrap(), states: States::default(), port: Box::new(()) };
+    let host = Host::new(
+        &PAGES,
+        Setting {
+            origin: Arc::new(origin),
+            clock: Arc::new(Hands::default()),
+            runtime: tokio::runtime::Handle::current(),
+            drained: Arc::new(|_| ()),
+            seed: 1,
+            reply_bytes_max: 100,
+        },
+    );
+    for slot in (0..SLOTS).map(Slot::new) {
+        host.open(slot, EPOCH, Lease::forever(), true);
+    }
+    host
+}
+
+async fn call<A, T, E>(
+    host: &Arc<Host<Visits>>,
+    command: &'static Command<Visits, A, T, E>,
+    page: &str,
+    args: A,
+) -> Outcome<T, E>
+where
+    A: Send + 'static,
+    T: Send + 'static,
+    E: Send + 'static,
+{
+    let page = page.to_owned();
+    let caller = NodeId::new("caller").unwrap();
+    let attempt = Attempt {
+        slot: host.slot_of(&page),
+        epoch: EPOCH,
+        key: Some(page),
+        id: ID,
+        attempt: 1,
+        caller: &caller,
+        deadline: Instant::now() + Duration::from_secs(5),
+    };
+    end(host.call(command, attempt, args)).await
+}
+
+fn stored(host: &Host<Visits>, page: &str) -> usize {
+    host.len(host.slot_of(&page.to_owned()))
+}
+
+#[tokio::test]
+async fn a_read_of_an_absent_instance_sees_a_fresh_one_and_stores_nothing() {
+    let host = host();
+    assert_eq!(call(&host, &COUNT, "home", ()).await, Outcome::Done(100));
+    assert_eq!(call(&host, &COUNT_ASYNC, "home", ()).await, Outcome::Done(100));
+    assert_eq!(stored(&host, "home"), 0);
+}
+
+#[tokio::test]
+async fn an_update_makes_it_and_a_destroy_lets_the_next_start_fresh() {
+    let host = host();
+    assert_eq!(call(&host, &VISIT, "home", (false,)).await, Outcome::Rejected(()));
+    assert_eq!(stored(&host, "home"), 0, "an update that failed made nothing");
+    assert_eq!(call(&host, &VISIT, "home", (true,)).await, Outcome::Done(101));
+    assert_eq!(call(&host, &VISIT_ASYNC, "home", ()).await, Outcome::Done(102));
+    assert_eq!(call(&host, &COUNT, "home", ()).await, Outcome::Done(102));
+    assert_eq!(stored(&host, "home"), 1);
+    assert_eq!(call(&host, &FORGET, "home", ()).await, Outcome::Done(102));
+    assert_eq!(stored(&host, "home"), 0);
+    assert_eq!(call(&host, &VISIT_ASYNC, "home", ()).await, Outcome::Done(101));
+}
+
+#[tokio::test]
+async fn a_destroy_of_an_absent_instance_sees_a_fresh_one() {
+    let host = host();
+    assert_eq!(call(&host, &FORGET, "home", ()).await, Outcome::Done(100));
+    assert_eq!(stored(&host, "home"), 0);
+}
+
+#[tokio::test]
+async fn a_panic_while_it_comes_into_being_costs_one_command() {
+    let host = host();
+    assert_eq!(call(&host, &COUNT, "cursed", ()).await, Outcome::Panicked);
+    assert_eq!(call(&host, &VISIT, "cursed", (true,)).await, Outcome::Panicked);
+    assert_eq!(call(&host, &FORGET, "cursed", ()).await, Outcome::Panicked);
+    assert_eq!(call(&host, &COUNT, "blessed", ()).await, Outcome::Done(100));
+    assert_eq!(stored(&host, "cursed"), 0);
+}
