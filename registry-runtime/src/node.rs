@@ -1,7 +1,6 @@
 //! A node: one process's part in the cluster. Builder, the one driver loop, peers, inbound dispatch, shutdown.
 
 mod builder;
-mod clock;
 mod driver;
 mod error;
 mod inbound;

@@ -18,7 +18,7 @@ use super::shelf::{Change, Claim, Stand, Taken};
 use super::work::{Ran, Work, conclude, discard};
 use crate::id::Slot;
 use crate::policy::admission::Full;
-use crate::resource::{Command, Commands, Kind, Run};
+use crate::resource::{Command, Kind, Resource};
 
 /// How many asynchronous commands may be polled inside one another on one thread. Commands that call commands of the same
 /// node nest on the stack; beyond this they run as tasks. Eight levels of even large futures stay far below the 2 MiB that
@@ -26,7 +26,7 @@ use crate::resource::{Command, Commands, Kind, Run};
 const NESTED_MAX: u32 = 8;
 
 /// How a command began.
-pub(super) enum Begun<R: Commands, A: 'static, T: 'static, E: 'static, D, J> {
+pub(super) enum Begun<R: Resource, A: 'static, T: 'static, E: 'static, D, J> {
     /// It ended, too.
     Ready(Outcome<D, J>),
     /// It has to be driven.
@@ -37,35 +37,44 @@ pub(super) enum Begun<R: Commands, A: 'static, T: 'static, E: 'static, D, J> {
 type BegunFor<R, A, T, E, S> = Begun<R, A, T, E, <S as Reply<T, E>>::Done, <S as Reply<T, E>>::Rejected>;
 
 /// What a command on its caller's thread holds of its slot: a lane, or the look that a read had.
-pub(super) struct Grip<R: Commands> {
+pub(super) struct Grip<R: Resource> {
     pub(super) slot: Slot,
     pub(super) key: R::Key,
     pub(super) claim: Claim,
 }
 
 /// What a command met at its slot.
-enum Met<R: Commands> {
+enum Met<R: Resource> {
     /// It may start, on this state. There is no grip on anything for an action.
     Free(Option<Grip<R>>, Option<Arc<R>>),
     /// Somebody else holds its lane.
     Busy(R::Key),
 }
 
-impl<R: Commands> Host<R> {
+impl<R: Resource> Host<R> {
     /// Begins a command. The reply is used only if it ends here.
+    ///
+    /// `spare` sees key and arguments before they are used up in a way after which the caller may have to try elsewhere:
+    /// refused at the gate, or about to become a task that a hand-over may stop.
     pub(super) fn begin<A, T, E, S: Reply<T, E>>(
         self: &Arc<Self>,
         command: &'static Command<R, A, T, E>,
         mut attempt: Attempt<'_, R>,
         args: A,
         reply: &mut S,
+        spare: &mut impl FnMut(Option<&R::Key>, &A),
     ) -> BegunFor<R, A, T, E, S> {
         let started = Instant::now();
         if started >= attempt.deadline {
             return Begun::Ready(Outcome::DeadlineExceeded { started: false });
         }
         let begun = match self.meet(command.kind(), &mut attempt) {
-            Ok(Met::Free(grip, state)) if flies(&command.run) => self.fly(command, attempt, grip, state, args, reply),
+            Ok(Met::Free(grip, state)) if !command.run.is_sync() => {
+                if let Some(grip) = &grip {
+                    spare(Some(&grip.key), &args);
+                }
+                self.fly(command, attempt, grip, state, args, reply)
+            }
             Ok(Met::Free(grip, state)) => {
                 let ran = match self.start(command, &attempt, grip.as_ref(), state, args) {
                     Some(Work::Ran(ran)) => Some(ran),
@@ -73,13 +82,20 @@ impl<R: Commands> Host<R> {
                 };
                 Ok(Begun::Ready(self.end(ran, attempt.deadline, grip, Some(started), reply)))
             }
-            Ok(Met::Busy(key)) => self.line_up(command, attempt, key, args),
-            Err(refused) => Err(refused),
+            Ok(Met::Busy(key)) => {
+                spare(Some(&key), &args);
+                self.line_up(command, attempt, key, args)
+            }
+            Err(refused) => {
+                spare(attempt.key.as_ref(), &args);
+                Err(refused)
+            }
         };
         begun.unwrap_or_else(|refused| Begun::Ready(refused.widen()))
     }
 
-    /// Goes to the slot and, for an exclusive command, takes the lane if it is free.
+    /// Goes to the slot and, for an exclusive command, takes the lane if it is free. The key stays in the attempt if it is
+    /// refused.
     fn meet(&self, kind: Kind, attempt: &mut Attempt<'_, R>) -> Result<Met<R>, Refused> {
         if kind == Kind::Action {
             return Ok(Met::Free(None, None));
@@ -91,15 +107,18 @@ impl<R: Commands> Host<R> {
         let Some(mut shelf) = self.shelf(slot) else {
             return Err(Refused::BadRequest { detail: format!("there is no slot {slot}") });
         };
-        let (claim, state) = if kind == Kind::Read {
-            shelf.look(epoch, &key, self.clock())?
-        } else {
-            match shelf.take(epoch, &key, kind, self.clock())? {
-                Taken::Held(claim, state) => (claim, state),
-                Taken::Busy => return Ok(Met::Busy(key)),
-            }
+        let taken = match kind {
+            Kind::Read => shelf.look(epoch, &key, self.clock()).map(|(claim, state)| Taken::Held(claim, state)),
+            _ => shelf.take(epoch, &key, kind, self.clock()),
         };
-        Ok(Met::Free(Some(Grip { slot, key, claim }), state))
+        match taken {
+            Ok(Taken::Held(claim, state)) => Ok(Met::Free(Some(Grip { slot, key, claim }), state)),
+            Ok(Taken::Busy) => Ok(Met::Busy(key)),
+            Err(refused) => {
+                attempt.key = Some(key);
+                Err(refused)
+            }
+        }
     }
 
     /// Starts the body; `None` when it panicked.
@@ -223,16 +242,6 @@ pub(super) fn agreed<D, J>(outcome: Outcome<D, J>, settled: Result<(), Refused>)
             refused.widen()
         }
         _ => outcome,
-    }
-}
-
-/// Whether a body needs polling.
-fn flies<R: Commands, A, T, E>(run: &Run<R, A, T, E>) -> bool {
-    match run {
-        Run::CreateAsync(..) | Run::ReadAsync(_) | Run::UpdateAsync(_) | Run::DestroyAsync(_) | Run::ActionAsync(_) => {
-            true
-        }
-        Run::Create(..) | Run::Read(_) | Run::Update(_) | Run::Destroy(_) | Run::Action(_) => false,
     }
 }
 

@@ -64,7 +64,7 @@ pub(crate) trait AnyHost: Debug + Send + Sync + 'static {
 
 impl dyn AnyHost {
     /// Gives the type back; `None` when it is another.
-    pub(crate) fn host_of<R: Commands>(&self) -> Option<Arc<Host<R>>> {
+    pub(crate) fn host_of<R: Resource>(&self) -> Option<Arc<Host<R>>> {
         self.as_any().downcast_ref::<Arc<Host<R>>>().cloned()
     }
 }
@@ -122,7 +122,7 @@ pub(crate) struct Answer {
 }
 
 /// A host that knows itself by its handle: its tasks need one.
-impl<R: Commands> AnyHost for Arc<Host<R>> {
+impl<R: Resource> AnyHost for Arc<Host<R>> {
     fn spec(&self) -> &'static Spec {
         &self.definition.spec
     }
@@ -186,7 +186,7 @@ impl<R: Commands> AnyHost for Arc<Host<R>> {
 }
 
 /// A command of `R` without the types of its arguments, reply and error.
-pub(super) trait Erased<R: Commands>: Send + Sync {
+pub(super) trait Erased<R: Resource>: Send + Sync {
     fn describe(&self) -> Described;
 
     fn serve(
@@ -229,7 +229,7 @@ struct Entry<R: Resource, A: 'static, T: 'static, E: 'static>(&'static Command<R
 
 impl<R, A, T, E> Erased<R> for Entry<R, A, T, E>
 where
-    R: Commands,
+    R: Resource,
     A: DeserializeOwned + Send + 'static,
     T: Serialize + Send + 'static,
     E: Send + 'static,
@@ -256,7 +256,7 @@ where
         let start = buffer.len();
         let begun = {
             let mut reply = Encoded { buffer: &mut *buffer, bytes_max, error: &command.error };
-            host.begin(command, attempt, args, &mut reply)
+            host.begin(command, attempt, args, &mut reply, &mut |_, _| ())
         };
         let job = match begun {
             Begun::Ready(outcome) => {
@@ -283,7 +283,7 @@ where
 }
 
 /// Decodes what a peer sent and catches it in a lie about the slot.
-fn decode<R: Commands, A: DeserializeOwned>(
+fn decode<R: Resource, A: DeserializeOwned>(
     host: &Host<R>,
     kind: Kind,
     request: &Request<'_>,

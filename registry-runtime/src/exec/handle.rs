@@ -13,7 +13,7 @@ use super::host::Host;
 use super::outcome::Outcome;
 use super::reply::Typed;
 use super::{Attempt, Cancel};
-use crate::resource::{Command, Commands};
+use crate::resource::{Command, Resource};
 
 /// How a command for a caller in this process started.
 #[derive(Debug)]
@@ -24,20 +24,23 @@ pub(crate) enum Started<T, E> {
     Later(Handle<T, E>),
 }
 
-impl<R: Commands> Host<R> {
-    /// Runs a command for a caller in this process: to its end if that needs no waiting, as a task otherwise.
+impl<R: Resource> Host<R> {
+    /// Runs a command for a caller in this process: to its end if that needs no waiting, as a task otherwise. `spare` sees
+    /// key and arguments before they are used up in a way after which the caller may have to try elsewhere.
+    #[inline]
     pub(crate) fn call<A, T, E>(
         self: &Arc<Self>,
         command: &'static Command<R, A, T, E>,
         attempt: Attempt<'_, R>,
         args: A,
+        spare: &mut impl FnMut(Option<&R::Key>, &A),
     ) -> Started<T, E>
     where
         A: Send + 'static,
         T: Send + 'static,
         E: Send + 'static,
     {
-        let job = match self.begin(command, attempt, args, &mut Typed) {
+        let job = match self.begin(command, attempt, args, &mut Typed, spare) {
             Begun::Ready(outcome) => return Started::Ready(outcome),
             Begun::Later(job) => job,
         };

@@ -24,7 +24,7 @@ pub(crate) const SEAL_GRACE: Duration = Duration::from_secs(1);
 ///
 /// `open`, `seal`, `close` and `set_lease` are the node's; [`call`](Self::call) runs a command for a caller in this
 /// process; [`AnyHost`](super::AnyHost) is the same without the resource's type.
-pub(crate) struct Host<R: Commands> {
+pub(crate) struct Host<R: Resource> {
     pub(super) definition: &'static Definition<R>,
     /// By command number.
     pub(super) commands: Vec<Option<Box<dyn Erased<R>>>>,
@@ -63,7 +63,9 @@ impl<R: Commands> Host<R> {
             setting,
         })
     }
+}
 
+impl<R: Resource> Host<R> {
     /// The slot that a key belongs to.
     pub(crate) fn slot_of(&self, key: &R::Key) -> Slot {
         let slots = u64::from(self.definition.spec.slots()).max(1);
@@ -168,7 +170,7 @@ impl<R: Commands> Host<R> {
     }
 }
 
-impl<R: Commands> Debug for Host<R> {
+impl<R: Resource> Debug for Host<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Host").field("name", &self.definition.spec.name).finish_non_exhaustive()
     }

@@ -18,23 +18,23 @@ use super::seat::Seat;
 use super::shelf::Change;
 use super::work::{Flight, Ran, Work, conclude, discard};
 use crate::id::Epoch;
-use crate::resource::{Command, Commands, Kind};
+use crate::resource::{Command, Kind, Resource};
 
 /// A command that has to be driven. Dropping it lets go of everything and commits nothing.
 #[must_use = "a command that waits must be driven"]
-pub(super) struct Job<R: Commands, A: 'static, T: 'static, E: 'static> {
+pub(super) struct Job<R: Resource, A: 'static, T: 'static, E: 'static> {
     // The body goes before the seat and the seat before the place: nobody gets the lane while the body lives.
     stage: Stage<R, A, T, E>,
     hold: Hold<R, A, T, E>,
 }
 
-enum Stage<R: Commands, A, T, E> {
+enum Stage<R: Resource, A, T, E> {
     Waiting(A),
     Running(Flight<R, T, E>),
 }
 
 /// What a command holds on to while it waits and while it runs.
-struct Hold<R: Commands, A: 'static, T: 'static, E: 'static> {
+struct Hold<R: Resource, A: 'static, T: 'static, E: 'static> {
     command: &'static Command<R, A, T, E>,
     kept: Kept,
     control: Arc<Control>,
@@ -44,7 +44,7 @@ struct Hold<R: Commands, A: 'static, T: 'static, E: 'static> {
     host: Arc<Host<R>>,
 }
 
-impl<R: Commands, A, T, E> Job<R, A, T, E> {
+impl<R: Resource, A, T, E> Job<R, A, T, E> {
     /// A command that has not been started.
     pub(super) fn waiting(
         host: &Arc<Host<R>>,
@@ -106,7 +106,7 @@ impl<R: Commands, A, T, E> Job<R, A, T, E> {
     }
 }
 
-impl<R: Commands, A, T, E> Hold<R, A, T, E> {
+impl<R: Resource, A, T, E> Hold<R, A, T, E> {
     /// Waits for the lane and then for a place to run.
     async fn wait(&mut self) -> Result<(), Refused> {
         let deadline = pin!(sleep_until(self.kept.deadline));

@@ -9,10 +9,10 @@ use super::outcome::Refused;
 use super::shelf::{Change, Claim, Stand};
 use super::work::discard;
 use crate::id::{Epoch, Slot};
-use crate::resource::{Commands, Kind};
+use crate::resource::{Kind, Resource};
 
 /// A task's hold on a slot; dropping it lets go without a commit.
-pub(super) struct Seat<R: Commands> {
+pub(super) struct Seat<R: Resource> {
     pub(super) host: Arc<Host<R>>,
     pub(super) slot: Slot,
     pub(super) key: R::Key,
@@ -20,7 +20,7 @@ pub(super) struct Seat<R: Commands> {
     stand: Option<Stand>,
 }
 
-impl<R: Commands> Seat<R> {
+impl<R: Resource> Seat<R> {
     /// For a command that stands in line.
     pub(super) fn in_line(
         host: &Arc<Host<R>>,
@@ -58,7 +58,7 @@ impl<R: Commands> Seat<R> {
     }
 }
 
-impl<R: Commands> Drop for Seat<R> {
+impl<R: Resource> Drop for Seat<R> {
     fn drop(&mut self) {
         let Some(stand) = self.stand.take() else { return };
         let left = self.host.shelf(self.slot).map(|mut shelf| shelf.leave(&self.key, self.claim, stand));

@@ -8,7 +8,6 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::sleep_until;
 
-use super::clock::BootClock;
 use super::error::{LeaveError, Stopped};
 use super::inbound::Inbound;
 use super::join::{Join, Resolved};
@@ -19,7 +18,7 @@ use super::status::Status;
 use super::{Order, letter, publish};
 use crate::client::{Port, Subscription};
 use crate::engine::{self, Engine, Input, Output};
-use crate::exec::{AnyHost, Lease};
+use crate::exec::{AnyHost, BootClock, Clock, Lease};
 use crate::id::{Epoch, NodeId, RegistryName, Slot};
 use crate::telemetry;
 use crate::time::Moment;

@@ -107,6 +107,13 @@ pub enum Run<R: Resource, A, T, E> {
     ActionAsync(fn(A, &Invocation<'_>) -> Boxed<Result<T, E>>),
 }
 
+impl<R: Resource, A, T, E> Run<R, A, T, E> {
+    /// Whether the body ends where it is called.
+    pub fn is_sync(&self) -> bool {
+        matches!(self, Self::Create(..) | Self::Read(_) | Self::Update(_) | Self::Destroy(_) | Self::Action(_))
+    }
+}
+
 /// How a command's own error travels. `Infallible` has no encoding, so the functions are written down rather than bound.
 #[derive(Clone, Copy, Debug)]
 pub struct ErrorCodec<E: 'static> {

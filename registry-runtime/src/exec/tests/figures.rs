@@ -86,7 +86,7 @@ const ROUNDS: u32 = 2_000_000;
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 #[ignore = "prints figures, for a person to read"]
 async fn figures() {
-    let clock = Arc::new(BootClock::new());
+    let clock = Arc::new(BootClock::start());
     let origin = Origin { node: NodeId::new("node").unwrap(), states: States::default(), port: Box::new(()) };
     let host: Arc<Host<Cell>> = Host::new(
         &CELLS,

@@ -176,7 +176,7 @@ impl World {
         T: Send + 'static,
         E: Send + 'static,
     {
-        self.host.call(command, self.attempt(key), args)
+        self.host.call(command, self.attempt(key), args, &mut |_, _| ())
     }
 
     /// The committed sum, if there is an instance.
