@@ -4,12 +4,16 @@ mod command;
 mod context;
 mod definition;
 mod error;
+mod hash;
 mod key;
 mod returns;
+mod shape;
 
 pub use command::{Boxed, Command, Commands, ErrorCodec, Kind, Run, Visitor};
 pub use context::{Context, Invocation, Origin, States};
 pub use definition::{Defines, Definition, HasCommands, IsResource};
 pub use error::{CommandError, Executed, Reason};
-pub use key::{IntoKey, Key, Resource, stable_hash};
+pub use hash::stable_hash;
+pub use key::{IntoKey, Key, Resource};
 pub use returns::{Probe, ResultLike, Unprobed};
+pub use shape::{Shape, fingerprint};

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{Invocation, Resource};
+use super::{Invocation, Resource, Shape};
 
 /// A boxed future that can be spawned.
 pub type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -121,18 +121,28 @@ pub struct ErrorCodec<E: 'static> {
     pub encode: fn(&E) -> Result<Vec<u8>, postcard::Error>,
     /// Decodes an error.
     pub decode: fn(&[u8]) -> Result<E, postcard::Error>,
+    /// Traces its shape, for the fingerprint.
+    pub shape: fn() -> Option<Shape>,
 }
 
 impl<E: Serialize + DeserializeOwned> ErrorCodec<E> {
     /// For an error that travels.
     pub const fn travelling() -> Self {
-        Self { encode: |error| postcard::to_stdvec(error), decode: |bytes| postcard::from_bytes(bytes) }
+        Self {
+            encode: |error| postcard::to_stdvec(error),
+            decode: |bytes| postcard::from_bytes(bytes),
+            shape: Shape::of::<E>,
+        }
     }
 }
 
 impl ErrorCodec<std::convert::Infallible> {
     /// For a command that has no error of its own.
     pub const fn never() -> Self {
-        Self { encode: |error| match *error {}, decode: |_| Err(postcard::Error::DeserializeBadEncoding) }
+        Self {
+            encode: |error| match *error {},
+            decode: |_| Err(postcard::Error::DeserializeBadEncoding),
+            shape: || Some(Shape::NEVER),
+        }
     }
 }

@@ -70,10 +70,3 @@ impl IntoKey<String> for &str {
         self.into()
     }
 }
-
-/// The 64-bit hash of a routing key, the same on every platform, process and release: XXH3 (64 bits, seed 0) over the
-/// key's postcard encoding.
-pub fn stable_hash<T: Serialize + ?Sized>(key: &T) -> u64 {
-    // Replaced by the hashing step; see the golden values there.
-    xxhash_rust::xxh3::xxh3_64(&postcard::to_stdvec(key).unwrap_or_default())
-}

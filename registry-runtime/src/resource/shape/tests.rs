@@ -1,0 +1,362 @@
+//! What is and what is not part of a shape.
+
+#![expect(dead_code, reason = "the types are only traced")]
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU64;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use super::*;
+use crate::id::NodeId;
+
+fn shape<T: DeserializeOwned>() -> Shape {
+    Shape::of::<T>().unwrap_or_else(|| panic!("`{}` can be traced", std::any::type_name::<T>()))
+}
+
+mod one {
+    use super::*;
+
+    #[derive(Deserialize)]
+    pub(super) struct Line {
+        article: String,
+        count: u32,
+    }
+
+    #[derive(Deserialize)]
+    pub(super) enum Status {
+        Placed,
+        Shipped { by: String, when: Option<u64> },
+        Lost(Line, Vec<Line>),
+    }
+
+    #[derive(Deserialize)]
+    pub(super) struct Order {
+        id: u64,
+        status: Status,
+        lines: Vec<Line>,
+    }
+}
+
+/// The same under other Rust names.
+mod two {
+    use super::*;
+
+    #[derive(Deserialize)]
+    pub(super) struct Number(u32);
+
+    #[derive(Deserialize)]
+    pub(super) struct Position {
+        #[serde(rename = "article")]
+        what: Box<str>,
+        count: Number,
+    }
+
+    #[derive(Deserialize)]
+    pub(super) enum State {
+        Placed,
+        Shipped { by: String, when: Option<u64> },
+        Lost(Position, Vec<Position>),
+    }
+
+    #[derive(Deserialize)]
+    pub(super) struct Purchase {
+        id: u64,
+        status: State,
+        lines: Vec<Position>,
+    }
+}
+
+#[test]
+fn rust_names_and_newtypes_are_no_part_of_a_shape() {
+    assert_eq!(shape::<one::Line>(), shape::<two::Position>());
+    assert_eq!(shape::<one::Status>(), shape::<two::State>());
+    assert_eq!(shape::<one::Order>(), shape::<two::Purchase>());
+    assert_eq!(shape::<(u8, one::Line)>(), shape::<(u8, two::Position)>());
+}
+
+#[test]
+fn every_shape_of_these_is_another() {
+    #[derive(Deserialize)]
+    struct Renamed {
+        article: String,
+        number: u32,
+    }
+    #[derive(Deserialize)]
+    struct Swapped {
+        count: u32,
+        article: String,
+    }
+    #[derive(Deserialize)]
+    struct Wider {
+        article: String,
+        count: u64,
+    }
+    #[derive(Deserialize)]
+    struct More {
+        article: String,
+        count: u32,
+        price: u32,
+    }
+    #[derive(Deserialize)]
+    enum OtherOrder {
+        Shipped { by: String, when: Option<u64> },
+        Placed,
+        Lost(one::Line, Vec<one::Line>),
+    }
+    #[derive(Deserialize)]
+    enum OtherName {
+        Placed,
+        Sent { by: String, when: Option<u64> },
+        Lost(one::Line, Vec<one::Line>),
+    }
+    #[derive(Deserialize)]
+    enum OtherContent {
+        Placed,
+        Shipped { by: String, when: Option<u32> },
+        Lost(one::Line, Vec<one::Line>),
+    }
+    let all = [
+        shape::<one::Line>(),
+        shape::<Renamed>(),
+        shape::<Swapped>(),
+        shape::<Wider>(),
+        shape::<More>(),
+        shape::<one::Status>(),
+        shape::<OtherOrder>(),
+        shape::<OtherName>(),
+        shape::<OtherContent>(),
+        shape::<()>(),
+        shape::<bool>(),
+        shape::<u8>(),
+        shape::<u64>(),
+        shape::<i64>(),
+        shape::<f64>(),
+        shape::<char>(),
+        shape::<String>(),
+        shape::<Option<String>>(),
+        shape::<Vec<String>>(),
+        shape::<(String,)>(),
+        shape::<(String, String)>(),
+        shape::<[u8; 4]>(),
+        shape::<[u8; 5]>(),
+        shape::<BTreeMap<String, u8>>(),
+        shape::<BTreeMap<u8, String>>(),
+        shape::<Result<u8, String>>(),
+    ];
+    for (place, one) in all.iter().enumerate() {
+        for (other_place, other) in all.iter().enumerate().skip(place + 1) {
+            assert_ne!(one, other, "{place} and {other_place}");
+        }
+    }
+}
+
+#[test]
+fn types_with_rules_are_traced() {
+    shape::<NonZeroU64>();
+    shape::<NodeId>();
+    shape::<Duration>();
+    shape::<(IpAddr, SocketAddr, NonZeroU64, NodeId)>();
+    shape::<HashMap<NodeId, Vec<(char, bool)>>>();
+
+    #[derive(Deserialize)]
+    #[serde(try_from = "String")]
+    struct Day;
+    impl TryFrom<String> for Day {
+        type Error = String;
+        fn try_from(text: String) -> Result<Self, String> {
+            if text == "1970-01-01" { Ok(Self) } else { Err(text) }
+        }
+    }
+    assert_eq!(shape::<Day>(), shape::<String>());
+    shape::<(Day, NonZeroU64)>();
+}
+
+#[test]
+fn types_within_themselves_are_cut_off() {
+    #[derive(Deserialize)]
+    struct Tree {
+        value: u8,
+        children: Vec<Tree>,
+    }
+    #[derive(Deserialize)]
+    struct Forest {
+        value: u8,
+        children: Vec<Forest>,
+    }
+    #[derive(Deserialize)]
+    struct Bush {
+        value: u16,
+        children: Vec<Bush>,
+    }
+    #[derive(Deserialize)]
+    enum Term {
+        Sum(Box<Term>, Box<Term>),
+        Negated(Box<Term>),
+        Number(i64),
+        Call { name: String, arguments: Vec<Term>, sort: Sort },
+    }
+    #[derive(Deserialize)]
+    enum Sort {
+        Plain,
+        Of(Option<Box<Term>>),
+        Named(String),
+    }
+    #[derive(Deserialize)]
+    struct Nest(Vec<Nest>);
+    assert_eq!(shape::<Tree>(), shape::<Forest>());
+    assert_ne!(shape::<Tree>(), shape::<Bush>());
+    assert_ne!(shape::<Term>(), shape::<Sort>());
+    shape::<Nest>();
+    shape::<(Tree, Term, Option<Sort>)>();
+}
+
+#[test]
+fn an_alias_of_a_variant_is_no_variant() {
+    #[derive(Deserialize)]
+    enum Status {
+        #[serde(alias = "New", alias = "Fresh")]
+        Placed,
+        Shipped,
+    }
+    shape::<Status>();
+}
+
+#[test]
+fn what_has_no_place_on_the_wire_has_no_shape() {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Untagged {
+        Number(u8),
+    }
+    #[derive(Deserialize)]
+    struct Endless {
+        next: Box<Endless>,
+    }
+    assert_eq!(Shape::of::<Untagged>(), None);
+    assert_eq!(Shape::of::<Endless>(), None);
+}
+
+#[test]
+fn a_wide_net_of_types_stays_within_bounds() {
+    macro_rules! net {
+        ($($name:ident $next:ty),*) => {$(
+            #[derive(Deserialize)]
+            struct $name { a: $next, b: Option<$next>, c: Vec<$next> }
+        )*};
+    }
+    net!(A B, B C, C D, D E, E F, F G, G H, H u8);
+    shape::<A>();
+}
+
+/// Two releases must agree, so these may change only together with the edition.
+#[test]
+fn shapes_are_pinned() {
+    assert_eq!(format!("{:#018x}", shape::<u64>().0), "0x3d7705b13ff71ddd");
+    assert_eq!(format!("{:#018x}", shape::<one::Order>().0), "0x60fea16766bed18f");
+}
+
+mod of_commands {
+    use std::collections::BTreeMap;
+
+    use serde::{Deserialize, Serialize};
+
+    use crate::id::Fingerprint;
+    use crate::resource::{Command, Commands, Visitor, fingerprint};
+    use crate::{Resource, commands};
+
+    #[derive(Clone, Serialize, Deserialize, Resource)]
+    struct Counter {
+        #[key]
+        name: String,
+        value: i64,
+    }
+
+    #[derive(Serialize, Deserialize)]
+    struct Step {
+        by: i64,
+    }
+
+    #[derive(Serialize, Deserialize)]
+    struct Stride {
+        by: i64,
+    }
+
+    #[derive(Serialize, Deserialize)]
+    struct Refused;
+
+    #[commands]
+    impl Counter {
+        fn add(&mut self, step: Step) -> i64 {
+            self.value += step.by;
+            self.value
+        }
+
+        async fn add_later(&mut self, step: Stride) -> i64 {
+            self.add(Step { by: step.by })
+        }
+
+        fn try_add(&mut self, step: Step) -> Result<i64, Refused> {
+            self.value.checked_add(step.by).ok_or(Refused)
+        }
+
+        fn peek(&self, step: Step) -> i64 {
+            self.value + step.by
+        }
+
+        fn add_wider(&mut self, step: i64) -> i64 {
+            self.value + step
+        }
+
+        fn add_any(&mut self, value: Anything) -> i64 {
+            value.0
+        }
+
+        fn add_any_twice(&mut self, value: Anything, _more: Anything) -> i64 {
+            value.0
+        }
+    }
+
+    /// Asks what comes next, which the wire cannot tell.
+    struct Anything(i64);
+
+    impl Serialize for Anything {
+        fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+            self.0.serialize(to)
+        }
+    }
+
+    impl<'de> Deserialize<'de> for Anything {
+        fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+            from.deserialize_any(serde::de::IgnoredAny).map(|_| Self(0))
+        }
+    }
+
+    struct All(BTreeMap<&'static str, Fingerprint>);
+
+    impl Visitor<Counter> for All {
+        fn command<A, T, E>(&mut self, command: &'static Command<Counter, A, T, E>)
+        where
+            A: Serialize + serde::de::DeserializeOwned + Send + 'static,
+            T: Serialize + serde::de::DeserializeOwned + Send + 'static,
+            E: Send + 'static,
+        {
+            self.0.insert(command.name, fingerprint(command));
+        }
+    }
+
+    #[test]
+    fn a_fingerprint_tells_kind_arguments_reply_and_error() {
+        let mut all = All(BTreeMap::new());
+        Counter::each(&mut all);
+        let of = |name: &str| all.0[name];
+        assert_eq!(of("add"), of("add_later"), "neither `async` nor the name of a type matters");
+        for other in ["try_add", "peek", "add_wider", "add_any"] {
+            assert_ne!(of("add"), of(other), "{other}");
+        }
+        assert_ne!(of("add_any"), of("add_any_twice"), "what cannot be traced counts as written");
+    }
+}
