@@ -23,7 +23,7 @@ pub use caller::Caller;
 pub use handle::RegistryHandle;
 pub use route::Route;
 
-pub(crate) use caller::Way;
+pub(crate) use caller::{Sealed, Way};
 pub(crate) use peer::Peer;
 pub(crate) use port::{Port, Subscription};
 pub(crate) use routes::{Codes, OwnCommand, PeerRoute, Routes, SlotRoute, SlotState, Table};
@@ -63,7 +63,7 @@ impl<R: Commands> Client<R> {
     /// Makes a client for calls from `at`.
     pub fn new(at: impl Caller, definition: &'static Definition<R>) -> Self {
         let way = at.way();
-        let host = way.port().and_then(|port| port.host(definition.spec.name)).and_then(|host| Host::of(host, definition));
+        let host = way.port().and_then(|port| port.host(definition.spec.name)).and_then(|host| host.host_of::<R>());
         let subscription = way.port().map(|port| port.subscribe(&definition.spec, own_commands::<R>));
         Self { way, definition, subscription, host }
     }

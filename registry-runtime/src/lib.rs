@@ -1,43 +1,40 @@
-//! Under construction.
+//! Typed commands on keyed resources, run on the right node of a cluster.
+
+#![forbid(unsafe_code)]
 
 // Generated code names the crate from outside; this lets it do so in here too.
 extern crate self as registry_runtime;
 
-pub mod client;
-#[allow(dead_code, unused_imports)]
+mod client;
+mod engine;
 mod exec;
 pub mod id;
-#[allow(dead_code)]
+mod message;
+mod node;
 mod policy;
 pub mod resource;
 pub mod spec;
+mod telemetry;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod time;
+mod transport;
+mod wire;
 
-pub use client::{Call, Caller, RegistryHandle};
+pub use client::{Call, Caller, RegistryHandle, Route};
 pub use exec::Hosted;
+pub use id::{CommandId, Epoch, Incarnation, InvalidNodeId, NodeId, Slot};
+pub use node::{LeaveError, Member, MemberState, Node, NodeBuilder, StartError, Stopped, WaitError};
 pub use registry_macros::{Resource, commands, registry};
-pub use resource::{CommandError, Commands, Context, Executed, IntoKey, Resource};
-
-/// What a node hosts: a registry's definition together with the commands of its resource.
-///
-/// A placeholder: the executor brings the real one, and with it the bodies of [`__private::hosted`] and what it needs.
-#[derive(Clone, Copy, Debug)]
-pub struct Hosted {
-    spec: &'static spec::Spec,
-}
-
-impl Hosted {
-    /// What the registry's block says.
-    pub fn spec(&self) -> &'static spec::Spec {
-        self.spec
-    }
-}
+pub use resource::{CommandError, Commands, Context, Executed, IntoKey, Reason, Resource};
+pub use time::Timing;
+pub use transport::{Identity, IdentityError};
 
 /// The one hidden door for generated code.
 #[doc(hidden)]
 pub mod __private {
-    pub use crate::Hosted;
     pub use crate::client::{Call, Caller, Client, RegistryHandle, Typed};
+    pub use crate::exec::Hosted;
     pub use crate::resource::{
         Boxed, Command, Commands, Context, Defines, Definition, ErrorCodec, HasCommands, IntoKey, Invocation,
         IsResource, Probe, Resource, ResultLike, Run, Unprobed, Visitor, stable_hash,
@@ -53,6 +50,10 @@ pub mod __private {
 
     /// Makes what a node hosts.
     pub fn hosted<R: Commands>(definition: &'static Definition<R>) -> Hosted {
-        Hosted { spec: &definition.spec }
+        Hosted::of(definition)
     }
 }
+
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;

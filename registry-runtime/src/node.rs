@@ -6,7 +6,11 @@ mod error;
 mod inbound;
 mod join;
 mod launch;
+mod letter;
+mod load;
 mod member;
+mod owners;
+mod peers;
 mod publish;
 mod status;
 
@@ -55,9 +59,6 @@ enum Order {
     Leave(oneshot::Sender<Result<(), LeaveError>>),
     /// Stop.
     Shutdown,
-    /// Stop without a word to anybody, as `kill -9` would.
-    #[cfg_attr(not(feature = "testing"), expect(dead_code, reason = "only clusters in tests kill their nodes"))]
-    Kill,
 }
 
 impl Node {
@@ -146,13 +147,6 @@ impl Node {
             Ok(status) => status.stopped.clone().unwrap_or(Stopped::Shutdown),
             Err(_) => Stopped::Shutdown,
         }
-    }
-
-    /// Stops as `kill -9` would.
-    #[cfg(feature = "testing")]
-    pub(crate) async fn kill(&self) {
-        let _ = self.inner.orders.send(Order::Kill);
-        self.stopped().await;
     }
 
     /// What the node last published about itself.

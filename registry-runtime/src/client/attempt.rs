@@ -22,7 +22,7 @@ use super::verdict::{self, Again, Verdict};
 use crate::exec::{Attempt, Handle, Host, Started};
 use crate::id::{CommandId, Epoch, NodeId, Slot};
 use crate::resource::{Command, CommandError, Commands, Executed, Kind, Reason};
-use crate::transport::{Answered, Link, LinkError};
+use crate::transport::{Link, LinkError, Reply};
 use crate::wire::codec::decode;
 use crate::wire::frame::{Request, WireCommand};
 use crate::wire::limits::COMMAND_BYTES_MAX;
@@ -267,7 +267,10 @@ where
             arguments,
         };
         let _occupied = peer.occupy();
-        let reply = link.request(self.slot, &request, self.deadline).await;
+        let reply = match link.request(self.slot.get(), &request, self.deadline) {
+            Ok(pending) => pending.await,
+            Err(error) => Err(error),
+        };
         self.understand(peer, reply)
     }
     /// Where the next attempt goes, by the table and by what other nodes have said.
@@ -328,9 +331,9 @@ where
     }
 
     /// What the other node's reply, or the lack of one, means.
-    fn understand(&mut self, peer: &Peer, reply: Result<Answered, LinkError>) -> Verdict<T, E> {
-        let answered = match reply {
-            Ok(answered) => answered,
+    fn understand(&mut self, peer: &Peer, reply: Result<Reply, LinkError>) -> Verdict<T, E> {
+        let Reply { outcome, load, payload } = match reply {
+            Ok(reply) => reply,
             Err(LinkError::Lost { sent: false }) => return Verdict::Again(Again::soon(Reason::ConnectionLost)),
             Err(LinkError::Lost { sent: true }) if self.repeatable() => {
                 self.unresolved = true;
@@ -348,17 +351,17 @@ where
                 return Verdict::End(Err(CommandError::TooLarge { limit: COMMAND_BYTES_MAX }));
             }
         };
-        peer.report(answered.load());
-        match answered.outcome() {
-            wire::Outcome::Ok => match decode(answered.payload()) {
+        peer.report(load);
+        match outcome {
+            wire::Outcome::Ok => match decode(&payload) {
                 Ok(reply) => Verdict::End(Ok(reply)),
                 Err(_) => Verdict::End(Err(CommandError::Unknown { reason: Reason::BadReply })),
             },
-            wire::Outcome::Rejected => match (self.command.error.decode)(answered.payload()) {
+            wire::Outcome::Rejected => match (self.command.error.decode)(&payload) {
                 Ok(error) => Verdict::End(Err(CommandError::Rejected(error))),
                 Err(_) => Verdict::End(Err(CommandError::Unknown { reason: Reason::BadReply })),
             },
-            refusal => verdict::there(refusal.clone(), self.repeatable()),
+            refusal => verdict::there(refusal, self.repeatable()),
         }
     }
 

@@ -78,6 +78,17 @@ impl Port {
         self.hosts.get(name)
     }
 
+    /// Everything that this node hosts, by wire name.
+    pub(crate) fn hosts(&self) -> &BTreeMap<&'static str, Arc<dyn AnyHost>> {
+        &self.hosts
+    }
+
+    /// The routes of every registry that this node calls.
+    pub(crate) fn routes(&self) -> BTreeMap<&'static str, Arc<Routes>> {
+        let subscriptions = self.subscriptions.lock().unwrap_or_else(PoisonError::into_inner);
+        subscriptions.iter().map(|((name, _), subscription)| (*name, Arc::clone(&subscription.routes))).collect()
+    }
+
     /// The registry as this node calls it; asks for its routes the first time.
     pub(crate) fn subscribe(&self, spec: &'static Spec, commands: impl FnOnce() -> Vec<OwnCommand>) -> Arc<Subscription> {
         let key = (spec.name, std::ptr::from_ref(spec).addr());

@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
 use super::peer::Peer;
-use crate::engine::plan::Plan;
+use crate::engine::Plan;
 use crate::id::{Epoch, NodeId, Process, Slot, ViewNumber};
 use crate::resource::{Kind, Reason};
 use crate::wire::frame::WireCommand;

@@ -14,8 +14,8 @@ use super::outcome::Outcome;
 use super::reply::Encoded;
 use super::work::contain;
 use super::{Attempt, Lease, Load, Request, codec};
-use crate::id::{Epoch, Slot};
-use crate::resource::{Command, Commands, Kind, Resource, Visitor};
+use crate::id::{Epoch, Fingerprint, Slot};
+use crate::resource::{Command, Commands, Kind, Resource, Visitor, fingerprint};
 use crate::spec::Spec;
 
 /// A [`Host`] without the type of its resource.
@@ -78,6 +78,8 @@ pub(crate) struct Described {
     pub(crate) kind: Kind,
     /// Whether a repetition does no harm.
     pub(crate) idempotent: bool,
+    /// The shape of key, arguments, reply and error.
+    pub(crate) shape: Fingerprint,
 }
 
 /// How a command for a caller elsewhere started.
@@ -220,12 +222,15 @@ impl<R: Commands> Visitor<R> for List<R> {
         }
         if let Some(space) = self.0.get_mut(at) {
             debug_assert!(space.is_none(), "two commands have the number {at}");
-            *space = Some(Box::new(Entry(command)));
+            *space = Some(Box::new(Entry { command, shape: fingerprint(command) }));
         }
     }
 }
 
-struct Entry<R: Resource, A: 'static, T: 'static, E: 'static>(&'static Command<R, A, T, E>);
+struct Entry<R: Resource, A: 'static, T: 'static, E: 'static> {
+    command: &'static Command<R, A, T, E>,
+    shape: Fingerprint,
+}
 
 impl<R, A, T, E> Erased<R> for Entry<R, A, T, E>
 where
@@ -235,7 +240,8 @@ where
     E: Send + 'static,
 {
     fn describe(&self) -> Described {
-        Described { name: self.0.name, kind: self.0.kind(), idempotent: self.0.idempotent }
+        let Self { command, shape } = self;
+        Described { name: command.name, kind: command.kind(), idempotent: command.idempotent, shape: *shape }
     }
 
     fn serve(
@@ -245,7 +251,7 @@ where
         buffer: &mut Vec<u8>,
         later: &mut dyn FnMut() -> Box<dyn Replier>,
     ) -> Served {
-        let command = self.0;
+        let command = self.command;
         let (key, args) = match decode::<R, A>(host, command.kind(), &request) {
             Ok(decoded) => decoded,
             Err(detail) => return Served::Ready(Outcome::BadRequest { detail }),

@@ -14,7 +14,7 @@ use super::shelf::{Change, Claim, Sealing, Shelf, Stand};
 use super::work::discard;
 use super::{Clock, Lease, Load};
 use crate::id::{Epoch, Slot};
-use crate::resource::{Commands, Definition, Kind, Origin, Resource};
+use crate::resource::{Commands, Definition, Origin, Resource};
 
 /// For how long commands that run may go on when their slot is sealed: long enough for most to end, short against the
 /// default deadline of the calls that wait for the next owner.

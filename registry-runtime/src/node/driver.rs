@@ -6,23 +6,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::sleep_until;
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::error::{LeaveError, Stopped};
 use super::inbound::Inbound;
 use super::join::{Join, Resolved};
 use super::load::LoadMeter;
-use super::owners::Owners;
 use super::peers::Peers;
 use super::status::Status;
 use super::{Order, letter, publish};
 use crate::client::{Port, Subscription};
 use crate::engine::{self, Engine, Input, Output};
 use crate::exec::{AnyHost, BootClock, Clock, Lease};
-use crate::id::{Epoch, NodeId, RegistryName, Slot};
+use crate::id::{Epoch, NodeId, Process, RegistryName, Slot};
 use crate::telemetry;
 use crate::time::Moment;
-use crate::transport::{self, Channel, Event, HandshakeError, Link, Transport};
+use crate::transport::{Channel, Event, HandshakeError, Link, Transport};
 use crate::wire::hello::Refusal;
 
 /// How many things that have happened already are taken in before their consequences are carried out: enough to make one
@@ -60,7 +59,7 @@ pub(super) struct Sources {
 pub(super) struct FailedDial {
     node: Option<NodeId>,
     address: SocketAddr,
-    error: transport::DialError,
+    error: HandshakeError,
 }
 
 /// Everything that can happen to a node.
@@ -76,13 +75,7 @@ enum Happening {
 
 impl Sources {
     /// Waits for the next thing that happens.
-    async fn next(&mut self, wake: Option<tokio::time::Instant>) -> Happening {
-        let tick = async {
-            match wake {
-                Some(wake) => sleep_until(wake).await,
-                None => std::future::pending().await,
-            }
-        };
+    async fn next(&mut self, wake: Instant) -> Happening {
         tokio::select! {
             biased;
             Some(order) = self.orders.recv() => Happening::Order(order),
@@ -91,7 +84,7 @@ impl Sources {
             Some(wish) = self.wishes.recv() => Happening::Wish(wish),
             Some(resolved) = self.resolved.recv() => Happening::Resolved(resolved),
             Some(failed) = self.failed_dials.recv() => Happening::FailedDial(failed),
-            () = tick => Happening::Tick,
+            () = sleep_until(wake) => Happening::Tick,
         }
     }
 
@@ -115,9 +108,8 @@ pub(super) struct Kept {
 pub(super) struct Driver {
     pub(super) clock: BootClock,
     pub(super) engine: Engine,
-    pub(super) transport: Transport,
+    pub(super) transport: Arc<Transport>,
     pub(super) inbound: Arc<Inbound>,
-    pub(super) owners: Arc<Owners>,
     pub(super) kept: BTreeMap<RegistryName, Kept>,
     pub(super) peers: Peers,
     pub(super) port: Arc<Port>,
@@ -126,10 +118,16 @@ pub(super) struct Driver {
     pub(super) join: Join,
     pub(super) status: watch::Sender<Arc<Status>>,
     pub(super) failed_dials: mpsc::UnboundedSender<FailedDial>,
+    /// The last failure of each address, so that the same one is not reported again and again.
+    pub(super) dials: BTreeMap<SocketAddr, String>,
+    /// The epochs in which slots were sealed that have not drained yet.
+    pub(super) sealed: BTreeMap<(RegistryName, Slot), Epoch>,
+    pub(super) idle: mpsc::UnboundedSender<Drained>,
     pub(super) dial_timeout: Duration,
     pub(super) stale: Stale,
     pub(super) leaving: Option<oneshot::Sender<Result<(), LeaveError>>>,
-    pub(super) end: Option<End>,
+    /// Why the loop is to end.
+    pub(super) end: Option<Stopped>,
 }
 
 /// What has to be published anew.
@@ -137,13 +135,6 @@ pub(super) struct Driver {
 pub(super) struct Stale {
     tables: BTreeSet<RegistryName>,
     everything: bool,
-}
-
-/// How the loop ends.
-pub(super) struct End {
-    stopped: Stopped,
-    /// Whether the others are told.
-    quiet: bool,
 }
 
 impl Driver {
@@ -156,7 +147,7 @@ impl Driver {
                 break end;
             }
             self.publish();
-            let wake = self.engine.next_deadline().map(|moment| self.clock.instant(moment));
+            let wake = self.clock.instant(self.engine.next_deadline());
             let mut happening = Some(sources.next(wake).await);
             let mut burst = 0;
             while let Some(happened) = happening {
@@ -166,7 +157,7 @@ impl Driver {
                 happening = if burst < BURST && self.end.is_none() { sources.next_now() } else { None };
             }
         };
-        self.stop(end).await;
+        self.stop(end, sources).await;
     }
 
     /// Tells the engine what has happened.
@@ -179,7 +170,7 @@ impl Driver {
             Happening::Transport(event) => self.take_event(event),
             Happening::Drained(Drained { registry, slot }) => {
                 if let Some(registry) = RegistryName::new(registry) {
-                    self.tell(Input::Drained { registry, slot });
+                    self.drained(registry, slot);
                 }
             }
             Happening::Wish(subscription) => {
@@ -195,8 +186,16 @@ impl Driver {
                 self.leaving = Some(done);
                 self.tell(Input::Leave);
             }
-            Happening::Order(Order::Shutdown) => self.end = Some(End { stopped: Stopped::Shutdown, quiet: false }),
-            Happening::Order(Order::Kill) => self.end = Some(End { stopped: Stopped::Shutdown, quiet: true }),
+            Happening::Order(Order::Shutdown) => self.end = Some(Stopped::Shutdown),
+        }
+    }
+
+    /// Tells the engine that a sealed slot has drained.
+    fn drained(&mut self, registry: RegistryName, slot: Slot) {
+        let place = (registry, slot);
+        if let Some(epoch) = self.sealed.remove(&place) {
+            let (registry, slot) = place;
+            self.tell(Input::Drained { registry, slot, epoch });
         }
     }
 
@@ -208,6 +207,7 @@ impl Driver {
         match event {
             Event::Connected { link, dialled } => {
                 telemetry::connected(&self.port.node, &link.peer().node, link.peer().address);
+                self.dials.remove(&link.peer().address);
                 self.peers.connect(link.clone());
                 self.stale.everything = true;
                 self.tell(connected(&link, dialled, &self.join));
@@ -233,9 +233,19 @@ impl Driver {
 
     fn take_failed_dial(&mut self, failed: FailedDial) {
         let FailedDial { node, address, error } = failed;
-        telemetry::dial_failed(&self.port.node, address, &error);
-        if let (true, Some(entry)) = (error.is_myself(), self.join.entry_of(address)) {
+        let myself = matches!(
+            error,
+            HandshakeError::Refused(Refusal::Myself) | HandshakeError::RefusedByPeer(Refusal::Myself)
+        );
+        if let (true, Some(entry)) = (myself, self.join.entry_of(address)) {
             self.tell(Input::Myself { entry });
+        }
+        let text = error.to_string();
+        if myself || self.dials.get(&address) == Some(&text) {
+            telemetry::dial_failed_again(&self.port.node, address, &error);
+        } else {
+            telemetry::dial_failed(&self.port.node, address, &error);
+            self.dials.insert(address, text);
         }
         self.tell(Input::DialFailed { node, address });
     }
@@ -246,7 +256,7 @@ impl Driver {
             match output {
                 Output::Send { to, letter } => self.send(&to, &letter),
                 Output::Dial { node, address } => self.dial(node, address),
-                Output::Hangup { process } => self.transport.hangup(&process.node, process.start),
+                Output::Hangup { process } => self.hang_up(&process),
                 Output::Open { registry, slots } => self.open(&registry, &slots),
                 Output::Close { registry, slots } => self.close(&registry, &slots),
                 Output::Seal { registry, slots } => self.seal(&registry, &slots),
@@ -254,10 +264,10 @@ impl Driver {
                 Output::TableChanged(registry) => _ = self.stale.tables.insert(registry),
                 Output::MembersChanged => self.stale.everything = true,
                 Output::Event(event) => telemetry::engine_event(&self.port.node, &event),
-                Output::Left { slots } => self.left(slots),
+                Output::Left => self.left(),
                 Output::Stop { address } => {
                     let node = self.port.node.clone();
-                    self.end = Some(End { stopped: Stopped::DuplicateNode { node, address }, quiet: false });
+                    self.end = Some(Stopped::DuplicateNode { node, address });
                 }
             }
         }
@@ -275,14 +285,21 @@ impl Driver {
     }
 
     fn dial(&self, node: Option<NodeId>, address: SocketAddr) {
-        let dial = self.transport.dial(address, node.clone(), self.dial_timeout);
+        let (transport, limit) = (Arc::clone(&self.transport), self.dial_timeout);
         let failed = self.failed_dials.clone();
         tokio::spawn(async move {
-            if let Err(error) = dial.await {
+            if let Err(error) = transport.dial(address, node.clone(), limit).await {
                 // A driver that has stopped does not want to know.
                 let _ = failed.send(FailedDial { node, address, error });
             }
         });
+    }
+
+    fn hang_up(&self, process: &Process) {
+        let of_that_life = |link: &&Link| link.peer().start == process.start;
+        if self.peers.link(&process.node).filter(of_that_life).is_some() {
+            self.transport.hangup(&process.node);
+        }
     }
 
     fn open(&self, registry: &RegistryName, slots: &[engine::Opened]) {
@@ -306,10 +323,12 @@ impl Driver {
 
     fn seal(&mut self, registry: &RegistryName, slots: &[(Slot, Epoch)]) {
         let Some(kept) = self.kept.get(registry) else { return };
-        let idle: Vec<Slot> = slots.iter().map(|(slot, _)| *slot).filter(|slot| !kept.host.seal(*slot)).collect();
-        for slot in idle {
-            // What is not open has nothing to drain.
-            self.tell(Input::Drained { registry: registry.clone(), slot });
+        self.sealed.extend(slots.iter().map(|(slot, epoch)| ((registry.clone(), *slot), *epoch)));
+        for (slot, _) in slots {
+            if !kept.host.seal(*slot) {
+                // What is not open has nothing to drain.
+                let _ = self.idle.send(Drained { registry: kept.host.spec().name, slot: *slot });
+            }
         }
     }
 
@@ -322,8 +341,8 @@ impl Driver {
         }
     }
 
-    fn left(&mut self, slots: usize) {
-        let outcome = match slots {
+    fn left(&mut self) {
+        let outcome = match publish::owned(&self.engine) {
             0 => Ok(()),
             slots => Err(LeaveError::TimedOut { slots, waited: LEAVE }),
         };
@@ -331,7 +350,7 @@ impl Driver {
             // Whoever asked may be gone.
             let _ = done.send(outcome);
         }
-        self.end = Some(End { stopped: Stopped::Left, quiet: false });
+        self.end = Some(Stopped::Left);
     }
 
     /// Publishes what has changed for callers and watchers.
@@ -340,10 +359,10 @@ impl Driver {
         if !everything && tables.is_empty() {
             return;
         }
-        for member in self.engine.members() {
+        for member in self.engine.membership().members() {
             self.peers.meet(&member.process.node);
         }
-        let joined = self.engine.has_joined();
+        let joined = publish::has_joined(&self.engine, self.join.len());
         for subscription in &self.subscriptions {
             let touched = everything || tables.iter().any(|name| name.as_str() == subscription.spec.name);
             if touched
@@ -357,7 +376,7 @@ impl Driver {
     }
 
     /// Ends everything, and says why.
-    async fn stop(mut self, end: End) {
+    async fn stop(mut self, end: Stopped, mut sources: Sources) {
         self.port.close();
         for (registry, kept) in &self.kept {
             for slot in (0..kept.leases.len()).filter_map(|slot| u32::try_from(slot).ok()).map(Slot::new) {
@@ -365,16 +384,23 @@ impl Driver {
             }
             tracing::debug!(%registry, "closed");
         }
-        if !end.quiet {
-            self.transport.flush(GOODBYE).await;
+        if end == Stopped::Left {
+            // The others hang up when they have heard the goodbye.
+            let until = Instant::now() + GOODBYE;
+            while self.peers.links().next().is_some() {
+                let Ok(Some(event)) = timeout_at(until, sources.events.recv()).await else { break };
+                if let Event::Disconnected { node, link, .. } = event {
+                    self.peers.disconnect(&node, link);
+                }
+            }
         }
         self.transport.shutdown().await;
-        telemetry::stopped(&self.port.node, &end.stopped);
+        telemetry::stopped(&self.port.node, &end);
         if let Some(done) = self.leaving.take() {
-            let _ = done.send(Err(LeaveError::Stopped(end.stopped.clone())));
+            let _ = done.send(Err(LeaveError::Stopped(end.clone())));
         }
         let mut status = Status::clone(&self.status.borrow());
-        status.stopped = Some(end.stopped);
+        status.stopped = Some(end);
         self.status.send_replace(Arc::new(status));
     }
 }

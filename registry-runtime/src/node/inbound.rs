@@ -18,7 +18,7 @@ const REPLY_BYTES_USUAL: usize = 128;
 /// Takes the requests of peers and hands them to the hosts.
 pub(super) struct Inbound {
     /// In the order of the catalogue that the hello shows.
-    hosts: Vec<Arc<dyn AnyHost>>,
+    desks: Vec<Desk>,
     owners: Arc<Owners>,
     load: Arc<LoadMeter>,
     running: Arc<Running>,
@@ -26,7 +26,7 @@ pub(super) struct Inbound {
 
 impl Inbound {
     pub(super) fn new(hosts: Vec<Arc<dyn AnyHost>>, owners: Arc<Owners>, load: Arc<LoadMeter>) -> Self {
-        Self { hosts, owners, load, running: Arc::default() }
+        Self { desks: hosts.into_iter().map(Desk::new).collect(), owners, load, running: Arc::default() }
     }
 
     /// Cancels what a connection that has ended was waiting for.
@@ -39,8 +39,10 @@ impl Handler for Inbound {
     fn request(&self, from: &Link, received: Received<'_>, reply: ReplySlot<'_>) {
         let request = received.request;
         let load = self.load.get();
-        let Some(host) = self.hosts.get(usize::from(request.command.registry())) else {
-            let detail = "the registry is not hosted here".to_owned();
+        let desk = self.desks.get(usize::from(request.command.registry()));
+        let number = desk.and_then(|desk| desk.numbers.get(usize::from(request.command.command())));
+        let (Some(Desk { host, .. }), Some(number)) = (desk, number) else {
+            let detail = "there is no such command in this node's catalogue".to_owned();
             return reply.answer(&Outcome::Incompatible { detail }, load);
         };
         let now = Instant::now();
@@ -70,7 +72,7 @@ impl Handler for Inbound {
                 running: Arc::clone(&self.running),
             })
         };
-        match host.serve(request.command.command(), asked, &mut bytes, &mut later) {
+        match host.serve(*number, asked, &mut bytes, &mut later) {
             Served::Ready(outcome) => {
                 let outcome = translate(outcome, || self.owners.of(host.spec().name, request.slot));
                 if let Some(reply) = place {
@@ -91,6 +93,20 @@ impl Handler for Inbound {
     fn record(&self, _from: &Link, _frame: Part<'_>) {
         // Records are replicated by a later release; a peer that sends one today is newer than this node.
         tracing::debug!("a record came, which this release does not know");
+    }
+}
+
+/// A registry as its entry in the catalogue has it.
+struct Desk {
+    host: Arc<dyn AnyHost>,
+    /// The commands' numbers, in the order of the entry.
+    numbers: Vec<u16>,
+}
+
+impl Desk {
+    fn new(host: Arc<dyn AnyHost>) -> Self {
+        let numbers = host.list().into_iter().map(|(number, _)| number).collect();
+        Self { host, numbers }
     }
 }
 

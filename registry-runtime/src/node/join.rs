@@ -87,11 +87,11 @@ async fn watch_entry(entry: usize, text: Arc<str>, tell: mpsc::Sender<Resolved>)
             }
             Ok(Err(error)) => {
                 tracing::warn!(entry = %text, %error, "an entry of the join list does not resolve; trying again in {again:?}");
-                std::mem::replace(&mut again, (again * 2).min(AGAIN_MAX))
+                later(&mut again)
             }
             Err(_) => {
                 tracing::warn!(entry = %text, "the lookup of an entry of the join list took too long; trying again in {again:?}");
-                std::mem::replace(&mut again, (again * 2).min(AGAIN_MAX))
+                later(&mut again)
             }
         };
         tokio::select! {
@@ -100,6 +100,13 @@ async fn watch_entry(entry: usize, text: Arc<str>, tell: mpsc::Sender<Resolved>)
             () = sleep(wait) => {}
         }
     }
+}
+
+/// The present wait; the next one is twice as long.
+fn later(again: &mut Duration) -> Duration {
+    let wait = *again;
+    *again = (wait * 2).min(AGAIN_MAX);
+    wait
 }
 
 #[cfg(test)]

@@ -3,9 +3,8 @@
 use std::fmt;
 use std::net::SocketAddr;
 
-use crate::id::{Incarnation, NodeId};
-
 pub use crate::engine::MemberState;
+use crate::id::{Incarnation, NodeId};
 
 /// A member of the cluster, as one node sees it now.
 #[derive(Clone, Debug, PartialEq, Eq)]

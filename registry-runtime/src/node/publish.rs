@@ -3,9 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::member::Member;
 use super::peers::Peers;
+use super::status::Status;
 use crate::client::{Codes, OwnCommand, PeerRoute, SlotRoute, SlotState, Subscription, Table};
-use crate::engine::ownership::{self, Ownership};
+use crate::engine::membership;
+use crate::engine::ownership::Ownership;
+use crate::engine::{self, Engine};
 use crate::id::{Epoch, NodeId, Process, RegistryName, Slot};
 use crate::resource::{Kind, Reason};
 use crate::transport::PeerInfo;
@@ -34,13 +38,13 @@ pub(super) fn table(ownership: &Ownership, peers: &Peers, subscription: &Subscri
     });
     let slots = slots.collect();
     let mismatch = index.mismatch();
-    let plan = ownership.plan(&name).cloned();
+    let plan = ownership.plan(&name).map(Arc::clone);
     Some(Table { view: ownership.view().number(), slots, peers: index.routes, hosts, plan, mismatch })
 }
 
 /// What callers are told of a slot's state.
-fn told(state: ownership::SlotState) -> SlotState {
-    use ownership::SlotState as Known;
+fn told(state: engine::SlotState) -> SlotState {
+    use engine::SlotState as Known;
     match state {
         Known::Open => SlotState::Open,
         Known::Opening => SlotState::Waiting(Reason::Opening),
@@ -122,4 +126,68 @@ pub(super) fn on_the_wire(kind: Kind) -> CommandKind {
         Kind::Destroy => CommandKind::Destroy,
         Kind::Action => CommandKind::Action,
     }
+}
+
+/// What a node tells about itself.
+pub(super) fn status(engine: &Engine) -> Status {
+    let membership = engine.membership();
+    let mut members: Vec<Member> = membership.members().chain([membership.myself()]).map(member).collect();
+    members.sort_by(|one, other| one.id.cmp(&other.id));
+    Status {
+        incarnation: membership.identity().incarnation,
+        members,
+        view: membership.digest(),
+        table: digest(engine.ownership()),
+        unsettled: unsettled(engine.ownership()),
+        stopped: None,
+    }
+}
+
+fn member(member: membership::Member) -> Member {
+    let hosted = member.profile.iter().flat_map(|profile| &profile.hosted);
+    Member {
+        registries: hosted.map(|registry| registry.name.to_string()).collect(),
+        id: member.process.node,
+        address: member.address,
+        state: member.state,
+        incarnation: member.incarnation,
+    }
+}
+
+/// The same number on nodes whose tables are the same.
+fn digest(ownership: &Ownership) -> u64 {
+    let digests = ownership.registries().filter_map(|name| Some(ownership.table(name)?.digest()));
+    digests.fold(0, |all, digest| all.rotate_left(1) ^ digest)
+}
+
+/// What keeps the slots from being where the plan wants them.
+fn unsettled(ownership: &Ownership) -> Option<String> {
+    ownership.registries().find_map(|name| {
+        let (table, plan) = (ownership.table(name)?, ownership.plan(name)?);
+        let size = ownership.replicas(name)?;
+        (0..table.len()).map(Slot::new).find_map(|slot| {
+            let Some((state, active)) = table.get(slot) else { return None };
+            let Some(active) = active.filter(|_| state == engine::SlotState::Open) else {
+                return Some(format!("slot {slot} of `{name}` is {state:?}"));
+            };
+            let wanted: Vec<&Process> = plan.rank(slot).take(size).collect();
+            let is_there = active.set.owner() == *wanted.first()?
+                && active.set.len() == wanted.len()
+                && wanted.iter().all(|process| active.set.contains(process));
+            (!is_there).then(|| format!("slot {slot} of `{name}` is not where the plan wants it"))
+        })
+    })
+}
+
+/// How many slots this node owns.
+pub(super) fn owned(engine: &Engine) -> usize {
+    let me = engine.membership().identity().process();
+    let ownership = engine.ownership();
+    let tables = ownership.registries().filter_map(|name| ownership.table(name));
+    tables.map(|table| table.active().filter(|(_, active)| *active.set.owner() == me).count()).sum()
+}
+
+/// Whether this node has found its cluster: a member, or that it is one by itself.
+pub(super) fn has_joined(engine: &Engine, join_entries: usize) -> bool {
+    join_entries == 0 || engine.membership().members().next().is_some()
 }

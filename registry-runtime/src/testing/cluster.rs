@@ -11,7 +11,7 @@ use crate::id::NodeId;
 use crate::node::{LeaveError, Node, NodeBuilder, Seams, StartError, Status};
 use crate::resource::States;
 use crate::time::Timing;
-use crate::transport::{Gate, Identity, Socket};
+use crate::transport::{self, Gate, Identity, Socket};
 
 /// How long [`Cluster::settled`] waits: longer than any failover of `Timing::fast()`, shorter than a person's patience.
 const SETTLE: Duration = Duration::from_secs(30);
@@ -156,8 +156,8 @@ impl Cluster {
             seat.live = false;
             (seat.node.clone(), seat.gate.clone())
         });
-        gate.block_all();
-        node.kill().await;
+        gate.shut(|_| true);
+        node.shutdown().await;
     }
 
     /// Starts a node again that was killed or has left: same name, same address, new incarnation.
@@ -167,7 +167,7 @@ impl Cluster {
     /// Whatever keeps it from starting.
     pub async fn restart(&self, index: usize) -> Result<(), StartError> {
         let (former, address) = self.with_seat(index, |seat| (seat.node.clone(), seat.address));
-        former.kill().await;
+        former.shutdown().await;
         let socket = rebind(address).await?;
         let seat = self.launch(index, socket, address).await?;
         self.with_seat(index, |place| *place = seat);
@@ -212,7 +212,8 @@ impl Cluster {
         let joined = |one: usize, other: usize| groups.iter().any(|group| group.contains(&one) && group.contains(&other));
         for (index, seat) in seats.iter().enumerate().filter(|(_, seat)| seat.live) {
             let cut = seats.iter().enumerate().filter(|(other, _)| *other != index && !joined(index, *other));
-            seat.gate.block(cut.map(|(_, seat)| seat.address));
+            let cut: Vec<SocketAddr> = cut.map(|(_, seat)| seat.address).collect();
+            seat.gate.shut(move |address| cut.contains(&address));
         }
     }
 
@@ -269,7 +270,8 @@ impl Cluster {
 
     async fn launch(&self, index: usize, socket: UdpSocket, address: SocketAddr) -> Result<Seat, StartError> {
         let gate = Gate::default();
-        let socket = Socket::gated(socket, gate.clone());
+        let socket =
+            Socket::new(socket, gate.clone()).map_err(|source| StartError::Listen { address, source })?;
         let mut builder: NodeBuilder = Node::builder(format!("node-{index}"))
             .join(&self.join)
             .identity(self.recipe.identity.clone())
@@ -308,7 +310,7 @@ fn loopback() -> SocketAddr {
 }
 
 fn bind(address: SocketAddr) -> Result<(UdpSocket, SocketAddr), StartError> {
-    let socket = UdpSocket::bind(address).and_then(|socket| {
+    let socket = transport::bind(address).and_then(|socket| {
         let address = socket.local_addr()?;
         Ok((socket, address))
     });

@@ -1,0 +1,233 @@
+//! The start of a node: everything is checked, bound and wired up before the first task runs.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, watch};
+
+use super::builder::NodeBuilder;
+use super::driver::{Driver, Drained, Kept, Sources};
+use super::error::StartError;
+use super::inbound::Inbound;
+use super::join::{self, Join};
+use super::load::LoadMeter;
+use super::owners::Owners;
+use super::peers::Peers;
+use super::status::Status;
+use super::{Inner, Node, publish};
+use crate::client::{OwnCommand, Port};
+use crate::engine::membership::{HostedRegistry, Load, Profile, Weight};
+use crate::engine::{self, Engine};
+use crate::exec::{AnyHost, BootClock, Clock, Lease, Setting};
+use crate::id::{Incarnation, NodeId, RegistryName, Start};
+use crate::resource::Origin;
+use crate::spec::Spec;
+use crate::time::Moment;
+use crate::transport::{self, Gate, Seeds, Setup, Socket, Transport};
+use crate::wire::hello::{CommandEntry, HASH_VERSION, Hello, RegistryEntry};
+use crate::wire::limits::REPLY_BYTES_MAX;
+
+/// How many resolved join entries may wait for the driver: one for each entry of the longest list.
+const RESOLVED_MAX: usize = 64;
+
+/// The shortest time that a dial is given: a handshake over a slow path, with one packet lost.
+const DIAL_MIN: Duration = Duration::from_secs(1);
+
+/// Starts a node that was checked.
+pub(super) async fn launch(builder: NodeBuilder, id: NodeId) -> Result<Node, StartError> {
+    let NodeBuilder { listen, join, require_join, identity, hosted, states, timing, cluster, client_only, seams, .. } =
+        builder;
+    let Some(identity) = identity else { return Err(StartError::MissingIdentity) };
+    let seeds = match seams.seed {
+        Some(seed) => Seeds::repeatable(seed),
+        None => Seeds::from_system().ok_or_else(|| StartError::Setting("the system has no random numbers".to_owned()))?,
+    };
+    let mut seeds = seeds;
+    let socket = match seams.socket {
+        Some(socket) => socket,
+        None => bind(listen)?,
+    };
+    let start = Start::new(seams.start.unwrap_or_else(wall_clock_ms));
+    let hosted = if client_only { Vec::new() } else { hosted };
+
+    // What the parts tell each other by.
+    let (order_sender, orders) = mpsc::unbounded_channel();
+    let (drained_sender, drained) = mpsc::unbounded_channel();
+    let (wish_sender, wishes) = mpsc::unbounded_channel();
+    let (resolved_sender, resolved) = mpsc::channel(RESOLVED_MAX);
+    let (failed_dials_sender, failed_dials) = mpsc::unbounded_channel();
+
+    let clock = BootClock::start();
+    let runtime = Handle::current();
+    let session = seeds.number();
+    let port = Arc::new_cyclic(|port: &std::sync::Weak<Port>| {
+        let origin = Arc::new(Origin { node: id.clone(), states, port: Box::new(port.clone()) });
+        let hosts = hosted.iter().map(|hosted| {
+            let name = hosted.spec().name;
+            let drained: mpsc::UnboundedSender<Drained> = drained_sender.clone();
+            let setting = Setting {
+                origin: Arc::clone(&origin),
+                clock: Arc::new(clock),
+                runtime: runtime.clone(),
+                // A driver that has stopped has closed every slot and waits for nothing.
+                drained: Arc::new(move |slot| _ = drained.send(Drained { registry: name, slot })),
+                seed: session,
+                reply_bytes_max: REPLY_BYTES_MAX,
+            };
+            (name, hosted.build(setting))
+        });
+        let hosts = hosts.collect();
+        Port::new(origin, runtime.clone(), hosts, wish_sender, session)
+    });
+
+    let hosts: Vec<Arc<dyn AnyHost>> = port.hosts().values().cloned().collect();
+    let load = Arc::new(LoadMeter::default());
+    let owners = Arc::new(Owners::default());
+    let inbound = Arc::new(Inbound::new(hosts.clone(), Arc::clone(&owners), Arc::clone(&load)));
+    let hello = Hello {
+        hash: HASH_VERSION,
+        cluster,
+        node: id.clone(),
+        start,
+        incarnation: Incarnation::new(start.get()),
+        address: listen,
+        client_only,
+        catalogue: hosts.iter().map(|host| catalogue_entry(&**host)).collect(),
+        profile: Vec::new(),
+    };
+    let engine_seed = seeds.number();
+    let setup = Setup {
+        identity,
+        hello,
+        socket,
+        seeds,
+        handler: Arc::clone(&inbound) as Arc<dyn transport::Handler>,
+        runtime: Arc::new(quinn::TokioRuntime),
+    };
+    let (transport, events) = Transport::start(setup).map_err(|error| match error {
+        transport::StartError::Identity(error) => StartError::Identity(error),
+        transport::StartError::Socket(source) => StartError::Listen { address: listen, source },
+    })?;
+    let local_addr = transport.local_addr();
+
+    let known = Join::new(&join);
+    let engine = Engine::new(
+        clock.now(),
+        engine::Config {
+            node: id.clone(),
+            start,
+            address: local_addr,
+            timing,
+            join_entries: known.len(),
+            join: known.addresses(),
+            profile: profile(&hosts, client_only),
+            seed: engine_seed,
+        },
+    );
+    let status = publish::status(&engine);
+    let (status_sender, status) = watch::channel(Arc::new(status));
+    let mut peers = Peers::new(id.clone());
+    peers.meet(&id);
+    let kept = hosts.iter().filter_map(|host| {
+        let spec = host.spec();
+        let leases = (0..spec.slots()).map(|_| Lease::until(Moment::default())).collect();
+        Some((RegistryName::new(spec.name)?, Kept { host: Arc::clone(host), leases }))
+    });
+    let kept = kept.collect();
+    for host in &hosts {
+        // The routes of what is hosted here are needed to tell others where a slot has gone.
+        port.subscribe(host.spec(), || own_commands(&**host));
+    }
+    owners.set(port.routes());
+    let driver = Driver {
+        clock,
+        engine,
+        transport: Arc::new(transport),
+        inbound,
+        kept,
+        peers,
+        port: Arc::clone(&port),
+        subscriptions: Vec::new(),
+        load,
+        join: known,
+        status: status_sender,
+        failed_dials: failed_dials_sender,
+        dial_timeout: timing.suspicion.max(DIAL_MIN),
+        dials: BTreeMap::new(),
+        sealed: BTreeMap::new(),
+        idle: drained_sender,
+        stale: Default::default(),
+        leaving: None,
+        end: None,
+    };
+    join::watch(&join, &resolved_sender);
+    drop(resolved_sender);
+    let sources = Sources { orders, events, drained, wishes, resolved, failed_dials };
+    runtime.spawn(driver.run(sources));
+    let node = Node { inner: Arc::new(Inner { id, local_addr, port, status, orders: order_sender }) };
+    if let Some(patience) = require_join
+        && node.wait_for_members_within(2, patience).await.is_err()
+    {
+        node.shutdown().await;
+        return Err(StartError::NobodyAnswered(patience));
+    }
+    Ok(node)
+}
+
+fn bind(address: SocketAddr) -> Result<Socket, StartError> {
+    let bound = transport::bind(address).and_then(|socket| Socket::new(socket, Gate::default()));
+    bound.map_err(|source| StartError::Listen { address, source })
+}
+
+/// The wall clock, read once in a node's life: starts and epochs begin there, so that they rise across a restart.
+fn wall_clock_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// What the hello says of a registry.
+fn catalogue_entry(host: &dyn AnyHost) -> RegistryEntry {
+    let commands = host.list().into_iter().map(|(_, described)| CommandEntry {
+        name: described.name.to_owned(),
+        kind: publish::on_the_wire(described.kind),
+        fingerprint: described.shape.get(),
+    });
+    RegistryEntry::new(host.spec(), commands.collect())
+}
+
+fn own_commands(host: &dyn AnyHost) -> Vec<OwnCommand> {
+    let commands = host.list().into_iter().map(|(number, described)| OwnCommand {
+        number,
+        name: described.name,
+        kind: described.kind,
+        shape: described.shape,
+    });
+    commands.collect()
+}
+
+/// What this node says of itself.
+fn profile(hosts: &[Arc<dyn AnyHost>], client_only: bool) -> Profile {
+    Profile {
+        hosted: hosts.iter().filter_map(|host| hosted(host.spec())).collect(),
+        client_only,
+        leaving: false,
+        weight: Weight::NORMAL,
+        load: Load(0),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        revision: 0,
+        load_revision: 0,
+    }
+}
+
+fn hosted(spec: &Spec) -> Option<HostedRegistry> {
+    Some(HostedRegistry {
+        name: RegistryName::new(spec.name)?,
+        slots: spec.slots(),
+        replicas: spec.replicas,
+        failover: spec.failover.into(),
+        sharding: 0,
+    })
+}

@@ -1,0 +1,85 @@
+//! What a node records of its life: one function for each thing that is worth a line.
+//!
+//! Levels: `WARN` for what a person should look at (a refusal, a possible loss, a false Down), `INFO` for members and
+//! openings, `DEBUG` for the rest. No payload, key or secret is ever recorded.
+
+use std::fmt::Display;
+use std::net::SocketAddr;
+
+use tracing::{debug, info, warn};
+
+use crate::engine::{Change, Event, MembershipEvent, OwnershipEvent};
+use crate::id::NodeId;
+
+/// A connection stands.
+pub(crate) fn connected(node: &NodeId, peer: &NodeId, address: SocketAddr) {
+    info!(%node, %peer, %address, "connected");
+}
+
+/// A connection has ended.
+pub(crate) fn disconnected(node: &NodeId, peer: &NodeId, reason: &dyn Display) {
+    info!(%node, %peer, %reason, "disconnected");
+}
+
+/// A stranger was refused.
+pub(crate) fn refused(node: &NodeId, address: SocketAddr, error: &dyn Display) {
+    warn!(%node, %address, %error, "refused a peer");
+}
+
+/// A dial came to nothing for the first time in a row, or for another reason than before.
+pub(crate) fn dial_failed(node: &NodeId, address: SocketAddr, error: &dyn Display) {
+    warn!(%node, %address, %error, "cannot connect; trying again");
+}
+
+/// A dial came to nothing once more.
+pub(crate) fn dial_failed_again(node: &NodeId, address: SocketAddr, error: &dyn Display) {
+    debug!(%node, %address, %error, "still cannot connect; trying again");
+}
+
+/// A control frame of a peer does not decode.
+pub(crate) fn bad_letter(node: &NodeId, peer: &NodeId, error: &dyn Display) {
+    warn!(%node, %peer, %error, "a control frame does not decode; it was ignored");
+}
+
+/// A control frame for a peer is over the limit.
+pub(crate) fn letter_too_large(node: &NodeId, peer: &NodeId) {
+    warn!(%node, %peer, "a control frame is over the limit; it was not sent");
+}
+
+/// The node has stopped.
+pub(crate) fn stopped(node: &NodeId, reason: &dyn Display) {
+    info!(%node, %reason, "stopped");
+}
+
+/// What the engine has to tell.
+pub(crate) fn engine_event(node: &NodeId, event: &Event) {
+    match event {
+        Event::Member { process, change: Change::Down } => warn!(%node, member = %process, "a member is down"),
+        Event::Member { process, change } => info!(%node, member = %process, ?change, "a member changed"),
+        Event::Rejoined(incarnation) => {
+            warn!(%node, %incarnation, "this node was declared down and is back; its slots open anew");
+        }
+        Event::Membership(event) => membership_event(node, event),
+        Event::Ownership(event) => ownership_event(node, event),
+    }
+}
+
+fn membership_event(node: &NodeId, event: &MembershipEvent) {
+    match event {
+        MembershipEvent::Refused { from, reason } => warn!(%node, peer = %from, ?reason, "a membership packet was refused"),
+        MembershipEvent::TableFull { node: member } => warn!(%node, %member, "the member list is full"),
+        event => debug!(%node, ?event, "membership"),
+    }
+}
+
+fn ownership_event(node: &NodeId, event: &OwnershipEvent) {
+    match event {
+        OwnershipEvent::PossibleLoss { registry, slot, epoch } => {
+            warn!(%node, %registry, %slot, %epoch, "a slot opened without a majority of its former replicas: updates may be lost");
+        }
+        OwnershipEvent::BadInput { from, what } => warn!(%node, peer = %from, what, "a peer said something impossible"),
+        OwnershipEvent::Halted => warn!(%node, "sees too few members and serves nothing"),
+        OwnershipEvent::Resumed => info!(%node, "sees enough members again"),
+        event => debug!(%node, ?event, "ownership"),
+    }
+}
