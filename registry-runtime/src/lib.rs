@@ -5,6 +5,8 @@ pub mod id;
 pub mod resource;
 pub mod spec;
 pub mod time;
+#[allow(dead_code)]
+mod wire;
 
 pub use client::{Call, Caller, RegistryHandle};
 pub use registry_macros::{Resource, commands, registry};
