@@ -1,15 +1,21 @@
 //! Under construction.
 
+#[cfg(feature = "bench")]
+#[doc(hidden)]
+pub mod bench;
 pub mod client;
 pub mod id;
 pub mod resource;
 pub mod spec;
 pub mod time;
-#[allow(dead_code)]
+#[allow(dead_code, unused_imports)]
+mod transport;
+#[allow(dead_code, unused_imports)]
 mod wire;
 
 pub use client::{Call, Caller, RegistryHandle};
 pub use registry_macros::{Resource, commands, registry};
+pub use transport::{Identity, IdentityError, PemPart};
 pub use resource::{CommandError, Commands, Context, Executed, IntoKey, Resource};
 
 /// The one hidden door for generated code.

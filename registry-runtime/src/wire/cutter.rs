@@ -28,7 +28,12 @@ pub(crate) struct Cut<'a> {
     home: &'a Bytes,
 }
 
-impl Cut<'_> {
+impl<'a> Cut<'a> {
+    /// A frame that came by itself.
+    pub(crate) fn whole(frame: &'a Bytes) -> Self {
+        Self { frame, home: frame }
+    }
+
     /// A part of the frame that may be kept. It shares the received buffer, and keeps all of that alive.
     pub(crate) fn keep(&self, part: &[u8]) -> Bytes {
         if part.is_empty() { Bytes::new() } else { self.home.slice_ref(part) }

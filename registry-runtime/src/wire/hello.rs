@@ -1,6 +1,6 @@
 //! The first words of a connection: who speaks, for which cluster, and which registries it hosts in what shape.
 //!
-//! A hello travels as `[u32 length][u16 protocol version]` and the postcard encoding of a [`Hello`] or a [`HelloReply`].
+//! A hello travels as `[u32 length][u16 protocol version]` and the postcard encoding of a [`Greeting`] or a [`HelloReply`].
 //! The version stands in front so that a peer of another version can be told so, whatever its hello looks like.
 
 mod catalogue;
@@ -49,7 +49,16 @@ pub(crate) struct Hello {
     pub(crate) profile: Vec<u8>,
 }
 
-/// The answer to a hello.
+/// What the dialling side says first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Greeting {
+    /// Who dials.
+    pub(crate) hello: Hello,
+    /// Rises with every dial of that process. Of two connections that the same side dialled, both sides keep the later.
+    pub(crate) dial: u64,
+}
+
+/// The answer to a greeting.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum HelloReply {
     /// Come in; this is who answers.
