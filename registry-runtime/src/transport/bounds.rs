@@ -1,0 +1,120 @@
+//! How much a connection may hold, how long it may be silent, and why.
+//!
+//! Quinn's defaults bound neither the bytes of a connection nor what strangers may have pending, so each is set here.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use quinn::{IdleTimeout, MtuDiscoveryConfig, ServerConfig, TransportConfig, VarInt};
+
+use super::socket::DATAGRAM_BYTES_MAX;
+use crate::wire::limits::LARGE_AT_ONCE;
+
+/// The lanes that a node opens to a peer.
+///
+/// Lanes do not make anything faster: on one lane more commands share a write. A second keeps a lost packet, which holds up its
+/// whole lane until it has been sent again, from holding up everything.
+pub(crate) const LANES: usize = 2;
+
+/// The lanes that a peer may open to a node: room for a release that takes more.
+pub(super) const LANES_MAX: usize = 8;
+
+/// The channels that a node opens to a peer: one for control, one for records.
+pub(super) const CHANNELS: usize = 2;
+
+/// How long a handshake may take, TLS and hello together. Long enough for a few lost packets on a slow path; a stranger
+/// holds a place in the queue no longer than this.
+pub(super) const HANDSHAKE_TIME: Duration = Duration::from_secs(5);
+
+/// How many handshakes may be under way at once. A cluster of a thousand nodes that restarts fits into a few seconds of
+/// these; a flood is made to prove its addresses, or refused.
+pub(super) const HANDSHAKES_AT_ONCE: usize = 256;
+
+/// How long one large frame may take: 4 MiB at 1 Mbit/s, or a peer that trickles.
+pub(super) const SOLO_TIME: Duration = Duration::from_secs(40);
+
+/// How long a connection that lost against another of the same pair goes on, so that what is under way on it ends.
+pub(super) const LINGER_TIME: Duration = Duration::from_millis(500);
+
+/// How long a last word may take to reach a peer before the connection is closed under it.
+pub(super) const FAREWELL_TIME: Duration = Duration::from_secs(1);
+
+/// The bytes that may wait in one channel to be sent. A peer that does not take them is behind by that much; what is
+/// sent there is repeated by its senders.
+pub(super) const CHANNEL_OUT_BYTES_MAX: usize = 8 << 20;
+
+/// The bytes of received control frames of one peer that the node has not looked at. When it is reached, the peer has to
+/// wait; four of the largest frames fit.
+pub(super) const CONTROL_QUEUED_BYTES_MAX: usize = 4 << 20;
+
+/// The events that wait for the node. Each peer's frames are bounded by themselves, so this only has to be large enough
+/// that the node works in batches.
+pub(super) const EVENTS_MAX: usize = 1024;
+
+/// How long a peer may be silent before the connection counts as lost. The engine decides much sooner whether a node is
+/// Down; this only takes away what is left of a connection. Shorter would lose connections over pauses that the engine
+/// tolerates.
+const IDLE_TIME: Duration = Duration::from_secs(20);
+
+/// How long nothing is sent before a sign of life is. A third of the idle time, so that two may be lost.
+const KEEP_ALIVE: Duration = Duration::from_secs(6);
+
+/// The bytes that a peer may have sent on one stream and we have not read. Covers 1 Gbit/s at 16 ms.
+const STREAM_WINDOW_BYTES: u32 = 2 << 20;
+
+/// The bytes that a peer may have sent on all streams and we have not read: what a hostile member can make us hold.
+const CONNECTION_WINDOW_BYTES: u32 = 8 << 20;
+
+/// The bytes that we may have sent and the peer has not acknowledged. As much as the peer may hold.
+const SEND_WINDOW_BYTES: u64 = 8 << 20;
+
+/// The bytes of handshake messages that may wait for the ones before them. A chain of certificates has a few KiB.
+const CRYPTO_BUFFER_BYTES: usize = 16 << 10;
+
+/// Strangers that may wait for us to look at them. Each costs a few hundred bytes and what it has sent.
+const INCOMING_MAX: usize = 1024;
+
+/// What one waiting stranger may have sent: a first flight with a certificate fits.
+const INCOMING_BYTES_MAX: u64 = 16 << 10;
+
+/// What all waiting strangers together may have sent.
+const INCOMING_BYTES_TOTAL_MAX: u64 = 8 << 20;
+
+/// How large a datagram may become. The path's real limit is found by trying.
+///
+/// Loopback and jumbo frames carry large commands at two to four times the speed of 1500-byte frames. On other paths the
+/// kernel refuses the first oversized trial at once, so that looking costs nothing.
+pub(super) const MTU_MAX: u16 = DATAGRAM_BYTES_MAX as u16;
+
+/// The bounds of a connection, for both sides.
+pub(super) fn transport() -> Arc<TransportConfig> {
+    let mut transport = TransportConfig::default();
+    transport
+        .max_concurrent_bidi_streams(VarInt::from_u32(LANES_MAX as u32 + 1))
+        .max_concurrent_uni_streams(VarInt::from_u32(LARGE_AT_ONCE + CHANNELS as u32))
+        .stream_receive_window(VarInt::from_u32(STREAM_WINDOW_BYTES))
+        .receive_window(VarInt::from_u32(CONNECTION_WINDOW_BYTES))
+        .send_window(SEND_WINDOW_BYTES)
+        .datagram_receive_buffer_size(None)
+        .crypto_buffer_size(CRYPTO_BUFFER_BYTES)
+        .max_idle_timeout(IdleTimeout::try_from(IDLE_TIME).ok())
+        .keep_alive_interval(Some(KEEP_ALIVE))
+        .allow_spin(false)
+        .mtu_discovery_config(Some(mtu_discovery()));
+    Arc::new(transport)
+}
+
+fn mtu_discovery() -> MtuDiscoveryConfig {
+    let mut discovery = MtuDiscoveryConfig::default();
+    discovery.upper_bound(MTU_MAX);
+    discovery
+}
+
+/// The bounds of what strangers may do before they have shown who they are.
+pub(super) fn incoming(server: &mut ServerConfig) {
+    server
+        .migration(false)
+        .max_incoming(INCOMING_MAX)
+        .incoming_buffer_size(INCOMING_BYTES_MAX)
+        .incoming_buffer_size_total(INCOMING_BYTES_TOTAL_MAX);
+}

@@ -1,0 +1,177 @@
+//! A channel: frames of the node's own, in order, in one direction.
+
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
+use quinn::{RecvStream, SendStream};
+use tokio::sync::{Semaphore, mpsc};
+
+use super::bounds::{CHANNEL_OUT_BYTES_MAX, CONTROL_QUEUED_BYTES_MAX};
+use super::end::StreamEnd;
+use super::event::{ControlFrame, Event};
+use super::handler::{Handler, Part};
+use super::lane::Intake;
+use super::link::Link;
+use crate::wire::frame::LENGTH_BYTES;
+use crate::wire::limits::CHANNEL_FRAME_BYTES_MAX;
+
+/// Which of the two channels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Channel {
+    /// Membership, leases, ownership: little, urgent; arrives as events.
+    Control,
+    /// Records and transfers: much, handled in place as it arrives.
+    Records,
+}
+
+impl Channel {
+    pub(super) const ALL: [Self; 2] = [Self::Control, Self::Records];
+
+    pub(super) const fn number(self) -> u8 {
+        match self {
+            Self::Control => 0,
+            Self::Records => 1,
+        }
+    }
+
+    /// Quinn sends higher ones first.
+    pub(super) const fn priority(self) -> i32 {
+        match self {
+            Self::Control => 1,
+            Self::Records => 0,
+        }
+    }
+}
+
+/// Why a frame was not taken for sending.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum SendError {
+    /// The connection has ended.
+    #[error("the connection has ended")]
+    Closed,
+    /// Too much waits for this peer already.
+    #[error("too much waits for this peer already")]
+    Full,
+    /// The frame is over the limit.
+    #[error("the frame is over the limit of {CHANNEL_FRAME_BYTES_MAX} bytes")]
+    TooLarge,
+}
+
+/// What waits to be sent on one channel.
+#[derive(Debug, Default)]
+pub(super) struct Outbox(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    out: Vec<u8>,
+    pump: Option<Waker>,
+    closed: bool,
+}
+
+impl Outbox {
+    /// Puts a frame behind the others.
+    pub(super) fn put(&self, frame: &[u8]) -> Result<(), SendError> {
+        let length = u32::try_from(frame.len()).map_err(|_| SendError::TooLarge)?;
+        if frame.len() > CHANNEL_FRAME_BYTES_MAX {
+            return Err(SendError::TooLarge);
+        }
+        let mut state = self.lock();
+        if state.closed {
+            return Err(SendError::Closed);
+        }
+        if state.out.len().saturating_add(frame.len()).saturating_add(LENGTH_BYTES) > CHANNEL_OUT_BYTES_MAX {
+            return Err(SendError::Full);
+        }
+        state.out.extend_from_slice(&length.to_le_bytes());
+        state.out.extend_from_slice(frame);
+        let pump = state.pump.take();
+        drop(state);
+        pump.into_iter().for_each(Waker::wake);
+        Ok(())
+    }
+
+    /// Writes what is put in, until the stream ends.
+    pub(super) async fn pump(&self, mut stream: SendStream) -> StreamEnd {
+        loop {
+            let chunk = poll_fn(|task| self.poll_out(task)).await;
+            if let Err(error) = stream.write_chunk(chunk).await {
+                self.close();
+                return error.into();
+            }
+        }
+    }
+
+    /// Takes nothing more: the stream is gone.
+    pub(super) fn close(&self) {
+        *self.lock() = State { closed: true, ..State::default() };
+    }
+
+    fn poll_out(&self, task: &mut Context<'_>) -> Poll<Bytes> {
+        let mut state = self.lock();
+        if state.out.is_empty() {
+            state.pump = Some(task.waker().clone());
+            return Poll::Pending;
+        }
+        Poll::Ready(Bytes::from(std::mem::take(&mut state.out)))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Hands the frames of a peer's control channel to the node, until the stream ends.
+///
+/// When the node is behind by too much, the peer has to wait: the stream is read no further.
+pub(super) async fn control(stream: RecvStream, link: Link, events: mpsc::Sender<Event>) -> StreamEnd {
+    let held = Arc::new(Semaphore::new(CONTROL_QUEUED_BYTES_MAX));
+    let mut intake = Intake::new(stream, CHANNEL_FRAME_BYTES_MAX);
+    loop {
+        let frame = match intake.cutter.next() {
+            Err(error) => return error.into(),
+            // Copied, since a frame may wait and would keep a whole packet.
+            Ok(Some(cut)) => Some(Bytes::copy_from_slice(cut.frame)),
+            Ok(None) => None,
+        };
+        let Some(bytes) = frame else {
+            match poll_fn(|task| intake.poll_more(task)).await {
+                Err(error) => return error.into(),
+                Ok(false) => return StreamEnd::Finished,
+                Ok(true) => continue,
+            }
+        };
+        let weight = u32::try_from(bytes.len()).unwrap_or(u32::MAX).max(1);
+        let Ok(_held) = held.clone().acquire_many_owned(weight).await else { return StreamEnd::Lost };
+        let event = Event::Control { link: link.clone(), frame: ControlFrame { bytes, _held } };
+        if events.send(event).await.is_err() {
+            return StreamEnd::Lost;
+        }
+    }
+}
+
+/// Hands the frames of a peer's records channel to the handler, until the stream ends.
+pub(super) async fn records(stream: RecvStream, link: Link, handler: Arc<dyn Handler>) -> StreamEnd {
+    let mut intake = Intake::new(stream, CHANNEL_FRAME_BYTES_MAX);
+    let mut turn = 0_usize;
+    loop {
+        match intake.cutter.next() {
+            Err(error) => return error.into(),
+            Ok(Some(cut)) => {
+                let part = Part::new(cut);
+                let _ = catch_unwind(AssertUnwindSafe(|| handler.record(&link, part)));
+                turn = turn.wrapping_add(1);
+                if turn.is_multiple_of(super::lane::FRAMES_PER_TURN) {
+                    tokio::task::yield_now().await;
+                }
+            }
+            Ok(None) => match poll_fn(|task| intake.poll_more(task)).await {
+                Err(error) => return error.into(),
+                Ok(false) => return StreamEnd::Finished,
+                Ok(true) => {}
+            },
+        }
+    }
+}

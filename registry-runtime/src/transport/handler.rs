@@ -1,0 +1,66 @@
+//! What the node does with the requests of its peers.
+
+use bytes::Bytes;
+
+use super::lane::{ReplySlot, Ticket};
+use super::link::Link;
+use crate::wire::cutter::Cut;
+use crate::wire::frame::Request;
+
+/// Takes what peers send. Called in place by the task that reads, so it must not block and should not take long:
+/// everything else that this peer sent on the lane waits meanwhile.
+///
+/// A handler that unwinds answers `Panicked` and harms nobody else.
+pub(crate) trait Handler: Send + Sync + 'static {
+    /// Takes a request. Answer in place, or keep a [`Replier`](super::lane::Replier) and answer later.
+    fn request(&self, from: &Link, received: Received<'_>, reply: ReplySlot<'_>);
+
+    /// The caller has lost interest in a request. It may have been answered already, or not have come yet.
+    fn cancel(&self, from: &Link, ticket: Ticket);
+
+    /// Takes a frame of the records channel, in the order in which the peer sent them.
+    fn record(&self, from: &Link, frame: Part<'_>);
+}
+
+/// A request, borrowed from the packet that it came in.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Received<'a> {
+    /// What is asked.
+    pub(crate) request: Request<'a>,
+    cut: Cut<'a>,
+}
+
+impl<'a> Received<'a> {
+    pub(super) fn new(request: Request<'a>, cut: Cut<'a>) -> Self {
+        Self { request, cut }
+    }
+
+    /// The key, to be kept. Shares the packet and keeps it alive.
+    pub(crate) fn key(&self) -> Bytes {
+        self.cut.keep(self.request.key)
+    }
+
+    /// The arguments, to be kept. They share the packet and keep it alive.
+    pub(crate) fn arguments(&self) -> Bytes {
+        self.cut.keep(self.request.arguments)
+    }
+}
+
+/// Bytes that a peer sent, borrowed from the packet that they came in.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Part<'a> {
+    /// The bytes.
+    pub(crate) bytes: &'a [u8],
+    cut: Cut<'a>,
+}
+
+impl<'a> Part<'a> {
+    pub(super) fn new(cut: Cut<'a>) -> Self {
+        Self { bytes: cut.frame, cut }
+    }
+
+    /// The bytes, to be kept. They share the packet and keep it alive.
+    pub(crate) fn keep(&self) -> Bytes {
+        self.cut.keep(self.bytes)
+    }
+}

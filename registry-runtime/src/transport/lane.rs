@@ -1,0 +1,320 @@
+//! A lane: one long stream that carries the requests of many callers, and their replies back.
+//!
+//! Many small frames go into one write and one packet: that is where the speed comes from. A caller only appends to the lane's
+//! buffer and wakes the lane's pump, which takes the whole buffer as one chunk. There is no task and no timer for a
+//! single request.
+
+pub(super) mod inbound;
+mod intake;
+pub(super) mod outbound;
+mod pending;
+mod replier;
+mod ring;
+pub(super) mod solo;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+pub(super) use self::intake::{FRAMES_PER_TURN, Intake};
+pub(crate) use self::pending::Pending;
+pub(super) use self::replier::Replies;
+pub(crate) use self::replier::{Replier, ReplySlot, Ticket};
+use self::ring::Ring;
+use self::solo::Solo;
+pub(super) use self::solo::Soloist;
+use crate::wire::frame::{Request, put_cancel};
+use crate::wire::limits::{COMMAND_BYTES_MAX, LARGE_FRAME};
+use crate::wire::outcome::Outcome;
+
+/// The requests of one lane that may wait for an answer. At a millisecond each, that is four million a second.
+pub(crate) const WAITING_MAX: usize = 4096;
+
+/// The bytes that may wait in one lane for the pump: the commands of [`WAITING_MAX`] callers at one KiB. Beyond it,
+/// callers are told `Full` at once rather than made to wait behind a peer that does not read.
+pub(crate) const OUT_BYTES_MAX: usize = 4 << 20;
+
+/// What a buffer begins with when nothing is known of the traffic.
+const OUT_BYTES_MIN: usize = 256;
+
+/// What a buffer begins with at most, however large the one before was.
+const OUT_BYTES_USUAL_MAX: usize = 64 << 10;
+
+/// The caller's side of a lane.
+#[derive(Debug)]
+pub(super) struct Lane {
+    state: Mutex<State>,
+    sweeper: Arc<Notify>,
+    soloist: Soloist,
+    number: u8,
+}
+
+#[derive(Debug)]
+struct State {
+    out: Vec<u8>,
+    pump: Option<Waker>,
+    waiting: Ring<Waiting>,
+    /// The first number that the stream has not been given yet.
+    handed: u32,
+    /// When the sweeper looks at this lane next.
+    sweep_at: Option<Instant>,
+    usual: usize,
+    closed: bool,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    deadline: Instant,
+    stage: Stage,
+    solo: Option<Solo>,
+}
+
+#[derive(Debug)]
+enum Stage {
+    /// Not answered; who wants to know.
+    Asked(Option<Waker>),
+    /// Over, and not fetched yet.
+    Ended(Result<Reply, LinkError>),
+}
+
+/// The answer to a request.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Reply {
+    /// In one word.
+    pub(crate) outcome: Outcome,
+    /// How busy the replying node is, in thousandths of what it can take.
+    pub(crate) load: u16,
+    /// The encoded reply or error. Shares the received packet and keeps it alive; read it soon.
+    pub(crate) payload: Bytes,
+}
+
+/// Why a request has no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum LinkError {
+    /// The connection was lost.
+    #[error("the connection was lost")]
+    Lost {
+        /// Whether the request may have reached the peer. When `false`, it was never handed to the stream.
+        sent: bool,
+    },
+    /// The deadline passed. The peer has been told to stop.
+    #[error("the deadline passed")]
+    DeadlinePassed {
+        /// Whether the request may have reached the peer. When `false`, it was never handed to the stream.
+        sent: bool,
+    },
+    /// Too many requests wait for this peer; not sent.
+    #[error("too many requests wait for this peer")]
+    Full,
+    /// The request is over the limit; not sent.
+    #[error("the request is over the limit of {COMMAND_BYTES_MAX} bytes")]
+    TooLarge,
+}
+
+impl Lane {
+    pub(super) fn new(number: u8, sweeper: Arc<Notify>, soloist: Soloist) -> Self {
+        let state = State {
+            out: Vec::new(),
+            pump: None,
+            waiting: Ring::new(WAITING_MAX),
+            handed: 0,
+            sweep_at: None,
+            usual: OUT_BYTES_MIN,
+            closed: false,
+        };
+        Self { state: Mutex::new(state), sweeper, soloist, number }
+    }
+
+    /// Sends a request. What comes back is polled for the answer and takes the request back when it is dropped.
+    #[inline]
+    pub(super) fn request(self: &Arc<Self>, request: &Request<'_>, deadline: Instant) -> Result<Pending, LinkError> {
+        let bytes = request.frame_bytes_max();
+        if bytes > LARGE_FRAME {
+            return self.request_alone(request, deadline);
+        }
+        let mut state = self.lock();
+        if state.closed {
+            return Err(LinkError::Lost { sent: false });
+        }
+        if state.out.len().saturating_add(bytes) > OUT_BYTES_MAX {
+            return Err(LinkError::Full);
+        }
+        let number = state.wait(Waiting { deadline, stage: Stage::Asked(None), solo: None })?;
+        request.put(&mut state.out, number);
+        let sweep = state.is_sooner(deadline);
+        let pump = state.pump.take();
+        drop(state);
+        pump.into_iter().for_each(Waker::wake);
+        if sweep {
+            self.sweeper.notify_one();
+        }
+        Ok(Pending::new(self.clone(), number))
+    }
+
+    /// Sends a request that would hold up the others on a stream of its own.
+    #[cold]
+    fn request_alone(self: &Arc<Self>, request: &Request<'_>, deadline: Instant) -> Result<Pending, LinkError> {
+        if request.key.len().saturating_add(request.arguments.len()) > COMMAND_BYTES_MAX {
+            return Err(LinkError::TooLarge);
+        }
+        let budget = self.soloist.reserve(request.frame_bytes_max()).ok_or(LinkError::Full)?;
+        let mut state = self.lock();
+        if state.closed {
+            return Err(LinkError::Lost { sent: false });
+        }
+        let number = state.wait(Waiting { deadline, stage: Stage::Asked(None), solo: None })?;
+        let sweep = state.is_sooner(deadline);
+        drop(state);
+        let mut frame = Vec::new();
+        request.put(&mut frame, number);
+        let solo = self.soloist.request(self.number, frame, budget);
+        // The request may be over already; then nobody needs the handle.
+        if let Some(waiting) = self.lock().waiting.get_mut(number) {
+            waiting.solo = Some(solo);
+        }
+        if sweep {
+            self.sweeper.notify_one();
+        }
+        Ok(Pending::new(self.clone(), number))
+    }
+
+    /// Takes everything that is to be written, or leaves word whom to wake when there is something.
+    fn poll_out(&self, task: &mut Context<'_>) -> Poll<Bytes> {
+        let mut state = self.lock();
+        if state.out.is_empty() {
+            if !state.pump.as_ref().is_some_and(|pump| pump.will_wake(task.waker())) {
+                state.pump = Some(task.waker().clone());
+            }
+            return Poll::Pending;
+        }
+        state.handed = state.waiting.upcoming();
+        let usual = state.usual;
+        let out = std::mem::replace(&mut state.out, Vec::with_capacity(usual));
+        state.usual = out.len().clamp(OUT_BYTES_MIN, OUT_BYTES_USUAL_MAX);
+        Poll::Ready(Bytes::from(out))
+    }
+
+    /// Hands replies to those who wait. One that nobody waits for any more is dropped.
+    pub(super) fn complete(&self, replies: &mut Vec<(u32, Reply)>, wakers: &mut Vec<Waker>) {
+        let mut state = self.lock();
+        for (number, reply) in replies.drain(..) {
+            if let Some(waiting) = state.waiting.get_mut(number)
+                && let Stage::Asked(waker) = &mut waiting.stage
+            {
+                wakers.extend(waker.take());
+                waiting.stage = Stage::Ended(Ok(reply));
+            }
+        }
+        drop(state);
+        wakers.drain(..).for_each(Waker::wake);
+    }
+
+    /// Ends what is over its deadline, and tells the peer to stop. Says when to come again.
+    pub(super) fn sweep(&self, now: Instant) -> Option<Instant> {
+        let mut wakers = Vec::new();
+        let mut state = self.lock();
+        let State { out, waiting, handed, .. } = &mut *state;
+        let mut earliest: Option<Instant> = None;
+        for (number, waiting) in waiting.iter_mut() {
+            let Stage::Asked(waker) = &mut waiting.stage else { continue };
+            if waiting.deadline > now {
+                earliest = Some(earliest.map_or(waiting.deadline, |earliest| earliest.min(waiting.deadline)));
+                continue;
+            }
+            wakers.extend(waker.take());
+            let sent = is_before(number, *handed) || waiting.solo.is_some();
+            waiting.stage = Stage::Ended(Err(LinkError::DeadlinePassed { sent }));
+            waiting.solo = None;
+            put_cancel(out, number);
+        }
+        state.sweep_at = earliest;
+        if !state.out.is_empty() {
+            wakers.extend(state.pump.take());
+        }
+        drop(state);
+        wakers.into_iter().for_each(Waker::wake);
+        earliest
+    }
+
+    /// Ends everything: the stream is gone.
+    pub(super) fn fail(&self) {
+        let mut wakers = Vec::new();
+        let mut state = self.lock();
+        state.closed = true;
+        state.out = Vec::new();
+        let handed = state.handed;
+        for (number, waiting) in state.waiting.iter_mut() {
+            if let Stage::Asked(waker) = &mut waiting.stage {
+                wakers.extend(waker.take());
+                let sent = is_before(number, handed) || waiting.solo.is_some();
+                waiting.stage = Stage::Ended(Err(LinkError::Lost { sent }));
+                waiting.solo = None;
+            }
+        }
+        drop(state);
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    /// How many requests wait.
+    pub(super) fn waiting(&self) -> usize {
+        self.lock().waiting.len()
+    }
+
+    fn poll_end(&self, number: u32, task: &mut Context<'_>) -> Poll<Result<Reply, LinkError>> {
+        let mut state = self.lock();
+        match state.waiting.get_mut(number) {
+            Some(Waiting { stage: Stage::Asked(waker), .. }) => {
+                match waker {
+                    Some(waker) => waker.clone_from(task.waker()),
+                    None => *waker = Some(task.waker().clone()),
+                }
+                Poll::Pending
+            }
+            _ => match state.waiting.remove(number).map(|waiting| waiting.stage) {
+                Some(Stage::Ended(end)) => Poll::Ready(end),
+                _ => Poll::Ready(Err(LinkError::Lost { sent: true })),
+            },
+        }
+    }
+
+    /// The caller has lost interest.
+    fn forget(&self, number: u32) {
+        let mut state = self.lock();
+        let Some(waiting) = state.waiting.remove(number) else { return };
+        if state.closed || matches!(waiting.stage, Stage::Ended(_)) {
+            return;
+        }
+        put_cancel(&mut state.out, number);
+        let pump = state.pump.take();
+        drop(state);
+        pump.into_iter().for_each(Waker::wake);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Nothing panics while the lock is held, save for want of memory.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn wait(&mut self, waiting: Waiting) -> Result<u32, LinkError> {
+        self.waiting.insert(waiting).ok_or(LinkError::Full)
+    }
+
+    /// Notes the deadline; whether the sweeper must come sooner for it than it meant to.
+    fn is_sooner(&mut self, deadline: Instant) -> bool {
+        let sooner = self.sweep_at.is_none_or(|at| deadline < at);
+        if sooner {
+            self.sweep_at = Some(deadline);
+        }
+        sooner
+    }
+}
+
+/// Whether a number comes before another; numbers wrap, and those that wait lie close together.
+fn is_before(number: u32, other: u32) -> bool {
+    number.wrapping_sub(other) > u32::MAX / 2
+}

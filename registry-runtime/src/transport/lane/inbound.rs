@@ -1,0 +1,153 @@
+//! The pump of a lane on the side that answers: requests in, replies out, one task for both.
+//!
+//! All requests that have come are handled in place, and what was answered at once goes back in one write.
+
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use quinn::{RecvStream, SendStream};
+
+use super::intake::{FRAMES_PER_TURN, Intake, poll_write};
+use super::replier::{Replies, ReplySlot, Ticket};
+use crate::transport::end::StreamEnd;
+use crate::transport::handler::{Handler, Received};
+use crate::transport::link::Link;
+use crate::wire::cutter::Cut;
+use crate::wire::frame::{BadFrame, Body, Frame};
+use crate::wire::limits::LANE_FRAME_BYTES_MAX;
+
+/// Runs a lane until its stream ends, and says why it did.
+pub(in crate::transport) async fn pump(
+    replies: Arc<Replies>,
+    link: Link,
+    handler: Arc<dyn Handler>,
+    send: SendStream,
+    receive: RecvStream,
+) -> StreamEnd {
+    let intake = Intake::new(receive, LANE_FRAME_BYTES_MAX);
+    let mut pump = Pump { send, intake, writing: Bytes::new(), out: Vec::new(), usual: 0 };
+    let desk = Desk { replies: &replies, link: &link, handler: &*handler };
+    let end = poll_fn(|task| pump.poll(&desk, task)).await;
+    replies.close();
+    end
+}
+
+/// Handles a request that came alone, on a stream of its own.
+pub(in crate::transport) fn handle_alone(
+    replies: &Arc<Replies>,
+    link: &Link,
+    handler: &dyn Handler,
+    frame: &Bytes,
+) -> Result<(), BadFrame> {
+    let mut out = Vec::new();
+    let desk = Desk { replies, link, handler };
+    desk.handle(&Cut::whole(frame), &mut out)?;
+    replies.put_all(out);
+    Ok(())
+}
+
+struct Pump {
+    send: SendStream,
+    intake: Intake,
+    writing: Bytes,
+    out: Vec<u8>,
+    usual: usize,
+}
+
+impl Pump {
+    fn poll(&mut self, desk: &Desk<'_>, task: &mut Context<'_>) -> Poll<StreamEnd> {
+        // Write first what was answered later, then read, then write what was answered at once.
+        desk.replies.collect(&mut self.out, task);
+        if let Poll::Ready(end) = self.poll_write(task) {
+            return Poll::Ready(end);
+        }
+        let end = self.poll_read(desk, task);
+        let full = desk.replies.is_full(&self.out);
+        if let Poll::Ready(failed) = self.poll_write(task) {
+            return Poll::Ready(failed);
+        }
+        if full && !desk.replies.is_full(&self.out) {
+            // The write has made room, so nobody else is going to wake the task.
+            task.waker().wake_by_ref();
+        }
+        end
+    }
+
+    fn poll_write(&mut self, task: &mut Context<'_>) -> Poll<StreamEnd> {
+        loop {
+            match poll_write(&mut self.send, &mut self.writing, task) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Err(error)) => return Poll::Ready(error.into()),
+                Poll::Ready(Ok(())) if self.out.is_empty() => return Poll::Pending,
+                Poll::Ready(Ok(())) => {
+                    let out = std::mem::take(&mut self.out);
+                    self.usual = out.len().min(super::OUT_BYTES_USUAL_MAX);
+                    self.writing = Bytes::from(out);
+                }
+            }
+        }
+    }
+
+    fn poll_read(&mut self, desk: &Desk<'_>, task: &mut Context<'_>) -> Poll<StreamEnd> {
+        for _ in 0..FRAMES_PER_TURN {
+            if desk.replies.is_full(&self.out) {
+                // Whoever answers, or the stream when it takes more, wakes the task again.
+                return Poll::Pending;
+            }
+            loop {
+                match self.intake.cutter.next() {
+                    Err(error) => return Poll::Ready(error.into()),
+                    Ok(None) => {}
+                    Ok(Some(cut)) => {
+                        if self.out.capacity() == 0 {
+                            self.out.reserve(self.usual);
+                        }
+                        match desk.handle(&cut, &mut self.out) {
+                            Err(error) => return Poll::Ready(error.into()),
+                            Ok(()) => break,
+                        }
+                    }
+                }
+                match self.intake.poll_more(task) {
+                    Poll::Pending => return Poll::Pending,
+                    Poll::Ready(Err(error)) => return Poll::Ready(error.into()),
+                    Poll::Ready(Ok(false)) => return Poll::Ready(StreamEnd::Finished),
+                    Poll::Ready(Ok(true)) => {}
+                }
+            }
+        }
+        task.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+/// Where requests are handed in.
+struct Desk<'a> {
+    replies: &'a Arc<Replies>,
+    link: &'a Link,
+    handler: &'a dyn Handler,
+}
+
+impl Desk<'_> {
+    #[inline]
+    fn handle(&self, cut: &Cut<'_>, out: &mut Vec<u8>) -> Result<(), BadFrame> {
+        let Frame { correlation, body } = Frame::read(cut.frame)?;
+        match body {
+            Body::Request(request) => {
+                let slot = ReplySlot::new(out, self.replies, correlation);
+                let received = Received::new(request, *cut);
+                // A handler that unwinds has answered `Panicked` by dropping the slot; the lane goes on.
+                let _ = catch_unwind(AssertUnwindSafe(|| self.handler.request(self.link, received, slot)));
+            }
+            Body::Cancel => {
+                let ticket = Ticket { correlation, ..self.replies.ticket() };
+                let _ = catch_unwind(AssertUnwindSafe(|| self.handler.cancel(self.link, ticket)));
+            }
+            Body::Reply(_) => return Err(BadFrame::Tag(0)),
+        }
+        Ok(())
+    }
+}

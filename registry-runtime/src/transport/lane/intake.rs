@@ -1,0 +1,68 @@
+//! The reading end of a lane: chunks in, frames out, a bounded number of them at a turn.
+
+use std::pin::pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use quinn::{ReadError, RecvStream, SendStream, WriteError};
+
+use crate::wire::cutter::Cutter;
+
+/// The frames that a lane handles before it lets other tasks run: about a tenth of a millisecond of small commands.
+pub(in crate::transport) const FRAMES_PER_TURN: usize = 256;
+
+/// The chunks that are taken from a stream under one lock. A chunk is what one packet carried.
+const CHUNKS: usize = 16;
+
+/// Reads a stream and cuts it into frames.
+pub(in crate::transport) struct Intake {
+    stream: RecvStream,
+    chunks: [Bytes; CHUNKS],
+    /// Those of `chunks` from `at` to `filled` are still to be cut.
+    at: usize,
+    filled: usize,
+    pub(in crate::transport) cutter: Cutter,
+}
+
+impl Intake {
+    pub(in crate::transport) fn new(stream: RecvStream, limit: usize) -> Self {
+        let chunks = std::array::from_fn(|_| Bytes::new());
+        Self { stream, chunks, at: 0, filled: 0, cutter: Cutter::new(limit) }
+    }
+
+    /// Gives the cutter its next chunk, once it has cut up the one before. `false` when the stream has ended.
+    pub(in crate::transport) fn poll_more(&mut self, task: &mut Context<'_>) -> Poll<Result<bool, ReadError>> {
+        if self.at >= self.filled {
+            self.at = 0;
+            self.filled = 0;
+            match pin!(self.stream.read_chunks(&mut self.chunks)).poll(task) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Ready(Ok(None)) => return Poll::Ready(Ok(false)),
+                Poll::Ready(Ok(Some(filled))) => self.filled = filled,
+            }
+        }
+        if let Some(chunk) = self.chunks.get_mut(self.at) {
+            self.cutter.push(std::mem::take(chunk));
+        }
+        self.at = self.at.saturating_add(1);
+        Poll::Ready(Ok(true))
+    }
+}
+
+/// Writes all of a chunk; what could not be written yet stays in it.
+pub(in crate::transport) fn poll_write(
+    stream: &mut SendStream,
+    chunk: &mut Bytes,
+    task: &mut Context<'_>,
+) -> Poll<Result<(), WriteError>> {
+    while !chunk.is_empty() {
+        // The future holds nothing between polls: it either writes at once or leaves the chunk as it was.
+        match pin!(stream.write_chunks(std::slice::from_mut(chunk))).poll(task) {
+            Poll::Pending => return Poll::Pending,
+            Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+            Poll::Ready(Ok(_)) => {}
+        }
+    }
+    Poll::Ready(Ok(()))
+}

@@ -1,0 +1,278 @@
+//! Answering a request: at once, or later and from anywhere.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Waker};
+
+use super::solo::Soloist;
+use crate::transport::peer::LinkId;
+use crate::wire::codec::EncodeError;
+use crate::wire::frame::put_reply;
+use crate::wire::limits::{HEADER_BYTES_MAX, LARGE_FRAME, REPLY_BYTES_MAX};
+use crate::wire::outcome::Outcome;
+
+/// The bytes of replies that may wait in one lane before the connection is given up: the peer asks and does not read. Lanes
+/// stop taking requests at a quarter of it, so only replies that were long under way come so far.
+const OUT_BYTES_MAX: usize = 16 << 20;
+
+/// The bytes of replies that may wait in one lane before it stops taking requests.
+const OUT_BYTES_FULL: usize = 4 << 20;
+
+/// The requests of one lane that may be under way here: twice what a caller lets wait, since those that it has given up
+/// count here until they end.
+const UNDER_WAY_MAX: usize = 2 * super::WAITING_MAX;
+
+/// The replies of one lane, on the side that answers.
+#[derive(Debug)]
+pub(in crate::transport) struct Replies {
+    state: Mutex<State>,
+    under_way: AtomicUsize,
+    soloist: Soloist,
+    link: LinkId,
+    number: u8,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    out: Vec<u8>,
+    pump: Option<Waker>,
+    closed: bool,
+}
+
+impl Replies {
+    pub(in crate::transport) fn new(link: LinkId, number: u8, soloist: Soloist) -> Self {
+        Self { state: Mutex::default(), under_way: AtomicUsize::new(0), soloist, link, number }
+    }
+
+    /// Moves what was answered later behind what was answered at once. Leaves word whom to wake for more.
+    pub(super) fn collect(&self, out: &mut Vec<u8>, task: &Context<'_>) {
+        let mut state = self.lock();
+        if out.is_empty() {
+            std::mem::swap(&mut state.out, out);
+        } else {
+            out.append(&mut state.out);
+        }
+        if !state.pump.as_ref().is_some_and(|pump| pump.will_wake(task.waker())) {
+            state.pump = Some(task.waker().clone());
+        }
+    }
+
+    /// Whether the lane should take no more requests until some have been answered.
+    pub(super) fn is_full(&self, out: &[u8]) -> bool {
+        out.len() > OUT_BYTES_FULL || self.under_way.load(Ordering::Relaxed) >= UNDER_WAY_MAX
+    }
+
+    /// The name of a request of this lane, but for its number.
+    pub(super) fn ticket(&self) -> Ticket {
+        Ticket { link: self.link, lane: self.number, correlation: 0 }
+    }
+
+    /// Puts frames into the lane, if there are any.
+    pub(super) fn put_all(&self, frames: Vec<u8>) {
+        if !frames.is_empty() {
+            self.put(frames);
+        }
+    }
+
+    /// Takes no more replies: the stream is gone.
+    pub(in crate::transport) fn close(&self) {
+        let mut state = self.lock();
+        *state = State { closed: true, ..State::default() };
+    }
+
+    /// Puts a frame into the lane, or sends it alone.
+    fn put(&self, frame: Vec<u8>) {
+        let mut state = self.lock();
+        if state.closed {
+            return;
+        }
+        if frame.len() > LARGE_FRAME {
+            drop(state);
+            self.put_alone(frame);
+            return;
+        }
+        if state.out.is_empty() {
+            state.out = frame;
+        } else {
+            state.out.extend_from_slice(&frame);
+        }
+        let pump = state.pump.take();
+        let slow = state.out.len() > OUT_BYTES_MAX;
+        drop(state);
+        pump.into_iter().for_each(Waker::wake);
+        if slow {
+            self.soloist.give_up();
+        }
+    }
+
+    fn put_alone(&self, frame: Vec<u8>) {
+        if !self.soloist.reply(self.number, frame) {
+            self.soloist.give_up();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Names a request among all that a node has taken: what a cancellation names again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Ticket {
+    /// The connection.
+    pub(crate) link: LinkId,
+    /// The lane.
+    pub(crate) lane: u8,
+    /// The request's number on the lane.
+    pub(crate) correlation: u32,
+}
+
+/// The place for the answer to a request that is being handled.
+///
+/// Answer in place, which is the fastest, or turn it into a [`Replier`]. Dropping it unanswered answers `Panicked`, so that
+/// the caller does not wait in vain for a handler that has unwound.
+#[derive(Debug)]
+#[must_use = "dropping it answers `Panicked`"]
+pub(crate) struct ReplySlot<'a> {
+    out: &'a mut Vec<u8>,
+    replies: &'a Arc<Replies>,
+    correlation: u32,
+    answered: bool,
+}
+
+impl<'a> ReplySlot<'a> {
+    pub(super) fn new(out: &'a mut Vec<u8>, replies: &'a Arc<Replies>, correlation: u32) -> Self {
+        Self { out, replies, correlation, answered: false }
+    }
+
+    /// The request's name in a cancellation.
+    pub(crate) fn ticket(&self) -> Ticket {
+        Ticket { link: self.replies.link, lane: self.replies.number, correlation: self.correlation }
+    }
+
+    /// Answers without a payload.
+    pub(crate) fn answer(self, outcome: &Outcome, load: u16) {
+        self.answer_with(outcome, load, |_| Ok(()));
+    }
+
+    /// Answers; `payload` appends what goes with `Ok` and `Rejected`.
+    ///
+    /// When it fails, or appends more than the limit, the answer is `BadReply`.
+    #[inline]
+    pub(crate) fn answer_with(
+        mut self,
+        outcome: &Outcome,
+        load: u16,
+        payload: impl FnOnce(&mut Vec<u8>) -> Result<(), EncodeError>,
+    ) {
+        let start = self.out.len();
+        let mut frame = Partial { out: self.out, start };
+        put_checked(frame.out, start, self.correlation, outcome, load, payload);
+        frame.start = frame.out.len();
+        drop(frame);
+        self.answered = true;
+        if self.out.len().saturating_sub(start) > LARGE_FRAME {
+            let frame = self.out.split_off(start);
+            self.replies.put_alone(frame);
+        }
+    }
+
+    /// Takes the request away, to be answered later.
+    pub(crate) fn later(mut self) -> Replier {
+        self.answered = true;
+        self.replies.under_way.fetch_add(1, Ordering::Relaxed);
+        Replier { replies: self.replies.clone(), correlation: self.correlation, answered: false }
+    }
+}
+
+impl Drop for ReplySlot<'_> {
+    fn drop(&mut self) {
+        if !self.answered {
+            let start = self.out.len();
+            put_checked(self.out, start, self.correlation, &Outcome::Panicked, 0, |_| Ok(()));
+        }
+    }
+}
+
+/// The right and duty to answer one request, from any thread. Dropping it unanswered answers `Panicked`.
+#[derive(Debug)]
+#[must_use = "dropping it answers `Panicked`"]
+pub(crate) struct Replier {
+    replies: Arc<Replies>,
+    correlation: u32,
+    answered: bool,
+}
+
+impl Replier {
+    /// The request's name in a cancellation.
+    pub(crate) fn ticket(&self) -> Ticket {
+        Ticket { link: self.replies.link, lane: self.replies.number, correlation: self.correlation }
+    }
+
+    /// Answers without a payload.
+    pub(crate) fn answer(self, outcome: &Outcome, load: u16) {
+        self.answer_with(outcome, load, |_| Ok(()));
+    }
+
+    /// Answers; `payload` appends what goes with `Ok` and `Rejected`.
+    ///
+    /// When it fails, or appends more than the limit, the answer is `BadReply`.
+    pub(crate) fn answer_with(
+        mut self,
+        outcome: &Outcome,
+        load: u16,
+        payload: impl FnOnce(&mut Vec<u8>) -> Result<(), EncodeError>,
+    ) {
+        // Encoded before the lock is taken: the payload is the user's own code.
+        let mut frame = Vec::with_capacity(HEADER_BYTES_MAX);
+        put_checked(&mut frame, 0, self.correlation, outcome, load, payload);
+        self.finish(frame);
+    }
+
+    fn finish(&mut self, frame: Vec<u8>) {
+        self.answered = true;
+        // Counted down first: the reply wakes a pump that may be waiting for just this.
+        self.replies.under_way.fetch_sub(1, Ordering::Relaxed);
+        self.replies.put(frame);
+    }
+}
+
+impl Drop for Replier {
+    fn drop(&mut self) {
+        if !self.answered {
+            let mut frame = Vec::new();
+            put_checked(&mut frame, 0, self.correlation, &Outcome::Panicked, 0, |_| Ok(()));
+            self.finish(frame);
+        }
+    }
+}
+
+/// Appends a reply; one whose payload fails or is too large becomes `BadReply`.
+#[inline]
+fn put_checked(
+    out: &mut Vec<u8>,
+    start: usize,
+    correlation: u32,
+    outcome: &Outcome,
+    load: u16,
+    payload: impl FnOnce(&mut Vec<u8>) -> Result<(), EncodeError>,
+) {
+    let put = put_reply(out, correlation, outcome, load, payload);
+    if put.is_err() || out.len().saturating_sub(start) > REPLY_BYTES_MAX.saturating_add(HEADER_BYTES_MAX) {
+        out.truncate(start);
+        let plain: Result<(), EncodeError> = put_reply(out, correlation, &Outcome::BadReply, load, |_| Ok(()));
+        debug_assert!(plain.is_ok(), "no payload is asked for");
+    }
+}
+
+/// Cuts a buffer back when a payload panics in the middle of a frame.
+struct Partial<'a> {
+    out: &'a mut Vec<u8>,
+    start: usize,
+}
+
+impl Drop for Partial<'_> {
+    fn drop(&mut self) {
+        self.out.truncate(self.start);
+    }
+}

@@ -1,0 +1,149 @@
+//! Large frames: each travels alone on a stream of its own, so that it holds up nobody.
+//!
+//! Such a stream begins with a tag and the number of the lane that the frame belongs to; then come the frame as it would stand
+//! on the lane, and the end.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use bytes::Bytes;
+use quinn::{RecvStream, SendStream, VarInt};
+use tokio::runtime::Handle;
+use tokio::sync::Notify;
+use tokio::time::timeout;
+
+use super::intake::Intake;
+use crate::transport::bounds::SOLO_TIME;
+use crate::transport::end::{Ending, Reason, StreamEnd, Violation};
+use crate::transport::stream::Tag;
+use crate::wire::frame::BadFrame;
+use crate::wire::limits::FRAME_BYTES_MAX;
+
+/// The bytes of large frames that may wait on one connection to be sent: as many as the peer may be sending us.
+const SOLO_BYTES_MAX: usize = 64 << 20;
+
+/// Sends large frames of one connection.
+#[derive(Clone, Debug)]
+pub(in crate::transport) struct Soloist {
+    connection: quinn::Connection,
+    ending: Ending,
+    tasks: Handle,
+    held: Arc<AtomicUsize>,
+}
+
+impl Soloist {
+    pub(in crate::transport) fn new(connection: quinn::Connection, ending: Ending, tasks: Handle) -> Self {
+        Self { connection, ending, tasks, held: Arc::default() }
+    }
+
+    /// Sets bytes aside for a frame; `None` when too many wait already.
+    pub(super) fn reserve(&self, bytes: usize) -> Option<Reserved> {
+        let fits = |held: usize| held.checked_add(bytes).filter(|&sum| sum <= SOLO_BYTES_MAX);
+        self.held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits).ok()?;
+        Some(Reserved { bytes, held: self.held.clone() })
+    }
+
+    /// Sends a request. Dropping what comes back stops the sending.
+    pub(super) fn request(&self, lane: u8, frame: Vec<u8>, reserved: Reserved) -> Solo {
+        let dropped = Arc::new(Notify::new());
+        let stop = dropped.clone();
+        let connection = self.connection.clone();
+        self.tasks.spawn(async move {
+            let _reserved = reserved;
+            let sending = send(&connection, Tag::SoloRequest, lane, frame);
+            tokio::pin!(sending);
+            tokio::select! {
+                biased;
+                () = &mut sending => {}
+                () = stop.notified() => {}
+            }
+        });
+        Solo(dropped)
+    }
+
+    /// Sends a reply. `false` when too many bytes wait already.
+    pub(super) fn reply(&self, lane: u8, frame: Vec<u8>) -> bool {
+        let Some(reserved) = self.reserve(frame.len()) else { return false };
+        let connection = self.connection.clone();
+        self.tasks.spawn(async move {
+            let _reserved = reserved;
+            send(&connection, Tag::SoloReply, lane, frame).await;
+        });
+        true
+    }
+
+    /// Ends the connection: the peer asks and does not read.
+    pub(super) fn give_up(&self) {
+        self.ending.end(Reason::Slow);
+    }
+}
+
+/// Bytes set aside for a frame.
+#[derive(Debug)]
+pub(super) struct Reserved {
+    bytes: usize,
+    held: Arc<AtomicUsize>,
+}
+
+impl Drop for Reserved {
+    fn drop(&mut self) {
+        self.held.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+/// A large request under way; stops being sent when it is dropped.
+#[derive(Debug)]
+pub(super) struct Solo(Arc<Notify>);
+
+impl Drop for Solo {
+    fn drop(&mut self) {
+        self.0.notify_one();
+    }
+}
+
+/// Sends one frame. When it is dropped on the way, the stream is reset, so that the peer sees no half of a frame.
+async fn send(connection: &quinn::Connection, tag: Tag, lane: u8, frame: Vec<u8>) {
+    let Ok(stream) = connection.open_uni().await else { return };
+    let mut whole = Unfinished(Some(stream));
+    let Some(stream) = &mut whole.0 else { return };
+    let mut chunks = [Bytes::copy_from_slice(&[tag.byte(), lane]), Bytes::from(frame)];
+    if let Ok(Ok(())) = timeout(SOLO_TIME, stream.write_all_chunks(&mut chunks)).await {
+        let _ = stream.finish();
+        whole.0 = None;
+    }
+}
+
+/// A stream that is reset when it is dropped; quinn would finish it.
+struct Unfinished(Option<SendStream>);
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        if let Some(stream) = &mut self.0 {
+            let _ = stream.reset(VarInt::from_u32(0));
+        }
+    }
+}
+
+/// Reads the one frame of a stream whose tag has been read.
+pub(in crate::transport) async fn receive(stream: RecvStream) -> Result<Bytes, StreamEnd> {
+    let mut intake = Intake::new(stream, FRAME_BYTES_MAX);
+    let reading = async {
+        let frame = loop {
+            if let Some(cut) = intake.cutter.next()? {
+                break cut.keep(cut.frame);
+            }
+            if !std::future::poll_fn(|task| intake.poll_more(task)).await? {
+                return Err(StreamEnd::Broken(Violation::Frame(BadFrame::Short)));
+            }
+        };
+        loop {
+            if intake.cutter.next()?.is_some() || !intake.cutter.is_between_frames() {
+                return Err(StreamEnd::Broken(Violation::Frame(BadFrame::Long)));
+            }
+            if !std::future::poll_fn(|task| intake.poll_more(task)).await? {
+                return Ok(frame);
+            }
+        }
+    };
+    timeout(SOLO_TIME, reading).await.unwrap_or(Err(StreamEnd::Abandoned))
+}

@@ -1,0 +1,139 @@
+//! A connection to a peer that has been verified and welcomed, and everything that runs on it.
+
+mod supervisor;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use super::bounds::{LANES, LANES_MAX};
+use super::channel::{Channel, Outbox, SendError};
+use super::end::{Ending, Reason, Violation};
+use super::lane::{Lane, LinkError, Pending, Replies, Soloist};
+use super::peer::{LinkId, PeerInfo};
+use crate::wire::frame::Request;
+
+pub(super) use supervisor::{Mainspring, supervise};
+
+/// A connection to a peer. Cheap to clone; the connection ends when the transport ends it, not when the links are dropped.
+#[derive(Clone)]
+pub(crate) struct Link(Arc<Shared>);
+
+struct Shared {
+    id: LinkId,
+    peer: PeerInfo,
+    connection: quinn::Connection,
+    lanes: [Arc<Lane>; LANES],
+    replies: [Arc<Replies>; LANES_MAX],
+    outboxes: [Outbox; 2],
+    sweeper: Arc<Notify>,
+    ending: Ending,
+}
+
+impl Link {
+    pub(super) fn new(id: LinkId, peer: PeerInfo, connection: quinn::Connection, tasks: Handle) -> Self {
+        let sweeper = Arc::new(Notify::new());
+        let ending = Ending::new(connection.clone());
+        let soloist = Soloist::new(connection.clone(), ending.clone(), tasks);
+        let lane = |at: usize| Arc::new(Lane::new(number(at), sweeper.clone(), soloist.clone()));
+        let replies = |at: usize| Arc::new(Replies::new(id, number(at), soloist.clone()));
+        Self(Arc::new(Shared {
+            id,
+            peer,
+            connection,
+            lanes: std::array::from_fn(lane),
+            replies: std::array::from_fn(replies),
+            outboxes: Default::default(),
+            sweeper: sweeper.clone(),
+            ending,
+        }))
+    }
+
+    /// Which of the node's connections this is.
+    pub(crate) fn id(&self) -> LinkId {
+        self.0.id
+    }
+
+    /// Who is at the other end.
+    pub(crate) fn peer(&self) -> &PeerInfo {
+        &self.0.peer
+    }
+
+    /// Sends a request; requests with the same hint keep their order.
+    ///
+    /// The answer comes by the deadline, or an error does: the lane takes care of that, without a timer for each request.
+    /// An error of this function itself means that the request was not sent.
+    #[inline]
+    pub(crate) fn request(&self, hint: u32, request: &Request<'_>, deadline: Instant) -> Result<Pending, LinkError> {
+        let [first, second] = &self.0.lanes;
+        let lane = if hint.is_multiple_of(2) { first } else { second };
+        lane.request(request, deadline)
+    }
+
+    /// Sends a frame on a channel, behind those before it. It may still be lost with the connection.
+    pub(crate) fn send(&self, channel: Channel, frame: &[u8]) -> Result<(), SendError> {
+        self.outbox(channel).put(frame)
+    }
+
+    /// How many requests wait for this peer.
+    pub(crate) fn waiting(&self) -> usize {
+        self.0.lanes.iter().map(|lane| lane.waiting()).sum()
+    }
+
+    /// The time that a packet takes to the peer and back, as measured lately.
+    pub(crate) fn rtt(&self) -> Duration {
+        self.0.connection.rtt()
+    }
+
+    /// Whether the connection has not ended yet.
+    pub(crate) fn is_open(&self) -> bool {
+        self.0.connection.close_reason().is_none()
+    }
+
+    /// Ends the connection for a reason of this side's. The first reason stands.
+    pub(super) fn end(&self, reason: Reason) {
+        self.0.ending.end(reason);
+    }
+
+    fn outbox(&self, channel: Channel) -> &Outbox {
+        let [control, records] = &self.0.outboxes;
+        match channel {
+            Channel::Control => control,
+            Channel::Records => records,
+        }
+    }
+
+    /// Ends everything that waits for the connection.
+    fn fail(&self) {
+        self.0.lanes.iter().for_each(|lane| lane.fail());
+        self.0.replies.iter().for_each(|replies| replies.close());
+        self.0.outboxes.iter().for_each(Outbox::close);
+    }
+
+    fn replies(&self, lane: u8) -> Option<&Arc<Replies>> {
+        self.0.replies.get(usize::from(lane))
+    }
+
+    fn lane(&self, lane: u8) -> Option<&Arc<Lane>> {
+        self.0.lanes.get(usize::from(lane))
+    }
+
+    fn unknown_lane(lane: u8) -> Violation {
+        Violation::Stream([0, lane])
+    }
+}
+
+impl fmt::Debug for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Link({} to {})", self.0.id.get(), self.0.peer.node)
+    }
+}
+
+/// The numbers of lanes fit into a byte: there are a handful.
+fn number(at: usize) -> u8 {
+    u8::try_from(at).unwrap_or(u8::MAX)
+}

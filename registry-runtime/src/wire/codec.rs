@@ -1,0 +1,202 @@
+//! Values to bytes and back: postcard, with a guard around whatever comes from a peer.
+
+use postcard::ser_flavors::Flavor;
+use serde::Serialize;
+use serde::de::Deserialize;
+
+use super::guard::{Guard, Guarded};
+
+/// Appends the encoding of a value.
+///
+/// After an error the buffer may hold a part of it; the caller cuts it back.
+pub(crate) fn encode<T: Serialize + ?Sized>(value: &T, into: &mut Vec<u8>) -> Result<(), EncodeError> {
+    postcard::serialize_with_flavor(value, Append(into)).map_err(EncodeError)
+}
+
+/// The encoding of a value.
+pub(crate) fn encoded<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, EncodeError> {
+    let mut bytes = Vec::with_capacity(ENCODED_BYTES_USUAL);
+    encode(value, &mut bytes)?;
+    Ok(bytes)
+}
+
+/// Reads exactly one value from all of `bytes`.
+///
+/// Refuses what is left over, nesting deeper than [`DEPTH_MAX`](super::limits::DEPTH_MAX), and more elements than
+/// the input could hold.
+pub(crate) fn decode<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<T, DecodeError> {
+    let guard = Guard::new(bytes.len());
+    let mut from = postcard::Deserializer::from_bytes(bytes);
+    let value = T::deserialize(Guarded::new(&mut from, &guard)).map_err(|error| guard.fault(error))?;
+    match from.finalize() {
+        Ok([]) => Ok(value),
+        Ok(rest) => Err(DecodeError::Trailing { bytes: rest.len() }),
+        Err(error) => Err(DecodeError::Malformed(error)),
+    }
+}
+
+/// Room for most arguments without growing the buffer.
+const ENCODED_BYTES_USUAL: usize = 128;
+
+/// A value that has no encoding: a sequence of unknown length, or an error of the value's own `Serialize`.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the value has no encoding: {0}")]
+pub(crate) struct EncodeError(postcard::Error);
+
+/// Bytes that are not the encoding of a value of the expected type.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum DecodeError {
+    /// They end early, or a part of them has no meaning.
+    #[error("the bytes do not decode: {0}")]
+    Malformed(postcard::Error),
+    /// They go on after the value.
+    #[error("{bytes} bytes are left over after the value")]
+    Trailing {
+        /// How many are left over.
+        bytes: usize,
+    },
+    /// The value nests deeper than the limit.
+    #[error("the value nests deeper than {} levels", super::limits::DEPTH_MAX)]
+    TooDeep,
+    /// The value claims more elements than its bytes can hold.
+    #[error("the value claims more elements than its bytes can hold")]
+    TooManyElements,
+}
+
+/// Appends to a byte vector; postcard's own flavors either own the vector or push byte by byte.
+struct Append<'a>(&'a mut Vec<u8>);
+
+impl Flavor for Append<'_> {
+    type Output = ();
+
+    #[inline]
+    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    #[inline]
+    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+        self.0.push(byte);
+        Ok(())
+    }
+
+    fn finalize(self) -> postcard::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::fmt::Debug;
+
+    use serde::{Serialize, de::DeserializeOwned};
+
+    use super::*;
+    use crate::wire::limits::{DEPTH_MAX, EMPTY_ELEMENTS_MAX};
+
+    #[derive(Clone, Debug, PartialEq, Serialize, serde::Deserialize)]
+    enum List {
+        Next(Box<List>),
+        End,
+    }
+
+    #[derive(Clone, Debug, PartialEq, Serialize, serde::Deserialize)]
+    struct Everything {
+        number: u64,
+        signed: i32,
+        wide: u128,
+        text: String,
+        letter: char,
+        maybe: Option<Box<Everything>>,
+        list: Vec<(u8, f64)>,
+        map: BTreeMap<String, Vec<u8>>,
+        choice: Choice,
+        nothing: (),
+    }
+
+    #[derive(Clone, Debug, PartialEq, Serialize, serde::Deserialize)]
+    enum Choice {
+        Unit,
+        One(u16),
+        Two(u8, String),
+        Named { left: bool, right: [i8; 3] },
+    }
+
+    fn there_and_back<T: Serialize + DeserializeOwned + PartialEq + Debug>(value: T) {
+        let bytes = encoded(&value).unwrap();
+        assert_eq!(bytes, postcard::to_stdvec(&value).unwrap(), "the guard changes no encoding");
+        assert_eq!(decode::<T>(&bytes), Ok(value));
+        for cut in 0..bytes.len() {
+            assert!(decode::<T>(&bytes[..cut]).is_err(), "cut at {cut}");
+        }
+        let longer = [&bytes[..], &[0]].concat();
+        assert_eq!(decode::<T>(&longer), Err(DecodeError::Trailing { bytes: 1 }));
+    }
+
+    #[test]
+    fn values_travel() {
+        let plain = Everything {
+            number: u64::MAX,
+            signed: -5,
+            wide: u128::MAX,
+            text: "grün".into(),
+            letter: 'ß',
+            maybe: None,
+            list: vec![(1, 0.5), (2, -1.0)],
+            map: BTreeMap::from([("a".into(), vec![1, 2, 3])]),
+            choice: Choice::Named { left: true, right: [-1, 0, 1] },
+            nothing: (),
+        };
+        there_and_back(Everything { maybe: Some(Box::new(plain.clone())), ..plain.clone() });
+        there_and_back(Everything { choice: Choice::Two(9, "x".into()), ..plain });
+        there_and_back(vec![Choice::Unit, Choice::One(7)]);
+        there_and_back((1_u8, "two".to_owned(), Some(3_i64)));
+    }
+
+    #[test]
+    fn a_recursion_bomb_is_refused_at_the_limit() {
+        let bomb = vec![0; 1 << 20];
+        assert_eq!(decode::<List>(&bomb), Err(DecodeError::TooDeep));
+        let deepest = (0..DEPTH_MAX / 2 - 1).fold(List::End, |inner, _| List::Next(Box::new(inner)));
+        let bytes = encoded(&deepest).unwrap();
+        assert_eq!(decode::<List>(&bytes), Ok(deepest));
+    }
+
+    #[test]
+    fn a_recursive_option_is_refused_at_the_limit() {
+        #[derive(Debug, PartialEq, serde::Deserialize)]
+        struct Chain(Option<Box<Chain>>);
+        assert_eq!(decode::<Chain>(&vec![1; 1 << 20]), Err(DecodeError::TooDeep));
+    }
+
+    #[test]
+    fn a_recursive_sequence_and_map_are_refused_at_the_limit() {
+        #[derive(Debug, PartialEq, serde::Deserialize)]
+        struct Tree(Vec<Tree>);
+        #[derive(Debug, PartialEq, serde::Deserialize)]
+        struct Maps(BTreeMap<u8, Maps>);
+        assert_eq!(decode::<Tree>(&vec![1; 1 << 20]), Err(DecodeError::TooDeep));
+        assert_eq!(decode::<Maps>(&vec![1; 1 << 20]), Err(DecodeError::TooDeep));
+    }
+
+    #[test]
+    fn an_element_bomb_is_refused() {
+        // The length 2^64 - 1 as a varint, in ten bytes, for elements that take none.
+        let bomb = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01];
+        assert_eq!(decode::<Vec<()>>(&bomb), Err(DecodeError::TooManyElements));
+        assert_eq!(decode::<BTreeMap<(), ()>>(&bomb), Err(DecodeError::TooManyElements));
+        assert!(decode::<Vec<u64>>(&bomb).is_err());
+        assert!(decode::<String>(&bomb).is_err());
+        let few = vec![(); EMPTY_ELEMENTS_MAX];
+        assert_eq!(decode::<Vec<()>>(&encoded(&few).unwrap()), Ok(few));
+    }
+
+    #[test]
+    fn nested_element_bombs_share_one_budget() {
+        // Sixteen inner vectors of 2^10 empty elements each: allowed one by one, refused together.
+        let bytes = [&[16_u8][..], &[0x80, 0x08].repeat(16)].concat();
+        assert_eq!(decode::<Vec<Vec<()>>>(&bytes), Err(DecodeError::TooManyElements));
+    }
+}

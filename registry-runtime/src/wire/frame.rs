@@ -1,0 +1,383 @@
+//! Lane frames: `[u32 length][u32 correlation][u8 tag]`, then a request, a cancellation or a reply.
+//!
+//! Numbers are little endian; the length counts what follows it. A frame that is too large for its lane travels without
+//! the length on a stream of its own.
+
+use std::time::Duration;
+
+use super::limits::HEADER_BYTES_MAX;
+use super::outcome::{Outcome, put_micros, read_micros};
+use super::parts::{Parts, put_variable};
+use crate::id::{CommandId, Epoch, Slot};
+
+/// The bytes of a frame's length.
+pub(crate) const LENGTH_BYTES: usize = 4;
+
+/// One frame of a lane, borrowed from the bytes that it was read from.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Frame<'a> {
+    /// Which request of the lane it belongs to.
+    pub(crate) correlation: u32,
+    /// What it says.
+    pub(crate) body: Body<'a>,
+}
+
+/// What a frame says.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Body<'a> {
+    /// Run this command.
+    Request(Request<'a>),
+    /// The caller has lost interest in the request.
+    Cancel,
+    /// How the request ended.
+    Reply(Reply<'a>),
+}
+
+/// A command on its way to the node that is to run it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Request<'a> {
+    /// Which command, in the receiver's numbers.
+    pub(crate) command: WireCommand,
+    /// The slot of the key; zero in actions.
+    pub(crate) slot: Slot,
+    /// The epoch that the caller believes the slot to be open in; zero in actions.
+    pub(crate) epoch: Epoch,
+    /// The command's id, the same in every attempt.
+    pub(crate) id: CommandId,
+    /// Which attempt this is, from 1; stays at 255.
+    pub(crate) attempt: u8,
+    /// Marks that caller and callee have agreed on; the wire carries them unread.
+    pub(crate) flags: u8,
+    /// How long the caller goes on waiting, counted from the sending; travels in microseconds.
+    pub(crate) remaining: Duration,
+    /// The encoded key; empty in actions.
+    pub(crate) key: &'a [u8],
+    /// The encoded arguments.
+    pub(crate) arguments: &'a [u8],
+}
+
+/// How a request ended.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Reply<'a> {
+    /// In one word.
+    pub(crate) outcome: Outcome,
+    /// How busy the replying node is, in thousandths of what it can take.
+    pub(crate) load: u16,
+    /// The encoded reply or error of the command's own.
+    pub(crate) payload: &'a [u8],
+}
+
+/// Numbers a command as its receiver does: the registry's place in the receiver's catalogue, and the command's place in
+/// that registry's entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct WireCommand(u32);
+
+impl WireCommand {
+    /// Puts both places together.
+    pub(crate) const fn new(registry: u16, command: u16) -> Self {
+        Self(((registry as u32) << 16) | command as u32)
+    }
+
+    /// The registry's place in the receiver's catalogue.
+    pub(crate) const fn registry(self) -> u16 {
+        (self.0 >> 16) as u16
+    }
+
+    /// The command's place in the registry's entry.
+    pub(crate) const fn command(self) -> u16 {
+        self.0 as u16
+    }
+}
+
+/// Bytes of a peer that are no frame. Whoever sends such has broken the protocol, so the connection ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum BadFrame {
+    /// It ends before its last part.
+    #[error("a frame ends before its last part")]
+    Short,
+    /// It goes on after its last part.
+    #[error("a frame goes on after its last part")]
+    Long,
+    /// It is longer than its place allows.
+    #[error("a frame of {claimed} bytes where {limit} are allowed")]
+    TooLong {
+        /// The length that the frame claims.
+        claimed: usize,
+        /// The length that is allowed.
+        limit: usize,
+    },
+    /// Its tag has no meaning here.
+    #[error("a frame with the tag {0}, which has no meaning here")]
+    Tag(u8),
+    /// A number is larger than its type.
+    #[error("a frame with a number over 64 bits")]
+    Number,
+    /// A text is none, or too long.
+    #[error("a frame with a text that is none")]
+    Text,
+}
+
+const REQUEST: u8 = 1;
+const CANCEL: u8 = 2;
+const REPLY: u8 = 3;
+
+impl<'a> Frame<'a> {
+    /// Reads a frame from what follows its length.
+    #[inline]
+    pub(crate) fn read(bytes: &'a [u8]) -> Result<Self, BadFrame> {
+        let mut parts = Parts::of(bytes);
+        let correlation = parts.fixed_u32()?;
+        let body = match parts.byte()? {
+            REQUEST => Body::Request(Request::read(parts)?),
+            CANCEL if parts.rest().is_empty() => Body::Cancel,
+            CANCEL => return Err(BadFrame::Long),
+            REPLY => Body::Reply(Reply::read(parts)?),
+            tag => return Err(BadFrame::Tag(tag)),
+        };
+        Ok(Self { correlation, body })
+    }
+}
+
+impl<'a> Request<'a> {
+    /// The bytes that the request takes on the wire, or a few more.
+    pub(crate) fn frame_bytes_max(&self) -> usize {
+        HEADER_BYTES_MAX.saturating_add(self.key.len()).saturating_add(self.arguments.len())
+    }
+
+    /// Appends the request as a frame.
+    #[inline]
+    pub(crate) fn put(&self, out: &mut Vec<u8>, correlation: u32) {
+        out.reserve(self.frame_bytes_max());
+        let start = begin(out, correlation, REQUEST);
+        out.extend_from_slice(&[self.attempt, self.flags]);
+        out.extend_from_slice(&self.command.0.to_le_bytes());
+        out.extend_from_slice(&self.slot.get().to_le_bytes());
+        out.extend_from_slice(&self.epoch.get().to_le_bytes());
+        out.extend_from_slice(&self.id.session.to_le_bytes());
+        put_variable(out, self.id.sequence);
+        put_micros(out, self.remaining);
+        put_variable(out, self.key.len() as u64);
+        out.extend_from_slice(self.key);
+        out.extend_from_slice(self.arguments);
+        end(out, start);
+    }
+
+    #[inline]
+    fn read(mut parts: Parts<'a>) -> Result<Self, BadFrame> {
+        let [attempt, flags] = parts.array()?;
+        let command = WireCommand(parts.fixed_u32()?);
+        let slot = Slot::new(parts.fixed_u32()?);
+        let epoch = Epoch::new(parts.fixed_u64()?);
+        let session = parts.fixed_u64()?;
+        let sequence = parts.variable()?;
+        let remaining = read_micros(&mut parts)?;
+        let key = usize::try_from(parts.variable()?).map_err(|_| BadFrame::Number)?;
+        let key = parts.bytes(key)?;
+        let id = CommandId { session, sequence };
+        Ok(Self { command, slot, epoch, id, attempt, flags, remaining, key, arguments: parts.rest() })
+    }
+}
+
+impl<'a> Reply<'a> {
+    #[inline]
+    fn read(mut parts: Parts<'a>) -> Result<Self, BadFrame> {
+        let code = parts.byte()?;
+        let load = parts.fixed_u16()?;
+        let (outcome, payload) = Outcome::read(code, parts)?;
+        Ok(Self { outcome, load, payload })
+    }
+}
+
+/// Appends a cancellation as a frame.
+pub(crate) fn put_cancel(out: &mut Vec<u8>, correlation: u32) {
+    let start = begin(out, correlation, CANCEL);
+    end(out, start);
+}
+
+/// Appends a reply as a frame; `payload` appends what goes with `Ok` and `Rejected`, and is not asked otherwise.
+///
+/// When the payload fails or panics, the buffer is left with a part of the frame, for the caller to cut back.
+#[inline]
+pub(crate) fn put_reply<E>(
+    out: &mut Vec<u8>,
+    correlation: u32,
+    outcome: &Outcome,
+    load: u16,
+    payload: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
+) -> Result<(), E> {
+    let start = begin(out, correlation, REPLY);
+    out.push(outcome.code());
+    out.extend_from_slice(&load.to_le_bytes());
+    if outcome.has_payload() {
+        payload(out)?;
+    } else {
+        outcome.put_detail(out);
+    }
+    end(out, start);
+    Ok(())
+}
+
+#[inline]
+fn begin(out: &mut Vec<u8>, correlation: u32, tag: u8) -> usize {
+    let start = out.len();
+    out.extend_from_slice(&[0; LENGTH_BYTES]);
+    out.extend_from_slice(&correlation.to_le_bytes());
+    out.push(tag);
+    start
+}
+
+#[inline]
+fn end(out: &mut [u8], start: usize) {
+    let length = out.len().saturating_sub(start).saturating_sub(LENGTH_BYTES);
+    if let Some(place) = out.get_mut(start..).and_then(|frame| frame.first_chunk_mut()) {
+        *place = u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use super::*;
+    use crate::id::NodeId;
+    use crate::wire::limits::COMMAND_BYTES_MAX;
+    use crate::wire::outcome::DETAIL_BYTES_MAX;
+
+    fn request<'a>(key: &'a [u8], arguments: &'a [u8]) -> Request<'a> {
+        Request {
+            command: WireCommand::new(3, 7),
+            slot: Slot::new(4095),
+            epoch: Epoch::from_parts(1_700_000_000_000, 5),
+            id: CommandId { session: u64::MAX, sequence: u64::MAX },
+            attempt: 2,
+            flags: 1,
+            remaining: Duration::from_micros(4_999_999),
+            key,
+            arguments,
+        }
+    }
+
+    fn reply(outcome: &Outcome, payload: &[u8]) -> Vec<u8> {
+        let mut out = Vec::new();
+        let done: Result<(), Infallible> = put_reply(&mut out, 9, outcome, 512, |out| {
+            out.extend_from_slice(payload);
+            Ok(())
+        });
+        done.unwrap();
+        out
+    }
+
+    fn body(frame: &[u8]) -> &[u8] {
+        let (length, body) = frame.split_first_chunk().unwrap();
+        assert_eq!(u32::from_le_bytes(*length) as usize, body.len());
+        body
+    }
+
+    fn every_outcome() -> Vec<Outcome> {
+        let node = NodeId::new("n".repeat(63)).unwrap();
+        vec![
+            Outcome::Ok,
+            Outcome::Rejected,
+            Outcome::NotFound,
+            Outcome::AlreadyExists,
+            Outcome::Overloaded { retry_after: Duration::from_millis(20) },
+            Outcome::Unavailable { reason: 3 },
+            Outcome::Unknown { reason: 200 },
+            Outcome::DeadlineExceeded { started: true },
+            Outcome::DeadlineExceeded { started: false },
+            Outcome::Panicked,
+            Outcome::Incompatible { detail: "ä".repeat(DETAIL_BYTES_MAX / 2) },
+            Outcome::Unauthorized,
+            Outcome::TooLarge { limit: COMMAND_BYTES_MAX as u64 },
+            Outcome::NotOwner { owner: None, epoch: Epoch::ZERO },
+            Outcome::NotOwner { owner: Some(node), epoch: Epoch::new(u64::MAX) },
+            Outcome::Moved,
+            Outcome::BadFrame,
+            Outcome::IdempotencyKeyReused,
+            Outcome::ReceiptExpired,
+            Outcome::BadReply,
+            Outcome::Cancelled,
+        ]
+    }
+
+    #[test]
+    fn requests_travel() {
+        for (key, arguments) in [(&b""[..], &b""[..]), (b"k", b"a"), (&[7; 300], &[8; 5000])] {
+            let mut out = Vec::new();
+            request(key, arguments).put(&mut out, 77);
+            assert!(out.len() <= request(key, arguments).frame_bytes_max());
+            let frame = Frame::read(body(&out)).unwrap();
+            assert_eq!(frame, Frame { correlation: 77, body: Body::Request(request(key, arguments)) });
+        }
+    }
+
+    #[test]
+    fn the_layout_is_pinned() {
+        let mut out = Vec::new();
+        request(b"K", b"AB").put(&mut out, 0x0102_0304);
+        put_cancel(&mut out, 5);
+        let hex: String = out.iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(
+            hex,
+            concat!(
+                "31000000", "04030201", "01", "02", "01", "07000300", "ff0f0000", "050000005af9f362", "ffffffffffffffff",
+                "ffffffffffffffffff01", "bf96b102", "01", "4b", "4142", "05000000", "05000000", "02",
+            )
+        );
+    }
+
+    #[test]
+    fn replies_travel() {
+        for outcome in every_outcome() {
+            let payload: &[u8] = if outcome.has_payload() { b"payload" } else { b"" };
+            let out = reply(&outcome, payload);
+            assert!(out.len() <= HEADER_BYTES_MAX || matches!(outcome, Outcome::Incompatible { .. }));
+            let frame = Frame::read(body(&out)).unwrap();
+            assert_eq!(frame, Frame { correlation: 9, body: Body::Reply(Reply { outcome, load: 512, payload }) });
+        }
+    }
+
+    #[test]
+    fn no_cut_frame_is_read_as_another_and_none_panics() {
+        let mut whole = Vec::new();
+        request(b"key", b"").put(&mut whole, 1);
+        for cut in 0..body(&whole).len() {
+            assert!(Frame::read(&body(&whole)[..cut]).is_err(), "request cut at {cut}");
+        }
+        for outcome in every_outcome() {
+            let whole = reply(&outcome, b"");
+            for cut in 0..body(&whole).len() {
+                // A text may be shorter than it was; everything else is missed.
+                let read = Frame::read(&body(&whole)[..cut]);
+                let text = matches!(outcome, Outcome::Incompatible { .. } | Outcome::NotOwner { .. });
+                assert!(read.is_err() || text, "{outcome:?} cut at {cut}");
+            }
+        }
+    }
+
+    #[test]
+    fn lies_are_refused() {
+        let mut lie = Vec::new();
+        request(b"", b"").put(&mut lie, 1);
+        let last = lie.len() - 1;
+        lie[last] = 200;
+        assert_eq!(Frame::read(body(&lie)), Err(BadFrame::Short), "a key longer than the frame");
+        assert_eq!(Frame::read(&[0, 0, 0, 0, 9]), Err(BadFrame::Tag(9)));
+        assert_eq!(Frame::read(&[0, 0, 0, 0, CANCEL, 0]), Err(BadFrame::Long));
+        assert_eq!(Frame::read(&[0, 0, 0, 0, REPLY, 99, 0, 0]), Err(BadFrame::Tag(99)));
+        assert_eq!(Frame::read(&[0, 0, 0, 0, REPLY, 2, 0, 0, 1]), Err(BadFrame::Long));
+        assert_eq!(Frame::read(&[0, 0]), Err(BadFrame::Short));
+        let long = [&[0, 0, 0, 0, REPLY, 9, 0, 0][..], &[b'x'; DETAIL_BYTES_MAX + 1]].concat();
+        assert_eq!(Frame::read(&long), Err(BadFrame::Text));
+    }
+
+    #[test]
+    fn a_text_is_cut_at_a_letter() {
+        let out = reply(&Outcome::Incompatible { detail: format!("x{}", "ä".repeat(DETAIL_BYTES_MAX)) }, b"");
+        let Body::Reply(Reply { outcome: Outcome::Incompatible { detail }, .. }) = Frame::read(body(&out)).unwrap().body
+        else {
+            panic!("another outcome")
+        };
+        assert_eq!(detail.len(), DETAIL_BYTES_MAX - 1);
+    }
+}

@@ -1,0 +1,69 @@
+//! Why a node will not work with another.
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::NodeId;
+
+/// Why a node will not work with another; "ours" is the side that refuses.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub(crate) enum Refusal {
+    /// It speaks another version of the protocol.
+    #[error("protocol version {yours} meets {ours}")]
+    Protocol {
+        /// The version of the side that was refused.
+        yours: u16,
+        /// The version of the side that refuses.
+        ours: u16,
+    },
+    /// It puts keys into slots in another way.
+    #[error("key hash version {yours} meets {ours}")]
+    Hash {
+        /// The version of the side that was refused.
+        yours: u16,
+        /// The version of the side that refuses.
+        ours: u16,
+    },
+    /// It belongs to another cluster.
+    #[error("a node of the cluster `{yours}` meets one of `{ours}`")]
+    Cluster {
+        /// The cluster of the side that was refused.
+        yours: String,
+        /// The cluster of the side that refuses.
+        ours: String,
+    },
+    /// Its certificate does not bear the name that it gives itself.
+    #[error("the certificate is not that of `{claimed}`")]
+    Certificate {
+        /// The name that the hello claims.
+        claimed: NodeId,
+    },
+    /// A node has dialled itself: its own address stands in its list.
+    #[error("this is the node itself")]
+    Myself,
+    /// Another process runs under the same node id.
+    #[error("another process runs under this node id")]
+    NameTaken,
+    /// The two have another connection that stays, or are just making it.
+    #[error("the nodes have another connection already")]
+    Duplicate,
+    /// A later start of the same node is known: this process is thought dead.
+    #[error("a later start of this node is known")]
+    Outlived,
+    /// A registry that both host is not kept in the same way.
+    #[error("the registry `{name}` differs in {what}")]
+    Registry {
+        /// The registry's wire name.
+        name: String,
+        /// What differs.
+        what: String,
+    },
+    /// The hello names more, or longer, things than the limits allow.
+    #[error("the hello is over a limit")]
+    OverLimits,
+    /// The hello does not decode.
+    #[error("the hello does not decode")]
+    Malformed,
+    /// The node is shutting down or has no room for another peer.
+    #[error("the node takes no connections now")]
+    Closed,
+}

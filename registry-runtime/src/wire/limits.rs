@@ -1,0 +1,55 @@
+//! How large things may be on the wire, and why.
+
+/// The largest encoded command: key and arguments together. A call over it ends as `TooLarge`.
+///
+/// Large enough for a document or a small picture; small enough that the large commands one peer may have under way
+/// ([`LARGE_AT_ONCE`]) stay within 64 MiB.
+pub(crate) const COMMAND_BYTES_MAX: usize = 4 << 20;
+
+/// The largest encoded reply, or encoded error of a command's own: the same as a command, since replies are often states.
+pub(crate) const REPLY_BYTES_MAX: usize = COMMAND_BYTES_MAX;
+
+/// Room for the header of a frame that carries the largest payload. The longest header is a `NotOwner` or a request,
+/// both below 100 bytes.
+pub(crate) const HEADER_BYTES_MAX: usize = 128;
+
+/// A frame above this travels alone on a stream of its own.
+///
+/// On a lane, a frame delays all that are behind it; 64 KiB take about half a millisecond at 1 Gbit/s, which is the delay
+/// that a small command is made to bear. It is also about one loopback datagram.
+pub(crate) const LARGE_FRAME: usize = 64 << 10;
+
+/// The largest frame on a lane: what is larger goes alone.
+pub(crate) const LANE_FRAME_BYTES_MAX: usize = LARGE_FRAME;
+
+/// The largest frame at all.
+pub(crate) const FRAME_BYTES_MAX: usize = COMMAND_BYTES_MAX + HEADER_BYTES_MAX;
+
+/// How many large frames one peer may have under way at a time; further ones wait for a stream.
+pub(crate) const LARGE_AT_ONCE: u32 = 16;
+
+/// The largest hello. A hundred registries of fifty commands with names of twenty bytes take about 150 KiB.
+pub(crate) const HELLO_BYTES_MAX: usize = 512 << 10;
+
+/// The most registries that a catalogue may name.
+pub(crate) const CATALOGUE_REGISTRIES_MAX: usize = 1 << 10;
+
+/// The most commands that a catalogue may name for one registry: the numbers of commands have 16 bits.
+pub(crate) const CATALOGUE_COMMANDS_MAX: usize = 1 << 12;
+
+/// The largest frame on a channel: what is larger is cut by its sender.
+///
+/// Long enough for a snapshot of a few thousand rows, short enough not to hold up heartbeats for longer than about 10 ms
+/// at 1 Gbit/s.
+pub(crate) const CHANNEL_FRAME_BYTES_MAX: usize = 1 << 20;
+
+/// How deep a value may nest: every sequence, map, structure, tuple, option, variant and newtype is one level.
+///
+/// A recursive type would otherwise let a peer choose the depth of our stack; 64 levels take some ten kilobytes of it.
+pub(crate) const DEPTH_MAX: usize = 64;
+
+/// How many elements of sequences and maps a value may have beyond one for each byte of input.
+///
+/// An element takes a byte at least, unless its type is empty (`Vec<()>`); those few that a decent program sends fit into
+/// this allowance, and the 2^64 that fit into ten bytes do not.
+pub(crate) const EMPTY_ELEMENTS_MAX: usize = 1 << 10;

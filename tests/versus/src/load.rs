@@ -1,0 +1,112 @@
+//! A number of callers, each with one call under way at a time.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use hdrhistogram::Histogram;
+
+use crate::contestant::{Caller, Contestant, Message};
+use crate::place::Place;
+
+/// What to put on a server.
+#[derive(Clone, Copy, Debug)]
+pub struct Load {
+    pub address: SocketAddr,
+    /// Calls under way at a time.
+    pub outstanding: usize,
+    /// The length of the text that travels.
+    pub bytes: usize,
+    /// How long is measured, after half a second of warming up.
+    pub seconds: f64,
+}
+
+/// What came of it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Outcome {
+    pub calls_per_second: f64,
+    pub p50_us: f64,
+    pub p99_us: f64,
+    /// The processor time of this process for a hundred thousand calls.
+    pub cpu_s: f64,
+}
+
+const WARM_UP: Duration = Duration::from_millis(500);
+
+pub fn run(contestant: Contestant, place: Place, load: Load) -> io::Result<Outcome> {
+    place.run(contestant.drive(place, load))
+}
+
+/// Puts the load on a caller.
+pub async fn drive(caller: impl Caller, load: Load) -> io::Result<Outcome> {
+    let (measuring, over) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+    let note: String = "x".repeat(load.bytes);
+    let mut workers = Vec::new();
+    for worker in 0..load.outstanding {
+        let (caller, note) = (caller.clone(), note.clone());
+        let (measuring, over) = (measuring.clone(), over.clone());
+        workers.push(tokio::spawn(async move {
+            let mut times = Histogram::<u64>::new(3).map_err(io::Error::other)?;
+            let mut id = worker as u64 * 1_000_000_000;
+            while !over.load(Ordering::Relaxed) {
+                id += 1;
+                let begun = Instant::now();
+                let reply = caller.call(Message { id, note: note.clone() }).await?;
+                if reply.id != id || reply.note.len() != note.len() {
+                    return Err(io::Error::other("another reply than was asked for"));
+                }
+                if measuring.load(Ordering::Relaxed) {
+                    times.saturating_record(begun.elapsed().as_nanos() as u64);
+                }
+            }
+            io::Result::Ok(times)
+        }));
+    }
+    tokio::time::sleep(WARM_UP).await;
+    let (begun, cpu) = (Instant::now(), cpu_seconds());
+    measuring.store(true, Ordering::Relaxed);
+    tokio::time::sleep(Duration::from_secs_f64(load.seconds)).await;
+    let (elapsed, cpu) = (begun.elapsed(), cpu_seconds() - cpu);
+    over.store(true, Ordering::Relaxed);
+    let mut times = Histogram::<u64>::new(3).map_err(io::Error::other)?;
+    for worker in workers {
+        times.add(worker.await.map_err(io::Error::other)??).map_err(io::Error::other)?;
+    }
+    Ok(Outcome {
+        calls_per_second: times.len() as f64 / elapsed.as_secs_f64(),
+        p50_us: times.value_at_quantile(0.5) as f64 / 1000.0,
+        p99_us: times.value_at_quantile(0.99) as f64 / 1000.0,
+        cpu_s: cpu * 100_000.0 / times.len().max(1) as f64,
+    })
+}
+
+/// The processor time that this process has used, where the system tells.
+fn cpu_seconds() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let after_name = stat.rsplit(')').next().unwrap_or_default();
+    let fields: Vec<&str> = after_name.split_whitespace().collect();
+    let ticks = |at: usize| fields.get(at).and_then(|field| field.parse::<f64>().ok()).unwrap_or_default();
+    (ticks(11) + ticks(12)) / 100.0
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.0} {:.1} {:.1} {:.3}", self.calls_per_second, self.p50_us, self.p99_us, self.cpu_s)
+    }
+}
+
+impl FromStr for Outcome {
+    type Err = io::Error;
+
+    fn from_str(line: &str) -> io::Result<Self> {
+        let numbers: Vec<f64> = line.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+        match numbers.as_slice() {
+            &[calls_per_second, p50_us, p99_us, cpu_s] => Ok(Self { calls_per_second, p50_us, p99_us, cpu_s }),
+            _ => Err(io::Error::other(format!("no result: `{line}`"))),
+        }
+    }
+}

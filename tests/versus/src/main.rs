@@ -1,0 +1,47 @@
+//! How fast small commands travel between two processes of one machine, beside tarpc.
+//!
+//! `registry-versus` runs every match and prints a table; `registry-versus --rounds 5 --seconds 2` takes longer over it.
+//! The other two commands are what it starts as processes:
+//! `registry-versus serve <contestant> <runtime>` and
+//! `registry-versus load <contestant> <runtime> <address> <outstanding> <bytes> <seconds>`.
+
+mod contestant;
+mod load;
+mod matches;
+mod place;
+
+use std::io::{self, Write};
+
+use contestant::Contestant;
+use place::Place;
+
+fn main() -> io::Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        ["serve", contestant, place] => serve(contestant.parse()?, place.parse()?),
+        ["load", contestant, place, address, outstanding, bytes, seconds] => {
+            let load = load::Load {
+                address: address.parse().map_err(io::Error::other)?,
+                outstanding: outstanding.parse().map_err(io::Error::other)?,
+                bytes: bytes.parse().map_err(io::Error::other)?,
+                seconds: seconds.parse().map_err(io::Error::other)?,
+            };
+            let result = load::run(contestant.parse()?, place.parse()?, load)?;
+            println!("{result}");
+            Ok(())
+        }
+        options => matches::run(options),
+    }
+}
+
+/// Serves one contestant until the process is killed; the first line says where.
+fn serve(contestant: Contestant, place: Place) -> io::Result<()> {
+    place.run(async move {
+        let serving = contestant.serve().await?;
+        println!("{}", serving.address);
+        io::stdout().flush()?;
+        serving.done.await;
+        Ok(())
+    })
+}
