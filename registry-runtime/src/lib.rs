@@ -1,7 +1,11 @@
 //! Under construction.
 
 pub mod client;
+#[allow(dead_code, unused_imports, reason = "the node that drives it is being built")]
+mod engine;
 pub mod id;
+#[allow(dead_code, reason = "the codec that encodes it is being built")]
+mod message;
 pub mod resource;
 pub mod spec;
 pub mod time;
