@@ -38,6 +38,9 @@ mod sight;
 mod table;
 mod view;
 
+#[cfg(test)]
+mod tests;
+
 pub(crate) use opening::Why;
 pub(crate) use output::{Closing, Event, Opened, Output, StopReason};
 pub(crate) use ownership::{Config, Input, Ownership};

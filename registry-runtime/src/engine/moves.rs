@@ -85,7 +85,7 @@ mod tests {
         match next(&Set::new(processes(set)).unwrap(), &rank, replicas, true, is_live) {
             Move::Stay => "=".into(),
             Move::Reopen(set, _) => set.members().iter().map(|member| member.node.as_str()).collect(),
-            Move::HandOver(to) => format!(">{to}"),
+            Move::HandOver(to) => format!(">{}", to.node),
         }
     }
 

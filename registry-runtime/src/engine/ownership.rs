@@ -17,9 +17,7 @@ use super::output::{Closing, Event, Output, StopReason};
 use super::plan::Plan;
 use super::registry::Registry;
 use super::rules::Rules;
-#[cfg(test)]
-use super::set::Set;
-use super::set::Sets;
+use super::set::{Set, Sets};
 use super::shared::{Peer, Shared};
 use super::sight::Sight;
 use super::table::Table;
@@ -306,7 +304,7 @@ impl Ownership {
 
     fn received(&mut self, from: &NodeId, message: Message) {
         let from = Process { node: from.clone(), start: message.from };
-        if message.to != self.shared.me.start && self.shared.rules.starts_differ || from.node == self.shared.me.node {
+        if message.to != self.shared.me.start || from.node == self.shared.me.node {
             return;
         }
         let heard = match message.body {
@@ -392,7 +390,7 @@ impl Ownership {
         if words.len() > WORDS_MAX || sets.len() > SETS_MAX {
             return Err("a batch over its limits");
         }
-        let sets: Option<Vec<_>> = sets.into_iter().map(super::set::Set::new).collect();
+        let sets: Option<Vec<_>> = sets.into_iter().map(Set::new).collect();
         let sets = sets.ok_or("a set with too few or too many members")?;
         let Some(name) = self.registry(&from.node, &registry, slots) else { return Ok(()) };
         let Some(registry) = self.registries.get_mut(&name) else { return Ok(()) };

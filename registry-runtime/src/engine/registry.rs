@@ -359,9 +359,7 @@ impl Registry {
             Ok(superseded) => {
                 let noted: Vec<_> = row.noted_below(opening.epoch()).cloned().collect();
                 opening.promised(&shared.me, &noted, row.accepted());
-                if let Some(owner) = superseded {
-                    shared.lent.supersede(&owner, &self.name, slot, opening.epoch());
-                }
+                shared.supersede(superseded, &self.name, slot, opening.epoch());
             }
             Err(Refusal::Promised(epoch)) => self.outbid(slot, epoch, shared),
             // The word that this node has given runs out, or its owner gives it back; the rest only others can mend.

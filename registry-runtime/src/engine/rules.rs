@@ -9,8 +9,6 @@ pub(crate) struct Rules {
     pub(crate) promise_notes_set: bool,
     /// Two openings never share an epoch, and of equal epochs the first one promised wins.
     pub(crate) epochs_differ: bool,
-    /// A restarted process answers for no former start.
-    pub(crate) starts_differ: bool,
     /// An opening is served and told only when a majority of its set has stored it.
     pub(crate) majority_stores: bool,
     /// An owner needs more than half of its set's word; half of an even set is not enough.
@@ -29,7 +27,6 @@ impl Rules {
     pub(crate) const ALL: Self = Self {
         promise_notes_set: true,
         epochs_differ: true,
-        starts_differ: true,
         majority_stores: true,
         majority_lends: true,
         lender_waits: true,

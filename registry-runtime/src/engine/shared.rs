@@ -65,6 +65,16 @@ impl Shared {
         self.charter.ready_at(self.timing.suspicion)
     }
 
+    /// Notes that an owner has lost this node's word for a slot, so that it hears of it with the next lease.
+    pub(crate) fn supersede(&mut self, owner: Option<Process>, registry: &RegistryName, slot: Slot, epoch: Epoch) {
+        if let Some(owner) = owner
+            && owner != self.me
+            && self.rules.lender_tells
+        {
+            self.lent.supersede(&owner, registry, slot, epoch);
+        }
+    }
+
     pub(crate) fn random(&mut self) -> u64 {
         self.rng.next_u64()
     }

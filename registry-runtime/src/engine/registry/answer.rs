@@ -119,12 +119,7 @@ impl Registry {
         if self.openings.get(&slot).is_some_and(|opening| opening.epoch() < epoch) {
             self.outbid(slot, epoch, shared);
         }
-        if let Some(owner) = superseded
-            && owner != shared.me
-            && shared.rules.lender_tells
-        {
-            shared.lent.supersede(&owner, &self.name, slot, epoch);
-        }
+        shared.supersede(superseded, &self.name, slot, epoch);
     }
 
     /// Whether this node has the right to serve the slot and has not handed it to `opener`.
