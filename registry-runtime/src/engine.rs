@@ -1,7 +1,414 @@
-//! Decides who is a member and who owns what: facts go in, decisions come out as plain values.
+//! Who is a member, who owns which slot: everything slow and rare that a cluster decides.
 //!
-//! Absent on purpose: tokio, sockets, the clock, the operating system's randomness, hash-ordered maps.
+//! The engine has no clock, no sockets, no threads and no randomness of its own. Facts go in by [`Engine::handle`],
+//! decisions come out of [`Engine::poll`] as plain values, and [`Engine::next_deadline`] says when to come back. So
+//! failover and rebalancing, which are minutes of waiting and unlikely orders of events, run in tests in microseconds, and
+//! one seed repeats a whole cluster's day.
+//!
+//! | file | what it knows |
+//! |---|---|
+//! | `view`, `sight` | the members, and how much of the cluster can be seen |
+//! | `plan` | where slots should be |
+//! | `table`, `row`, `noted` | where they are, and what was promised |
+//! | `opening`, `charter`, `epochs` | the one way to take a slot |
+//! | `lease`, `held` | who may show acknowledged state, and until when |
+//! | `failover` | who may take a slot: the one rule, in one file |
+//! | `moves` | which step brings an open slot nearer to the plan |
+//! | `registry`, `ownership` | what looks at all of these and acts |
 
-#![cfg_attr(not(test), expect(dead_code, reason = "the node that drives the engine is not there yet"))]
-
+mod agenda;
+mod charter;
+mod epochs;
+mod failover;
+mod held;
+mod lease;
 pub(crate) mod membership;
+mod moves;
+mod noted;
+mod opening;
+mod outbox;
+mod output;
+pub(crate) mod ownership;
+mod plan;
+mod registry;
+mod row;
+mod rules;
+mod set;
+mod shared;
+mod sight;
+mod table;
+mod view;
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+
+pub use membership::MemberState;
+pub(crate) use membership::{Change, Event as MembershipEvent};
+pub(crate) use output::Event as OwnershipEvent;
+pub(crate) use output::Opened;
+pub(crate) use ownership::Ownership;
+pub(crate) use plan::Plan;
+pub(crate) use rules::Rules;
+pub(crate) use table::SlotState;
+
+use membership::{Identity, Membership};
+
+use crate::id::{Epoch, Incarnation, NodeId, Process, RegistryName, Slot, Start};
+use crate::message::Message;
+use crate::time::{Moment, Timing};
+
+/// What an engine is born with.
+#[derive(Clone, Debug)]
+pub(crate) struct Config {
+    /// This node.
+    pub(crate) node: NodeId,
+    /// This life: the wall clock's milliseconds at its beginning, where epochs begin, too.
+    pub(crate) start: Start,
+    /// Where others dial it.
+    pub(crate) address: SocketAddr,
+    /// How soon silent nodes are declared Down.
+    pub(crate) timing: Timing,
+    /// How many entries the `join` list has; 0 without one.
+    pub(crate) join_entries: usize,
+    /// The addresses of the `join` list, as far as they are known.
+    pub(crate) join: Vec<SocketAddr>,
+    /// What this node says of itself.
+    pub(crate) profile: membership::Profile,
+    /// Where all randomness comes from.
+    pub(crate) seed: u64,
+}
+
+/// One thing that happened.
+#[derive(Clone, Debug)]
+pub(crate) enum Input {
+    /// Time went by.
+    Tick,
+    /// A connection with an authenticated peer stands.
+    Connected {
+        /// The peer's name.
+        node: NodeId,
+        /// The life of its process.
+        start: Start,
+        /// Its incarnation.
+        incarnation: Incarnation,
+        /// Where it listens.
+        address: SocketAddr,
+        /// The address that this side had dialled, if it had.
+        dialled: Option<SocketAddr>,
+        /// The entry of the `join` list that it was found behind, if any.
+        entry: Option<usize>,
+    },
+    /// The last connection with a node is gone.
+    Disconnected {
+        /// The node.
+        node: NodeId,
+    },
+    /// A dial came to nothing.
+    DialFailed {
+        /// The node, as in [`Output::Dial`].
+        node: Option<NodeId>,
+        /// The address, as in [`Output::Dial`].
+        address: SocketAddr,
+    },
+    /// This node itself was found behind an entry of the `join` list.
+    Myself {
+        /// The entry.
+        entry: usize,
+    },
+    /// The `join` list has been looked up again.
+    Join(Vec<SocketAddr>),
+    /// A letter came from a peer.
+    Letter {
+        /// The peer, as its certificate names it.
+        from: NodeId,
+        /// The letter.
+        letter: Letter,
+    },
+    /// What ran on a sealed slot has ended.
+    Drained {
+        /// The registry.
+        registry: RegistryName,
+        /// The slot.
+        slot: Slot,
+        /// The epoch that was sealed.
+        epoch: Epoch,
+    },
+    /// This node's load has changed.
+    Load(u16),
+    /// Hand everything over, then leave.
+    Leave,
+}
+
+/// What one engine writes to another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Letter {
+    /// About members: bytes that only memberships read.
+    Membership(Bytes),
+    /// About slots.
+    Ownership(Message),
+}
+
+/// One thing to be done or known, in the order in which they come out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Output {
+    /// Send a letter over the connection with a node; without one, drop it.
+    Send {
+        /// To whom.
+        to: NodeId,
+        /// What.
+        letter: Letter,
+    },
+    /// Open a connection; the outcome comes back as [`Input::Connected`] or [`Input::DialFailed`].
+    Dial {
+        /// Who is expected there, if that is known.
+        node: Option<NodeId>,
+        /// Where.
+        address: SocketAddr,
+    },
+    /// Close the connections with a process that is gone.
+    Hangup {
+        /// The process.
+        process: Process,
+    },
+    /// Serve these slots in their new epochs.
+    Open {
+        /// The registry.
+        registry: RegistryName,
+        /// The slots.
+        slots: Vec<Opened>,
+    },
+    /// Stop serving these slots at once.
+    Close {
+        /// The registry.
+        registry: RegistryName,
+        /// The slots with the epochs that are over.
+        slots: Vec<(Slot, Epoch)>,
+    },
+    /// Start nothing new on these slots, let what runs end, and answer with [`Input::Drained`] for each.
+    Seal {
+        /// The registry.
+        registry: RegistryName,
+        /// The slots with their epochs.
+        slots: Vec<(Slot, Epoch)>,
+    },
+    /// State of these slots may be shown until this moment.
+    Lease {
+        /// The registry.
+        registry: RegistryName,
+        /// The slots.
+        slots: Vec<Slot>,
+        /// The end.
+        until: Moment,
+    },
+    /// What callers are told about this registry has changed.
+    TableChanged(RegistryName),
+    /// The member list has changed.
+    MembersChanged,
+    /// Something to be recorded.
+    Event(Event),
+    /// Another process has this node's id: stop.
+    Stop {
+        /// Where it listens.
+        address: SocketAddr,
+    },
+    /// This node has said goodbye.
+    Left,
+}
+
+/// Something that telemetry records, pages show, and tests look at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Event {
+    /// About members.
+    Membership(membership::Event),
+    /// About slots.
+    Ownership(output::Event),
+    /// What became of a member.
+    Member {
+        /// The process.
+        process: Process,
+        /// What.
+        change: membership::Change,
+    },
+    /// This node found itself declared Down and is back with this incarnation.
+    Rejoined(Incarnation),
+}
+
+/// Membership and ownership of one node: what one decides is a fact to the other.
+pub(crate) struct Engine {
+    membership: Membership,
+    ownership: Ownership,
+    outputs: VecDeque<Output>,
+    leaving: bool,
+}
+
+impl Engine {
+    /// A node that knows nobody yet.
+    pub(crate) fn new(now: Moment, config: Config) -> Self {
+        let Config { node, start, address, timing, join_entries, join, profile, seed } = config;
+        let me = Process { node: node.clone(), start };
+        let hosted = profile.hosted.clone();
+        let ownership = Ownership::new(
+            now,
+            ownership::Config {
+                me: me.clone(),
+                address,
+                hosted: hosted.into_iter().map(Into::into).collect(),
+                charter: join_entries.max(1),
+                timing,
+                birth_ms: start.get(),
+                seed: seed.rotate_left(32),
+                rules: Rules::ALL,
+            },
+        );
+        let membership = membership::Config { node, address, start, timing, join, profile, seed };
+        let membership = Membership::new(membership, now);
+        let mut engine = Self { membership, ownership, outputs: VecDeque::new(), leaving: false };
+        if join_entries == 0 {
+            engine.decide(now, ownership::Input::Charter(0, me));
+        }
+        engine
+    }
+
+    /// Takes in one thing that happened. All outputs of the one before have been taken out.
+    pub(crate) fn handle(&mut self, now: Moment, input: Input) {
+        debug_assert!(self.outputs.is_empty(), "the tray is not empty");
+        match input {
+            Input::Tick => {
+                self.decide(now, ownership::Input::Tick);
+                self.hear(now, membership::Input::Tick);
+            }
+            Input::Connected { node, start, incarnation, address, dialled, entry } => {
+                let process = Process { node: node.clone(), start };
+                if let Some(entry) = entry {
+                    self.decide(now, ownership::Input::Charter(entry, process.clone()));
+                }
+                let peer = Identity { node, address, start, incarnation };
+                self.hear(now, membership::Input::Connected { peer, dialled });
+                self.decide(now, ownership::Input::Connected(process));
+            }
+            Input::Disconnected { node } => {
+                self.hear(now, membership::Input::Disconnected { node: node.clone() });
+                self.decide(now, ownership::Input::Disconnected(node));
+            }
+            Input::DialFailed { node, address } => {
+                self.hear(now, membership::Input::DialFailed { node, address });
+            }
+            Input::Myself { entry } => {
+                let me = self.membership.identity().process();
+                self.decide(now, ownership::Input::Charter(entry, me));
+            }
+            Input::Join(addresses) => self.hear(now, membership::Input::Join(addresses)),
+            Input::Letter { from, letter: Letter::Membership(bytes) } => {
+                self.hear(now, membership::Input::Packet { from, bytes });
+            }
+            Input::Letter { from, letter: Letter::Ownership(message) } => {
+                self.decide(now, ownership::Input::Received(from, message));
+            }
+            Input::Drained { registry, slot, epoch } => {
+                self.decide(now, ownership::Input::Drained(registry, slot, epoch));
+            }
+            Input::Load(load) => self.hear(now, membership::Input::Load(membership::Load(load))),
+            Input::Leave => self.leave(now),
+        }
+    }
+
+    /// Hands out what is to be done; call until `None` before the next input.
+    pub(crate) fn poll(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When to come back with a tick if nothing happens before.
+    pub(crate) fn next_deadline(&self) -> Moment {
+        let ownership = self.ownership.next_deadline();
+        self.membership.next_deadline().map_or(ownership, |membership| membership.min(ownership))
+    }
+
+    /// Who owns what.
+    pub(crate) fn ownership(&self) -> &Ownership {
+        &self.ownership
+    }
+
+    /// Who is a member.
+    pub(crate) fn membership(&self) -> &Membership {
+        &self.membership
+    }
+
+    fn leave(&mut self, now: Moment) {
+        if self.leaving {
+            return;
+        }
+        self.leaving = true;
+        let myself = self.membership.myself();
+        if let Some(profile) = myself.profile {
+            let profile = membership::Profile { leaving: true, ..membership::Profile::clone(&profile) };
+            self.hear(now, membership::Input::Profile(profile));
+        }
+        self.decide(now, ownership::Input::Leave);
+    }
+
+    /// Tells membership, and carries what follows to where it belongs.
+    fn hear(&mut self, now: Moment, input: membership::Input) {
+        self.membership.handle(now, input);
+        while let Some(output) = self.membership.poll() {
+            match output {
+                membership::Output::Send { to, bytes } => {
+                    self.outputs.push_back(Output::Send { to, letter: Letter::Membership(bytes) });
+                }
+                membership::Output::Dial { node, address } => self.outputs.push_back(Output::Dial { node, address }),
+                membership::Output::Hangup { process } => self.outputs.push_back(Output::Hangup { process }),
+                membership::Output::Member { member, change } => self.member_changed(now, member, change),
+                membership::Output::Rejoined { incarnation } => {
+                    self.outputs.push_back(Output::Event(Event::Rejoined(incarnation)));
+                    let myself = self.membership.myself();
+                    self.decide(now, ownership::Input::MemberChanged(view::Member::seen(now, myself)));
+                    self.outputs.push_back(Output::MembersChanged);
+                }
+                membership::Output::Stop(membership::StopReason::DuplicateNode { address }) => {
+                    self.outputs.push_back(Output::Stop { address });
+                }
+                membership::Output::Event(event) => {
+                    self.outputs.push_back(Output::Event(Event::Membership(event)));
+                }
+            }
+        }
+    }
+
+    fn member_changed(&mut self, now: Moment, member: membership::Member, change: membership::Change) {
+        let process = member.process.clone();
+        self.decide(now, ownership::Input::MemberChanged(view::Member::seen(now, member)));
+        if change != membership::Change::Load {
+            self.outputs.push_back(Output::MembersChanged);
+            self.outputs.push_back(Output::Event(Event::Member { process, change }));
+        }
+    }
+
+    /// Tells ownership, and carries what follows to where it belongs.
+    fn decide(&mut self, now: Moment, input: ownership::Input) {
+        self.ownership.handle(now, input);
+        let mut left = false;
+        while let Some(output) = self.ownership.poll() {
+            self.outputs.push_back(match output {
+                output::Output::Send { to, message } => Output::Send { to, letter: Letter::Ownership(message) },
+                output::Output::Open { registry, slots } => Output::Open { registry, slots },
+                output::Output::Close { registry, slots } => Output::Close { registry, slots },
+                output::Output::Seal { registry, slots } => Output::Seal { registry, slots },
+                output::Output::Lease { registry, slots, until } => Output::Lease { registry, slots, until },
+                output::Output::TableChanged(registry) => Output::TableChanged(registry),
+                output::Output::Event(event) => Output::Event(Event::Ownership(event)),
+                output::Output::Stop(output::StopReason::DuplicateNode) => {
+                    Output::Stop { address: self.membership.identity().address }
+                }
+                output::Output::Left => {
+                    left = true;
+                    continue;
+                }
+            });
+        }
+        if left {
+            self.hear(now, membership::Input::Leave);
+            self.outputs.push_back(Output::Left);
+        }
+    }
+}

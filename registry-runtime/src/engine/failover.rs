@@ -1,0 +1,161 @@
+//! Who may take a slot: the one rule, in the one file.
+//!
+//! - Nobody has opened it: the plan's first member founds it.
+//! - Its owner lives: it moves only if that owner asks.
+//! - Its owner is gone: the first live member of the set opens it, unless it is reserved for the owner's node.
+//! - Nobody of the set lives: the plan's first member tries, and succeeds when the set's members come back or when it may
+//!   go on without them.
+
+use std::time::Duration;
+
+use super::opening::Why;
+use super::plan::Plan;
+use super::row::Active;
+use super::rules::Rules;
+use super::set::Set;
+use super::sight::Sight;
+use super::view::{Life, MemberState, View};
+use crate::id::{Process, Slot};
+use crate::spec::{Failover, Then};
+use crate::time::{Moment, Timing};
+
+/// All that the rule looks at.
+#[derive(Debug)]
+pub(crate) struct Case<'a> {
+    pub(crate) me: &'a Process,
+    pub(crate) now: Moment,
+    /// When this engine began to look.
+    pub(crate) born: Moment,
+    pub(crate) timing: &'a Timing,
+    pub(crate) rules: &'a Rules,
+    pub(crate) view: &'a View,
+    pub(crate) sight: &'a Sight,
+    pub(crate) plan: &'a Plan,
+    pub(crate) slot: Slot,
+    pub(crate) active: Option<&'a Active>,
+    pub(crate) failover: Failover,
+    pub(crate) replicas: usize,
+    /// From when on this node may found.
+    pub(crate) may_found: Option<Moment>,
+}
+
+/// What this node does about a slot that it does not hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// It opens it with this set.
+    Open(Set, Why),
+    /// Somebody else holds it or is to open it.
+    Wait,
+    /// It may found it, but not before this moment.
+    WaitUntil(Moment),
+    /// It is kept for the owner's node until this moment.
+    Reserved(Moment),
+    /// The owner's node did not return in time, and nobody else may have it.
+    Failed,
+    /// Nobody could open it.
+    Unhosted,
+}
+
+impl Case<'_> {
+    /// The rule.
+    pub(crate) fn verdict(&self) -> Verdict {
+        let Some(active) = self.active else { return self.found() };
+        let owner = active.set.owner();
+        match self.life(owner) {
+            Life::Live if owner == self.me => self.open(Why::Return),
+            Life::Live | Life::Unknown | Life::Absent => Verdict::Wait,
+            Life::Down(_) | Life::Over => match self.failover {
+                Failover::AutoReassign => self.reassign(active),
+                Failover::WaitForNode { wait, then } => self.wait_for(active, wait, then),
+            },
+        }
+    }
+
+    /// Whether an opening need not have this process's promise when all others of a set have answered: it can never give
+    /// one, or it was Down for so long that this node may forget it, or it was the only replica that the registry asks
+    /// for, whose loss is part of the bargain.
+    pub(crate) fn is_excused(&self, process: &Process) -> bool {
+        let only_replica = || {
+            let alone = self.active.is_some_and(|active| active.set.len() == 1 && active.set.contains(process));
+            alone && self.replicas == 1 && self.sight.sees_majority()
+        };
+        self.rules.opens_with_what_there_is
+            && match self.life(process) {
+                Life::Over => true,
+                Life::Down(_) => self.sight.has_forgotten(process) || only_replica(),
+                Life::Live | Life::Unknown | Life::Absent => false,
+            }
+    }
+
+    /// Whether the slot's set can give the promises that an opening needs, as far as this node sees.
+    pub(crate) fn has_majority(&self) -> bool {
+        self.active.is_none_or(|active| {
+            let set = &active.set;
+            set.is_promised(|member| self.view.is_live(member))
+                || set.members().iter().all(|member| self.view.is_live(member) || self.is_excused(member))
+        })
+    }
+
+    fn found(&self) -> Verdict {
+        match (self.plan.owner(self.slot), self.may_found) {
+            (None, _) => Verdict::Unhosted,
+            (Some(first), Some(from)) if first == self.me && from <= self.now => self.open(Why::Founding),
+            (Some(first), Some(from)) if first == self.me => Verdict::WaitUntil(from),
+            _ => Verdict::Wait,
+        }
+    }
+
+    fn reassign(&self, active: &Active) -> Verdict {
+        let live = || active.set.members().iter().filter(|member| self.view.is_live(member));
+        let staying = live().find(|member| !self.is_leaving(member));
+        match staying.or_else(|| live().next()).or_else(|| self.plan.owner(self.slot)) {
+            Some(heir) if heir == self.me => self.open(Why::Failover),
+            Some(_) => Verdict::Wait,
+            None => Verdict::Unhosted,
+        }
+    }
+
+    fn wait_for(&self, active: &Active, wait: Duration, then: Then) -> Verdict {
+        let node = &active.set.owner().node;
+        let Some(member) = self.view.member(node) else { return self.reassign(active) };
+        match member.state {
+            MemberState::Up | MemberState::Suspect if self.is_planned(&member.process) => {
+                if member.process == *self.me { self.open(Why::Return) } else { Verdict::Wait }
+            }
+            MemberState::Down => {
+                let until = self.view.down_since(node).unwrap_or(self.now) + wait;
+                match then {
+                    _ if self.now < until => Verdict::Reserved(until),
+                    Then::Reassign => self.reassign(active),
+                    Then::Fail => Verdict::Failed,
+                }
+            }
+            // It said goodbye, or came back as one that hosts this no more: nothing to wait for.
+            MemberState::Up | MemberState::Suspect | MemberState::Left => self.reassign(active),
+        }
+    }
+
+    fn open(&self, why: Why) -> Verdict {
+        let others = self.plan.rank(self.slot).cloned();
+        Verdict::Open(Set::of(self.me, others, self.replicas), why)
+    }
+
+    /// A node that the view does not have after `forget_after` is one that all others have forgotten.
+    fn life(&self, process: &Process) -> Life {
+        match self.view.life(process) {
+            Life::Absent if self.sight.sees_majority() && self.now.since(self.born) >= self.timing.forget_after => {
+                Life::Over
+            }
+            life => life,
+        }
+    }
+
+    fn is_leaving(&self, process: &Process) -> bool {
+        let profile = self.view.member(&process.node).and_then(|member| member.profile.as_ref());
+        profile.is_some_and(|profile| profile.leaving)
+    }
+
+    fn is_planned(&self, process: &Process) -> bool {
+        self.plan.contains(process)
+    }
+}

@@ -1,0 +1,124 @@
+//! Which step brings an open slot nearer to where the plan wants it.
+//!
+//! A set changes by one member at a time, so that the old and the new one have most of their data in common, and a slot
+//! moves to another owner only when that one is a member already.
+
+use super::opening::Why;
+use super::set::Set;
+use crate::id::Process;
+
+/// How many slots of one registry a node re-opens or hands over at once. Each fills a newcomer with a whole slot, and the
+/// fillings share one line with the calls; thirty-two of them keep a round trip of a few milliseconds busy.
+pub(crate) const MOVES_MAX: usize = 32;
+
+/// One step of an owner.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Move {
+    /// The slot is where it should be.
+    Stay,
+    /// Open it again with this set.
+    Reopen(Set, Why),
+    /// Seal it and let this member open it.
+    HandOver(Process),
+}
+
+/// The next step for a slot that `set`'s owner holds. `rank` names the eligible members, the plan's owner first.
+///
+/// Lost backups come first. The rest can wait, and does while somebody is under suspicion (`calm` is false).
+pub(crate) fn next(
+    set: &Set,
+    rank: &[&Process],
+    replicas: usize,
+    calm: bool,
+    is_live: impl Fn(&Process) -> bool,
+) -> Move {
+    let me = set.owner();
+    let wanted = rank.get(..replicas.min(rank.len())).unwrap_or_default();
+    let backups = || set.members().iter().skip(1);
+    let newcomer = wanted.iter().copied().find(|process| !set.contains(process));
+    let change = |out: Option<&Process>, new: Option<&Process>, why| {
+        let kept = backups().filter(|member| Some(*member) != out);
+        let mut others: Vec<Process> = kept.chain(new).cloned().collect();
+        others.sort_by_key(|process| rank.iter().position(|ranked| *ranked == process).unwrap_or(rank.len()));
+        Move::Reopen(Set::of(me, others, usize::MAX), why)
+    };
+
+    if let Some(lost) = backups().find(|member| !is_live(member)) {
+        return change(Some(lost), newcomer, Why::Repair);
+    }
+    if set.len() < replicas && newcomer.is_some() {
+        return change(None, newcomer, Why::Repair);
+    }
+    let (true, Some(&owner)) = (calm, rank.first()) else { return Move::Stay };
+    let surplus = || backups().rfind(|member| !wanted.contains(member));
+    if owner == me {
+        let full = set.len() > replicas;
+        return match (surplus(), newcomer) {
+            (Some(out), None) if full => change(Some(out), None, Why::Rebalance),
+            (Some(out), Some(_)) => change(Some(out), newcomer, Why::Rebalance),
+            _ => Move::Stay,
+        };
+    }
+    if set.contains(owner) {
+        return Move::HandOver(owner.clone());
+    }
+    // The next owner takes the place of a backup. With nobody but the owner in the set it comes as one more.
+    let out = surplus().or_else(|| backups().next_back()).filter(|_| set.len() >= replicas);
+    change(out, Some(owner), Why::Rebalance)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::{NodeId, Start};
+
+    fn processes(names: &str) -> Vec<Process> {
+        let process = |name: char| Process { node: NodeId::new(name.to_string()).unwrap(), start: Start::new(1) };
+        names.chars().map(process).collect()
+    }
+
+    /// The step as the new set's letters, or `>` and the next owner.
+    fn step(set: &str, rank: &str, replicas: usize, dead: &str) -> String {
+        let rank = processes(rank);
+        let rank: Vec<_> = rank.iter().collect();
+        let is_live = |process: &Process| !dead.contains(process.node.as_str());
+        match next(&Set::new(processes(set)).unwrap(), &rank, replicas, true, is_live) {
+            Move::Stay => "=".into(),
+            Move::Reopen(set, _) => set.members().iter().map(|member| member.node.as_str()).collect(),
+            Move::HandOver(to) => format!(">{}", to.node),
+        }
+    }
+
+    #[test]
+    fn one_member_at_a_time() {
+        let check = |set, rank, replicas, dead, expected: &str| {
+            assert_eq!(step(set, rank, replicas, dead), expected, "{set} towards {rank}, {dead} dead");
+        };
+        check("abc", "abcd", 3, "", "=");
+        check("abc", "abd", 3, "c", "abd");
+        check("abc", "ab", 3, "c", "ab");
+        check("ab", "abcd", 3, "", "abc");
+        check("a", "abcd", 3, "", "ab");
+        check("acd", "abcd", 3, "", "abc");
+        check("abcd", "abcd", 3, "", "abc");
+        check("abc", "bacd", 3, "", ">b");
+        check("abc", "dabc", 3, "", "adb");
+        check("adb", "dabc", 3, "", ">d");
+        check("abc", "dbca", 3, "", "adb");
+        check("a", "ba", 1, "", "ab");
+        check("ab", "ba", 1, "", ">b");
+        check("ba", "ba", 1, "", "b");
+        check("ab", "cba", 2, "", "ac");
+        check("a", "", 3, "", "=");
+        check("abc", "bd", 3, "c", "abd");
+    }
+
+    #[test]
+    fn planned_steps_wait_for_calm_and_repairs_do_not() {
+        let processes = processes("abcd");
+        let [a, b, c, d] = [0, 1, 2, 3].map(|index| &processes[index]);
+        let set = Set::new(vec![a.clone(), b.clone(), c.clone()]).unwrap();
+        assert_eq!(next(&set, &[b, a, c], 3, false, |_| true), Move::Stay);
+        assert!(matches!(next(&set, &[a, b, d], 3, false, |process| process != c), Move::Reopen(_, Why::Repair)));
+    }
+}

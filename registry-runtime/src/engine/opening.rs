@@ -1,0 +1,285 @@
+//! One opening of one slot: the proposer's side.
+//!
+//! Phase one collects promises from enough of every set that may hold data: the last active one, and each later one that
+//! an answer names. Phase two installs what is taken over on the new set. When more than half of that has stored it, the
+//! slot is open. Until then the opener keeps asking.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use super::charter::Charter;
+use super::noted::NotedSets;
+use super::row::Active;
+use super::set::Set;
+use crate::id::{Epoch, Position, Process};
+use crate::message::Noted;
+use crate::time::Moment;
+
+/// The most sets that the answers to one opening may name together: seven members with eight noted sets each. One more
+/// ends the attempt.
+const NAMED_MAX: usize = 56;
+
+/// An opening under way.
+#[derive(Clone, Debug)]
+pub(crate) struct Opening {
+    epoch: Epoch,
+    set: Set,
+    why: Why,
+    phase: Phase,
+    /// Who has promised, and the epoch and position of the data it holds.
+    promises: BTreeMap<Process, (Epoch, Position)>,
+    /// The sets that answers have named.
+    named: NotedSets,
+    /// Who has stored it.
+    stored: BTreeSet<Process>,
+    /// The epoch that was handed over to this node.
+    handed_over: Option<Epoch>,
+    /// To whom it must be said that an owner gave up its epoch.
+    released: BTreeMap<Process, Epoch>,
+    /// Who has been asked since the last retry.
+    asked: BTreeSet<Process>,
+    retry: Retry,
+    loses: bool,
+}
+
+/// What an opening is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Why {
+    /// No one has opened the slot before.
+    Founding,
+    /// The owner is gone.
+    Failover,
+    /// This node is the owner and does not serve any more, or was waited for.
+    Return,
+    /// A backup is lost or missing.
+    Repair,
+    /// The plan wants another backup.
+    Rebalance,
+    /// The owner with this epoch handed the slot over.
+    HandedOver(Epoch),
+    /// The slot was to be handed over and was not taken.
+    TakeBack,
+    /// A test said so.
+    #[cfg(test)]
+    Told,
+}
+
+/// How far an opening is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// It asks for promises.
+    Collecting,
+    /// It asks the new set to store what was taken over.
+    Installing,
+}
+
+/// Whether promises suffice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Promises {
+    /// Not yet.
+    TooFew,
+    /// Enough of every set has promised.
+    Enough,
+    /// Some set can never give enough, and all that is left of it has: data may be lost.
+    WhatThereIs,
+}
+
+impl Opening {
+    pub(crate) fn new(epoch: Epoch, set: Set, why: Why) -> Self {
+        let handed_over = if let Why::HandedOver(epoch) = why { Some(epoch) } else { None };
+        Self {
+            epoch,
+            set,
+            why,
+            phase: Phase::Collecting,
+            promises: BTreeMap::new(),
+            named: NotedSets::default(),
+            stored: BTreeSet::new(),
+            handed_over,
+            released: BTreeMap::new(),
+            asked: BTreeSet::new(),
+            retry: Retry::default(),
+            loses: false,
+        }
+    }
+
+    pub(crate) fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    pub(crate) fn set(&self) -> &Set {
+        &self.set
+    }
+
+    pub(crate) fn why(&self) -> Why {
+        self.why
+    }
+
+    pub(crate) fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    /// Whether it goes on with less than the data of a majority.
+    pub(crate) fn loses(&self) -> bool {
+        self.loses
+    }
+
+    /// When it asks again those who have not answered.
+    pub(crate) fn retry(&mut self) -> &mut Retry {
+        &mut self.retry
+    }
+
+    /// Takes in a promise. Returns whether what it names can be kept; if not, the attempt is over.
+    pub(crate) fn promised(&mut self, by: &Process, noted: &[Noted<Set>], accepted: (Epoch, Position)) -> bool {
+        self.promises.insert(by.clone(), accepted);
+        noted.iter().filter(|noted| noted.first < self.epoch).all(|noted| self.named.merge(noted, NAMED_MAX))
+    }
+
+    /// Whether the process has promised this opening.
+    pub(crate) fn has_promise_of(&self, process: &Process) -> bool {
+        self.promises.contains_key(process)
+    }
+
+    /// Takes in that a member has stored it.
+    pub(crate) fn stored(&mut self, by: &Process) {
+        if self.phase == Phase::Installing && self.set.contains(by) {
+            self.stored.insert(by.clone());
+        }
+    }
+
+    /// Learns that a set below this opening was active: older names are void.
+    pub(crate) fn learn(&mut self, active: Epoch) {
+        self.named.forget_until(active);
+    }
+
+    /// Whether the promises suffice. `active` is the last active set known to this node, without which the charter
+    /// stands for it. `excused` says whose promise can never be had.
+    pub(crate) fn promises(
+        &self,
+        active: Option<&Active>,
+        charter: &Charter,
+        excused: impl Fn(&Process) -> bool,
+    ) -> Promises {
+        let has = |process: &Process| self.promises.contains_key(process);
+        if active.is_none() && !charter.is_promised(has, &excused) {
+            return Promises::TooFew;
+        }
+        let mut found = Promises::Enough;
+        for set in self.needed(active) {
+            if set.is_promised(has) {
+                continue;
+            }
+            if !set.members().iter().all(|member| has(member) || excused(member)) {
+                return Promises::TooFew;
+            }
+            found = Promises::WhatThereIs;
+        }
+        found
+    }
+
+    /// Whom to ask next in this phase: members that have not answered and were not asked since the last retry.
+    pub(crate) fn ask(&mut self, active: Option<&Active>, charter: &Charter) -> Vec<Process> {
+        let mut whom: BTreeSet<Process> = match self.phase {
+            Phase::Installing => {
+                let members = self.set.members().iter();
+                members.filter(|member| !self.stored.contains(*member)).cloned().collect()
+            }
+            Phase::Collecting => {
+                let founders = charter.processes().filter(|_| active.is_none());
+                let members = self.needed(active).flat_map(Set::members);
+                members.chain(founders).filter(|member| !self.promises.contains_key(*member)).cloned().collect()
+            }
+        };
+        whom.retain(|process| self.asked.insert(process.clone()));
+        whom.into_iter().collect()
+    }
+
+    /// Lets the process be asked again before the next retry, since something has changed for it.
+    pub(crate) fn ask_again(&mut self, process: &Process) {
+        self.asked.remove(process);
+    }
+
+    /// Notes that the process waits for the lease of the opening with this epoch. If its owner has given it up, the
+    /// process can be told so at once.
+    pub(crate) fn waits_for(&mut self, process: &Process, lent: Epoch, active: Option<&Active>) {
+        // An owner that has promised this opening serves nothing below it any more.
+        let owners = active.filter(|active| active.epoch == lent).map(|active| &active.set);
+        let mut owners = owners.into_iter().chain(self.named.at(lent)).map(Set::owner);
+        let given_up = self.handed_over == Some(lent) || owners.any(|owner| self.promises.contains_key(owner));
+        if given_up && self.released.insert(process.clone(), lent) != Some(lent) {
+            self.asked.remove(process);
+        }
+    }
+
+    /// The epoch to name as given up when this process is asked.
+    pub(crate) fn released_for(&self, process: &Process) -> Option<Epoch> {
+        self.released.get(process).copied().or(self.handed_over)
+    }
+
+    /// Goes on to phase two.
+    pub(crate) fn install(&mut self, loses: bool) {
+        self.phase = Phase::Installing;
+        self.loses = loses;
+        self.asked.clear();
+        self.retry = Retry::default();
+    }
+
+    /// What is taken over: the data with the highest epoch and position, from this node itself if it has it.
+    pub(crate) fn source(&self, me: &Process) -> (Process, (Epoch, Position)) {
+        let best = self.promises.values().copied().max().unwrap_or_default();
+        let mine = self.promises.get(me).is_none_or(|accepted| *accepted == best);
+        let theirs = self.promises.iter().find(|(_, accepted)| **accepted == best).filter(|_| !mine);
+        (theirs.map_or(me, |(process, _)| process).clone(), best)
+    }
+
+    /// Whether enough of the new set has stored it to serve.
+    pub(crate) fn is_stored(&self) -> bool {
+        self.phase == Phase::Installing && self.set.is_majority(|member| self.stored.contains(member))
+    }
+
+    /// Whether so many members of the new set are gone that it can never be stored.
+    pub(crate) fn is_hopeless(&self, is_live: impl Fn(&Process) -> bool) -> bool {
+        !self.set.is_majority(|member| self.stored.contains(member) || is_live(member))
+    }
+
+    /// Who has stored it.
+    pub(crate) fn stored_by(&self) -> &BTreeSet<Process> {
+        &self.stored
+    }
+
+    /// Starts the next round of asking.
+    pub(crate) fn ask_all_again(&mut self) {
+        self.asked.clear();
+    }
+
+    fn needed<'a>(&'a self, active: Option<&'a Active>) -> impl Iterator<Item = &'a Set> {
+        let named = self.named.below(self.epoch).map(|noted| &noted.set);
+        active.map(|active| &active.set).into_iter().chain(named)
+    }
+}
+
+/// When to try again: soon at first, then in longer and longer pauses, never in step with others.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Retry {
+    tries: u32,
+    at: Moment,
+}
+
+/// How many times a pause doubles: up to 16 times the first, about a second and a half.
+const DOUBLINGS_MAX: u32 = 4;
+
+impl Retry {
+    /// The moment of the next try; the first may be at once.
+    pub(crate) fn at(&self) -> Moment {
+        self.at
+    }
+
+    /// Counts a try. The pause after it is `first`, doubled with each try, and between half of that and one and a half
+    /// times as long, as `random` has it.
+    pub(crate) fn tried(&mut self, now: Moment, first: Duration, random: u64) {
+        let pause = first.saturating_mul(1 << self.tries.min(DOUBLINGS_MAX));
+        let thousandths = u32::try_from(500 + random % 1000).unwrap_or(1000);
+        self.at = now + pause.saturating_mul(thousandths) / 1000;
+        self.tries = self.tries.saturating_add(1);
+    }
+}

@@ -1,0 +1,462 @@
+//! Who owns which slot: facts go in, decisions come out as values.
+//!
+//! This room has no clock, no sockets, no randomness of its own and no hash-ordered maps: one seed and one list of inputs
+//! give one list of outputs.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+
+use super::charter::Charter;
+use super::epochs::Epochs;
+use super::lease::{Borrowed, Lent};
+use super::outbox::{Outbox, send};
+use super::output::{Closing, Event, Output, StopReason};
+use super::plan::Plan;
+use super::registry::Registry;
+use super::rules::Rules;
+use super::set::{Set, Sets};
+use super::shared::{Peer, Shared};
+use super::sight::Sight;
+use super::table::Table;
+use super::view::{HostedRegistry, Life, Member, MemberState, Profile, View, Weight};
+use crate::id::{Epoch, Incarnation, NodeId, Process, RegistryName, Slot};
+use crate::message::{
+    Batch, Body, Digests, Heartbeat, Lend, Message, REGISTRIES_MAX, SETS_MAX, SLOTS_MAX, SUPERSEDED_MAX, WORDS_MAX,
+};
+use crate::time::{Moment, Timing};
+
+/// What ownership is born with.
+#[derive(Clone, Debug)]
+pub(crate) struct Config {
+    /// This process.
+    pub(crate) me: Process,
+    /// Where it listens.
+    pub(crate) address: SocketAddr,
+    /// The registries that it hosts.
+    pub(crate) hosted: Vec<HostedRegistry>,
+    /// How many entries the `join` list has; 1 without one.
+    pub(crate) charter: usize,
+    /// How long to wait for silent peers.
+    pub(crate) timing: Timing,
+    /// The wall clock at birth, in milliseconds since the Unix epoch: where epochs begin.
+    pub(crate) birth_ms: u64,
+    /// Drawn at random; only for how long pauses are.
+    pub(crate) seed: u64,
+    /// All on, outside of tests.
+    pub(crate) rules: Rules,
+}
+
+/// One thing that happened.
+#[derive(Clone, Debug)]
+pub(crate) enum Input {
+    /// Time went by; a deadline may have come.
+    Tick,
+    /// Membership knows something new about a member.
+    MemberChanged(Member),
+    /// Membership no longer lists a node.
+    MemberRemoved(NodeId),
+    /// There is a connection with this process now.
+    Connected(Process),
+    /// There is none with this node any more.
+    Disconnected(NodeId),
+    /// Behind this entry of the `join` list this process was found.
+    Charter(usize, Process),
+    /// A message came over the authenticated connection with a node.
+    Received(NodeId, Message),
+    /// What ran on a sealed slot has ended.
+    Drained(RegistryName, Slot, Epoch),
+    /// This node is to hand everything over and leave.
+    Leave,
+    /// This node opens a slot with a set of others and itself, rules or not.
+    #[cfg(test)]
+    ForceOpen(RegistryName, Slot, Set),
+}
+
+/// How many times the length of a lease a leaving node waits until it goes even so.
+const LEAVING_LEASES: u32 = 40;
+
+/// How long two tables may differ before digests are compared. What is on its way arrives sooner.
+const DIFFERENCE: std::time::Duration = std::time::Duration::from_secs(1);
+
+/// The table, the plan and all that leads from one to the other, for every registry that this node knows.
+#[derive(Debug)]
+pub(crate) struct Ownership {
+    shared: Shared,
+    registries: BTreeMap<RegistryName, Registry>,
+    /// When the next heartbeat is due.
+    beat_at: Moment,
+    /// By when this node is gone, once it leaves.
+    leave_by: Option<Moment>,
+}
+
+impl Ownership {
+    pub(crate) fn new(now: Moment, config: Config) -> Self {
+        let Config { me, address, hosted, charter, timing, birth_ms, seed, rules } = config;
+        let shared = Shared {
+            now,
+            born: now,
+            timing,
+            rules,
+            view: View::default(),
+            sight: Sight::default(),
+            charter: Charter::new(charter),
+            epochs: Epochs::new(birth_ms, now),
+            borrowed: Borrowed::default(),
+            lent: Lent::default(),
+            sets: Sets::default(),
+            peers: BTreeMap::new(),
+            outbox: Outbox::default(),
+            outputs: std::collections::VecDeque::new(),
+            rng: ChaCha8Rng::seed_from_u64(seed),
+            me: me.clone(),
+        };
+        let mut this = Self { shared, registries: BTreeMap::new(), beat_at: now, leave_by: None };
+        let profile = Profile { hosted, weight: Weight::NORMAL, ..Profile::default() };
+        let incarnation = Incarnation::new(me.start.get());
+        let state = MemberState::Up;
+        let member = Member { process: me, incarnation, address, state, down_for: None, profile: Some(profile) };
+        this.take_in(member);
+        this
+    }
+
+    /// Takes in one thing that happened. All outputs of the one before have been taken out.
+    pub(crate) fn handle(&mut self, now: Moment, input: Input) {
+        debug_assert!(self.shared.outputs.is_empty(), "the tray is not empty");
+        self.shared.now = self.shared.now.max(now);
+        self.shared.epochs.begin_batch();
+        match input {
+            Input::Tick => {}
+            Input::MemberChanged(member) => self.member_changed(member),
+            Input::MemberRemoved(node) => self.member_removed(&node),
+            Input::Connected(process) => self.connected(process),
+            Input::Disconnected(node) => _ = self.shared.peers.remove(&node),
+            Input::Charter(entry, process) => self.shared.charter.learn(entry, &process),
+            Input::Received(from, message) => self.received(&from, message),
+            Input::Drained(registry, slot, epoch) => {
+                if let Some(registry) = self.registries.get_mut(&registry) {
+                    registry.drained(slot, epoch);
+                }
+            }
+            Input::Leave => self.leave(),
+            #[cfg(test)]
+            Input::ForceOpen(registry, slot, set) => {
+                if let Some(registry) = self.registries.get_mut(&registry) {
+                    registry.open_as_told(slot, set, &mut self.shared);
+                }
+            }
+        }
+        if self.shared.now >= self.beat_at {
+            self.beat();
+        }
+        self.registries.values_mut().for_each(|registry| registry.run(&mut self.shared));
+        let Shared { outbox, outputs, me, .. } = &mut self.shared;
+        outbox.empty(me.start, |output| outputs.push_back(output));
+        self.leave_when_done();
+    }
+
+    /// Hands out what is to be done; call until `None` before the next input.
+    pub(crate) fn poll(&mut self) -> Option<Output> {
+        self.shared.outputs.pop_front()
+    }
+
+    /// When to come back with a tick if nothing happens before.
+    pub(crate) fn next_deadline(&self) -> Moment {
+        let registries = self.registries.values().filter_map(Registry::deadline);
+        registries.chain([self.beat_at]).min().unwrap_or(self.beat_at)
+    }
+
+    /// Who has each slot of a registry open.
+    pub(crate) fn table(&self, registry: &RegistryName) -> Option<&Table> {
+        self.registries.get(registry).map(Registry::table)
+    }
+
+    /// Where each slot of a registry should be.
+    pub(crate) fn plan(&self, registry: &RegistryName) -> Option<&Plan> {
+        self.registries.get(registry).map(Registry::plan)
+    }
+
+    /// The member list that this node acts on.
+    pub(crate) fn view(&self) -> &View {
+        &self.shared.view
+    }
+
+    /// The registries that this node knows, hosted by it or not.
+    pub(crate) fn registries(&self) -> impl Iterator<Item = &RegistryName> {
+        self.registries.keys()
+    }
+
+    fn member_changed(&mut self, mut member: Member) {
+        let shared = &mut self.shared;
+        if member.process.node == shared.me.node {
+            if member.process.start > shared.me.start {
+                return shared.outputs.push_back(Output::Stop(StopReason::DuplicateNode));
+            }
+            if member.process.start < shared.me.start {
+                return;
+            }
+            member.state = MemberState::Up;
+            member.down_for = None;
+            let before = shared.view.member(&member.process.node);
+            let was_declared_down = before.is_some_and(|before| before.incarnation < member.incarnation);
+            member.profile = member.profile.or_else(|| before.and_then(|before| before.profile.clone()));
+            if let Some(profile) = &mut member.profile {
+                profile.leaving |= self.leave_by.is_some();
+            }
+            if was_declared_down {
+                let close = |registry: &mut Registry| registry.close_all(&mut self.shared, Closing::DeclaredDown);
+                self.registries.values_mut().for_each(close);
+            }
+        } else if member.profile.as_ref().is_some_and(|profile| profile.hosted.len() > REGISTRIES_MAX) {
+            let from = member.process.node.clone();
+            return shared.event(Event::BadInput { from, what: "a profile with too many registries" });
+        }
+        self.take_in(member);
+    }
+
+    fn take_in(&mut self, member: Member) {
+        let node = member.process.node.clone();
+        let mine = node == self.shared.me.node;
+        for hosted in member.profile.iter().flat_map(|profile| &profile.hosted) {
+            match self.registry(&node, &hosted.name, hosted.slots) {
+                // What this node says of a registry that it hosts weighs more than what others say.
+                Some(registry) if mine || !self.hosts(&hosted.name) => {
+                    if let Some(registry) = self.registries.get_mut(&registry) {
+                        registry.state_terms(hosted);
+                    }
+                }
+                _ => {}
+            }
+        }
+        let now = self.shared.now;
+        self.shared.view.update(now, member);
+        self.look_around();
+        self.registries.values_mut().for_each(|registry| registry.view_changed(&self.shared));
+    }
+
+    fn member_removed(&mut self, node: &NodeId) {
+        if *node != self.shared.me.node {
+            self.shared.view.remove(node);
+            self.look_around();
+            self.registries.values_mut().for_each(|registry| registry.view_changed(&self.shared));
+        }
+    }
+
+    fn connected(&mut self, process: Process) {
+        for (name, registry) in &self.registries {
+            for (slot, active) in registry.table().active() {
+                let word = crate::message::Word::Active { epoch: active.epoch, set: active.set.clone() };
+                self.shared.outbox.say(&process, name, registry.slots(), slot, word);
+            }
+        }
+        let node = process.node.clone();
+        let peer = Peer { process, agreed: false, differs_since: BTreeMap::new() };
+        self.shared.peers.insert(node, peer);
+        // Founding and leases should not wait for the next round.
+        self.beat_at = self.shared.now;
+    }
+
+    /// Everything that comes round with a heartbeat.
+    fn beat(&mut self) {
+        let sequence = self.shared.borrowed.beat(self.shared.now);
+        self.beat_at = self.shared.now + self.shared.timing.heartbeat;
+        let tables: Vec<_> = self.tables().map(|(name, digest)| (name.clone(), digest)).collect();
+        let Shared { me, peers, borrowed, outputs, .. } = &mut self.shared;
+        for peer in peers.values() {
+            let heard = borrowed.heard(&peer.process);
+            let heartbeat = Heartbeat { sequence, heard, tables: tables.clone() };
+            outputs.push_back(send(me.start, &peer.process, Body::Heartbeat(heartbeat)));
+        }
+        if self.look_around() {
+            self.registries.values_mut().for_each(|registry| registry.view_changed(&self.shared));
+        }
+        let Shared { view, borrowed, lent, .. } = &mut self.shared;
+        let is_over = |process: &Process| view.life(process) == Life::Over;
+        borrowed.forget(is_over);
+        lent.forget(is_over);
+        self.look_whether_to_found();
+    }
+
+    fn look_around(&mut self) -> bool {
+        let Shared { sight, view, me, timing, now, .. } = &mut self.shared;
+        let was_halted = sight.is_halted();
+        let changed = sight.look(*now, view, &me.node, timing);
+        let is_halted = sight.is_halted();
+        if was_halted != is_halted {
+            self.shared.event(if is_halted { Event::Halted } else { Event::Resumed });
+        }
+        changed
+    }
+
+    fn look_whether_to_found(&mut self) {
+        let Shared { charter, peers, me, now, .. } = &mut self.shared;
+        let could = charter.is_ready();
+        charter.look(*now, |process| {
+            let agreed = || peers.get(&process.node).is_some_and(|peer| peer.agreed && peer.process == *process);
+            process == me || agreed()
+        });
+        if charter.is_ready() != could {
+            self.registries.values_mut().for_each(Registry::look_at_unopened);
+        }
+    }
+
+    fn received(&mut self, from: &NodeId, message: Message) {
+        let from = Process { node: from.clone(), start: message.from };
+        if message.to != self.shared.me.start || from.node == self.shared.me.node {
+            return;
+        }
+        let heard = match message.body {
+            Body::Heartbeat(heartbeat) => self.hear_heartbeat(&from, &heartbeat),
+            Body::Lend(lend) => self.hear_lend(&from, &lend),
+            Body::Digests(digests) => self.hear_digests(&from, &digests),
+            Body::Batch(batch) => self.hear_batch(&from, batch),
+        };
+        if let Err(what) = heard {
+            self.shared.event(Event::BadInput { from: from.node, what });
+        }
+    }
+
+    fn hear_heartbeat(&mut self, from: &Process, heartbeat: &Heartbeat) -> Result<(), &'static str> {
+        if heartbeat.tables.len() > REGISTRIES_MAX {
+            return Err("a heartbeat with too many registries");
+        }
+        // Who is Down here is not to serve; it will hear of that and come back.
+        if !matches!(self.shared.view.life(from), Life::Down(_) | Life::Over) {
+            let Shared { lent, me, now, timing, outputs, .. } = &mut self.shared;
+            let lend = lent.lend(from, heartbeat.sequence, heartbeat.heard, *now, timing.lease);
+            outputs.push_back(send(me.start, from, Body::Lend(lend)));
+        }
+        self.compare_tables(from, &heartbeat.tables);
+        Ok(())
+    }
+
+    fn compare_tables(&mut self, from: &Process, tables: &[(RegistryName, u64)]) {
+        let Self { shared, registries, .. } = self;
+        let Some(peer) = shared.peers.get_mut(&from.node).filter(|peer| peer.process == *from) else { return };
+        let theirs: BTreeMap<_, _> = tables.iter().map(|(name, digest)| (name, *digest)).collect();
+        let mut agreed = theirs.iter().all(|(name, digest)| *digest == 0 || registries.contains_key(name));
+        for (name, registry) in registries {
+            if theirs.get(name).copied().unwrap_or_default() == registry.table().digest() {
+                peer.differs_since.remove(name);
+                continue;
+            }
+            agreed = false;
+            let since = peer.differs_since.entry(name.clone()).or_insert(shared.now);
+            if shared.now.since(*since) >= DIFFERENCE {
+                *since = shared.now;
+                let buckets = registry.table().buckets().to_vec();
+                let digests = Digests { registry: name.clone(), slots: registry.slots(), buckets };
+                shared.outputs.push_back(send(shared.me.start, from, Body::Digests(digests)));
+            }
+        }
+        peer.agreed |= agreed;
+    }
+
+    fn hear_digests(&mut self, from: &Process, digests: &Digests) -> Result<(), &'static str> {
+        let Some(registry) = self.registries.get(&digests.registry) else { return Ok(()) };
+        if digests.slots != registry.slots() || digests.buckets.len() != registry.table().buckets().len() {
+            return Err("digests of a table of another size");
+        }
+        for (slot, active) in registry.table().differing(&digests.buckets) {
+            let word = crate::message::Word::Active { epoch: active.epoch, set: active.set.clone() };
+            self.shared.outbox.say(from, &digests.registry, registry.slots(), slot, word);
+        }
+        Ok(())
+    }
+
+    fn hear_lend(&mut self, from: &Process, lend: &Lend) -> Result<(), &'static str> {
+        if lend.superseded.len() > SUPERSEDED_MAX {
+            return Err("a lease with too many superseded slots");
+        }
+        for superseded in &lend.superseded {
+            if !self.shared.epochs.is_credible(superseded.epoch, self.shared.now) {
+                return Err("an epoch from the far future");
+            }
+            self.shared.epochs.meet(superseded.epoch);
+            if let Some(registry) = self.registries.get_mut(&superseded.registry) {
+                registry.hear_superseded(superseded.slot, superseded.epoch, &mut self.shared);
+            }
+        }
+        let lease = self.shared.timing.lease;
+        self.shared.borrowed.lent(from, lend, lease);
+        self.registries.values_mut().for_each(|registry| registry.lent(from, &mut self.shared));
+        Ok(())
+    }
+
+    fn hear_batch(&mut self, from: &Process, batch: Batch) -> Result<(), &'static str> {
+        let Batch { registry, slots, sets, words } = batch;
+        if words.len() > WORDS_MAX || sets.len() > SETS_MAX {
+            return Err("a batch over its limits");
+        }
+        let sets: Option<Vec<_>> = sets.into_iter().map(Set::new).collect();
+        let sets = sets.ok_or("a set with too few or too many members")?;
+        let Some(name) = self.registry(&from.node, &registry, slots) else { return Ok(()) };
+        let Some(registry) = self.registries.get_mut(&name) else { return Ok(()) };
+        for (slot, word) in words {
+            if slot.get() >= slots {
+                return Err("a slot that does not exist");
+            }
+            if !self.shared.epochs.is_credible(word.epoch_max(), self.shared.now) {
+                return Err("an epoch from the far future");
+            }
+            let word = word.try_map(|index| sets.get(usize::from(index)).cloned()).ok_or("a set that is not listed")?;
+            registry.hear(from, slot, word, &mut self.shared)?;
+        }
+        Ok(())
+    }
+
+    /// The registry of this name and size, known from now on if it was not; `None` when a peer is wrong about it.
+    fn registry(&mut self, from: &NodeId, name: &RegistryName, slots: u32) -> Option<RegistryName> {
+        let what = match self.registries.get(name) {
+            Some(registry) if registry.slots() == slots => return Some(name.clone()),
+            Some(_) => "another number of slots for a registry",
+            None if !(1..=SLOTS_MAX).contains(&slots) => "an impossible number of slots",
+            None if self.registries.len() >= REGISTRIES_MAX => "one registry too many",
+            None => {
+                let mut registry = Registry::new(name.clone(), slots);
+                registry.view_changed(&self.shared);
+                self.registries.insert(name.clone(), registry);
+                return Some(name.clone());
+            }
+        };
+        self.shared.event(Event::BadInput { from: from.clone(), what });
+        None
+    }
+
+    fn hosts(&self, registry: &RegistryName) -> bool {
+        let me = self.shared.view.member(&self.shared.me.node);
+        let profile = me.and_then(|member| member.profile.as_ref());
+        profile.is_some_and(|profile| profile.hosted.iter().any(|hosted| hosted.name == *registry))
+    }
+
+    fn leave(&mut self) {
+        if self.leave_by.is_some() {
+            return;
+        }
+        self.leave_by = Some(self.shared.now + self.shared.timing.lease * LEAVING_LEASES);
+        let me = self.shared.view.member(&self.shared.me.node).cloned();
+        if let Some(mut member) = me
+            && let Some(profile) = &mut member.profile
+        {
+            profile.leaving = true;
+            self.take_in(member);
+        }
+    }
+
+    fn leave_when_done(&mut self) {
+        let Some(leave_by) = self.leave_by else { return };
+        let done = || self.registries.values().all(|registry| registry.is_rid_of(&self.shared.me));
+        if self.shared.now >= leave_by || done() {
+            let close = |registry: &mut Registry| registry.close_all(&mut self.shared, Closing::Leaving);
+            self.registries.values_mut().for_each(close);
+            self.shared.outputs.push_back(Output::Left);
+            self.leave_by = Some(Moment::FOREVER);
+        }
+    }
+
+    fn tables(&self) -> impl Iterator<Item = (&RegistryName, u64)> {
+        self.registries.iter().map(|(name, registry)| (name, registry.table().digest()))
+    }
+}

@@ -1,0 +1,215 @@
+//! What peers say about one slot, and the answers.
+
+use super::super::held::Stage;
+use super::super::opening::{Opening, Phase, Why};
+use super::super::output::Closing;
+use super::super::row::Ask;
+use super::super::set::Set;
+use super::super::shared::Shared;
+use super::{Registry, lending};
+use crate::id::{Epoch, Position, Process, Slot};
+use crate::message::{NOTED_MAX, Noted, Refusal, Word};
+
+/// Something that no sound peer says, and what is wrong with it.
+pub(crate) type Bad = &'static str;
+
+impl Registry {
+    /// Takes in one word. The slot exists and the epochs are credible.
+    pub(crate) fn hear(&mut self, from: &Process, slot: Slot, word: Word<Set>, shared: &mut Shared) -> Result<(), Bad> {
+        shared.epochs.meet(word.epoch_max());
+        match word {
+            Word::Collect { epoch, set, known, released } => {
+                check_owner(from, &set)?;
+                let set = &shared.sets.share(set);
+                self.hear_collect(slot, Ask { opener: from, epoch, set, known, released }, shared);
+            }
+            Word::Promise { epoch, active, noted, accepted } => {
+                if noted.len() > NOTED_MAX || noted.iter().any(|noted| noted.first > noted.last) {
+                    return Err("a promise with noted sets that no row can have");
+                }
+                self.hear_active(slot, active, shared);
+                self.hear_promise(slot, from, epoch, &noted, accepted, shared);
+            }
+            Word::Refuse { epoch, refusal, active } => {
+                self.hear_active(slot, active, shared);
+                self.hear_refusal(slot, from, epoch, refusal, shared);
+            }
+            Word::Install { epoch, set, position } => {
+                check_owner(from, &set)?;
+                if !set.contains(&shared.me) {
+                    return Err("an installation for others");
+                }
+                let set = &shared.sets.share(set);
+                self.hear_install(slot, from, epoch, set, position, shared);
+            }
+            Word::Installed { epoch } => self.hear_installed(slot, from, epoch, shared),
+            Word::Active { epoch, set } => self.hear_active(slot, Some((epoch, set)), shared),
+            Word::HandOver { epoch, set } => {
+                check_owner(from, &set)?;
+                self.hear_active(slot, Some((epoch, set)), shared);
+                self.hear_hand_over(slot, epoch, shared);
+            }
+        }
+        Ok(())
+    }
+
+    /// Hears that this node may no longer count on somebody for a slot, since a higher epoch was promised to another.
+    pub(crate) fn hear_superseded(&mut self, slot: Slot, epoch: Epoch, shared: &mut Shared) {
+        if let Some(row) = self.table.row_mut(slot) {
+            row.meet(epoch);
+        }
+        if self.holdings.get(slot).is_some_and(|held| held.epoch < epoch) {
+            self.close(slot, shared, Closing::Superseded);
+            // Whoever was promised that epoch is about to open the slot: leave it the time.
+            self.pause(slot, shared);
+        }
+        if self.openings.get(&slot).is_some_and(|opening| opening.epoch() < epoch) {
+            self.outbid(slot, epoch, shared);
+        }
+    }
+
+    fn hear_collect(&mut self, slot: Slot, ask: Ask<'_>, shared: &mut Shared) {
+        let serving = self.is_serving_against(slot, ask.opener, shared);
+        let runs = |owner: &Process| if *owner == shared.me { serving } else { shared.lent.runs(owner, shared.now) };
+        let Some(row) = self.table.row_mut(slot) else { return };
+        let promised = row.promise(ask, runs, &shared.rules);
+        let active = row.active().map(|active| (active.epoch, active.set.clone()));
+        let word = match promised {
+            Ok(_) => {
+                let noted = row.noted_below(ask.epoch).cloned().collect();
+                Word::Promise { epoch: ask.epoch, active, noted, accepted: row.accepted() }
+            }
+            Err(refusal) => Word::Refuse { epoch: ask.epoch, refusal, active },
+        };
+        shared.outbox.say(ask.opener, &self.name, self.slots, slot, word);
+        if let Ok(superseded) = promised {
+            self.give_way(slot, ask.epoch, superseded, shared);
+        }
+    }
+
+    fn hear_install(
+        &mut self,
+        slot: Slot,
+        from: &Process,
+        epoch: Epoch,
+        set: &Set,
+        position: Position,
+        shared: &mut Shared,
+    ) {
+        let Some(row) = self.table.row_mut(slot) else { return };
+        let installed = row.install(from, epoch, set, position, &shared.rules);
+        let active = row.active().map(|active| (active.epoch, active.set.clone()));
+        let word = match installed {
+            Ok(_) => Word::Installed { epoch },
+            Err(refusal) => Word::Refuse { epoch, refusal, active },
+        };
+        shared.outbox.say(from, &self.name, self.slots, slot, word);
+        if let Ok(superseded) = installed {
+            self.give_way(slot, epoch, superseded, shared);
+        }
+    }
+
+    /// After a promise to another: whatever this node had or tried below that epoch is over, so its promise is also its
+    /// word that it serves nothing there; and who has lost this node's word is told with the next lease.
+    fn give_way(&mut self, slot: Slot, epoch: Epoch, superseded: Option<Process>, shared: &mut Shared) {
+        if self.holdings.get(slot).is_some_and(|held| held.epoch < epoch) {
+            self.close(slot, shared, Closing::Superseded);
+            self.pause(slot, shared);
+        }
+        if self.openings.get(&slot).is_some_and(|opening| opening.epoch() < epoch) {
+            self.outbid(slot, epoch, shared);
+        }
+        shared.supersede(superseded, &self.name, slot, epoch);
+    }
+
+    /// Whether this node has the right to serve the slot and has not handed it to `opener`.
+    fn is_serving_against(&self, slot: Slot, opener: &Process, shared: &Shared) -> bool {
+        let given = |stage: &Stage| matches!(stage, Stage::HandedOver { to, .. } if to == opener);
+        self.holdings.get(slot).is_some_and(|held| !given(&held.stage)) && shared.now < self.holdings.lease(slot)
+    }
+
+    fn hear_promise(
+        &mut self,
+        slot: Slot,
+        from: &Process,
+        epoch: Epoch,
+        noted: &[Noted<Set>],
+        accepted: (Epoch, Position),
+        shared: &mut Shared,
+    ) {
+        let active = self.table.row(slot).and_then(|row| row.active_epoch());
+        let Some(opening) = self.collecting(slot, epoch) else { return };
+        let fits = opening.promised(from, noted, accepted);
+        if let Some(active) = active {
+            opening.learn(active);
+        }
+        if fits {
+            self.agenda.look(slot);
+        } else {
+            self.outbid(slot, epoch, shared);
+        }
+    }
+
+    fn hear_refusal(&mut self, slot: Slot, from: &Process, epoch: Epoch, refusal: Refusal, shared: &mut Shared) {
+        let Some(row) = self.table.row(slot) else { return };
+        let Some(opening) = self.openings.get_mut(&slot).filter(|opening| opening.epoch() == epoch) else { return };
+        match refusal {
+            Refusal::Promised(higher) => self.outbid(slot, higher, shared),
+            Refusal::Lent(lent) => opening.waits_for(from, lent, row.active()),
+            Refusal::Outdated => opening.ask_again(from),
+            Refusal::Full => {}
+        }
+        self.agenda.look(slot);
+    }
+
+    fn hear_installed(&mut self, slot: Slot, from: &Process, epoch: Epoch, shared: &mut Shared) {
+        if let Some(opening) = self.openings.get_mut(&slot)
+            && opening.epoch() == epoch
+        {
+            opening.stored(from);
+            self.agenda.look(slot);
+        }
+        if self.holdings.get(slot).is_some_and(|held| held.epoch == epoch)
+            && let Some(until) = self.holdings.stored(slot, from, lending(shared))
+        {
+            shared.lease(&self.name, [slot], until);
+            self.agenda.look(slot);
+        }
+    }
+
+    fn hear_active(&mut self, slot: Slot, active: Option<(Epoch, Set)>, shared: &mut Shared) {
+        let Some((epoch, set)) = active else { return };
+        let set = shared.sets.share(set);
+        if self.table.learn(slot, epoch, &set) {
+            self.table_changed = true;
+            self.pauses.remove(&slot);
+            if let Some(opening) = self.openings.get_mut(&slot) {
+                opening.learn(epoch);
+            }
+            self.agenda.look(slot);
+        }
+    }
+
+    /// The owner has sealed the slot and asks this node to open it.
+    fn hear_hand_over(&mut self, slot: Slot, epoch: Epoch, shared: &mut Shared) {
+        let Some(active) = self.table.row(slot).and_then(|row| row.active()).cloned() else { return };
+        let willing = active.epoch == epoch && active.set.contains(&shared.me) && self.plan.contains(&shared.me);
+        let busy = self.openings.get(&slot).is_some_and(|opening| opening.why() == Why::HandedOver(epoch));
+        if willing && !busy && self.holdings.get(slot).is_none() {
+            let members = active.set.members().iter().cloned();
+            self.openings.remove(&slot);
+            self.start(slot, Set::of(&shared.me, members, active.set.len()), Why::HandedOver(epoch), shared);
+            self.agenda.look(slot);
+        }
+    }
+
+    fn collecting(&mut self, slot: Slot, epoch: Epoch) -> Option<&mut Opening> {
+        let is_meant = |opening: &&mut Opening| opening.epoch() == epoch && opening.phase() == Phase::Collecting;
+        self.openings.get_mut(&slot).filter(is_meant)
+    }
+}
+
+/// Openers speak for themselves: who opens is the first of its set.
+fn check_owner(from: &Process, set: &Set) -> Result<(), Bad> {
+    if set.owner() == from { Ok(()) } else { Err("an opening in another's name") }
+}

@@ -1,0 +1,220 @@
+//! The member list that this node acts on.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::id::{Incarnation, NodeId, Process, RegistryName, ViewNumber};
+use crate::spec::Failover;
+use crate::time::Moment;
+
+/// Every member known to this node, itself included, in one numbered state.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct View {
+    number: ViewNumber,
+    members: BTreeMap<NodeId, Known>,
+}
+
+/// A member as membership reports it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Member {
+    /// The node and its latest known life.
+    pub(crate) process: Process,
+    /// Rises also within a life, whenever the node found itself declared Down.
+    pub(crate) incarnation: Incarnation,
+    /// Where it listens.
+    pub(crate) address: SocketAddr,
+    /// What is believed of it.
+    pub(crate) state: MemberState,
+    /// How long ago this incarnation was first declared Down, by whomever; of several ages the largest wins.
+    pub(crate) down_for: Option<Duration>,
+    /// What it says of itself, once it has.
+    pub(crate) profile: Option<Profile>,
+}
+
+/// What is believed of a member.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum MemberState {
+    /// It answers.
+    Up,
+    /// It did not answer lately. Suspicion moves nothing.
+    Suspect,
+    /// It did not answer for so long that its slots may open elsewhere.
+    Down,
+    /// It said goodbye; this life will not come back.
+    Left,
+}
+
+/// What a node says of itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Profile {
+    /// The registries that it hosts; none for a client-only node.
+    pub(crate) hosted: Vec<HostedRegistry>,
+    /// How large a share of the slots it takes.
+    pub(crate) weight: Weight,
+    /// How busy it is.
+    pub(crate) load: Load,
+    /// It hands everything over and then stops.
+    pub(crate) leaving: bool,
+    /// Rises with every change of the profile.
+    pub(crate) version: u64,
+}
+
+/// A registry as the members that host it must agree on it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct HostedRegistry {
+    /// The wire name.
+    pub(crate) name: RegistryName,
+    /// The number of slots, 1 to 65,536.
+    pub(crate) slots: u32,
+    /// A digest of how keys are spread over slots.
+    pub(crate) sharding: u64,
+    /// What happens to the slots of a node that is Down.
+    pub(crate) failover: Failover,
+    /// The size of a slot's replica set, 1 to 7.
+    pub(crate) replicas: u8,
+}
+
+/// A share of the slots, in thousandths of the normal one; 1 to 10,000.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Weight(u16);
+
+impl Weight {
+    /// The share of a node that is as large as its peers.
+    pub(crate) const NORMAL: Self = Self(1_000);
+
+    /// Takes thousandths; what is out of range is moved to its end.
+    pub(crate) fn from_thousandths(thousandths: u16) -> Self {
+        Self(thousandths.clamp(1, 10_000))
+    }
+
+    /// The thousandths.
+    pub(crate) const fn thousandths(self) -> u16 {
+        self.0
+    }
+}
+
+impl Default for Weight {
+    fn default() -> Self {
+        Self::NORMAL
+    }
+}
+
+/// How many commands a node is working on or has waiting.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Load(pub(crate) u32);
+
+/// What became of a process that a replica set names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Life {
+    /// It runs; Suspect counts as running.
+    Live,
+    /// It may run or not, and was first declared Down at this moment.
+    Down(Moment),
+    /// Its memory is gone: it said goodbye, or the node has a newer start.
+    Over,
+    /// The view still has an older life of its node: word of this one is on its way.
+    Unknown,
+    /// The view has no such node, or no more.
+    Absent,
+}
+
+#[derive(Clone, Debug)]
+struct Known {
+    member: Member,
+    /// The moment, on this node's clock, of this incarnation's first Down.
+    down_since: Option<Moment>,
+}
+
+impl View {
+    /// Takes in what membership says of one member.
+    pub(crate) fn update(&mut self, now: Moment, member: Member) {
+        let known = self.members.get(&member.process.node);
+        let same = known.is_some_and(|known| {
+            known.member.process == member.process && known.member.incarnation == member.incarnation
+        });
+        let is_down = member.state == MemberState::Down;
+        let reported = is_down.then(|| now - member.down_for.unwrap_or_default());
+        let before = known.filter(|_| same && is_down).and_then(|known| known.down_since);
+        let down_since = [reported, before].into_iter().flatten().min();
+        self.members.insert(member.process.node.clone(), Known { member, down_since });
+        self.number = self.number.next();
+    }
+
+    /// Drops a member that membership no longer lists.
+    pub(crate) fn remove(&mut self, node: &NodeId) {
+        self.members.remove(node);
+        self.number = self.number.next();
+    }
+
+    /// The number of this state.
+    pub(crate) fn number(&self) -> ViewNumber {
+        self.number
+    }
+
+    /// The members in the order of their names.
+    pub(crate) fn members(&self) -> impl Iterator<Item = &Member> {
+        self.members.values().map(|known| &known.member)
+    }
+
+    /// One member.
+    pub(crate) fn member(&self, node: &NodeId) -> Option<&Member> {
+        self.members.get(node).map(|known| &known.member)
+    }
+
+    /// What became of a process.
+    pub(crate) fn life(&self, process: &Process) -> Life {
+        let Some(known) = self.members.get(&process.node) else { return Life::Absent };
+        if known.member.process.start > process.start {
+            return Life::Over;
+        }
+        if known.member.process.start < process.start {
+            return Life::Unknown;
+        }
+        match known.member.state {
+            MemberState::Up | MemberState::Suspect => Life::Live,
+            MemberState::Down => known.down_since.map_or(Life::Unknown, Life::Down),
+            MemberState::Left => Life::Over,
+        }
+    }
+
+    /// When the node's present incarnation was first declared Down, on this node's clock.
+    pub(crate) fn down_since(&self, node: &NodeId) -> Option<Moment> {
+        self.members.get(node).and_then(|known| known.down_since)
+    }
+
+    /// Whether the process runs as far as this view knows.
+    pub(crate) fn is_live(&self, process: &Process) -> bool {
+        self.life(process) == Life::Live
+    }
+
+    /// Whether some hosting member is under suspicion: not the time for planned moves.
+    pub(crate) fn is_suspecting(&self) -> bool {
+        self.members().any(|member| member.state == MemberState::Suspect && member.is_hosting())
+    }
+
+    /// The members that may be given slots of `registry`.
+    pub(crate) fn eligible<'a>(
+        &'a self,
+        registry: &'a RegistryName,
+        slots: u32,
+    ) -> impl Iterator<Item = (&'a Process, Weight)> {
+        self.members().filter(|member| member.is_live()).filter_map(move |member| {
+            let profile = member.profile.as_ref()?;
+            let hosts = profile.hosted.iter().any(|hosted| hosted.name == *registry && hosted.slots == slots);
+            (hosts && !profile.leaving).then_some((&member.process, profile.weight))
+        })
+    }
+}
+
+impl Member {
+    /// Up or Suspect.
+    pub(crate) fn is_live(&self) -> bool {
+        matches!(self.state, MemberState::Up | MemberState::Suspect)
+    }
+
+    /// Whether it hosts anything, which a client-only node does not.
+    pub(crate) fn is_hosting(&self) -> bool {
+        self.profile.as_ref().is_some_and(|profile| !profile.hosted.is_empty())
+    }
+}
