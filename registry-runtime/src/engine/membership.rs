@@ -83,7 +83,8 @@ pub(crate) struct Config {
 #[derive(Clone, Debug)]
 pub(crate) enum Input {
     /// A connection with an authenticated peer stands, and the peer has said who it is. From now on packets to that node
-    /// go over this connection, also when there was one before.
+    /// go over this connection, also when there was one before. When it closes and another one with that node is left,
+    /// that one is reported again.
     Connected {
         /// The peer.
         peer: Identity,
@@ -381,7 +382,8 @@ impl Membership {
     fn handle_due(&mut self, now: Moment) {
         self.swim.handle_due(now);
         self.settle(now);
-        for verdict in self.suspicions.take_due(now, self.health.factor(now)) {
+        let can_hear = |node: &NodeId| self.links.peer(node).is_some();
+        for verdict in self.suspicions.take_due(now, self.health.factor(now), can_hear) {
             match verdict {
                 Verdict::Ask(suspect, refutations) => {
                     let node = suspect.node.clone();

@@ -1,7 +1,7 @@
 //! What a peer says, and how much of it is believed.
 //!
 //! A peer speaks for itself only: a packet must come from the process at the other end of the connection. What it says of
-//! others is taken in, except that a member that is connected here is asked before somebody's word that it is Down counts.
+//! others is taken in, except that a member that is alive here is asked before somebody's word that it is Down counts.
 
 use foca::State as Belief;
 
@@ -30,6 +30,9 @@ impl Membership {
         if let Some(known) = self.roster.get(sender).filter(|known| known.identity.outranks(&from)) {
             let entry = known.entry(now);
             return self.tell(sender, vec![entry]);
+        }
+        if self.roster.get(sender).is_none() && self.roster.room() == 0 && !self.make_room(now) {
+            return self.outputs.push_back(Output::Event(Event::TableFull { node: from.node }));
         }
         self.links.refresh(&from);
         if self.roster.is_gone(&from) {
@@ -143,8 +146,7 @@ impl Membership {
                 }
                 newcomers = newcomers.saturating_add(1);
             }
-            let connected = self.links.peer(&identity.node).is_some_and(|peer| peer.start == identity.start);
-            if entry.state == MemberState::Down && connected && *from != *identity && self.roster.is_live(identity) {
+            if entry.state == MemberState::Down && from != identity && self.roster.is_live(identity) {
                 doubted.push(identity.node.clone());
                 continue;
             }
@@ -153,7 +155,7 @@ impl Membership {
         (believed, doubted)
     }
 
-    /// Somebody says that connected members are Down: they are suspected, and asked at once.
+    /// Somebody says that live members are Down: they are suspected, and asked at once.
     ///
     /// A node that comes back from being cut off holds everyone else for Down. Believed at its word, it would bring down a
     /// healthy cluster.

@@ -117,7 +117,10 @@ impl Links {
         if let Some(target) = self.members.get_mut(&peer.node) {
             target.dial.rest();
         }
-        self.connected.insert(peer.node.clone(), peer.clone());
+        // Of two processes with one id, the newer one is the member.
+        if self.connected.get(&peer.node).is_none_or(|known| !known.outranks(peer)) {
+            self.connected.insert(peer.node.clone(), peer.clone());
+        }
     }
 
     /// A connected process has taken another incarnation.
@@ -133,6 +136,10 @@ impl Links {
         if let Some(target) = self.members.get_mut(node).filter(|_| was) {
             target.dial = Dial::due(now);
             target.dial.wait(now, self.pace, target.live, rng);
+        }
+        for seed in self.seeds.values_mut().filter(|seed| was && seed.node.as_ref() == Some(node)) {
+            seed.dial = Dial::due(now);
+            seed.dial.wait(now, self.pace, true, rng);
         }
         was
     }
