@@ -333,10 +333,11 @@ impl Membership {
                 let entry = known.entry(now);
                 self.tell(&peer.node, vec![entry]);
             }
-            _ => self.introduce(now, peer),
+            _ if self.watchdog.is_enabled() => self.introduce(now, peer),
+            _ => {}
         }
         // One of the two asks whether the views differ; both would do everything twice.
-        if self.swim.identity().node < peer.node {
+        if self.swim.identity().node < peer.node && self.watchdog.is_enabled() {
             self.send_digest(&peer.node.clone());
         }
     }
