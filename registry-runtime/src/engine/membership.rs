@@ -17,6 +17,7 @@ mod exchange;
 mod gossip;
 mod health;
 mod hearing;
+mod hints;
 mod identity;
 mod links;
 mod member;
@@ -50,6 +51,7 @@ pub(crate) use self::member::{
 pub(crate) use self::packet::{MEMBERS_MAX, PACKET_BYTES_MAX, PROFILE_BYTES_MAX, Refusal};
 
 use self::health::Health;
+use self::hints::Hints;
 use self::links::Links;
 use self::packet::{Body, Entry, Packet, Rumour};
 use self::roster::Roster;
@@ -109,6 +111,12 @@ pub(crate) enum Input {
         from: NodeId,
         /// The packet.
         bytes: Bytes,
+    },
+    /// A connected member owes an answer for longer than it should, says the data plane. It is asked, and suspected if it
+    /// stays silent; that is all.
+    Silent {
+        /// The member.
+        node: NodeId,
     },
     /// The join list has been looked up again.
     Join(Vec<SocketAddr>),
@@ -179,6 +187,7 @@ pub(crate) struct Membership {
     swim: Swim,
     roster: Roster,
     suspicions: Suspicions,
+    hints: Hints,
     health: Health,
     watchdog: Watchdog,
     links: Links,
@@ -220,6 +229,7 @@ impl Membership {
             swim: Swim::new(identity, &timing, rng.random()),
             roster: Roster::default(),
             suspicions: Suspicions::new(&timing),
+            hints: Hints::new(timing.probe_rtt),
             // Trouble counts for a few rounds of probes: fewer would forget it before it can matter.
             health: Health::new(now, timing.probe_period.saturating_mul(4)),
             watchdog: Watchdog::new(now),
@@ -299,6 +309,7 @@ impl Membership {
                 self.links.disconnect(now, &node, &mut self.rng);
             }
             Input::Packet { from, bytes } => self.handle_packet(now, &from, &bytes),
+            Input::Silent { node } => self.check(now, &node),
             Input::Join(seeds) => self.links.set_seeds(now, &seeds),
             Input::Profile(profile) => self.set_profile(profile),
             Input::Load(load) => self.load = Some(load),
@@ -342,7 +353,21 @@ impl Membership {
         }
     }
 
+    /// Asks a member that is said to be silent.
+    fn check(&mut self, now: Moment, node: &NodeId) {
+        let up = self.roster.get(node).is_some_and(|known| known.state == MemberState::Up);
+        if let Some(peer) = self.links.peer(node).filter(|_| up).cloned()
+            && self.hints.ask(now, node)
+        {
+            self.swim.announce(now, peer);
+            self.settle(now);
+        }
+    }
+
     fn set_profile(&mut self, said: Profile) {
+        if !said.fits() {
+            return self.outputs.push_back(Output::Event(Event::ProfileTooLarge));
+        }
         let before = &self.profile;
         let (revision, load, load_revision) = (before.revision.saturating_add(1), before.load, before.load_revision);
         self.profile = Arc::new(Profile { revision, load, load_revision, ..said });
@@ -375,6 +400,7 @@ impl Membership {
         if late > self.timing.probe_rtt / 2 {
             self.swim.postpone(late);
             self.suspicions.postpone(late);
+            self.hints.postpone(late);
             self.health.raise(now);
             self.outputs.push_back(Output::Event(Event::Late { by: late, score: self.health.score(now) }));
         }
@@ -383,6 +409,8 @@ impl Membership {
     fn handle_due(&mut self, now: Moment) {
         self.swim.handle_due(now);
         self.settle(now);
+        let silent = self.hints.take_due(now);
+        self.suspect(now, &silent);
         let can_hear = |node: &NodeId| self.links.peer(node).is_some();
         for verdict in self.suspicions.take_due(now, self.health.factor(now), can_hear) {
             match verdict {
@@ -392,6 +420,12 @@ impl Membership {
                 }
                 Verdict::Down { identity, refutations, known } => self.declare_down(now, identity, refutations, known),
             }
+        }
+        let undenied = self.roster.restore(now);
+        if !undenied.is_empty() {
+            let marks = undenied.into_iter().map(|identity| Mark::new(identity, 0, Belief::Down)).collect();
+            self.swim.apply(now, marks);
+            self.settle(now);
         }
         if self.watchdog.poll(now, self.swim.is_active()) {
             let peers: Vec<_> = self.links.peers().cloned().collect();
@@ -432,6 +466,8 @@ impl Membership {
         let due = [
             self.swim.next(),
             self.suspicions.next(self.health.factor(now)),
+            self.hints.next(),
+            self.roster.next(),
             self.watchdog.next(),
             self.links.next(),
             load,
@@ -453,6 +489,17 @@ impl Membership {
         }
         self.swim.apply(now, vec![Mark::new(identity, refutations, Belief::Down)]);
         self.settle(now);
+    }
+
+    /// Suspects members that are alive.
+    fn suspect(&mut self, now: Moment, nodes: &[NodeId]) {
+        let live = |node| self.roster.get(node).filter(|known| known.state.is_live());
+        let suspect = |known: &roster::Record| Mark::new(known.identity.clone(), known.refutations, Belief::Suspect);
+        let marks: Vec<_> = nodes.iter().filter_map(live).map(suspect).collect();
+        if !marks.is_empty() {
+            self.swim.apply(now, marks);
+            self.settle(now);
+        }
     }
 
     // Keeping in step with foca.

@@ -44,6 +44,8 @@ pub(crate) enum Event {
         /// The other node.
         node: NodeId,
     },
+    /// What this node was to say of itself is over the limits, and was not taken over.
+    ProfileTooLarge,
     /// The SWIM library refused something.
     Swim {
         /// In its words.

@@ -15,6 +15,9 @@ use super::{Membership, Output, Phase};
 use crate::id::NodeId;
 use crate::time::Moment;
 
+/// How many rounds of anti-entropy the others have to deny a Down that was judged here while this node was cut off.
+const DENIAL: u32 = 3;
+
 impl Membership {
     /// Takes in what a peer has sent.
     pub(super) fn handle_packet(&mut self, now: Moment, sender: &NodeId, bytes: &[u8]) {
@@ -34,6 +37,7 @@ impl Membership {
         if self.roster.get(sender).is_none() && self.roster.room() == 0 && !self.make_room(now) {
             return self.outputs.push_back(Output::Event(Event::TableFull { node: from.node }));
         }
+        self.hints.hear(sender);
         self.links.refresh(&from);
         if self.roster.is_gone(&from) {
             return self.handle_gone(now, &from, body);
@@ -160,14 +164,7 @@ impl Membership {
     /// A node that comes back from being cut off holds everyone else for Down. Believed at its word, it would bring down a
     /// healthy cluster.
     fn doubt(&mut self, now: Moment, by: &Identity, doubted: Vec<NodeId>) {
-        let live = |node: &NodeId| self.roster.get(node).filter(|known| known.state.is_live());
-        let suspect = |node| live(node).map(|known| Mark::new(known.identity.clone(), known.refutations, Belief::Suspect));
-        let marks: Vec<_> = doubted.iter().filter_map(suspect).collect();
-        if marks.is_empty() {
-            return;
-        }
-        self.swim.apply(now, marks);
-        self.settle(now);
+        self.suspect(now, &doubted);
         for node in doubted {
             self.suspicions.condemn(now, &node);
             self.outputs.push_back(Output::Event(Event::Doubted { node, by: by.node.clone() }));
@@ -193,7 +190,7 @@ impl Membership {
                         self.outputs.push_back(Output::Event(Event::Overruled { node: from.node.clone() }));
                         return;
                     }
-                    let doubtful = self.roster.withdraw();
+                    let doubtful = self.roster.withdraw(now + self.timing.anti_entropy.saturating_mul(DENIAL));
                     self.swim.rejoin(now, doubtful);
                     self.settle(now);
                 }

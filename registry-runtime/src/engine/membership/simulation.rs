@@ -73,7 +73,6 @@ enum Happening {
     DialFailed { from: usize, node: Option<NodeId>, address: SocketAddr },
     Idle { link: u64 },
     Closed { to: usize, node: NodeId },
-    Call(usize, Input),
 }
 
 impl Node {
@@ -170,7 +169,9 @@ impl Cluster {
             let members: Vec<_> = node
                 .membership
                 .members()
-                .map(|member| format!("{}:{}:{:?}", member.process.node, member.incarnation.get() % 100_000, member.state))
+                .map(|member| {
+                    format!("{}:{}:{:?}", member.process.node, member.incarnation.get() % 100_000, member.state)
+                })
                 .collect();
             let own = node.membership.identity().incarnation.get() % 100_000;
             text += &format!("{}:{own} running {}: {}\n", node.name, node.is_running(), members.join(" "));
@@ -401,7 +402,6 @@ impl Cluster {
                     self.call(nth, Input::Tick);
                 }
             }
-            Happening::Call(nth, input) => self.call(nth, input),
             Happening::Arrive { link: id, to, bytes } => {
                 let Some(link) = self.links.get_mut(&id) else { return };
                 let from = link.peer(to).unwrap();

@@ -119,12 +119,7 @@ impl Suspicions {
     }
 
     /// What is due now; `factor` stretches the suspects' time by this node's own trouble. Only who `can_hear` is asked.
-    pub(super) fn take_due(
-        &mut self,
-        now: Moment,
-        factor: u32,
-        can_hear: impl Fn(&NodeId) -> bool,
-    ) -> Vec<Verdict> {
+    pub(super) fn take_due(&mut self, now: Moment, factor: u32, can_hear: impl Fn(&NodeId) -> bool) -> Vec<Verdict> {
         let mut due = Vec::new();
         let pause = self.pause();
         let (patience, answer) = (self.patience, self.answer);

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use foca::{
-    AccumulatingRuntime, Foca, Header, NoCustomBroadcast, OwnedNotification, PeriodicParams, PostcardCodec, State, Timer,
+    AccumulatingRuntime, Foca, Header, NoCustomBroadcast, OwnedNotification, PeriodicParams, PostcardCodec, State,
+    Timer,
 };
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
