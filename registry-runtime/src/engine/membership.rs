@@ -19,8 +19,10 @@ mod health;
 mod hearing;
 mod hints;
 mod identity;
+mod input;
 mod links;
 mod member;
+mod output;
 mod packet;
 mod roster;
 mod rumours;
@@ -38,16 +40,17 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use foca::State as Belief;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 pub(crate) use self::event::Event;
 pub(crate) use self::identity::Identity;
+pub(crate) use self::input::Input;
 pub(crate) use self::member::{
     Change, Downtime, HostedFailover, HostedRegistry, Load, Member, MemberState, Profile, Weight,
 };
+pub(crate) use self::output::{Output, StopReason};
 pub(crate) use self::packet::{MEMBERS_MAX, PACKET_BYTES_MAX, PROFILE_BYTES_MAX, Refusal};
 
 use self::health::Health;
@@ -59,7 +62,7 @@ use self::rumours::Rumours;
 use self::suspicion::{Suspicions, Verdict};
 use self::swim::{Effect, Mark, Swim};
 use self::watchdog::Watchdog;
-use crate::id::{Incarnation, NodeId, Process, Start};
+use crate::id::{NodeId, Start};
 use crate::time::{Moment, Timing};
 
 /// What a membership is born with.
@@ -79,105 +82,6 @@ pub(crate) struct Config {
     pub(crate) profile: Profile,
     /// Where all randomness comes from.
     pub(crate) seed: u64,
-}
-
-/// One thing that happened.
-#[derive(Clone, Debug)]
-pub(crate) enum Input {
-    /// A connection with an authenticated peer stands, and the peer has said who it is. From now on packets to that node
-    /// go over this connection, also when there was one before. When it closes and another one with that node is left,
-    /// that one is reported again.
-    Connected {
-        /// The peer.
-        peer: Identity,
-        /// The address that this side had dialled.
-        dialled: Option<SocketAddr>,
-    },
-    /// A dial came to nothing.
-    DialFailed {
-        /// The node, as in [`Output::Dial`].
-        node: Option<NodeId>,
-        /// The address, as in [`Output::Dial`].
-        address: SocketAddr,
-    },
-    /// The last connection with a node is gone.
-    Disconnected {
-        /// The node.
-        node: NodeId,
-    },
-    /// A peer has sent a packet.
-    Packet {
-        /// The peer, as its certificate names it.
-        from: NodeId,
-        /// The packet.
-        bytes: Bytes,
-    },
-    /// A connected member owes an answer for longer than it should, says the data plane. It is asked, and suspected if it
-    /// stays silent; that is all.
-    Silent {
-        /// The member.
-        node: NodeId,
-    },
-    /// The join list has been looked up again.
-    Join(Vec<SocketAddr>),
-    /// This node has something new to say of itself; load and revisions in there do not count.
-    Profile(Profile),
-    /// This node's load has changed.
-    Load(Load),
-    /// This node says goodbye. Nothing happens after that.
-    Leave,
-    /// The deadline has come.
-    Tick,
-}
-
-/// One thing that is to be done or known.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Output {
-    /// Send a packet over the connection with that node; without one, drop it.
-    Send {
-        /// To whom.
-        to: NodeId,
-        /// The packet.
-        bytes: Bytes,
-    },
-    /// Open a connection. The outcome comes back as [`Input::Connected`] or [`Input::DialFailed`].
-    Dial {
-        /// Who is expected there, if that is known.
-        node: Option<NodeId>,
-        /// Where.
-        address: SocketAddr,
-    },
-    /// Close the connections with a process that is gone.
-    Hangup {
-        /// The process.
-        process: Process,
-    },
-    /// Something has happened to a member.
-    Member {
-        /// The member as it is now.
-        member: Member,
-        /// What has happened.
-        change: Change,
-    },
-    /// This node was declared Down and comes back with this incarnation: it owns nothing any more.
-    Rejoined {
-        /// The new incarnation.
-        incarnation: Incarnation,
-    },
-    /// This node must stop.
-    Stop(StopReason),
-    /// For those who watch.
-    Event(Event),
-}
-
-/// Why a node must stop.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum StopReason {
-    /// A newer process with this node's id is alive.
-    DuplicateNode {
-        /// Where the other one listens.
-        address: SocketAddr,
-    },
 }
 
 /// The member list of one node and what keeps it true.
@@ -336,6 +240,8 @@ impl Membership {
             // Either it was the own address after all, or a second process has this node's id.
             if !peer.is_same_process(self.swim.identity()) && peer.outranks(self.swim.identity()) {
                 self.stop(peer.address);
+            } else {
+                self.outputs.push_back(Output::Hangup { process: peer.process() });
             }
             return;
         }

@@ -7,6 +7,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::simulation::{Cluster, address, ms, plain_profile};
 use super::*;
+use crate::id::Start;
 
 const FIVE_SECONDS: Duration = ms(5_000);
 const TEN_SECONDS: Duration = ms(10_000);
