@@ -39,6 +39,9 @@ mod sight;
 mod table;
 mod view;
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 

@@ -17,9 +17,12 @@ mod exchange;
 mod gossip;
 mod health;
 mod hearing;
+mod hints;
 mod identity;
+mod input;
 mod links;
 mod member;
+mod output;
 mod packet;
 mod roster;
 mod rumours;
@@ -37,19 +40,22 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use foca::State as Belief;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 pub(crate) use self::event::Event;
 pub(crate) use self::identity::Identity;
+pub(crate) use self::input::Input;
 pub(crate) use self::member::{
-    Change, Downtime, HostedFailover, HostedRegistry, Load, Member, MemberState, Profile, Weight,
+    Change, HostedFailover, HostedRegistry, Load, Member, Profile, Weight,
 };
+pub use self::member::MemberState;
+pub(crate) use self::output::{Output, StopReason};
 pub(crate) use self::packet::{MEMBERS_MAX, PACKET_BYTES_MAX, PROFILE_BYTES_MAX, Refusal};
 
 use self::health::Health;
+use self::hints::Hints;
 use self::links::Links;
 use self::packet::{Body, Entry, Packet, Rumour};
 use self::roster::Roster;
@@ -57,7 +63,7 @@ use self::rumours::Rumours;
 use self::suspicion::{Suspicions, Verdict};
 use self::swim::{Effect, Mark, Swim};
 use self::watchdog::Watchdog;
-use crate::id::{Incarnation, NodeId, Process, Start};
+use crate::id::{NodeId, Start};
 use crate::time::{Moment, Timing};
 
 /// What a membership is born with.
@@ -79,98 +85,6 @@ pub(crate) struct Config {
     pub(crate) seed: u64,
 }
 
-/// One thing that happened.
-#[derive(Clone, Debug)]
-pub(crate) enum Input {
-    /// A connection with an authenticated peer stands, and the peer has said who it is. From now on packets to that node
-    /// go over this connection, also when there was one before.
-    Connected {
-        /// The peer.
-        peer: Identity,
-        /// The address that this side had dialled.
-        dialled: Option<SocketAddr>,
-    },
-    /// A dial came to nothing.
-    DialFailed {
-        /// The node, as in [`Output::Dial`].
-        node: Option<NodeId>,
-        /// The address, as in [`Output::Dial`].
-        address: SocketAddr,
-    },
-    /// The last connection with a node is gone.
-    Disconnected {
-        /// The node.
-        node: NodeId,
-    },
-    /// A peer has sent a packet.
-    Packet {
-        /// The peer, as its certificate names it.
-        from: NodeId,
-        /// The packet.
-        bytes: Bytes,
-    },
-    /// The join list has been looked up again.
-    Join(Vec<SocketAddr>),
-    /// This node has something new to say of itself; load and revisions in there do not count.
-    Profile(Profile),
-    /// This node's load has changed.
-    Load(Load),
-    /// This node says goodbye. Nothing happens after that.
-    Leave,
-    /// The deadline has come.
-    Tick,
-}
-
-/// One thing that is to be done or known.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Output {
-    /// Send a packet over the connection with that node; without one, drop it.
-    Send {
-        /// To whom.
-        to: NodeId,
-        /// The packet.
-        bytes: Bytes,
-    },
-    /// Open a connection. The outcome comes back as [`Input::Connected`] or [`Input::DialFailed`].
-    Dial {
-        /// Who is expected there, if that is known.
-        node: Option<NodeId>,
-        /// Where.
-        address: SocketAddr,
-    },
-    /// Close the connections with a process that is gone.
-    Hangup {
-        /// The process.
-        process: Process,
-    },
-    /// Something has happened to a member.
-    Member {
-        /// The member as it is now.
-        member: Member,
-        /// What has happened.
-        change: Change,
-    },
-    /// This node was declared Down and comes back with this incarnation: it owns nothing any more.
-    Rejoined {
-        /// The new incarnation.
-        incarnation: Incarnation,
-    },
-    /// This node must stop.
-    Stop(StopReason),
-    /// For those who watch.
-    Event(Event),
-}
-
-/// Why a node must stop.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum StopReason {
-    /// A newer process with this node's id is alive.
-    DuplicateNode {
-        /// Where the other one listens.
-        address: SocketAddr,
-    },
-}
-
 /// The member list of one node and what keeps it true.
 pub(crate) struct Membership {
     timing: Timing,
@@ -178,6 +92,7 @@ pub(crate) struct Membership {
     swim: Swim,
     roster: Roster,
     suspicions: Suspicions,
+    hints: Hints,
     health: Health,
     watchdog: Watchdog,
     links: Links,
@@ -219,6 +134,7 @@ impl Membership {
             swim: Swim::new(identity, &timing, rng.random()),
             roster: Roster::default(),
             suspicions: Suspicions::new(&timing),
+            hints: Hints::new(timing.probe_rtt),
             // Trouble counts for a few rounds of probes: fewer would forget it before it can matter.
             health: Health::new(now, timing.probe_period.saturating_mul(4)),
             watchdog: Watchdog::new(now),
@@ -298,6 +214,7 @@ impl Membership {
                 self.links.disconnect(now, &node, &mut self.rng);
             }
             Input::Packet { from, bytes } => self.handle_packet(now, &from, &bytes),
+            Input::Silent { node } => self.check(now, &node),
             Input::Join(seeds) => self.links.set_seeds(now, &seeds),
             Input::Profile(profile) => self.set_profile(profile),
             Input::Load(load) => self.load = Some(load),
@@ -324,6 +241,8 @@ impl Membership {
             // Either it was the own address after all, or a second process has this node's id.
             if !peer.is_same_process(self.swim.identity()) && peer.outranks(self.swim.identity()) {
                 self.stop(peer.address);
+            } else {
+                self.outputs.push_back(Output::Hangup { process: peer.process() });
             }
             return;
         }
@@ -332,15 +251,30 @@ impl Membership {
                 let entry = known.entry(now);
                 self.tell(&peer.node, vec![entry]);
             }
-            _ => self.introduce(now, peer),
+            _ if self.watchdog.is_enabled() => self.introduce(now, peer),
+            _ => {}
         }
         // One of the two asks whether the views differ; both would do everything twice.
-        if self.swim.identity().node < peer.node {
+        if self.swim.identity().node < peer.node && self.watchdog.is_enabled() {
             self.send_digest(&peer.node.clone());
         }
     }
 
+    /// Asks a member that is said to be silent.
+    fn check(&mut self, now: Moment, node: &NodeId) {
+        let up = self.roster.get(node).is_some_and(|known| known.state == MemberState::Up);
+        if let Some(peer) = self.links.peer(node).filter(|_| up).cloned()
+            && self.hints.ask(now, node)
+        {
+            self.swim.announce(now, peer);
+            self.settle(now);
+        }
+    }
+
     fn set_profile(&mut self, said: Profile) {
+        if !said.fits() {
+            return self.outputs.push_back(Output::Event(Event::ProfileTooLarge));
+        }
         let before = &self.profile;
         let (revision, load, load_revision) = (before.revision.saturating_add(1), before.load, before.load_revision);
         self.profile = Arc::new(Profile { revision, load, load_revision, ..said });
@@ -373,6 +307,7 @@ impl Membership {
         if late > self.timing.probe_rtt / 2 {
             self.swim.postpone(late);
             self.suspicions.postpone(late);
+            self.hints.postpone(late);
             self.health.raise(now);
             self.outputs.push_back(Output::Event(Event::Late { by: late, score: self.health.score(now) }));
         }
@@ -381,7 +316,10 @@ impl Membership {
     fn handle_due(&mut self, now: Moment) {
         self.swim.handle_due(now);
         self.settle(now);
-        for verdict in self.suspicions.take_due(now, self.health.factor(now)) {
+        let silent = self.hints.take_due(now);
+        self.suspect(now, &silent);
+        let can_hear = |node: &NodeId| self.links.peer(node).is_some();
+        for verdict in self.suspicions.take_due(now, self.health.factor(now), can_hear) {
             match verdict {
                 Verdict::Ask(suspect, refutations) => {
                     let node = suspect.node.clone();
@@ -389,6 +327,12 @@ impl Membership {
                 }
                 Verdict::Down { identity, refutations, known } => self.declare_down(now, identity, refutations, known),
             }
+        }
+        let undenied = self.roster.restore(now);
+        if !undenied.is_empty() {
+            let marks = undenied.into_iter().map(|identity| Mark::new(identity, 0, Belief::Down)).collect();
+            self.swim.apply(now, marks);
+            self.settle(now);
         }
         if self.watchdog.poll(now, self.swim.is_active()) {
             let peers: Vec<_> = self.links.peers().cloned().collect();
@@ -429,6 +373,8 @@ impl Membership {
         let due = [
             self.swim.next(),
             self.suspicions.next(self.health.factor(now)),
+            self.hints.next(),
+            self.roster.next(),
             self.watchdog.next(),
             self.links.next(),
             load,
@@ -450,6 +396,17 @@ impl Membership {
         }
         self.swim.apply(now, vec![Mark::new(identity, refutations, Belief::Down)]);
         self.settle(now);
+    }
+
+    /// Suspects members that are alive.
+    fn suspect(&mut self, now: Moment, nodes: &[NodeId]) {
+        let live = |node| self.roster.get(node).filter(|known| known.state.is_live());
+        let suspect = |known: &roster::Record| Mark::new(known.identity.clone(), known.refutations, Belief::Suspect);
+        let marks: Vec<_> = nodes.iter().filter_map(live).map(suspect).collect();
+        if !marks.is_empty() {
+            self.swim.apply(now, marks);
+            self.settle(now);
+        }
     }
 
     // Keeping in step with foca.

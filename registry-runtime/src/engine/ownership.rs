@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -174,8 +175,18 @@ impl Ownership {
     }
 
     /// Where each slot of a registry should be.
-    pub(crate) fn plan(&self, registry: &RegistryName) -> Option<&Plan> {
+    pub(crate) fn plan(&self, registry: &RegistryName) -> Option<&Arc<Plan>> {
         self.registries.get(registry).map(Registry::plan)
+    }
+
+    /// How many processes a replica set of a registry has where there are enough.
+    pub(crate) fn replicas(&self, registry: &RegistryName) -> Option<usize> {
+        self.registries.get(registry).map(Registry::replicas)
+    }
+
+    /// The processes that host a registry and may own its slots.
+    pub(crate) fn hosts(&self, registry: &RegistryName) -> impl Iterator<Item = &Process> {
+        self.registries.get(registry).into_iter().flat_map(Registry::hosts)
     }
 
     /// The member list that this node acts on.
@@ -222,7 +233,7 @@ impl Ownership {
         for hosted in member.profile.iter().flat_map(|profile| &profile.hosted) {
             match self.registry(&node, &hosted.name, hosted.slots) {
                 // What this node says of a registry that it hosts weighs more than what others say.
-                Some(registry) if mine || !self.hosts(&hosted.name) => {
+                Some(registry) if mine || !self.is_host_of(&hosted.name) => {
                     if let Some(registry) = self.registries.get_mut(&registry) {
                         registry.state_terms(hosted);
                     }
@@ -425,7 +436,7 @@ impl Ownership {
         None
     }
 
-    fn hosts(&self, registry: &RegistryName) -> bool {
+    fn is_host_of(&self, registry: &RegistryName) -> bool {
         let me = self.shared.view.member(&self.shared.me.node);
         let profile = me.and_then(|member| member.profile.as_ref());
         profile.is_some_and(|profile| profile.hosted.iter().any(|hosted| hosted.name == *registry))

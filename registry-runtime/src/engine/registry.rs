@@ -7,6 +7,7 @@
 mod answer;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::agenda::Agenda;
 use super::failover::{Case, Verdict};
@@ -36,7 +37,7 @@ pub(crate) struct Registry {
     slots: u32,
     failover: Failover,
     replicas: usize,
-    plan: Plan,
+    plan: Arc<Plan>,
     /// What the plan was made of.
     planned: Vec<(Process, Weight)>,
     table: Table,
@@ -60,7 +61,7 @@ impl Registry {
             slots,
             failover: Failover::AutoReassign,
             replicas: usize::from(crate::spec::defaults::REPLICAS),
-            plan: Plan::default(),
+            plan: Arc::default(),
             planned: Vec::new(),
             table: Table::new(slots),
             holdings: Holdings::default(),
@@ -87,7 +88,17 @@ impl Registry {
         &self.table
     }
 
-    pub(crate) fn plan(&self) -> &Plan {
+    /// How many processes a replica set has where there are enough.
+    pub(crate) fn replicas(&self) -> usize {
+        self.replicas
+    }
+
+    /// The processes that host it and may own slots.
+    pub(crate) fn hosts(&self) -> impl Iterator<Item = &Process> {
+        self.planned.iter().map(|(process, _)| process)
+    }
+
+    pub(crate) fn plan(&self) -> &Arc<Plan> {
         &self.plan
     }
 
@@ -97,8 +108,8 @@ impl Registry {
         let same = eligible().eq(self.planned.iter().map(|(process, weight)| (process, *weight)));
         if !same {
             self.planned = eligible().map(|(process, weight)| (process.clone(), weight)).collect();
-            self.plan =
-                Plan::new(&self.name, self.slots, self.planned.iter().map(|(process, weight)| (process, *weight)));
+            let members = self.planned.iter().map(|(process, weight)| (process, *weight));
+            self.plan = Arc::new(Plan::new(&self.name, self.slots, members));
         }
         self.table_changed = true;
         self.look_at_all();

@@ -43,6 +43,11 @@ impl Set {
         &self.0
     }
 
+    /// The members, owner first, to be kept.
+    pub(crate) fn shared(&self) -> Arc<[Process]> {
+        Arc::clone(&self.0)
+    }
+
     /// How many there are.
     pub(crate) fn len(&self) -> usize {
         self.0.len()

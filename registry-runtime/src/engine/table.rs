@@ -48,6 +48,11 @@ impl Table {
         }
     }
 
+    /// How many slots there are.
+    pub(crate) fn len(&self) -> u32 {
+        u32::try_from(self.entries.len()).unwrap_or(u32::MAX)
+    }
+
     /// What callers are told of a slot, and the set that was last opened.
     pub(crate) fn get(&self, slot: Slot) -> Option<(SlotState, Option<&Active>)> {
         self.entries.get(slot.index()).map(|entry| (entry.state, entry.row.active()))

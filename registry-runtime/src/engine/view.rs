@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::id::{Incarnation, NodeId, Process, RegistryName, ViewNumber};
-use crate::spec::Failover;
+use super::membership;
+use crate::spec::{Failover, Then};
 use crate::time::Moment;
 
 /// Every member known to this node, itself included, in one numbered state.
@@ -78,6 +79,30 @@ pub(crate) struct HostedRegistry {
 /// A share of the slots, in thousandths of the normal one; 1 to 10,000.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Weight(u16);
+
+impl Profile {
+    fn said(profile: &membership::Profile) -> Self {
+        Self {
+            hosted: profile.hosted.iter().cloned().map(Into::into).collect(),
+            weight: Weight::from_thousandths(profile.weight.0.saturating_mul(10)),
+            load: Load(profile.load.0.into()),
+            leaving: profile.leaving,
+            version: profile.revision,
+        }
+    }
+}
+
+impl From<membership::HostedRegistry> for HostedRegistry {
+    fn from(said: membership::HostedRegistry) -> Self {
+        let failover = match said.failover {
+            membership::HostedFailover::AutoReassign => Failover::AutoReassign,
+            membership::HostedFailover::WaitForNode { wait, reassign } => {
+                Failover::WaitForNode { wait, then: if reassign { Then::Reassign } else { Then::Fail } }
+            }
+        };
+        Self { name: said.name, slots: said.slots, sharding: said.sharding, failover, replicas: said.replicas }
+    }
+}
 
 impl Weight {
     /// The share of a node that is as large as its peers.
@@ -208,6 +233,23 @@ impl View {
 }
 
 impl Member {
+    /// What membership says of a member, as of now.
+    pub(crate) fn seen(now: Moment, member: membership::Member) -> Self {
+        Self {
+            process: member.process,
+            incarnation: member.incarnation,
+            address: member.address,
+            state: match member.state {
+                membership::MemberState::Up => MemberState::Up,
+                membership::MemberState::Suspect => MemberState::Suspect,
+                membership::MemberState::Down => MemberState::Down,
+                membership::MemberState::Left => MemberState::Left,
+            },
+            down_for: member.down.map(|down| down.age(now)),
+            profile: member.profile.map(|profile| Profile::said(&profile)),
+        }
+    }
+
     /// Up or Suspect.
     pub(crate) fn is_live(&self) -> bool {
         matches!(self.state, MemberState::Up | MemberState::Suspect)

@@ -32,6 +32,11 @@ impl Seeds {
         Self { rng: ChaCha20Rng::seed_from_u64(seed), repeatable: true }
     }
 
+    /// Draws a number for the rest of the node.
+    pub(crate) fn number(&mut self) -> u64 {
+        u64::from_le_bytes(self.bytes())
+    }
+
     /// Draws a seed.
     pub(super) fn bytes<const N: usize>(&mut self) -> [u8; N] {
         let mut bytes = [0; N];

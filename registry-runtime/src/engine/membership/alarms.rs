@@ -37,7 +37,8 @@ impl<T> Alarms<T> {
 
     /// Puts all of them off.
     pub(super) fn postpone(&mut self, by: Duration) {
-        self.set = std::mem::take(&mut self.set).into_iter().map(|((at, nth), value)| ((at + by, nth), value)).collect();
+        self.set =
+            std::mem::take(&mut self.set).into_iter().map(|((at, nth), value)| ((at + by, nth), value)).collect();
     }
 }
 

@@ -32,7 +32,7 @@ pub(crate) enum Event {
         /// This node's score of trouble, 0 to 7.
         score: u32,
     },
-    /// A member was reported Down that is connected here; it is asked before that is believed.
+    /// A member was reported Down that is alive here; it is asked before that is believed.
     Doubted {
         /// The member.
         node: NodeId,
@@ -44,6 +44,8 @@ pub(crate) enum Event {
         /// The other node.
         node: NodeId,
     },
+    /// What this node was to say of itself is over the limits, and was not taken over.
+    ProfileTooLarge,
     /// The SWIM library refused something.
     Swim {
         /// In its words.

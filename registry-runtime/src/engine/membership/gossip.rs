@@ -56,3 +56,55 @@ impl Gossip {
         (bytes.len() <= SWIM_BYTES_MAX).then_some(bytes)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use foca::State;
+
+    use super::*;
+    use crate::id::{Incarnation, NodeId, Start};
+
+    fn identity(name: &str) -> Identity {
+        Identity::at_birth(NodeId::new(name).unwrap(), ([127, 0, 0, 1], 7400).into(), Start::new(1))
+    }
+
+    fn packet(message: Message<Identity>, told: &[&str]) -> Vec<u8> {
+        let header = Header { src: identity("a"), src_incarnation: 3, dst: identity("b"), message };
+        let marks = told.iter().map(|name| Mark::new(identity(name), 1, State::Suspect)).collect();
+        Gossip { header, marks }.to_bytes().unwrap()
+    }
+
+    #[test]
+    fn a_packet_comes_back_from_its_bytes() {
+        for (message, told) in [
+            (Message::Gossip, &["x", "y"][..]),
+            (Message::Ping(7), &[]),
+            (Message::Announce, &[]),
+            (Message::Feed, &["z"]),
+        ] {
+            let bytes = packet(message, told);
+            let gossip = Gossip::parse(&bytes).unwrap();
+            assert_eq!(gossip.sender(), &identity("a"));
+            assert!(gossip.marks.iter().map(|mark| mark.id().node.as_str()).eq(told.iter().copied()));
+            assert_eq!(gossip.to_bytes().unwrap(), bytes);
+        }
+    }
+
+    #[test]
+    fn what_does_not_add_up_is_refused() {
+        let fine = packet(Message::Gossip, &["x"]);
+        for end in 0..fine.len() - 1 {
+            // A bare header is a packet without news.
+            let header = packet(Message::Announce, &[]).len();
+            assert!(end == header || Gossip::parse(&fine[..end]).is_err(), "{end}");
+        }
+        let mut longer = fine;
+        longer.push(0);
+        assert!(Gossip::parse(&longer).is_err());
+        assert!(Gossip::parse(&packet(Message::TurnUndead, &[])).is_err());
+        let mut wild = Gossip::parse(&packet(Message::Gossip, &[])).unwrap();
+        let incarnation = Incarnation::new(u64::MAX);
+        wild.marks.push(Mark::new(Identity { incarnation, ..identity("x") }, 0, State::Down));
+        assert!(Gossip::parse(&wild.to_bytes().unwrap()).is_err());
+    }
+}

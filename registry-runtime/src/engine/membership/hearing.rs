@@ -1,7 +1,7 @@
 //! What a peer says, and how much of it is believed.
 //!
 //! A peer speaks for itself only: a packet must come from the process at the other end of the connection. What it says of
-//! others is taken in, except that a member that is connected here is asked before somebody's word that it is Down counts.
+//! others is taken in, except that a member that is alive here is asked before somebody's word that it is Down counts.
 
 use foca::State as Belief;
 
@@ -14,6 +14,9 @@ use super::swim::Mark;
 use super::{Membership, Output, Phase};
 use crate::id::NodeId;
 use crate::time::Moment;
+
+/// How many rounds of anti-entropy the others have to deny a Down that was judged here while this node was cut off.
+const DENIAL: u32 = 3;
 
 impl Membership {
     /// Takes in what a peer has sent.
@@ -31,6 +34,10 @@ impl Membership {
             let entry = known.entry(now);
             return self.tell(sender, vec![entry]);
         }
+        if self.roster.get(sender).is_none() && self.roster.room() == 0 && !self.make_room(now) {
+            return self.outputs.push_back(Output::Event(Event::TableFull { node: from.node }));
+        }
+        self.hints.hear(sender);
         self.links.refresh(&from);
         if self.roster.is_gone(&from) {
             return self.handle_gone(now, &from, body);
@@ -143,8 +150,7 @@ impl Membership {
                 }
                 newcomers = newcomers.saturating_add(1);
             }
-            let connected = self.links.peer(&identity.node).is_some_and(|peer| peer.start == identity.start);
-            if entry.state == MemberState::Down && connected && *from != *identity && self.roster.is_live(identity) {
+            if entry.state == MemberState::Down && from != identity && self.roster.is_live(identity) {
                 doubted.push(identity.node.clone());
                 continue;
             }
@@ -153,19 +159,12 @@ impl Membership {
         (believed, doubted)
     }
 
-    /// Somebody says that connected members are Down: they are suspected, and asked at once.
+    /// Somebody says that live members are Down: they are suspected, and asked at once.
     ///
     /// A node that comes back from being cut off holds everyone else for Down. Believed at its word, it would bring down a
     /// healthy cluster.
     fn doubt(&mut self, now: Moment, by: &Identity, doubted: Vec<NodeId>) {
-        let live = |node: &NodeId| self.roster.get(node).filter(|known| known.state.is_live());
-        let suspect = |node| live(node).map(|known| Mark::new(known.identity.clone(), known.refutations, Belief::Suspect));
-        let marks: Vec<_> = doubted.iter().filter_map(suspect).collect();
-        if marks.is_empty() {
-            return;
-        }
-        self.swim.apply(now, marks);
-        self.settle(now);
+        self.suspect(now, &doubted);
         for node in doubted {
             self.suspicions.condemn(now, &node);
             self.outputs.push_back(Output::Event(Event::Doubted { node, by: by.node.clone() }));
@@ -191,7 +190,7 @@ impl Membership {
                         self.outputs.push_back(Output::Event(Event::Overruled { node: from.node.clone() }));
                         return;
                     }
-                    let doubtful = self.roster.withdraw();
+                    let doubtful = self.roster.withdraw(now + self.timing.anti_entropy.saturating_mul(DENIAL));
                     self.swim.rejoin(now, doubtful);
                     self.settle(now);
                 }

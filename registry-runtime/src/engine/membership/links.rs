@@ -69,7 +69,8 @@ impl Links {
     pub(super) fn new(now: Moment, own: Identity, timing: &Timing, seeds: &[SocketAddr]) -> Self {
         let live = timing.probe_period.saturating_mul(4);
         let pace = Pace { first: timing.gossip_period, live, slow: live.saturating_mul(2) };
-        let mut links = Self { own, pace, connected: BTreeMap::new(), members: BTreeMap::new(), seeds: BTreeMap::new() };
+        let mut links =
+            Self { own, pace, connected: BTreeMap::new(), members: BTreeMap::new(), seeds: BTreeMap::new() };
         links.set_seeds(now, seeds);
         links
     }
@@ -88,7 +89,8 @@ impl Links {
 
     /// When to dial again.
     pub(super) fn next(&self) -> Option<Moment> {
-        let members = self.members.iter().filter(|(node, _)| !self.connected.contains_key(node)).map(|(_, to)| &to.dial);
+        let members =
+            self.members.iter().filter(|(node, _)| !self.connected.contains_key(node)).map(|(_, to)| &to.dial);
         let seeds = self.seeds.iter().filter(|(at, seed)| self.needs(at, seed)).map(|(_, seed)| &seed.dial);
         members.chain(seeds).map(|dial| dial.due).min()
     }
@@ -117,7 +119,10 @@ impl Links {
         if let Some(target) = self.members.get_mut(&peer.node) {
             target.dial.rest();
         }
-        self.connected.insert(peer.node.clone(), peer.clone());
+        // Of two processes with one id, the newer one is the member.
+        if self.connected.get(&peer.node).is_none_or(|known| !known.outranks(peer)) {
+            self.connected.insert(peer.node.clone(), peer.clone());
+        }
     }
 
     /// A connected process has taken another incarnation.
@@ -133,6 +138,10 @@ impl Links {
         if let Some(target) = self.members.get_mut(node).filter(|_| was) {
             target.dial = Dial::due(now);
             target.dial.wait(now, self.pace, target.live, rng);
+        }
+        for seed in self.seeds.values_mut().filter(|seed| was && seed.node.as_ref() == Some(node)) {
+            seed.dial = Dial::due(now);
+            seed.dial.wait(now, self.pace, true, rng);
         }
         was
     }
@@ -178,8 +187,12 @@ impl Links {
                 due.push((Some(node.clone()), target.address));
             }
         }
-        let needed: Vec<_> =
-            self.seeds.iter().filter(|(address, seed)| self.needs(address, seed)).map(|(address, _)| *address).collect();
+        let needed: Vec<_> = self
+            .seeds
+            .iter()
+            .filter(|(address, seed)| self.needs(address, seed))
+            .map(|(address, _)| *address)
+            .collect();
         for address in needed {
             if let Some(seed) = self.seeds.get_mut(&address) {
                 let soon = seed.dial.tries < SEED_TRIES;

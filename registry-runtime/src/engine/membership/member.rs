@@ -29,7 +29,7 @@ pub(crate) struct Member {
 
 /// What a node believes of a member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub(crate) enum MemberState {
+pub enum MemberState {
     /// It answers.
     Up,
     /// It missed a probe. This moves nothing: it either refutes or becomes Down.

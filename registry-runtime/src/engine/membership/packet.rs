@@ -204,8 +204,8 @@ pub(super) fn profile_bytes(profile: &Profile) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::id::{Incarnation, RegistryName, Start};
     use crate::engine::membership::member::{HostedFailover, HostedRegistry, Weight};
+    use crate::id::{Incarnation, RegistryName, Start};
 
     fn identity(name: &str) -> Identity {
         Identity::at_birth(NodeId::new(name).unwrap(), ([127, 0, 0, 1], 7400).into(), Start::new(1))

@@ -38,8 +38,9 @@ pub(super) struct Record {
     profile: Option<Arc<Profile>>,
     /// Whether it was forgotten: still known to be Down, so that it cannot come back unnoticed, but no member any more.
     forgotten: bool,
-    /// Whether its Down was judged while this node itself was cut off: not told to anyone until others confirm it.
-    withdrawn: bool,
+    /// Until when its Down is not told to anyone, because it was judged while this node itself was cut off. Whoever
+    /// knows better will have said so by then.
+    withdrawn: Option<Moment>,
 }
 
 /// What was told about the end of an incarnation, beside that it is Down.
@@ -99,12 +100,13 @@ impl Roster {
 
     /// Everyone who is told of to others: forgotten or not, without what was withdrawn.
     pub(super) fn iter_told(&self) -> impl Iterator<Item = &Record> {
-        self.records.values().filter(|record| !record.withdrawn)
+        self.records.values().filter(|record| record.withdrawn.is_none())
     }
 
     /// Whether this very identity is known to be Down or Left.
     pub(super) fn is_gone(&self, identity: &Identity) -> bool {
-        let gone = |record: &Record| record.identity == *identity && !record.state.is_live() && !record.withdrawn;
+        let gone =
+            |record: &Record| record.identity == *identity && !record.state.is_live() && record.withdrawn.is_none();
         self.records.get(&identity.node).is_some_and(gone)
     }
 
@@ -193,11 +195,7 @@ impl Roster {
     }
 
     /// Takes over what foca believes now, and tells what has changed, by node id.
-    pub(super) fn compare<'a>(
-        &mut self,
-        now: Moment,
-        marks: impl Iterator<Item = &'a Mark>,
-    ) -> Vec<(Member, Change)> {
+    pub(super) fn compare<'a>(&mut self, now: Moment, marks: impl Iterator<Item = &'a Mark>) -> Vec<(Member, Change)> {
         let hints = std::mem::take(&mut self.hints);
         let mut changes = Vec::new();
         for mark in marks {
@@ -239,13 +237,13 @@ impl Roster {
                     down,
                     profile: None,
                     forgotten: false,
-                    withdrawn: false,
+                    withdrawn: None,
                 };
                 self.records.insert(identity.node.clone(), record);
                 Some(arrived)
             }
             Some(record) if record.identity == *identity => {
-                record.withdrawn = false;
+                record.withdrawn = None;
                 record.refutations = mark.incarnation();
                 record.change_state(now, state, age, arrived)
             }
@@ -260,7 +258,7 @@ impl Roster {
                     down,
                     profile,
                     forgotten: false,
-                    withdrawn: false,
+                    withdrawn: None,
                 };
                 Some(match (same, state.is_live()) {
                     (true, true) => Change::Rejoined,
@@ -308,19 +306,37 @@ impl Roster {
         }
     }
 
-    /// Takes back every Down that was judged here, and tells of whom. Goodbyes stand: they were said by the member itself.
+    /// Takes back for a while every Down that was judged here, and tells of whom. Goodbyes stand: they were said by the
+    /// member itself.
     ///
     /// A node that was declared Down itself was cut off or asleep when it judged, and those who went on without it know
     /// better; they tell it right after. Kept and passed on, its judgement would declare healthy members Down in the whole
     /// cluster.
-    pub(super) fn withdraw(&mut self) -> Vec<Identity> {
+    pub(super) fn withdraw(&mut self, until: Moment) -> Vec<Identity> {
         let judged = self.records.values_mut().filter(|record| record.state == MemberState::Down);
         judged
             .map(|record| {
-                record.withdrawn = true;
+                record.withdrawn = Some(until);
                 record.identity.clone()
             })
             .collect()
+    }
+
+    /// Stands by the Downs that nobody has denied since they were taken back, and tells which.
+    pub(super) fn restore(&mut self, now: Moment) -> Vec<Identity> {
+        let due = |record: &&mut Record| record.withdrawn.is_some_and(|until| until <= now);
+        let undenied = self.records.values_mut().filter(due);
+        undenied
+            .map(|record| {
+                record.withdrawn = None;
+                record.identity.clone()
+            })
+            .collect()
+    }
+
+    /// When [`Self::restore`] is due.
+    pub(super) fn next(&self) -> Option<Moment> {
+        self.records.values().filter_map(|record| record.withdrawn).min()
     }
 
     /// Drops a member for good, to make room.
@@ -441,6 +457,23 @@ mod tests {
         assert_eq!(changes(&mut roster, at(0), identity(5), Belief::Down), [Change::Left]);
         roster.hint(&told(MemberState::Down, 0));
         assert_eq!(changes(&mut roster, at(0), identity(5), Belief::Down), []);
+    }
+
+    #[test]
+    fn a_judgement_taken_back_is_not_told_and_stands_again_unless_denied() {
+        let mut roster = Roster::default();
+        changes(&mut roster, at(0), identity(5), Belief::Alive);
+        changes(&mut roster, at(0), identity(5), Belief::Down);
+        assert_eq!(roster.withdraw(at(10)), [identity(5)]);
+        assert_eq!((roster.iter().count(), roster.iter_told().count()), (1, 0));
+        assert!(!roster.is_gone(&identity(5)));
+        assert_eq!(roster.restore(at(9)), []);
+        assert_eq!(roster.next(), Some(at(10)));
+        assert_eq!(roster.restore(at(10)), [identity(5)]);
+        assert!(roster.is_gone(&identity(5)));
+        assert_eq!(roster.withdraw(at(20)), [identity(5)]);
+        assert_eq!(changes(&mut roster, at(15), identity(5), Belief::Alive), [Change::Up]);
+        assert_eq!((roster.next(), roster.restore(at(20))), (None, vec![]));
     }
 
     #[test]

@@ -32,7 +32,7 @@ struct Suspicion {
     own: bool,
     /// When to ask the suspect again.
     ask: Moment,
-    /// When it was first asked.
+    /// When it was first asked over a connection.
     asked: Option<Moment>,
     /// Whether somebody has already declared it Down.
     condemned: bool,
@@ -97,7 +97,8 @@ impl Suspicions {
         }
     }
 
-    /// Somebody has declared the suspect Down: it is asked at once, and has only the time of a direct answer left.
+    /// Somebody has declared the suspect Down: it is asked at once, and has only the time of a direct answer left. One that
+    /// cannot be asked, for want of a connection, keeps the time of any suspect.
     pub(super) fn condemn(&mut self, now: Moment, node: &NodeId) {
         if let Some(open) = self.open.get_mut(node) {
             open.condemned = true;
@@ -117,20 +118,22 @@ impl Suspicions {
         self.open.values().filter(|open| open.own).count()
     }
 
-    /// What is due now; `factor` stretches the suspects' time by this node's own trouble.
-    pub(super) fn take_due(&mut self, now: Moment, factor: u32) -> Vec<Verdict> {
+    /// What is due now; `factor` stretches the suspects' time by this node's own trouble. Only who `can_hear` is asked.
+    pub(super) fn take_due(&mut self, now: Moment, factor: u32, can_hear: impl Fn(&NodeId) -> bool) -> Vec<Verdict> {
         let mut due = Vec::new();
         let pause = self.pause();
         let (patience, answer) = (self.patience, self.answer);
-        self.open.retain(|_, open| {
+        self.open.retain(|node, open| {
             let (identity, refutations) = (open.identity.clone(), open.refutations);
             let hardened = open.hardens(patience, answer, factor) <= now;
             if hardened {
                 due.push(Verdict::Down { identity, refutations, known: open.condemned });
             } else if open.ask <= now {
                 open.ask = now + pause;
-                open.asked.get_or_insert(now);
-                due.push(Verdict::Ask(identity, refutations));
+                if can_hear(node) {
+                    open.asked.get_or_insert(now);
+                    due.push(Verdict::Ask(identity, refutations));
+                }
             }
             !hardened
         });
@@ -198,25 +201,25 @@ mod tests {
         assert!(!suspicions.note_failure(start, &suspect(), 3), "it is new once");
         let mut asked = 0;
         for ms in 0..800 {
-            let due = suspicions.take_due(start + MS * ms, 1);
+            let due = suspicions.take_due(start + MS * ms, 1, |_| true);
             asked += due.iter().filter(|verdict| **verdict == Verdict::Ask(suspect(), 3)).count();
             assert!(!due.contains(&down(false)), "{ms}");
         }
         assert_eq!(asked, 4);
-        assert_eq!(suspicions.take_due(start + MS * 800, 1), [down(false)]);
+        assert_eq!(suspicions.take_due(start + MS * 800, 1, |_| true), [down(false)]);
     }
 
     #[test]
     fn own_trouble_and_own_sleep_stretch_its_time() {
         let start = Moment::default();
         let mut suspicions = opened();
-        assert!(!suspicions.take_due(start + MS * 6399, 8).contains(&down(false)));
+        assert!(!suspicions.take_due(start + MS * 6399, 8, |_| true).contains(&down(false)));
         assert_eq!(suspicions.next(8), Some(start + MS * 6400));
         suspicions.postpone(MS * 1000);
         assert_eq!(suspicions.next(8), Some(start + MS * 6599), "the next question");
         assert_eq!(suspicions.next(1), Some(start + MS * 1800));
-        assert_eq!(suspicions.take_due(start + MS * 1799, 1), []);
-        assert_eq!(suspicions.take_due(start + MS * 1800, 1), [down(false)]);
+        assert_eq!(suspicions.take_due(start + MS * 1799, 1, |_| true), []);
+        assert_eq!(suspicions.take_due(start + MS * 1800, 1, |_| true), [down(false)]);
     }
 
     #[test]
@@ -224,9 +227,20 @@ mod tests {
         let start = Moment::default();
         let mut suspicions = opened();
         suspicions.condemn(start, &suspect().node);
-        assert_eq!(suspicions.take_due(start, 1), [Verdict::Ask(suspect(), 3)]);
-        assert_eq!(suspicions.take_due(start + MS * 119, 1), []);
-        assert_eq!(suspicions.take_due(start + MS * 120, 1), [down(true)]);
+        assert_eq!(suspicions.take_due(start, 1, |_| true), [Verdict::Ask(suspect(), 3)]);
+        assert_eq!(suspicions.take_due(start + MS * 119, 1, |_| true), []);
+        assert_eq!(suspicions.take_due(start + MS * 120, 1, |_| true), [down(true)]);
+    }
+
+    #[test]
+    fn a_condemned_one_out_of_reach_keeps_its_time() {
+        let start = Moment::default();
+        let mut suspicions = opened();
+        suspicions.condemn(start, &suspect().node);
+        for ms in 0..800 {
+            assert_eq!(suspicions.take_due(start + MS * ms, 1, |_| false), []);
+        }
+        assert_eq!(suspicions.take_due(start + MS * 800, 1, |_| false), [down(true)]);
     }
 
     #[test]
@@ -235,9 +249,9 @@ mod tests {
         let mut suspicions = opened();
         let rng = &mut ChaCha8Rng::seed_from_u64(1);
         suspicions.open(start + MS * 500, &suspect(), 3, rng);
-        assert_eq!(suspicions.take_due(start + MS * 800, 1), [down(false)]);
+        assert_eq!(suspicions.take_due(start + MS * 800, 1, |_| true), [down(false)]);
         suspicions.open(start + MS * 500, &suspect(), 4, rng);
-        assert!(matches!(suspicions.take_due(start + MS * 800, 1)[..], [Verdict::Ask(..)] | []));
+        assert!(matches!(suspicions.take_due(start + MS * 800, 1, |_| true)[..], [Verdict::Ask(..)] | []));
         suspicions.close(&suspect().node);
         assert_eq!(suspicions.next(1), None);
     }

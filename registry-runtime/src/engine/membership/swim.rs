@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use foca::{
-    AccumulatingRuntime, Foca, Header, NoCustomBroadcast, OwnedNotification, PeriodicParams, PostcardCodec, State, Timer,
+    AccumulatingRuntime, Foca, Header, NoCustomBroadcast, OwnedNotification, PeriodicParams, PostcardCodec, State,
+    Timer,
 };
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -254,4 +255,71 @@ fn transmissions(members: usize) -> NonZeroU8 {
 
 fn count(number: usize) -> NonZeroUsize {
     NonZeroUsize::new(number).unwrap_or(NonZeroUsize::MIN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::{NodeId, Start};
+
+    fn identity(name: &str) -> Identity {
+        Identity::at_birth(NodeId::new(name).unwrap(), ([127, 0, 0, 1], 7400).into(), Start::new(1))
+    }
+
+    fn at(ms: u64) -> Moment {
+        Moment::from_origin(Duration::from_millis(ms))
+    }
+
+    /// One that knows `x`, which never answers.
+    fn with_a_silent_peer() -> Swim {
+        let mut swim = Swim::new(identity("a"), &Timing::fast(), 1);
+        swim.apply(at(0), vec![Mark::new(identity("x"), 0, State::Alive)]);
+        swim
+    }
+
+    fn state_of_x(swim: &Swim) -> State {
+        swim.members().next().unwrap().state()
+    }
+
+    #[test]
+    fn a_silent_peer_is_suspected_and_told_of_and_never_down_by_itself() {
+        let mut swim = with_a_silent_peer();
+        let mut failed = 0;
+        while let Some(now) = swim.next().filter(|now| *now < at(10_000)) {
+            swim.handle_due(now);
+            failed += std::iter::from_fn(|| swim.poll()).filter(|effect| matches!(effect, Effect::Failed(..))).count();
+        }
+        assert!(failed > 0 && swim.is_active());
+        assert_eq!(state_of_x(&swim), State::Suspect);
+    }
+
+    #[test]
+    fn a_refutation_is_counted() {
+        let mut swim = with_a_silent_peer();
+        assert_eq!(swim.refutations(), 0);
+        swim.apply(at(1), vec![Mark::new(identity("a"), 0, State::Suspect)]);
+        assert_eq!(swim.refutations(), 1);
+    }
+
+    #[test]
+    fn after_a_return_it_goes_on_without_being_spoken_to() {
+        let mut swim = with_a_silent_peer();
+        swim.rejoin(at(1), vec![]);
+        assert!(swim.is_active(), "foca alone would wait");
+        assert_eq!(swim.identity().incarnation, Incarnation::new(2));
+        assert_eq!((swim.identity().start, swim.refutations()), (Start::new(1), 0));
+        let rejoined = |effect: Effect| matches!(effect, Effect::Rejoined(number) if number == Incarnation::new(2));
+        assert!(std::iter::from_fn(|| swim.poll()).any(rejoined));
+    }
+
+    #[test]
+    fn doubtful_downs_are_gone_after_a_return() {
+        let mut swim = with_a_silent_peer();
+        swim.apply(at(1), vec![Mark::new(identity("x"), 0, State::Down)]);
+        assert!(!swim.is_active());
+        swim.rejoin(at(2), vec![identity("x")]);
+        assert_eq!(swim.members().count(), 0);
+        swim.apply(at(3), vec![Mark::new(identity("x"), 0, State::Alive)]);
+        assert_eq!(state_of_x(&swim), State::Alive);
+    }
 }

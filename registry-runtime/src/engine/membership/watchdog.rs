@@ -6,6 +6,9 @@ use crate::time::Moment;
 
 /// Until the cluster is active, says when to knock at a peer again.
 ///
+/// One knocks at every new peer, at all of them after a return from Down, and at one of them every second while nobody is
+/// known to be alive.
+///
 /// foca drops all its timers when it sees no live member or has renewed its identity, and then waits for somebody to talk
 /// to it. When everyone waits, nobody comes back.
 #[derive(Debug)]
@@ -24,13 +27,13 @@ impl Watchdog {
         Self { due: Some(now), enabled: true }
     }
 
-    /// Switches it off, to show that the tests would notice.
+    /// Leaves everything to foca, to show that the tests would notice.
     #[cfg(test)]
     pub(super) fn disable(&mut self) {
         self.enabled = false;
     }
 
-    /// Whether it watches at all.
+    /// Whether to knock at all; only tests switch it off.
     pub(super) const fn is_enabled(&self) -> bool {
         self.enabled
     }
