@@ -8,7 +8,10 @@ use rand::RngExt;
 use rand::seq::index::sample;
 
 use super::sim::{MS, Micros, Options, Sim, registry};
-use crate::engine::{Input, MemberState, Rules, Set};
+use crate::engine::ownership::Input;
+use crate::engine::rules::Rules;
+use crate::engine::set::Set;
+use crate::engine::view::MemberState;
 use crate::id::Slot;
 use crate::time::{Moment, Timing};
 
@@ -158,7 +161,7 @@ fn much_happens() {
             .nodes
             .iter()
             .flat_map(|node| &node.events)
-            .filter(|event| matches!(event, crate::engine::Event::Opened { .. }))
+            .filter(|event| matches!(event, crate::engine::output::Event::Opened { .. }))
             .count();
     }
     println!("{handled} {opened} {:?}", start.elapsed());

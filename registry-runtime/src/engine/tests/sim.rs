@@ -7,7 +7,12 @@ use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::oracle::Oracle;
-use crate::engine::*;
+use crate::engine::output::{Event, Opened, Output, StopReason};
+use crate::engine::ownership::{Config, Input, Ownership};
+use crate::engine::rules::Rules;
+use crate::engine::set::Set;
+use crate::engine::table::SlotState;
+use crate::engine::view::{HostedRegistry, Member, MemberState, Profile, Weight};
 use crate::id::{Epoch, Incarnation, NodeId, Process, RegistryName, Slot, Start};
 use crate::message::Message;
 use crate::spec::Failover;

@@ -70,7 +70,7 @@ async fn a_deadline_that_passes_in_the_queue_means_it_never_starts() {
     let first = world.call(&ADD_SLOWLY, 1, (1, Do::Add(1))).later();
     let mut attempt = world.attempt(1);
     attempt.deadline = Instant::now() + Duration::from_secs(2);
-    let waits = world.host.call(&ADD, attempt, (Do::Add(10),)).later();
+    let waits = world.host.call(&ADD, attempt, (Do::Add(10),), &mut |_, _| ()).later();
     assert_eq!(waits.await, Outcome::DeadlineExceeded { started: false });
     world.stage.gate.add_permits(1);
     assert_eq!(first.await, Outcome::Done(1));
@@ -85,7 +85,7 @@ async fn a_deadline_that_passes_in_the_line_for_a_place_means_it_never_starts() 
     let before = world.stage.entries();
     let mut attempt = world.attempt(1);
     attempt.deadline = Instant::now() + Duration::from_secs(2);
-    let waits = world.host.call(&ADD_SLOWLY, attempt, (0, Do::Add(10))).later();
+    let waits = world.host.call(&ADD_SLOWLY, attempt, (0, Do::Add(10)), &mut |_, _| ()).later();
     assert_eq!(waits.await, Outcome::DeadlineExceeded { started: false });
     assert_eq!(world.stage.entries(), before);
     assert_eq!(world.call(&ADD, 1, (Do::Add(1),)).ready(), Outcome::Done(1), "the lane is free again");
@@ -117,9 +117,9 @@ async fn what_cannot_be_interrupted_commits_nothing_after_its_deadline() {
         attempt
     };
     let late = Outcome::DeadlineExceeded { started: true };
-    assert_eq!(world.host.call(&ADD, soon(), (Do::Overrun(1),)).ready(), late);
-    assert_eq!(world.host.call(&TAKE, soon(), (Do::Overrun(1),)).ready(), late.clone());
-    assert_eq!(world.host.call(&ADD_SLOWLY, soon(), (0, Do::Overrun(1))).ready(), late);
+    assert_eq!(world.host.call(&ADD, soon(), (Do::Overrun(1),), &mut |_, _| ()).ready(), late);
+    assert_eq!(world.host.call(&TAKE, soon(), (Do::Overrun(1),), &mut |_, _| ()).ready(), late.clone());
+    assert_eq!(world.host.call(&ADD_SLOWLY, soon(), (0, Do::Overrun(1)), &mut |_, _| ()).ready(), late);
     assert_eq!(world.sum(1), Some(5));
     world.idle().await;
 }
@@ -132,10 +132,10 @@ async fn nothing_starts_at_or_after_its_deadline() {
         attempt.deadline = Instant::now();
         attempt
     };
-    assert_eq!(world.host.call(&SUM, passed(), ()).ready(), Outcome::DeadlineExceeded { started: false });
-    assert_eq!(world.host.call(&ADD, passed(), (Do::Panic(0),)).ready(), Outcome::DeadlineExceeded { started: false });
+    assert_eq!(world.host.call(&SUM, passed(), (), &mut |_, _| ()).ready(), Outcome::DeadlineExceeded { started: false });
+    assert_eq!(world.host.call(&ADD, passed(), (Do::Panic(0),), &mut |_, _| ()).ready(), Outcome::DeadlineExceeded { started: false });
     assert_eq!(
-        world.host.call(&PING_SLOWLY, passed(), (0, Do::Panic(0))).ready(),
+        world.host.call(&PING_SLOWLY, passed(), (0, Do::Panic(0)), &mut |_, _| ()).ready(),
         Outcome::DeadlineExceeded { started: false }
     );
 }

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::tally::*;
 use super::world::*;
-use crate::exec::{Lease, Outcome, SEAL_GRACE};
+use crate::exec::host::SEAL_GRACE;
+use crate::exec::{Lease, Outcome};
 use crate::id::{Epoch, Slot};
 
 const NEXT: Epoch = Epoch::new(EPOCH.get() + 1);
@@ -19,17 +20,17 @@ async fn another_epoch_is_refused_with_the_present_one() {
             attempt
         };
         let refused = Outcome::NotOwner { epoch: EPOCH };
-        assert_eq!(world.host.call(&ADD, attempt(), (Do::Panic(0),)).ready(), refused);
-        assert_eq!(world.host.call(&ADD_SLOWLY, attempt(), (0, Do::Panic(0))).ready(), refused);
-        assert_eq!(world.host.call(&MAKE, attempt(), (Do::Panic(0),)).ready(), Outcome::NotOwner { epoch: EPOCH });
-        assert_eq!(world.host.call(&SUM, attempt(), ()).ready(), Outcome::NotOwner { epoch: EPOCH });
-        assert_eq!(world.host.call(&PING, attempt(), (Do::Add(0),)).ready(), Outcome::Done(0), "needs no slot");
+        assert_eq!(world.host.call(&ADD, attempt(), (Do::Panic(0),), &mut |_, _| ()).ready(), refused);
+        assert_eq!(world.host.call(&ADD_SLOWLY, attempt(), (0, Do::Panic(0)), &mut |_, _| ()).ready(), refused);
+        assert_eq!(world.host.call(&MAKE, attempt(), (Do::Panic(0),), &mut |_, _| ()).ready(), Outcome::NotOwner { epoch: EPOCH });
+        assert_eq!(world.host.call(&SUM, attempt(), (), &mut |_, _| ()).ready(), Outcome::NotOwner { epoch: EPOCH });
+        assert_eq!(world.host.call(&PING, attempt(), (Do::Add(0),), &mut |_, _| ()).ready(), Outcome::Done(0), "needs no slot");
     }
     // A queued one is refused, too.
     let busy = world.call(&ADD_SLOWLY, 1, (1, Do::Add(0))).later();
     let mut attempt = world.attempt(1);
     attempt.epoch = NEXT;
-    assert_eq!(world.host.call(&ADD, attempt, (Do::Panic(0),)).ready(), Outcome::NotOwner { epoch: EPOCH });
+    assert_eq!(world.host.call(&ADD, attempt, (Do::Panic(0),), &mut |_, _| ()).ready(), Outcome::NotOwner { epoch: EPOCH });
     drop(busy);
     world.idle().await;
 }
@@ -42,13 +43,13 @@ async fn a_slot_that_does_not_exist_is_a_bad_request() {
         attempt.slot = Slot::new(SLOTS);
         attempt
     };
-    assert!(matches!(world.host.call(&SUM, attempt(), ()).ready(), Outcome::BadRequest { .. }));
-    assert!(matches!(world.host.call(&MAKE, attempt(), (Do::Add(0),)).ready(), Outcome::BadRequest { .. }));
+    assert!(matches!(world.host.call(&SUM, attempt(), (), &mut |_, _| ()).ready(), Outcome::BadRequest { .. }));
+    assert!(matches!(world.host.call(&MAKE, attempt(), (Do::Add(0),), &mut |_, _| ()).ready(), Outcome::BadRequest { .. }));
     assert!(!world.host.open(Slot::new(SLOTS), EPOCH, Lease::forever(), true));
     assert!(!world.host.seal(Slot::new(SLOTS)));
     let mut keyless = world.attempt(1);
     keyless.key = None;
-    assert!(matches!(world.host.call(&SUM, keyless, ()).ready(), Outcome::BadRequest { .. }));
+    assert!(matches!(world.host.call(&SUM, keyless, (), &mut |_, _| ()).ready(), Outcome::BadRequest { .. }));
 }
 
 #[tokio::test]
@@ -64,7 +65,7 @@ async fn a_closed_slot_serves_nobody_and_keeps_its_instances_for_the_next_openin
         assert!(world.host.open(slot, NEXT, Lease::forever(), keep));
         let mut attempt = world.attempt(1);
         attempt.epoch = NEXT;
-        let read = world.host.call(&SUM, attempt, ()).ready();
+        let read = world.host.call(&SUM, attempt, (), &mut |_, _| ()).ready();
         assert_eq!(read, sum.map_or(Outcome::NotFound, Outcome::Done));
         assert_eq!(world.host.len(slot), usize::from(keep));
     }
@@ -87,7 +88,7 @@ async fn closing_stops_what_runs_and_what_waits() {
     assert!(world.host.open(world.slot(1), NEXT, Lease::forever(), true));
     let mut attempt = world.attempt(1);
     attempt.epoch = NEXT;
-    assert_eq!(world.host.call(&SUM, attempt, ()).ready(), Outcome::Done(5));
+    assert_eq!(world.host.call(&SUM, attempt, (), &mut |_, _| ()).ready(), Outcome::Done(5));
     world.idle().await;
 }
 
@@ -114,7 +115,7 @@ async fn a_synchronous_update_commits_only_while_its_slot_is_open() {
     assert!(world.host.open(world.slot(1), NEXT, Lease::forever(), true));
     let mut attempt = world.attempt(1);
     attempt.epoch = NEXT;
-    assert_eq!(world.host.call(&SUM, attempt, ()).ready(), Outcome::Done(5));
+    assert_eq!(world.host.call(&SUM, attempt, (), &mut |_, _| ()).ready(), Outcome::Done(5));
 
     // Closed and opened again is another time, even if nothing else happened between.
     let (_, outcome) = during_a_synchronous_update(|world| {
@@ -144,10 +145,10 @@ async fn opening_again_without_a_pause_lets_what_runs_commit() {
     let slot = world.slot(1);
     let mut attempt = world.attempt(1);
     attempt.epoch = NEXT;
-    let runs = world.host.call(&ADD_SLOWLY, attempt, (1, Do::Add(1))).later();
+    let runs = world.host.call(&ADD_SLOWLY, attempt, (1, Do::Add(1)), &mut |_, _| ()).later();
     let mut attempt = world.attempt(1);
     attempt.epoch = NEXT;
-    let waits = world.host.call(&ADD, attempt, (Do::Add(1),)).later();
+    let waits = world.host.call(&ADD, attempt, (Do::Add(1),), &mut |_, _| ()).later();
     assert!(world.host.open(slot, Epoch::new(NEXT.get() + 1), Lease::forever(), true));
     world.stage.gate.add_permits(1);
     assert_eq!(runs.await, Outcome::Done(7));
@@ -166,7 +167,7 @@ async fn nobody_joins_a_stopped_command_on_its_lane() {
     assert!(world.host.open(world.slot(1), NEXT, Lease::forever(), false));
     let mut attempt = world.attempt(1);
     attempt.epoch = NEXT;
-    let make = world.host.call(&MAKE, attempt, (Do::Add(9),)).later();
+    let make = world.host.call(&MAKE, attempt, (Do::Add(9),), &mut |_, _| ()).later();
     world.waiting(1).await;
     world.stage.gate.add_permits(1);
     assert_eq!(update.await.unwrap(), Outcome::Moved { started: true });
@@ -210,7 +211,7 @@ async fn sealing_lets_what_runs_end_and_starts_nothing_new() {
     assert!(world.host.open(slot, NEXT, Lease::forever(), true));
     let mut attempt = world.attempt(1);
     attempt.epoch = NEXT;
-    assert_eq!(world.host.call(&SUM, attempt, ()).ready(), Outcome::Done(6));
+    assert_eq!(world.host.call(&SUM, attempt, (), &mut |_, _| ()).ready(), Outcome::Done(6));
     world.idle().await;
 }
 

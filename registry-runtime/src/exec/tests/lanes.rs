@@ -269,7 +269,7 @@ async fn busy_time_adds_up() {
     let world = World::with(1, 0);
     let mut attempt = world.attempt(1);
     attempt.deadline = tokio::time::Instant::now() + Duration::from_millis(2);
-    let outcome = world.host.call(&ADD, attempt, (Do::Overrun(1),)).ready();
+    let outcome = world.host.call(&ADD, attempt, (Do::Overrun(1),), &mut |_, _| ()).ready();
     assert_eq!(outcome, Outcome::DeadlineExceeded { started: true });
     assert!(world.host.load().busy >= Duration::from_millis(1), "{:?}", world.host.load());
 }

@@ -52,7 +52,7 @@ async fn outcomes_add_up() {
             world.host.open(world.slot(key), last, Lease::forever(), true);
             let mut attempt = world.attempt(key);
             attempt.epoch = last;
-            assert_eq!(world.host.call(&SUM, attempt, ()).ready(), Outcome::Done(sums[at]), "seed {seed}, key {key}");
+            assert_eq!(world.host.call(&SUM, attempt, (), &mut |_, _| ()).ready(), Outcome::Done(sums[at]), "seed {seed}, key {key}");
         }
     }
 }
@@ -73,8 +73,8 @@ async fn update(world: Arc<World>, epoch: Arc<AtomicU64>, mut rng: ChaCha8Rng) -
             let mut attempt = world.attempt(KEYS[at]);
             attempt.epoch = Epoch::new(epoch.load(Ordering::SeqCst));
             let started = match times {
-                0 => world.host.call(&ADD, attempt, (what,)),
-                times => world.host.call(&YIELD, attempt, (times, what)),
+                0 => world.host.call(&ADD, attempt, (what,), &mut |_, _| ()),
+                times => world.host.call(&YIELD, attempt, (times, what), &mut |_, _| ()),
             };
             match started {
                 Started::Ready(Outcome::NotOwner { .. } | Outcome::Moved { started: false }) => {

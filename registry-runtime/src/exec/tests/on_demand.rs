@@ -123,7 +123,7 @@ where
         caller: &caller,
         deadline: Instant::now() + Duration::from_secs(5),
     };
-    end(host.call(command, attempt, args)).await
+    end(host.call(command, attempt, args, &mut |_, _| ())).await
 }
 
 fn stored(host: &Host<Visits>, page: &str) -> usize {
