@@ -75,6 +75,8 @@ pub(crate) struct Config {
     pub(crate) timing: Timing,
     /// How many entries the `join` list has; 0 without one.
     pub(crate) join_entries: usize,
+    /// The entry that names this node, if that can be told.
+    pub(crate) own_entry: Option<usize>,
     /// The addresses of the `join` list, as far as they are known.
     pub(crate) join: Vec<SocketAddr>,
     /// What this node says of itself.
@@ -249,7 +251,7 @@ pub(crate) struct Engine {
 impl Engine {
     /// A node that knows nobody yet.
     pub(crate) fn new(now: Moment, config: Config) -> Self {
-        let Config { node, start, address, timing, join_entries, join, profile, seed } = config;
+        let Config { node, start, address, timing, join_entries, own_entry, join, profile, seed } = config;
         let me = Process { node: node.clone(), start };
         let hosted = profile.hosted.clone();
         let ownership = Ownership::new(
@@ -268,8 +270,9 @@ impl Engine {
         let membership = membership::Config { node, address, start, timing, join, profile, seed };
         let membership = Membership::new(membership, now);
         let mut engine = Self { membership, ownership, outputs: VecDeque::new(), leaving: false };
-        if join_entries == 0 {
-            engine.decide(now, ownership::Input::Charter(0, me));
+        // Without a list, this node alone is the list.
+        if let Some(entry) = own_entry.or((join_entries == 0).then_some(0)) {
+            engine.decide(now, ownership::Input::Charter(entry, me));
         }
         engine
     }

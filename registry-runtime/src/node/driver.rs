@@ -164,8 +164,13 @@ impl Driver {
     fn take_in(&mut self, happening: Happening) {
         match happening {
             Happening::Tick => {
-                self.load.read(self.kept.values().map(|kept| &kept.host));
-                self.tell(Input::Load(self.load.get()));
+                let before = self.load.get();
+                let load = self.load.read(self.kept.values().map(|kept| &kept.host));
+                if load != before {
+                    self.tell(Input::Load(load));
+                    self.carry_out();
+                }
+                self.tell(Input::Tick);
             }
             Happening::Transport(event) => self.take_event(event),
             Happening::Drained(Drained { registry, slot }) => {
@@ -394,6 +399,7 @@ impl Driver {
                 }
             }
         }
+        self.peers.clear();
         self.transport.shutdown().await;
         telemetry::stopped(&self.port.node, &end);
         if let Some(done) = self.leaving.take() {

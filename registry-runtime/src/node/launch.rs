@@ -122,6 +122,7 @@ pub(super) async fn launch(builder: NodeBuilder, id: NodeId) -> Result<Node, Sta
             address: local_addr,
             timing,
             join_entries: known.len(),
+            own_entry: known.entry_of(local_addr),
             join: known.addresses(),
             profile: profile(&hosts, client_only),
             seed: engine_seed,

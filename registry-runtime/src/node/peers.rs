@@ -49,6 +49,14 @@ impl Peers {
         }
     }
 
+    /// Lets go of all connections, so that the socket behind them can close while handles to the node live on.
+    pub(super) fn clear(&mut self) {
+        for met in self.met.values_mut() {
+            met.link = None;
+            met.peer.set_link(None);
+        }
+    }
+
     /// A node as callers see it.
     pub(super) fn get(&self, node: &NodeId) -> Option<&Arc<Peer>> {
         self.met.get(node).map(|met| &met.peer)

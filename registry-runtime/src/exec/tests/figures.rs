@@ -126,18 +126,18 @@ async fn figures() {
             }
         }
         for key in 0..KEYS {
-            drop(host.call(&MAKE, attempt(key), ()));
+            drop(host.call(&MAKE, attempt(key), (), &mut |_, _| ()));
         }
-        measure(&format!("{name}: read"), |key| match host.call(&GET, attempt(key), ()) {
+        measure(&format!("{name}: read"), |key| match host.call(&GET, attempt(key), (), &mut |_, _| ()) {
             Started::Ready(Outcome::Done(value)) => drop(black_box(value)),
             _ => panic!("did not end in place"),
         });
-        measure(&format!("{name}: update"), |key| match host.call(&ADD, attempt(key), (1,)) {
+        measure(&format!("{name}: update"), |key| match host.call(&ADD, attempt(key), (1,), &mut |_, _| ()) {
             Started::Ready(Outcome::Done(value)) => drop(black_box(value)),
             _ => panic!("did not end in place"),
         });
         measure(&format!("{name}: asynchronous update, ready at once"), |key| {
-            match host.call(&ADD_ASYNC, attempt(key), (1,)) {
+            match host.call(&ADD_ASYNC, attempt(key), (1,), &mut |_, _| ()) {
                 Started::Ready(Outcome::Done(value)) => drop(black_box(value)),
                 _ => panic!("did not end in place"),
             }
