@@ -92,9 +92,12 @@ impl<R: Commands> Client<R> {
 
 /// A client type that the derive named, seen as what it is made of. Only generated code calls it.
 #[doc(hidden)]
-pub trait Typed<R: Resource> {
+pub trait Typed {
+    /// [`Client`] of the resource.
+    type Untyped;
+
     /// The client behind the typed methods.
-    fn untyped(&self) -> &Client<R>;
+    fn untyped(&self) -> &Self::Untyped;
 }
 
 /// `hash mod slots`; slots are never zero, and at most 65,536.

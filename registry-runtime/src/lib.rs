@@ -36,8 +36,8 @@ pub mod __private {
     pub use crate::client::{Call, Caller, Client, RegistryHandle, Typed};
     pub use crate::exec::Hosted;
     pub use crate::resource::{
-        Boxed, Command, Commands, Context, Defines, Definition, ErrorCodec, HasCommands, IntoKey, Invocation,
-        IsResource, Probe, Resource, ResultLike, Run, Unprobed, Visitor, stable_hash,
+        Boxed, Checked, Command, Commands, Context, Defines, Definition, ErrorCodec, HasCommands, IntoKey, Invocation,
+        IsResource, Probe, Resource, ResultLike, Run, Stays, Travel, Travelling, Unprobed, Visitor, stable_hash,
     };
     pub use crate::spec::{Failover, LoadBalancing, Sharding, Spec, Then, defaults};
     pub use serde;

@@ -25,8 +25,8 @@ const WAIT_MIN: Duration = Duration::from_secs(1);
 pub(crate) fn registry(input: TokenStream) -> Checked<Registries> {
     let mut report = Report::default();
     let invocation = tree::read(input, &mut report);
-    let blocks: Vec<Block> = invocation.blocks.iter().filter_map(|block| self::block(block, &mut report)).collect();
-    clashes(&blocks, &mut report);
+    let blocks = invocation.blocks.iter().filter_map(|block| self::block(block, &mut report)).collect();
+    let blocks = without_clashes(blocks, &mut report);
     Checked { model: Registries { runtime: invocation.runtime, blocks }, mistakes: report.read() }
 }
 
@@ -76,38 +76,35 @@ fn declared(tree: &tree::Block, clauses: &Clauses<'_>, report: &mut Report) -> D
     let replicas = clauses.replicas.and_then(|clause| replicas(clause, report));
     let timeout = clauses.timeout.and_then(|clause| timeout(clause, report));
 
-    let mut at_resource = Report::default();
     let resource = match clauses.resource {
-        Some(clause) => clause.path(&mut at_resource).inspect(|path| hidden(&tree.name, path, report)),
+        Some(clause) => clause.path().and_then(|path| not_hidden(&tree.name, path)),
         None => {
             let name = &tree.name;
-            at_resource
-                .at(name, format!("the registry `{name}` names no resource: write `resource Order;` in its block"));
-            None
+            let message = format!("the registry `{name}` names no resource: write `resource Order;` in its block");
+            Err(syn::Error::new_spanned(name, message))
         }
     };
-    let mut because = at_resource.read().into_iter();
-    match (resource, because.next()) {
-        (Some(resource), fault) => {
-            fault.into_iter().for_each(|fault| report.push(fault));
+    match resource {
+        Ok((resource, superfluous)) => {
+            superfluous.into_iter().for_each(|mistake| report.push(mistake));
             Declared::Sound(Registry { resource, sharding, load_balancing, failover, replicas, timeout })
         }
-        (None, Some(fault)) => Declared::Stub(fault),
-        (None, None) => Declared::Stub(syn::Error::new_spanned(&tree.name, "this block names no resource")),
+        Err(because) => Declared::Stub(because),
     }
 }
 
 /// The module that a block becomes would hide a crate or module of its name from the resource's path.
-fn hidden(name: &Ident, path: &Path, report: &mut Report) {
-    let Some(first) = path.segments.first().filter(|_| path.segments.len() > 1 && path.leading_colon.is_none()) else {
-        return;
-    };
-    if first.ident == *name {
-        let path = path.to_token_stream().to_string().replace(' ', "");
-        report.at(
-            first,
-            format!("the block `{name}` becomes a module that hides `{name}` here: rename the block, or write `::{path}` for a crate"),
-        );
+fn not_hidden<T>(name: &Ident, path: (Path, T)) -> syn::Result<(Path, T)> {
+    let is_relative = path.0.leading_colon.is_none() && path.0.segments.len() > 1;
+    match path.0.segments.first().filter(|first| is_relative && first.ident == *name) {
+        None => Ok(path),
+        Some(first) => {
+            let whole = path.0.to_token_stream().to_string().replace(' ', "");
+            let message = format!(
+                "the block `{name}` becomes a module that hides `{name}` here: rename the block, or write `::{whole}` for a crate"
+            );
+            Err(syn::Error::new_spanned(&first.ident, message))
+        }
     }
 }
 
@@ -405,26 +402,25 @@ fn duration(value: &Head, report: &mut Report) -> Option<(Duration, TokenStream)
     None
 }
 
-/// Blocks that would become one module, and registries that would be one on the wire.
-fn clashes(blocks: &[Block], report: &mut Report) {
-    for (place, block) in blocks.iter().enumerate() {
-        for earlier in blocks.iter().take(place) {
-            // With a condition on each, at most one is meant to be there; rustc says so if both are.
-            if !block.conditions.is_empty() && !earlier.conditions.is_empty() {
-                continue;
-            }
-            let name = &block.name;
-            if *name == earlier.name {
-                report.at(name, format!("two blocks are called `{name}`: rename one, or put `#[cfg(..)]` on each"));
-                report.at(&earlier.name, format!("`{name}` is declared here first"));
-            } else if block.wire_name == earlier.wire_name {
-                let wire_name = &block.wire_name;
-                report.at(
-                    name,
-                    format!("two registries are called \"{wire_name}\" on the wire: change the `name` of one"),
-                );
-                report.at(&earlier.name, format!("\"{wire_name}\" is declared here first"));
-            }
+/// Reports blocks that would become one module, and registries that would be one on the wire. Of blocks with one name only
+/// the first is kept, so that rustc does not complain as well.
+fn without_clashes(blocks: Vec<Block>, report: &mut Report) -> Vec<Block> {
+    let mut kept: Vec<Block> = Vec::new();
+    for block in blocks {
+        // With a condition on each, at most one is meant to be there; rustc says so if both are.
+        let conditional = |earlier: &Block| !block.conditions.is_empty() && !earlier.conditions.is_empty();
+        let Block { name, wire_name, .. } = &block;
+        if let Some(earlier) = kept.iter().find(|earlier| earlier.name == *name && !conditional(earlier)) {
+            report.at(name, format!("two blocks are called `{name}`: rename one, or put `#[cfg(..)]` on each"));
+            report.at(&earlier.name, format!("`{name}` is declared here first"));
+            continue;
         }
+        let on_the_wire = |earlier: &&Block| earlier.name != *name && earlier.wire_name == *wire_name;
+        if let Some(earlier) = kept.iter().filter(on_the_wire).find(|earlier| !conditional(earlier)) {
+            report.at(name, format!("two registries are called \"{wire_name}\" on the wire: change the `name` of one"));
+            report.at(&earlier.name, format!("\"{wire_name}\" is declared here first"));
+        }
+        kept.push(block);
     }
+    kept
 }

@@ -42,8 +42,8 @@ fn sound(place: usize, method: &Method, command: &Command, scope: &Scope<'_>) ->
         .map(|key| quote_spanned!(name.span()=> #key: impl #door::IntoKey<<#resource as #door::Resource>::Key>,));
     let key_parameter = quote!(#(#key_parameter)*);
     let key = match &key {
-        Some(key) => quote!(::core::option::Option::Some(#door::IntoKey::into_key(#key))),
-        None => quote!(::core::option::Option::None),
+        Some(key) => quote_spanned!(name.span()=> ::core::option::Option::Some(#door::IntoKey::into_key(#key))),
+        None => quote_spanned!(name.span()=> ::core::option::Option::None),
     };
     quote_spanned! {name.span()=>
         #(#attributes)*

@@ -24,20 +24,33 @@ pub(super) fn commands(commands: &Commands) -> TokenStream {
         Declared::Sound(command) => Some(described(place, method, command, &scope)),
         Declared::Stub(_) => None,
     });
+    // One name with one hygiene, whatever macro the methods come from.
+    let visitor = format_ident!("visitor");
     let visits = methods.iter().enumerate().filter_map(|(place, method)| {
         let Declared::Sound(_) = &method.declared else { return None };
         let conditions = &method.conditions;
         let name = static_name(place, method);
-        Some(quote_spanned!(method.name.span()=> #(#conditions)* #door::Visitor::command(visitor, &#name);))
+        let visitor = &visitor;
+        Some(quote_spanned!(method.name.span()=> #(#conditions)* #door::Visitor::command(#visitor, &#name);))
     });
     let unknowns = client::unknowns(methods);
     let client_methods = client::methods(methods, &scope);
+    let deprecated = methods
+        .iter()
+        .any(|method| method.attributes.iter().any(|attribute| attribute.path().is_ident("deprecated")))
+        .then(|| quote!(#[allow(deprecated)]));
     quote! {
         #(#conditions)*
         #[allow(clippy::all, clippy::pedantic, clippy::nursery)]
+        #deprecated
         const _: () = {
             #[allow(unused_imports)]
-            use #door::Unprobed as _;
+            use #door::{Stays as _, Unprobed as _};
+
+            #[automatically_derived]
+            impl #door::HasCommands for #resource {
+                type Type = #resource;
+            }
 
             #unknowns
 
@@ -48,7 +61,7 @@ pub(super) fn commands(commands: &Commands) -> TokenStream {
                 type Client = #client;
 
                 #[allow(unused_variables)]
-                fn each<__V: #door::Visitor<Self>>(visitor: &mut __V) {
+                fn each<__V: #door::Visitor<Self>>(#visitor: &mut __V) {
                     #(#visits)*
                 }
             }
@@ -78,7 +91,16 @@ fn described(place: usize, method: &Method, command: &Command, scope: &Scope<'_>
     let Command { wire_name, number, idempotent, written, .. } = command;
     let span = method.name.span();
     let types = Types::of(command, scope);
-    let (arguments, value, error) = (&types.arguments, &types.value, &types.error);
+    let arguments = command.inputs.iter().filter_map(|input| match input {
+        Input::Argument { ty, span, .. } => Some(travelling(ty, *span, door)),
+        _ => None,
+    });
+    let arguments = quote!((#(#arguments,)*));
+    let value = match command.kind {
+        Kind::Create => types.value.clone(),
+        _ => travelling(&types.value, command.output.span, door),
+    };
+    let error = if types.never { types.error.clone() } else { travelling(&types.error, command.output.span, door) };
     let codec = if types.never { quote!(never) } else { quote!(travelling) };
     let error_span = command.output.span;
     let codec = quote_spanned!(error_span=> #door::ErrorCodec::#codec());
@@ -86,7 +108,7 @@ fn described(place: usize, method: &Method, command: &Command, scope: &Scope<'_>
     let questions = questions(method, command, &types, scope);
     quote_spanned! {span=>
         #(#conditions)*
-        static #static_name: #door::Command<#resource, #arguments, #value, #error> = #door::Command {
+        static #static_name: #door::Command<<#resource as #door::IsResource>::Type, #arguments, #value, #error> = #door::Command {
             name: #wire_name,
             number: #number,
             idempotent: #idempotent,
@@ -98,9 +120,13 @@ fn described(place: usize, method: &Method, command: &Command, scope: &Scope<'_>
     }
 }
 
-/// The types of a command: its tuple of arguments, its reply and its own error.
+/// The type, if it can travel; else the compiler says so there, and about what is made of it nothing more.
+fn travelling(ty: &TokenStream, span: Span, door: &TokenStream) -> TokenStream {
+    quote_spanned!(span=> <#door::Checked<{ #door::Travel::<#ty>::CAN }> as #door::Travelling<#ty>>::Type)
+}
+
+/// The types of a command's outcome: its reply and its own error.
 pub(super) struct Types {
-    pub(super) arguments: TokenStream,
     pub(super) value: TokenStream,
     pub(super) error: TokenStream,
     never: bool,
@@ -109,11 +135,6 @@ pub(super) struct Types {
 impl Types {
     pub(super) fn of(command: &Command, scope: &Scope<'_>) -> Self {
         let Scope { door, resource } = scope;
-        let arguments = command.inputs.iter().filter_map(|input| match input {
-            Input::Argument { ty, .. } => Some(ty),
-            _ => None,
-        });
-        let arguments = quote!((#(#arguments,)*));
         let output = &command.output;
         let ty = &output.ty;
         let (value, error, never) = match &output.fallible {
@@ -128,7 +149,7 @@ impl Types {
             },
         };
         let value = if command.kind == Kind::Create { resource.to_token_stream() } else { value };
-        Self { arguments, value, error, never }
+        Self { value, error, never }
     }
 }
 
@@ -207,11 +228,9 @@ fn run(method: &Method, command: &Command, scope: &Scope<'_>) -> TokenStream {
     };
     let awaited = command.is_async.then(|| quote_spanned!(span=> .await));
     let call = quote_spanned!(span=> <#resource>::#name(#receiver #(#passed),*) #awaited);
-    let outcome = if command.output.fallible.is_some() {
-        let ty_span = command.output.span;
-        quote_spanned!(ty_span=> #door::ResultLike::into_result(#call))
-    } else {
-        quote_spanned!(span=> ::core::result::Result::Ok(#call))
+    let outcome = match &command.output.fallible {
+        Some(_) => call,
+        None => quote_spanned!(span=> ::core::result::Result::Ok(#call)),
     };
 
     let body = match (command.kind, command.is_async) {

@@ -4,7 +4,6 @@ use proc_macro2::TokenStream;
 use quote::{format_ident, quote, quote_spanned};
 use syn::Index;
 use syn::ext::IdentExt;
-use syn::spanned::Spanned;
 
 use super::runtime::Runtime;
 use crate::model::resource::{Derived, KeyField, Resource};
@@ -30,7 +29,7 @@ pub(super) fn key(derived: &Derived, resource: &Resource) -> Key {
         let KeyField { name, ty, .. } = &resource.first;
         return Key {
             item: TokenStream::new(),
-            ty: quote_spanned!(ty.span()=> #ty),
+            ty: quote!(#ty),
             of_self: quote!(::core::clone::Clone::clone(&self.#name)),
             borrowed: vec![quote!(key)],
         };
@@ -53,14 +52,10 @@ fn composite(derived: &Derived, resource: &Resource, key: &syn::Ident) -> TokenS
     let fields: Vec<_> = fields(resource).collect();
     let names: Vec<_> = fields.iter().map(|field| &field.name).collect();
     let types: Vec<_> = fields.iter().map(|field| &field.ty).collect();
-    let docs = fields.iter().map(|field| {
-        let docs = &field.docs;
-        if docs.is_empty() {
-            let doc = format!("The field `{}`.", field.name.unraw());
-            quote!(#[doc = #doc])
-        } else {
-            quote!(#(#docs)*)
-        }
+    let declared = fields.iter().map(|KeyField { docs, name, ty }| {
+        let default = format!("The field `{}`.", name.unraw());
+        let default = docs.is_empty().then(|| quote!(#[doc = #default]));
+        quote_spanned!(name.span()=> #default #(#docs)* pub #name: #ty)
     });
     let places: Vec<Index> = (0..fields.len()).map(Index::from).collect();
     // Each part of a tuple is whatever names that field's type, so that `("eu", 7)` does for a `String` and a `u64`.
@@ -83,7 +78,7 @@ fn composite(derived: &Derived, resource: &Resource, key: &syn::Ident) -> TokenS
         )]
         #[serde(crate = #serde)]
         #visibility struct #key {
-            #(#docs pub #names: #types,)*
+            #(#declared,)*
         }
 
         #[automatically_derived]

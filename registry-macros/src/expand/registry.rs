@@ -99,6 +99,7 @@ fn definition(block: &Block, registry: &Registry, runtime: &Runtime) -> TokenStr
     // has no commands, is then one message and not one for each mention.
     quote_spanned! {span=>
         #(#conditions)*
+        #[allow(private_interfaces)]
         const _: () = {
             type __Resource = <<#path as #door::IsResource>::Type as #door::HasCommands>::Type;
 
@@ -121,7 +122,7 @@ fn definition(block: &Block, registry: &Registry, runtime: &Runtime) -> TokenStr
 fn route(sharding: &Sharding, door: &TokenStream, span: proc_macro2::Span) -> TokenStream {
     match sharding {
         Sharding::ConsistentHashing(_) => quote_spanned!(span=> |key| #door::stable_hash(key)),
-        Sharding::ByAttribute(field, _) => quote_spanned! {field.span()=>
+        Sharding::ByAttribute(field, _) => quote_spanned! {span=>
             |key| #door::stable_hash(<__Resource as #door::Resource>::key_fields(key).#field)
         },
         Sharding::Singleton => quote_spanned!(span=> |_| 0),

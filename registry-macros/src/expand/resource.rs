@@ -3,6 +3,7 @@
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote, quote_spanned};
 use syn::ext::IdentExt;
+use syn::spanned::Spanned;
 
 use super::fallback::unknown;
 use super::key;
@@ -37,12 +38,14 @@ fn sound(derived: &Derived, resource: &Resource, door: &TokenStream) -> TokenStr
     let types: Vec<_> = fields.iter().map(|field| &field.ty).collect();
     let borrowed = &key.borrowed;
     let fresh = resource.on_demand.as_ref().map(|word| {
-        let from = quote_spanned!(word.span()=> <#name as ::core::convert::From<#key_type>>::from);
+        let from = quote_spanned!(word.span()=> <Self as ::core::convert::From<Self::Key>>::from);
         quote! {
             const FRESH: ::core::option::Option<fn(#key_type) -> Self> = ::core::option::Option::Some(#from);
         }
     });
-    let resource_trait = quote_spanned!(name.span()=> #door::Resource);
+    let key_span = resource.first.ty.span();
+    let key_declared = quote_spanned!(key_span=> type Key = #key_type;);
+    let is_resource = is_resource(derived, door);
     quote! {
         #key_item
 
@@ -54,8 +57,8 @@ fn sound(derived: &Derived, resource: &Resource, door: &TokenStream) -> TokenStr
             }
 
             #[automatically_derived]
-            impl #resource_trait for #name {
-                type Key = #key_type;
+            impl #door::Resource for #name {
+                #key_declared
                 type KeyFields<'a> = #fields_name<'a>;
                 #fresh
 
@@ -67,6 +70,8 @@ fn sound(derived: &Derived, resource: &Resource, door: &TokenStream) -> TokenStr
                     #fields_name { #(#names: #borrowed,)* }
                 }
             }
+
+            #is_resource
         };
     }
 }
@@ -105,10 +110,22 @@ fn client(derived: &Derived, door: &TokenStream) -> TokenStream {
         }
 
         #[automatically_derived]
-        impl #door::Typed<#name> for #client {
+        impl #door::Typed for #client {
+            type Untyped = #door::Client<#name>;
+
             fn untyped(&self) -> &#door::Client<#name> {
                 &self.0
             }
+        }
+    }
+}
+
+fn is_resource(derived: &Derived, door: &TokenStream) -> TokenStream {
+    let name = &derived.name;
+    quote! {
+        #[automatically_derived]
+        impl #door::IsResource for #name {
+            type Type = #name;
         }
     }
 }
@@ -123,9 +140,12 @@ fn stub(derived: &Derived, stub: &Stub, door: &TokenStream) -> TokenStream {
         let error = stub.because.to_compile_error();
         return quote!(#error);
     }
+    let is_resource = is_resource(derived, door);
     quote! {
         const _: () = {
             #unknown
+
+            #is_resource
 
             impl #door::Resource for #name {
                 type Key = #alias;

@@ -133,39 +133,43 @@ fn clauses(group: &Group, report: &mut Report) -> Vec<Clause> {
     clauses
 }
 
+/// What was read, and what stands behind it where a `;` should.
+type Read<T> = (T, Option<syn::Error>);
+
 impl Clause {
     /// Reads the value as the path of a type.
-    pub(crate) fn path(&self, report: &mut Report) -> Option<Path> {
-        self.value(report, "a type's path, as in `resource Order;`", |input| input.parse())
+    pub(crate) fn path(&self) -> syn::Result<Read<Path>> {
+        self.value("a type's path, as in `resource Order;`", |input| input.parse())
     }
 
     /// Reads the value as a setting; `example` shows how the clause is written.
     pub(crate) fn setting(&self, example: &str, report: &mut Report) -> Option<Setting> {
-        self.value(report, &format!("a value, as in `{} {example};`", self.word), setting)
+        match self.value(&format!("a value, as in `{} {example};`", self.word), setting) {
+            Ok((setting, superfluous)) => {
+                superfluous.into_iter().for_each(|mistake| report.push(mistake));
+                Some(setting)
+            }
+            Err(mistake) => {
+                report.push(mistake);
+                None
+            }
+        }
     }
 
-    fn value<T>(&self, report: &mut Report, expected: &str, read: fn(ParseStream<'_>) -> syn::Result<T>) -> Option<T> {
+    fn value<T>(&self, expected: &str, read: fn(ParseStream<'_>) -> syn::Result<T>) -> syn::Result<Read<T>> {
+        let message = format!("`{}` needs {expected}", self.word);
         if self.value.is_empty() {
-            report.at(&self.word, format!("`{}` needs {expected}", self.word));
-            return None;
+            return Err(syn::Error::new_spanned(&self.word, message));
         }
         let whole = |input: ParseStream<'_>| {
             let value = read(input)?;
             let rest: TokenStream = input.parse()?;
-            Ok((value, rest))
+            let superfluous = rest.into_iter().next().map(|next| {
+                syn::Error::new_spanned(&next, format!("expected `;` before `{next}`: each clause ends with one"))
+            });
+            Ok((value, superfluous))
         };
-        match whole.parse2(self.value.clone()) {
-            Ok((value, rest)) => {
-                if let Some(next) = rest.into_iter().next() {
-                    report.at(&next, format!("expected `;` before `{next}`: each clause ends with one"));
-                }
-                Some(value)
-            }
-            Err(_) => {
-                report.at(&self.value, format!("`{}` needs {expected}", self.word));
-                None
-            }
-        }
+        whole.parse2(self.value.clone()).map_err(|_| syn::Error::new_spanned(&self.value, message))
     }
 }
 

@@ -18,23 +18,25 @@ pub trait Defines<R: Resource> {
     fn definition() -> &'static Definition<R>;
 }
 
-/// Names a type if it is a resource. Generated code names it through this once, so that the compiler says once what is
-/// missing.
+/// Names a type that is a resource; implemented beside `Resource`. Generated code names the type through this, and where it
+/// cannot, whatever is made of it gives no second message.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a resource",
+    label = "this type implements no `Resource`",
+    note = "put `#[derive(Resource)]` on it and mark its key field with `#[key]`"
+)]
 pub trait IsResource {
     /// The type itself.
     type Type: Resource;
 }
 
-impl<R: Resource> IsResource for R {
-    type Type = R;
-}
-
-/// Names a resource if it has commands; for the same purpose as [`IsResource`].
+/// Names a resource that has commands; implemented beside `Commands`, for the same purpose as [`IsResource`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has no commands",
+    label = "no `#[commands]` block for this type",
+    note = "put `#[commands]` on its impl block"
+)]
 pub trait HasCommands {
     /// The type itself.
     type Type: Commands;
-}
-
-impl<R: Commands> HasCommands for R {
-    type Type = R;
 }

@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
     label = "this type implements no `Resource`",
     note = "put `#[derive(Resource)]` on it and mark its key field with `#[key]`"
 )]
-pub trait Resource: Clone + Serialize + DeserializeOwned + Send + Sync + 'static {
+pub trait Resource: Instance {
     /// What names an instance: the type of the `#[key]` field, or the struct made of several.
     type Key: Key;
 
@@ -31,6 +31,18 @@ pub trait Resource: Clone + Serialize + DeserializeOwned + Send + Sync + 'static
     fn key_fields(key: &Self::Key) -> Self::KeyFields<'_>;
 }
 
+/// What an instance must be able to do; implemented for every type that can.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be a resource",
+    label = "an instance must be copied, stored and sent",
+    note = "a resource is `Clone + Serialize + DeserializeOwned + Send + Sync + 'static`",
+    note = "put `#[derive(Clone, serde::Serialize, serde::Deserialize)]` on it"
+)]
+pub trait Instance: Clone + Serialize + DeserializeOwned + Send + Sync + 'static {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Clone + Serialize + DeserializeOwned + Send + Sync + 'static> Instance for T {}
+
 /// What a key must be able to do; implemented for every type that can.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the key of a resource",
@@ -39,6 +51,7 @@ pub trait Resource: Clone + Serialize + DeserializeOwned + Send + Sync + 'static
 )]
 pub trait Key: Clone + Eq + Hash + Debug + Serialize + DeserializeOwned + Send + Sync + 'static {}
 
+#[diagnostic::do_not_recommend]
 impl<T: Clone + Eq + Hash + Debug + Serialize + DeserializeOwned + Send + Sync + 'static> Key for T {}
 
 /// Whatever names a key of type `K` in a call: the key, a reference to it, a `&str` for a `String`, a tuple of the fields of

@@ -13,18 +13,12 @@ pub trait ResultLike {
     type Ok;
     /// What it holds when not.
     type Err;
-
-    /// The plain form.
-    fn into_result(self) -> Result<Self::Ok, Self::Err>;
 }
 
+#[diagnostic::do_not_recommend]
 impl<T, E> ResultLike for Result<T, E> {
     type Ok = T;
     type Err = E;
-
-    fn into_result(self) -> Result<T, E> {
-        self
-    }
 }
 
 /// Asks what a return type `T` of a command of `R` is, whatever it is called.

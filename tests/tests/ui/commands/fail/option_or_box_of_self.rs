@@ -1,0 +1,32 @@
+#![allow(unused)]
+
+use registry_runtime::{Resource, commands};
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, Serialize, Deserialize, Resource)]
+struct Order {
+    #[key]
+    id: u64,
+    total: u64,
+}
+
+#[commands]
+impl Order {
+    fn one(id: u64) -> Option<Self> {
+        Some(Self { id, total: 0 })
+    }
+
+    fn two(id: u64) -> Box<Order> {
+        Box::new(Self { id, total: 0 })
+    }
+
+    fn three(id: u64) -> Result<Option<Self>, String> {
+        Ok(Some(Self { id, total: 0 }))
+    }
+
+    fn with_a_receiver(&self) -> Option<Self> {
+        None
+    }
+}
+
+fn main() {}

@@ -1,0 +1,89 @@
+//! Conditions, documentation and deprecation go over to the client; places are counted over absent commands too.
+#![deny(warnings)]
+#![deny(missing_docs)]
+
+use registry_runtime::resource::{Command, Commands, Visitor};
+use registry_runtime::{Context, Resource, commands, registry};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+/// An order.
+#[derive(Clone, Serialize, Deserialize, Resource)]
+pub struct Order {
+    /// Its id.
+    #[key]
+    pub id: u64,
+}
+
+#[commands]
+impl Order {
+    /// First.
+    pub fn first(&self) {}
+
+    /// Never there.
+    #[cfg(any())]
+    pub fn absent(&self, of: MissingType) -> AnotherMissingType {
+        of.call()
+    }
+
+    /// There on one kind of machine.
+    #[cfg(unix)]
+    pub fn here(&self) -> u8 {
+        1
+    }
+
+    /// And on the other.
+    #[cfg(not(unix))]
+    pub fn here(&self) -> u16 {
+        1
+    }
+
+    /// Conditions behind conditions.
+    #[cfg_attr(all(), cfg(any()), doc = "more")]
+    pub fn also_absent(&self, of: MissingType) {}
+
+    /// Old.
+    #[deprecated(note = "use `here`")]
+    #[must_use]
+    #[allow(clippy::new_ret_no_self)]
+    pub fn new(&self) -> u8 {
+        1
+    }
+
+    /// Under another name.
+    #[command(name = "last-one", idempotent)]
+    #[inline]
+    pub(crate) fn last(&mut self) {}
+}
+
+registry! {
+    /// Orders.
+    pub orders { resource Order }
+}
+
+/// Calls.
+pub fn calls(cx: &Context) {
+    drop(orders::client(cx).here(1));
+    drop(orders::client(cx).last(1));
+    #[expect(deprecated)]
+    drop(orders::client(cx).new(1));
+}
+
+struct Seen(Vec<(&'static str, u16, bool)>);
+
+impl Visitor<Order> for Seen {
+    fn command<A, T, E>(&mut self, command: &'static Command<Order, A, T, E>)
+    where
+        A: Serialize + DeserializeOwned + Send + 'static,
+        T: Serialize + DeserializeOwned + Send + 'static,
+        E: Send + 'static,
+    {
+        self.0.push((command.name, command.number, command.idempotent));
+    }
+}
+
+fn main() {
+    let mut seen = Seen(Vec::new());
+    Order::each(&mut seen);
+    let here = if cfg!(unix) { 2 } else { 3 };
+    assert_eq!(seen.0, [("first", 0, true), ("here", here, true), ("new", 5, true), ("last-one", 6, true)]);
+}

@@ -1,0 +1,54 @@
+//! Resources, commands and registries that a `macro_rules!` macro writes.
+#![deny(warnings)]
+
+use registry_runtime::{Context, Resource, commands, registry};
+use serde::{Deserialize, Serialize};
+
+macro_rules! counter {
+    ($resource:ident, $registry:ident, $method:ident, $amount:ty, $field:ident) => {
+        #[derive(Clone, Serialize, Deserialize, Resource)]
+        pub struct $resource {
+            #[key]
+            id: u64,
+            #[key]
+            $field: String,
+            value: $amount,
+        }
+
+        #[commands]
+        impl $resource {
+            pub async fn $method(&mut self, amount: $amount, cx: &Context) -> Result<$amount, String> {
+                self.value += amount;
+                if cx.attempt() > 9 { Err(String::new()) } else { Ok(self.value) }
+            }
+
+            pub fn make(key: paste_key!($resource)) -> Self {
+                Self { id: key.id, $field: key.$field, value: 0 }
+            }
+        }
+
+        registry! {
+            pub $registry {
+                resource $resource;
+                sharding by_attribute($field);
+            }
+        }
+    };
+}
+
+macro_rules! paste_key {
+    (Small) => { SmallKey };
+    (Large) => { LargeKey };
+}
+
+counter!(Small, smalls, add, u8, region);
+counter!(Large, larges, sum, u64, tenant);
+
+fn main() {
+    let calls = |cx: &Context| {
+        drop(smalls::client(cx).add((1, "eu"), 2));
+        drop(larges::client(cx).sum((1, "eu"), 2));
+        drop(larges::client(cx).make((1, "eu")));
+    };
+    let _ = calls;
+}

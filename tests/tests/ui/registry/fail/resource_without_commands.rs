@@ -1,0 +1,32 @@
+#![allow(unused)]
+
+use registry_runtime::{Resource, commands, registry};
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, Serialize, Deserialize, Resource)]
+pub struct Order {
+    #[key]
+    id: u64,
+}
+
+#[commands]
+impl Order {
+    pub fn place(id: u64) -> Self {
+        Self { id }
+    }
+}
+
+#[derive(Clone, Serialize, Deserialize, Resource)]
+pub struct Invoice {
+    #[key]
+    id: u64,
+}
+
+registry! {
+    pub invoices {
+        resource Invoice;
+        sharding by_attribute(id);
+    }
+}
+
+fn main() {}

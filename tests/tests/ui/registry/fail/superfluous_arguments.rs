@@ -1,0 +1,34 @@
+#![allow(unused)]
+
+use registry_runtime::{Resource, commands, registry};
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, Serialize, Deserialize, Resource)]
+pub struct Order {
+    #[key]
+    id: u64,
+}
+
+#[commands]
+impl Order {
+    pub fn place(id: u64) -> Self {
+        Self { id }
+    }
+}
+
+registry! {
+    pub one {
+        resource Order;
+        sharding singleton(slots = 2);
+        load_balancing round_robin(2);
+        failover auto_reassign(30s);
+    }
+    pub two {
+        resource Order;
+        sharding by_attribute(id, total);
+        failover wait_for_node(30s, 40s, unless = fail);
+        replicas 3(4);
+    }
+}
+
+fn main() {}

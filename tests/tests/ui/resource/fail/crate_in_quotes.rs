@@ -1,0 +1,13 @@
+#![allow(unused)]
+
+use registry_runtime::Resource;
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, Serialize, Deserialize, Resource)]
+#[resource(crate = "registry_runtime")]
+struct Order {
+    #[key]
+    id: u64,
+}
+
+fn main() {}

@@ -1,0 +1,14 @@
+#![allow(unused)]
+
+use registry_runtime::Resource;
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, Serialize, Deserialize, Resource)]
+struct Sample {
+    #[key]
+    sensor: u64,
+    #[key]
+    at: f64,
+}
+
+fn main() {}
