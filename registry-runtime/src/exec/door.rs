@@ -141,3 +141,27 @@ impl Drop for Place {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exec::tests::narrow;
+
+    #[tokio::test]
+    async fn a_place_that_was_handed_to_one_who_left_goes_on_to_the_next() {
+        let door = Arc::new(Door::new(&narrow()));
+        let runs = door.enter().unwrap();
+        let (mut leaves, mut next) = (door.enter().unwrap(), door.enter().unwrap());
+        let (left, stays) = (Arc::new(Control::ready()), Arc::new(Control::ready()));
+        assert!(!leaves.ask(&left) && !next.ask(&stays));
+        assert!(door.enter().is_err());
+        drop(runs);
+        assert_eq!(left.place().await, Ok(()));
+        drop(leaves);
+        assert_eq!(stays.place().await, Ok(()));
+        next.began();
+        assert_eq!((door.load().running, door.load().waiting), (1, 0));
+        drop(next);
+        assert!(door.enter().unwrap().is_running());
+    }
+}

@@ -10,3 +10,8 @@ mod mixture;
 mod on_demand;
 mod tally;
 mod world;
+
+/// One may run and two may wait.
+pub(super) fn narrow() -> crate::spec::Spec {
+    crate::spec::Spec { concurrency: 1, queue: 2, ..tally::spec("narrow") }
+}

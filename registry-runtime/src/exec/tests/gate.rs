@@ -266,6 +266,37 @@ async fn a_sealed_slot_that_is_opened_again_goes_on_and_forgets_the_seal() {
     world.idle().await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_late_alarm_of_one_seal_does_not_end_the_next() {
+    let mut world = World::with(1, 5);
+    let slot = world.slot(1);
+    let runs = world.call(&ADD_SLOWLY, 1, (1, Do::Add(1))).later();
+    assert!(world.host.seal(slot));
+    tokio::time::sleep(SEAL_GRACE / 2).await;
+    assert!(world.host.open(slot, NEXT, Lease::forever(), true));
+    let sealed = tokio::time::Instant::now();
+    assert!(world.host.seal(slot));
+    assert_eq!(world.drained.recv().await, Some(slot));
+    assert!(sealed.elapsed() >= SEAL_GRACE);
+    assert_eq!(runs.await, Outcome::Moved { started: true });
+}
+
+#[tokio::test]
+async fn a_gate_that_turns_while_a_body_is_first_polled_is_noticed() {
+    let mut world = World::with(1, 5);
+    let closed = world.call(&TURN, 1, (Gate::Close,)).later();
+    assert_eq!(closed.await, Outcome::Moved { started: true });
+    assert!(world.host.open(world.slot(1), NEXT, Lease::forever(), true));
+    let mut attempt = world.attempt(1);
+    attempt.epoch = NEXT;
+    let sealed = world.host.call(&TURN, attempt, (Gate::Seal,)).later();
+    assert!(world.drained.try_recv().is_err());
+    world.stage.gate.add_permits(1);
+    assert_eq!(sealed.await, Outcome::Done(6));
+    assert_eq!(world.drained.try_recv(), Ok(world.slot(1)));
+    world.idle().await;
+}
+
 #[tokio::test]
 async fn without_a_lease_nothing_starts_and_no_state_is_shown() {
     let world = World::with(1, 5);

@@ -256,7 +256,7 @@ async fn the_context_says_what_the_attempt_said() {
 
 #[tokio::test]
 async fn commands_that_call_commands_do_not_pile_up_on_the_stack() {
-    const LEVELS: u32 = 200;
+    const LEVELS: u32 = 5000;
     let world = World::of(&ROOMY);
     let mut attempt = world.attempt(0);
     attempt.key = None;

@@ -274,6 +274,31 @@ pub(super) static YIELD: Command<Tally, (u32, Do), i64, No> = command(
     }),
 );
 
+/// What a body does to its own slot while it is first polled.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(super) enum Gate {
+    Close,
+    Seal,
+}
+
+/// Turns the gate of its own slot, then waits once and adds 1.
+pub(super) static TURN: Command<Tally, (Gate,), i64, No> = command(
+    15,
+    ErrorCodec::travelling(),
+    Run::UpdateAsync(|mut tally, (gate,), cx| {
+        let host = stage_of(cx).host.get().unwrap().upgrade().unwrap();
+        let slot = host.slot_of(&tally.id);
+        match gate {
+            Gate::Close => host.close(slot),
+            Gate::Seal => assert!(host.seal(slot)),
+        }
+        slowly(cx, 1, move |cx, stage| {
+            let result = tally.act(Do::Add(1), cx.deadline(), stage);
+            (tally, result)
+        })
+    }),
+);
+
 impl Commands for Tally {
     type Client = ();
 
@@ -292,6 +317,7 @@ impl Commands for Tally {
         visitor.command(&CONTEXT);
         visitor.command(&DIVE);
         visitor.command(&YIELD);
+        visitor.command(&TURN);
     }
 }
 
@@ -299,7 +325,7 @@ pub(super) static TALLIES: Definition<Tally> = Definition { spec: spec("tallies"
 
 /// The same with more places.
 pub(super) static ROOMY: Definition<Tally> =
-    Definition { spec: Spec { concurrency: 256, queue: 1024, ..spec("roomy") }, route: |key| *key };
+    Definition { spec: Spec { concurrency: 10_000, queue: 1024, ..spec("roomy") }, route: |key| *key };
 
 pub(super) const fn spec(name: &'static str) -> Spec {
     Spec {
