@@ -44,7 +44,16 @@ pub(crate) fn next(
     };
 
     if let Some(lost) = backups().find(|member| !is_live(member)) {
-        return change(Some(lost), newcomer, Why::Repair);
+        let repaired = change(Some(lost), newcomer, Why::Repair);
+        // A set that most have left cannot be repaired member by member: it would never be stored.
+        return match repaired {
+            Move::Reopen(set, _) if !set.is_majority(&is_live) => {
+                let live = backups().filter(|member| is_live(member));
+                let others = live.chain(wanted.iter().copied()).cloned();
+                Move::Reopen(Set::of(me, others, replicas), Why::Repair)
+            }
+            repaired => repaired,
+        };
     }
     if set.len() < replicas && newcomer.is_some() {
         return change(None, newcomer, Why::Repair);
@@ -111,6 +120,8 @@ mod tests {
         check("ab", "cba", 2, "", "ac");
         check("a", "", 3, "", "=");
         check("abc", "bd", 3, "c", "abd");
+        check("abcde", "aefgh", 5, "bcd", "aefcd");
+        check("abcde", "afghi", 5, "bcde", "afghi");
     }
 
     #[test]

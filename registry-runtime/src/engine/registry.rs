@@ -211,7 +211,10 @@ impl Registry {
         if self.holdings.get(slot).is_some_and(|held| active > Some(held.epoch)) {
             self.close(slot, shared, Closing::Opened);
         }
-        if self.openings.get(&slot).is_some_and(|opening| active >= Some(opening.epoch())) {
+        let is_over = |opening: &Opening| {
+            active >= Some(opening.epoch()) || opening.is_hopeless(|process| shared.view.is_live(process))
+        };
+        if self.openings.get(&slot).is_some_and(is_over) {
             self.openings.remove(&slot);
         }
         if shared.sight.is_halted() {
@@ -228,7 +231,8 @@ impl Registry {
         }
         if let Some((to, until)) = held.ends() {
             if shared.now >= until || !shared.view.is_live(to) {
-                let set = held.set().clone();
+                let live = held.set().members().iter().filter(|member| shared.view.is_live(member));
+                let set = Set::of(&shared.me, live.cloned(), held.set().len());
                 self.start(slot, set, Why::TakeBack, shared);
                 return None;
             }
@@ -316,7 +320,7 @@ impl Registry {
             let for_others = matches!(opening.why(), Why::Founding | Why::Failover | Why::Return)
                 && opening.phase() == Phase::Collecting
                 && !matches!(verdict, Verdict::Open(..));
-            if for_others || opening.is_hopeless(|process| shared.view.is_live(process)) {
+            if for_others {
                 self.openings.remove(&slot);
             }
         }
@@ -413,12 +417,12 @@ impl Registry {
         self.table_changed = true;
         let (source, taken_over) = opening.source(&shared.me);
         let keep = source == shared.me;
-        shared.open(&self.name, Opened { slot, epoch, set: set.clone(), source, taken_over, keep });
         let registry = self.name.clone();
-        shared.event(Event::Opened { registry: registry.clone(), slot, epoch, why });
         if opening.loses() {
-            shared.event(Event::PossibleLoss { registry, slot, epoch });
+            shared.event(Event::PossibleLoss { registry: registry.clone(), slot, epoch });
         }
+        shared.event(Event::Opened { registry, slot, epoch, why });
+        shared.open(&self.name, Opened { slot, epoch, set: set.clone(), source, taken_over, keep });
         let mut until = self.holdings.open(slot, epoch, &set, lending(shared));
         for member in opening.stored_by() {
             until = self.holdings.stored(slot, member, lending(shared)).unwrap_or(until);
@@ -487,11 +491,14 @@ impl Registry {
     /// Tells callers what has changed for them.
     fn publish(&mut self, slot: Slot, shared: &Shared) {
         let case = self.case(slot, shared);
-        let is_held = self.holdings.get(slot).is_some();
-        let owner = case.active.map(|active| active.set.owner());
+        let is_open = |set: &Set| {
+            let owner = set.owner();
+            let has_it = *owner != shared.me || self.holdings.get(slot).is_some();
+            has_it && shared.view.is_live(owner) && set.is_majority(|member| shared.view.is_live(member))
+        };
         let state = if shared.sight.is_halted() {
             SlotState::Halted
-        } else if is_held || owner.is_some_and(|owner| *owner != shared.me && shared.view.is_live(owner)) {
+        } else if case.active.is_some_and(|active| is_open(&active.set)) {
             SlotState::Open
         } else {
             match case.verdict() {
@@ -503,6 +510,20 @@ impl Registry {
             }
         };
         self.table_changed |= self.table.set_state(slot, state);
+    }
+
+    #[cfg(test)]
+    pub(crate) fn dump(&self, slot: Slot, shared: &Shared) -> String {
+        format!(
+            "row {:#?}\nheld {:?}\nopening {:#?}\npause {:?}\nmoving {:?} verdict {:?}\nview {:?}",
+            self.table.row(slot),
+            self.holdings.get(slot),
+            self.openings.get(&slot),
+            self.pauses.get(&slot),
+            self.moving,
+            self.case(slot, shared).verdict(),
+            shared.view.members().map(|m| (&m.process, m.state)).collect::<Vec<_>>()
+        )
     }
 
     fn case<'a>(&'a self, slot: Slot, shared: &'a Shared) -> Case<'a> {

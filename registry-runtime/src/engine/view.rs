@@ -152,9 +152,13 @@ struct Known {
 }
 
 impl View {
-    /// Takes in what membership says of one member.
+    /// Takes in what membership says of one member; what is older than what is known says nothing.
     pub(crate) fn update(&mut self, now: Moment, member: Member) {
         let known = self.members.get(&member.process.node);
+        let age = |member: &Member| (member.process.start, member.incarnation);
+        if known.is_some_and(|known| age(&known.member) > age(&member)) {
+            return;
+        }
         let same = known.is_some_and(|known| {
             known.member.process == member.process && known.member.incarnation == member.incarnation
         });

@@ -59,7 +59,7 @@ fn golden() {
     assert_eq!([LOG2[1], LOG2[64], LOG2[128], LOG2[255]], [24_157_254, 1_382_670_639, 2_512_394_809, 4_282_853_258]);
     let plan = plan(7, 8, 0..5);
     let owners: Vec<_> = (0..8).map(|slot| plan.owner(Slot::new(slot)).unwrap().node.to_string()).collect();
-    assert_eq!(owners.join(" "), "?");
+    assert_eq!(owners.join(" "), "node-0 node-3 node-1 node-1 node-2 node-2 node-4 node-4");
 }
 
 #[test]

@@ -1,1 +1,332 @@
 //! One story each.
+
+use std::time::Duration;
+
+use rand::RngExt;
+
+use super::sim::{MS, Micros, Options, Sim, registry};
+use crate::engine::{Event, SlotState, Why};
+use crate::id::Slot;
+use crate::spec::{Failover, Then};
+
+const SECOND: Micros = 1000 * MS;
+
+/// A cluster that has founded all its slots.
+fn founded(options: Options) -> Sim {
+    let mut sim = Sim::new(1, options);
+    settle(&mut sim, 5 * SECOND);
+    sim
+}
+
+/// Waits until every slot is served by one node and all know it.
+fn settle(sim: &mut Sim, span: Micros) {
+    let settled = sim.run_until(span, Sim::is_settled);
+    assert!(settled, "{:?}, unsettled after {} ms: {:?}", sim.fault, span / MS, sim.unsettled());
+}
+
+/// Waits until the owners are the plan's and every set is full.
+fn balance(sim: &mut Sim, span: Micros) {
+    let balanced = sim.run_until(span, |sim| slots(sim).all(|slot| is_as_planned(sim, slot)));
+    assert!(balanced, "{:?}, not as planned: {:?}", sim.fault, slots(sim).find(|slot| !is_as_planned(sim, *slot)));
+}
+
+fn is_as_planned(sim: &Sim, slot: Slot) -> bool {
+    let Some(owner) = sim.owner(slot) else { return false };
+    let engine = sim.nodes[owner].engine.as_ref().unwrap();
+    let rank: Vec<_> = engine.plan(&registry()).unwrap().rank(slot).cloned().collect();
+    let size = usize::from(sim.options.replicas).min(rank.len());
+    let set = &sim.nodes[owner].serving[&slot].set;
+    rank.first() == Some(set.owner()) && set.len() == size && rank[..size].iter().all(|process| set.contains(process))
+}
+
+fn slots(sim: &Sim) -> impl Iterator<Item = Slot> + use<> {
+    (0..sim.options.slots).map(Slot::new)
+}
+
+fn owned_by(sim: &Sim, index: usize) -> Vec<Slot> {
+    slots(sim).filter(|slot| sim.owner(*slot) == Some(index)).collect()
+}
+
+fn count(sim: &Sim, is: impl Fn(&Event) -> bool) -> usize {
+    sim.nodes.iter().flat_map(|node| &node.events).filter(|event| is(event)).count()
+}
+
+fn losses(sim: &Sim) -> usize {
+    count(sim, |event| matches!(event, Event::PossibleLoss { .. }))
+}
+
+fn opened(sim: &Sim, index: usize, why: Why) -> usize {
+    let of_node = sim.nodes[index].events.iter();
+    of_node.filter(|event| matches!(event, Event::Opened { why: reason, .. } if *reason == why)).count()
+}
+
+fn wait_for_node(then: Then) -> Options {
+    Options { failover: Failover::WaitForNode { wait: Duration::from_secs(5), then }, ..Options::default() }
+}
+
+#[test]
+fn three_found_and_each_owns_what_the_plan_says() {
+    let mut sim = founded(Options::default());
+    balance(&mut sim, SECOND);
+    assert!((0..3).all(|index| (5..=9).contains(&owned_by(&sim, index).len())), "bounded by 1.1 times 8, rounded up");
+    let foundings: usize = (0..3).map(|index| opened(&sim, index, Why::Founding)).sum();
+    assert_eq!(foundings, 24, "each slot is founded once");
+}
+
+#[test]
+fn one_alone_founds_its_own() {
+    let sim = founded(Options { nodes: 1, charter: 1, ..Options::default() });
+    assert_eq!(owned_by(&sim, 0).len(), 24);
+}
+
+#[test]
+fn two_of_three_found_and_the_third_gets_its_share() {
+    let mut sim = Sim::new(1, Options { nodes: 2, ..Options::default() });
+    settle(&mut sim, 5 * SECOND);
+    sim.add();
+    balance(&mut sim, 10 * SECOND);
+    assert!(owned_by(&sim, 2).len() >= 5);
+    assert_eq!(losses(&sim), 0);
+}
+
+#[test]
+fn one_of_three_founds_nothing() {
+    let mut sim = Sim::new(1, Options { nodes: 1, ..Options::default() });
+    sim.run(60 * SECOND);
+    assert_eq!(sim.unsettled().len(), 24);
+}
+
+#[test]
+fn who_joins_gets_its_share_and_nothing_is_lost() {
+    let mut sim = founded(Options { slots: 128, ..Options::default() });
+    sim.add();
+    balance(&mut sim, 20 * SECOND);
+    assert!((25..=36).contains(&owned_by(&sim, 3).len()));
+    assert_eq!(losses(&sim), 0);
+    assert!(count(&sim, |event| matches!(event, Event::HandedOver { .. })) > 0);
+}
+
+#[test]
+fn the_slots_of_a_dead_node_open_at_its_backups() {
+    let mut sim = founded(Options::default());
+    let orphans = owned_by(&sim, 0);
+    sim.kill(0);
+    settle(&mut sim, 3 * SECOND);
+    balance(&mut sim, 5 * SECOND);
+    assert!(orphans.iter().all(|slot| sim.owner(*slot) != Some(0)));
+    assert_eq!(losses(&sim), 0);
+    sim.boot(0);
+    balance(&mut sim, 10 * SECOND);
+    assert_eq!(losses(&sim), 0);
+}
+
+#[test]
+fn the_minority_stops_and_the_majority_goes_on() {
+    let mut sim = founded(Options { nodes: 5, charter: 5, ..Options::default() });
+    sim.partition(&[&[0, 1], &[2, 3, 4]]);
+    sim.run(8 * SECOND);
+    let (mut lost, mut kept) = (0, 0);
+    for slot in slots(&sim) {
+        match sim.owner(slot) {
+            Some(0 | 1) => assert_eq!(sim.state(2, slot), SlotState::NoMajority),
+            Some(_) => {
+                kept += 1;
+                lost += usize::from(sim.state(0, slot) == SlotState::NoMajority);
+            }
+            None => panic!("slot {slot} is open nowhere"),
+        }
+    }
+    assert!(kept >= 12, "three of five hold most majorities: {kept}");
+    assert_eq!(lost, kept, "and the two others say so");
+    sim.heal();
+    balance(&mut sim, 20 * SECOND);
+    assert_eq!(losses(&sim), 0);
+}
+
+#[test]
+fn of_two_nodes_the_one_with_the_smaller_id_goes_on() {
+    let options = || Options { nodes: 2, charter: 2, replicas: 2, ..Options::default() };
+    let mut sim = founded(options());
+    sim.kill(1);
+    settle(&mut sim, 5 * SECOND);
+    sim.run(60 * SECOND);
+    assert_eq!(owned_by(&sim, 0).len(), 24);
+    let mut sim = founded(options());
+    sim.kill(0);
+    sim.run(5 * SECOND);
+    assert!(slots(&sim).all(|slot| sim.state(1, slot) == SlotState::NoMajority));
+    sim.run(30 * SECOND);
+    assert!(slots(&sim).all(|slot| sim.state(1, slot) == SlotState::Halted));
+    sim.boot(0);
+    settle(&mut sim, 10 * SECOND);
+    assert_eq!(losses(&sim), 24, "of each set of two one has lost its memory");
+}
+
+#[test]
+fn two_of_three_restarted_at_once_leave_what_there_is() {
+    let mut sim = founded(Options::default());
+    sim.boot(0);
+    sim.boot(1);
+    balance(&mut sim, 20 * SECOND);
+    assert_eq!(losses(&sim), 24);
+}
+
+#[test]
+fn a_quick_returner_is_filled_like_a_newcomer() {
+    let mut sim = founded(Options::default());
+    sim.boot(0);
+    balance(&mut sim, 20 * SECOND);
+    assert_eq!(losses(&sim), 0);
+    assert_eq!(opened(&sim, 0, Why::Founding), owned_by(&sim, 0).len(), "only in its first life");
+}
+
+#[test]
+fn who_was_wrongly_declared_down_comes_back_with_what_it_held() {
+    let mut sim = founded(Options::default());
+    sim.partition(&[&[0], &[1, 2]]);
+    settle_on(&mut sim, &[1, 2], 5 * SECOND);
+    sim.heal();
+    balance(&mut sim, 20 * SECOND);
+    assert_eq!(losses(&sim), 0);
+    assert!(!owned_by(&sim, 0).is_empty());
+}
+
+fn settle_on(sim: &mut Sim, side: &[usize], span: Micros) {
+    let all_there = |sim: &Sim| slots(sim).all(|slot| sim.owner(slot).is_some_and(|owner| side.contains(&owner)));
+    assert!(sim.run_until(span, all_there), "{:?}, {:?}", sim.fault, sim.unsettled());
+}
+
+#[test]
+fn a_node_that_is_waited_for_opens_again_when_it_returns() {
+    let mut sim = founded(wait_for_node(Then::Reassign));
+    let slots = owned_by(&sim, 0);
+    sim.kill(0);
+    sim.run(3 * SECOND);
+    assert!(slots.iter().all(|slot| matches!(sim.state(1, *slot), SlotState::Reserved(_))));
+    sim.boot(0);
+    settle(&mut sim, 3 * SECOND);
+    assert_eq!(owned_by(&sim, 0), slots);
+    assert_eq!(opened(&sim, 1, Why::Failover) + opened(&sim, 2, Why::Failover), 0);
+    assert_eq!(losses(&sim), 0);
+}
+
+#[test]
+fn a_node_that_was_waited_for_in_vain_is_replaced() {
+    let mut sim = founded(wait_for_node(Then::Reassign));
+    let slots = owned_by(&sim, 0);
+    sim.kill(0);
+    sim.run(5 * SECOND + 900 * MS);
+    assert!(slots.iter().all(|slot| matches!(sim.state(1, *slot), SlotState::Reserved(_))));
+    settle(&mut sim, SECOND);
+    assert_eq!(losses(&sim), 0);
+}
+
+#[test]
+fn slots_may_stay_closed_until_their_node_returns() {
+    let mut sim = founded(wait_for_node(Then::Fail));
+    let slots = owned_by(&sim, 0);
+    sim.kill(0);
+    sim.run(20 * SECOND);
+    assert!(slots.iter().all(|slot| sim.state(1, *slot) == SlotState::Failed));
+    sim.boot(0);
+    settle(&mut sim, 3 * SECOND);
+    assert_eq!(owned_by(&sim, 0), slots);
+    assert_eq!(losses(&sim), 0);
+}
+
+#[test]
+fn who_leaves_hands_everything_over_first() {
+    let mut sim = founded(Options { nodes: 4, ..Options::default() });
+    balance(&mut sim, 5 * SECOND);
+    sim.leave(0);
+    assert!(sim.run_until(10 * SECOND, |sim| sim.nodes[0].left));
+    balance(&mut sim, 5 * SECOND);
+    assert_eq!(losses(&sim), 0);
+    assert_eq!((1..4).map(|index| opened(&sim, index, Why::Failover)).sum::<usize>(), 0, "nobody had to step in");
+}
+
+#[test]
+fn the_last_one_leaves_without_waiting() {
+    let mut sim = founded(Options { nodes: 1, charter: 1, ..Options::default() });
+    sim.leave(0);
+    assert!(sim.run_until(60 * SECOND, |sim| sim.nodes[0].left));
+}
+
+#[test]
+fn without_backups_a_dead_nodes_slots_open_empty() {
+    let mut sim = founded(Options { replicas: 1, ..Options::default() });
+    let orphans = owned_by(&sim, 0).len();
+    sim.kill(0);
+    balance(&mut sim, 5 * SECOND);
+    assert_eq!(losses(&sim), orphans);
+    sim.boot(0);
+    balance(&mut sim, 10 * SECOND);
+    assert_eq!(losses(&sim), orphans, "what is moved on purpose is not lost");
+}
+
+#[test]
+fn a_next_owner_that_dies_does_not_take_the_slot_with_it() {
+    let mut sim = founded(Options::default());
+    sim.add();
+    let handing_over = |sim: &Sim| count(sim, |event| matches!(event, Event::HandedOver { .. })) > 0;
+    assert!(sim.run_until(10 * SECOND, handing_over));
+    sim.kill(3);
+    balance(&mut sim, 20 * SECOND);
+    assert_eq!(losses(&sim), 0);
+}
+
+#[test]
+fn a_duplicate_of_this_node_stops_it() {
+    let mut sim = founded(Options::default());
+    let mut newer = sim.member(0, crate::engine::MemberState::Up);
+    newer.process.start = crate::id::Start::new(u64::MAX);
+    sim.tell(0, newer, 0);
+    sim.run(10 * MS);
+    assert_eq!(sim.nodes[0].stopped, Some(crate::engine::StopReason::DuplicateNode));
+}
+
+/// Kills, restarts, cuts and heals for a while, then leaves the cluster alone: it must find its way back.
+#[test]
+fn once_faults_end_every_slot_is_served_as_planned() {
+    for seed in 0..40 {
+        let chaos = Options {
+            nodes: 5,
+            charter: 5,
+            slots: 8,
+            loss: 30,
+            duplication: 30,
+            delay: (0, 30 * MS),
+            ..Options::default()
+        };
+        let mut sim = Sim::new(seed, Options { clock_error: 40, ..chaos });
+        for _ in 0..12 {
+            let pause = sim.rng.random_range(0..3 * SECOND);
+            sim.run(pause);
+            let index = sim.rng.random_range(0..5);
+            match sim.rng.random_range(0..4) {
+                0 => sim.kill(index),
+                1 => sim.boot(index),
+                2 => sim.partition(&[&[index, (index + 1) % 5], &[(index + 2) % 5, (index + 3) % 5, (index + 4) % 5]]),
+                _ => sim.heal(),
+            }
+        }
+        sim.heal();
+        for index in 0..5 {
+            if sim.nodes[index].engine.is_none() {
+                sim.boot(index);
+            }
+        }
+        sim.options.loss = 0;
+        let planned = sim.run_until(60 * SECOND, |sim| slots(sim).all(|slot| is_as_planned(sim, slot)));
+        if !planned {
+            let slot = slots(&sim).find(|slot| !is_as_planned(&sim, *slot)).unwrap();
+            for (i, node) in sim.nodes.iter().enumerate() {
+                println!("{i} {:?} {:?}", sim.local(i), node.serving.get(&slot));
+                println!("{}", node.engine.as_ref().unwrap().dump(&registry(), slot));
+                println!("{:?}", &node.events[node.events.len().saturating_sub(5)..]);
+            }
+        }
+        let missing: Vec<_> = slots(&sim).filter(|slot| !is_as_planned(&sim, *slot)).collect();
+        assert!(planned, "seed {seed}: {:?}, not as planned: {missing:?}", sim.fault);
+    }
+}

@@ -281,12 +281,14 @@ impl Sim {
 
     /// Joins all groups: who was declared Down comes back with a higher incarnation.
     pub(crate) fn heal(&mut self) {
-        let was: BTreeSet<usize> = std::mem::take(&mut self.cut).into_iter().map(|(_, b)| b).collect();
-        for index in was {
+        let cut = std::mem::take(&mut self.cut);
+        let live = |this: &Self, index: usize| this.nodes[index].engine.is_some();
+        let back: BTreeSet<usize> = cut.iter().map(|(_, b)| *b).filter(|b| live(self, *b)).collect();
+        for index in back {
             self.nodes[index].incarnation += 1;
-            let member = self.member(index, MemberState::Up);
-            for other in 0..self.nodes.len() {
-                self.tell(other, member.clone(), 50 * MS);
+            self.tell(index, self.member(index, MemberState::Up), 0);
+            for other in (0..self.nodes.len()).filter(|other| *other != index) {
+                self.meet(other, index);
             }
         }
     }
