@@ -31,6 +31,12 @@ impl NodeId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The node that unit tests of command bodies run on.
+    #[cfg(feature = "testing")]
+    pub(crate) fn test() -> Self {
+        Self("test".into())
+    }
 }
 
 impl fmt::Display for NodeId {

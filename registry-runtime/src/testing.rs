@@ -1,5 +1,8 @@
-//! Clusters in one process, for tests of code that uses registries. Needs the feature `testing`.
+//! Tests of code that uses registries: clusters in one process, and contexts without a cluster. Needs the feature
+//! `testing`.
 
 mod cluster;
+mod context;
 
 pub use cluster::{Cluster, ClusterBuilder};
+pub use context::{TestContext, context};

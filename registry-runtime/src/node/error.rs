@@ -30,7 +30,7 @@ pub enum StartError {
         source: io::Error,
     },
     /// Two registries of one wire name were given.
-    #[error("two registries are called `{0}`: give one of them another wire name with `name = ..`")]
+    #[error("two registries are called `{0}`: give one of them another wire name with `name ..;`")]
     DuplicateRegistry(&'static str),
     /// A setting is out of its range.
     #[error("{0}")]

@@ -67,13 +67,13 @@ mod theirs {
         pub(crate) their_notes {
             resource Memo;
             sharding consistent_hashing(slots = 64);
-            name = "notes";
+            name "notes";
         }
 
         pub(crate) finer_notes {
             resource Memo;
             sharding consistent_hashing(slots = 128);
-            name = "notes";
+            name "notes";
         }
 
         pub(crate) nobodys {

@@ -55,7 +55,7 @@ registry! {
     tally_again {
         resource Counter;
         sharding singleton;
-        name = "tally";
+        name "tally";
     }
 }
 

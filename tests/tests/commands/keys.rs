@@ -19,7 +19,7 @@ registry! {
     all_seats {
         resource Seat;
         sharding singleton;
-        name = "seats.all";
+        name "seats.all";
     }
 }
 

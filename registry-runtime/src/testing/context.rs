@@ -1,0 +1,103 @@
+//! A context without a cluster, for unit tests of command bodies.
+
+use std::fmt::{self, Debug, Display};
+use std::ops::Deref;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::client::Port;
+use crate::id::{CommandId, Epoch, NodeId};
+use crate::resource::{Context, Invocation, Origin, States};
+
+/// How far off the deadline of a context for tests is: nothing in a unit test should come near it.
+const DEADLINE: Duration = Duration::from_secs(3600);
+
+/// Makes a context for unit tests of command bodies: on the node `test`, called by itself, with an hour left.
+///
+/// Calls that a command makes with it end as `Unavailable`: there is no cluster behind it. For those use a one-node
+/// [`Cluster`](super::Cluster).
+///
+/// ```
+/// use registry_runtime::Context;
+///
+/// fn greet(name: &str, cx: &Context) -> String {
+///     format!("{} {name}, from {}", cx.state::<String>(), cx.key())
+/// }
+///
+/// let cx = registry_runtime::testing::context().key(7).state("hello".to_owned());
+/// assert_eq!(greet("Ada", &cx), "hello Ada, from 7");
+/// ```
+pub fn context() -> TestContext {
+    TestContext::new(String::new(), States::default())
+}
+
+/// A [`Context`] that can still be set up; it can be used wherever a `&Context` is asked for.
+#[derive(Clone)]
+pub struct TestContext {
+    key: String,
+    states: States,
+    context: Context,
+}
+
+impl TestContext {
+    fn new(key: String, states: States) -> Self {
+        let node = NodeId::test();
+        let port = Box::new(Weak::<Port>::new());
+        let origin = Arc::new(Origin { node: node.clone(), states: states.clone(), port });
+        let context = Invocation {
+            origin: &origin,
+            key: Some(&Bare(&key)),
+            caller: &node,
+            epoch: Epoch::ZERO,
+            deadline: Instant::now() + DEADLINE,
+            id: CommandId { session: 0, sequence: 1 },
+            attempt: 1,
+        }
+        .context();
+        Self { key, states, context }
+    }
+
+    /// The key that the command is to find, as text.
+    #[must_use]
+    pub fn key(self, key: impl Display) -> Self {
+        Self::new(key.to_string(), self.states)
+    }
+
+    /// A value that the command is to find with `cx.state::<T>()`.
+    #[must_use]
+    pub fn state<T: Send + Sync + 'static>(mut self, state: T) -> Self {
+        self.states.insert(state);
+        Self::new(self.key, self.states)
+    }
+}
+
+impl Deref for TestContext {
+    type Target = Context;
+
+    fn deref(&self) -> &Context {
+        &self.context
+    }
+}
+
+impl AsRef<Context> for TestContext {
+    fn as_ref(&self) -> &Context {
+        &self.context
+    }
+}
+
+impl Debug for TestContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Debug::fmt(&self.context, f)
+    }
+}
+
+/// A text whose `Debug` is the text itself.
+struct Bare<'a>(&'a str);
+
+impl Debug for Bare<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
