@@ -215,7 +215,7 @@ fn a_hint_finds_a_dead_member_without_waiting_for_its_probe() {
 
 #[test]
 fn nodes_that_stop_and_go_bring_no_healthy_one_down() {
-    for seed in 0..4 {
+    for seed in 0..3 {
         let mut cluster = settled(10, seed);
         cluster.loss = 0.02;
         for round in 0..8 {
@@ -291,6 +291,70 @@ fn a_refuted_suspicion_never_hardens() {
         }
         assert!(suspected > 0, "nothing was tested");
         assert_eq!(cluster.nodes[3].rejoins(), 0);
+    }
+}
+
+#[test]
+fn a_node_that_slept_hears_the_answers_before_it_judges() {
+    for seed in 0..8 {
+        let mut cluster = settled(5, seed);
+        let suspect = cluster.name(4);
+        cluster.freeze(4);
+        let suspected = |cluster: &Cluster| cluster.nodes[0].state_of(&suspect) == Some(MemberState::Suspect);
+        assert!(cluster.run_until(FIVE_SECONDS, suspected).is_some());
+        cluster.run_for(ms(300));
+        // The suspect answers while the one who waits for the answer sleeps until after the suspect's time.
+        cluster.freeze(0);
+        cluster.thaw(4);
+        cluster.run_for(ms(700));
+        cluster.thaw(0);
+        let late = |(_, seen): &(Moment, Output)| matches!(seen, Output::Event(Event::Late { .. }));
+        assert!(cluster.nodes[0].seen.iter().any(late));
+        cluster.run_until_whole(FIVE_SECONDS);
+        assert_eq!((cluster.nodes[0].downs(), cluster.nodes[4].rejoins()), (0, 0), "seed {seed}");
+    }
+}
+
+#[test]
+fn a_suspect_that_lives_clears_itself_by_its_answer() {
+    for seed in 0..2 {
+        let mut cluster = settled(25, seed);
+        let suspect = cluster.name(4);
+        cluster.freeze(4);
+        let suspected = |cluster: &Cluster| cluster.nodes[0].state_of(&suspect) == Some(MemberState::Suspect);
+        assert!(cluster.run_until(FIVE_SECONDS, suspected).is_some());
+        // By now every suspecting node has asked, and the questions lie waiting.
+        cluster.run_for(ms(250));
+        cluster.thaw(4);
+        // Gossip would take a few of its periods of 50 ms.
+        let cleared = |cluster: &Cluster| {
+            cluster.nodes.iter().all(|node| node.state_of(&suspect).is_none_or(|state| state == MemberState::Up))
+        };
+        assert!(cluster.run_until(ms(20), cleared).is_some(), "seed {seed}:\n{}", cluster.picture());
+    }
+}
+
+#[test]
+fn one_liar_brings_no_healthy_member_down() {
+    for seed in 0..2 {
+        let mut cluster = settled(25, seed);
+        let victim = cluster.nodes[2].membership.identity().clone();
+        let lie = Entry { identity: victim, refutations: 0, state: MemberState::Down, down_ms: 0, profile: None };
+        let state = packet::State {
+            standing: packet::Standing { hosting: 25, live: 25 },
+            entries: vec![lie],
+            profiles: vec![],
+            wanted: vec![],
+            complete: false,
+        };
+        let liar = cluster.nodes[1].membership.identity().clone();
+        let packet = Packet { from: liar.clone(), body: Body::State(state) }.encode().unwrap();
+        for nth in [0, 3, 9] {
+            cluster.call(nth, Input::Packet { from: liar.node.clone(), bytes: packet.clone() });
+        }
+        cluster.run_for(FIVE_SECONDS);
+        assert!(cluster.is_whole());
+        assert!(cluster.nodes.iter().all(|node| node.downs() == 0 && node.rejoins() == 0), "seed {seed}");
     }
 }
 
@@ -501,7 +565,7 @@ fn one_seed_gives_one_day() {
 
 #[test]
 fn after_any_trouble_the_view_is_whole_again() {
-    for seed in 0..12 {
+    for seed in 0..8 {
         trouble_and_quiet(seed);
     }
 }
