@@ -206,6 +206,9 @@ where
         if let Some(handle) = self.begun.take() {
             return verdict::here(handle.await, self.repeatable());
         }
+        if Instant::now() >= self.deadline {
+            return Verdict::End(Err(CommandError::DeadlineExceeded { executed: Executed::No }));
+        }
         if self.port.is_closed() {
             return Verdict::End(Err(CommandError::Unavailable { reason: Reason::ShuttingDown }));
         }

@@ -232,7 +232,10 @@ impl Driver {
                     Err(error) => telemetry::bad_letter(&self.port.node, &from, &error),
                 }
             }
-            Event::Refused { address, error } => telemetry::refused(&self.port.node, address, &error),
+            Event::Refused { address, error } => {
+                self.look_for_twin(&error);
+                telemetry::refused(&self.port.node, address, &error);
+            }
         }
     }
 
@@ -245,14 +248,36 @@ impl Driver {
         if let (true, Some(entry)) = (myself, self.join.entry_of(address)) {
             self.tell(Input::Myself { entry });
         }
+        self.look_for_twin(&error);
         let text = error.to_string();
-        if myself || self.dials.get(&address) == Some(&text) {
+        // Two nodes that dial each other at once keep one connection, and the other dial says so.
+        let raced = matches!(
+            error,
+            HandshakeError::Refused(Refusal::Duplicate) | HandshakeError::RefusedByPeer(Refusal::Duplicate)
+        );
+        if myself || raced || self.dials.get(&address) == Some(&text) {
             telemetry::dial_failed_again(&self.port.node, address, &error);
         } else {
             telemetry::dial_failed(&self.port.node, address, &error);
             self.dials.insert(address, text);
         }
         self.tell(Input::DialFailed { node, address });
+    }
+
+    /// Stops if a later process has this node's id: of the two, the older gives way.
+    fn look_for_twin(&mut self, error: &HandshakeError) {
+        let own = self.engine.membership().identity().start;
+        let later = match error {
+            HandshakeError::Refused(Refusal::NameTaken { yours: life, .. })
+            | HandshakeError::RefusedByPeer(Refusal::NameTaken { ours: life, .. })
+                if life.start > own =>
+            {
+                life.address
+            }
+            HandshakeError::RefusedByPeer(Refusal::Outlived { later }) => *later,
+            _ => return,
+        };
+        self.end = Some(Stopped::DuplicateNode { node: self.port.node.clone(), address: later });
     }
 
     /// Does everything that the engine wants done.

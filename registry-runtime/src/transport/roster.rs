@@ -1,6 +1,7 @@
 //! Which nodes are connected, and which of two connections of one pair stays.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -114,7 +115,7 @@ impl State {
     fn weigh(&self, node: &NodeId, order: &Order) -> Result<(), Refusal> {
         let Some(there) = self.peers.get(node) else { return Ok(()) };
         let is_race = there.since.elapsed() < RACE_TIME && there.link.is_open();
-        judge(node, &there.order, order, is_race)
+        judge(node, &there.order, order, is_race, there.link.peer().address)
     }
 }
 
@@ -122,9 +123,15 @@ impl State {
 ///
 /// A later start of the process always does, an earlier one never. Of two that the same side dialled the later dial stays,
 /// since whoever dials anew has lost the former. Of two that both sides dialled at once, the one that the smaller node id dialled.
-fn judge(node: &NodeId, there: &Order, new: &Order, is_race: bool) -> Result<(), Refusal> {
+fn judge(
+    node: &NodeId,
+    there: &Order,
+    new: &Order,
+    is_race: bool,
+    address: SocketAddr,
+) -> Result<(), Refusal> {
     if new.start != there.start {
-        return if new.start > there.start { Ok(()) } else { Err(Refusal::Outlived) };
+        return if new.start > there.start { Ok(()) } else { Err(Refusal::Outlived { later: address }) };
     }
     if new.dialler == there.dialler {
         return if new.dial > there.dial { Ok(()) } else { Err(Refusal::Duplicate) };
@@ -160,14 +167,18 @@ mod tests {
         NodeId::new(name).unwrap()
     }
 
+    fn address() -> SocketAddr {
+        ([127, 0, 0, 1], 7400).into()
+    }
+
     fn order(dialler: &str, dial: u64, start: u64) -> Order {
         Order { dialler: node(dialler), dial, start: Start::new(start) }
     }
 
     /// What both of "a" and "b" make of a connection beside another.
     fn check(there: Order, new: Order, is_race: bool, expected: Result<(), Refusal>) {
-        assert_eq!(judge(&node("a"), &there, &new, is_race), expected, "at b");
-        assert_eq!(judge(&node("b"), &there, &new, is_race), expected, "at a");
+        assert_eq!(judge(&node("a"), &there, &new, is_race, address()), expected, "at b");
+        assert_eq!(judge(&node("b"), &there, &new, is_race, address()), expected, "at a");
     }
 
     #[test]
@@ -192,6 +203,6 @@ mod tests {
     #[test]
     fn the_later_start_stays() {
         check(order("a", 9, 1), order("b", 1, 2), true, Ok(()));
-        check(order("a", 9, 2), order("a", 10, 1), false, Err(Refusal::Outlived));
+        check(order("a", 9, 2), order("a", 10, 1), false, Err(Refusal::Outlived { later: address() }));
     }
 }

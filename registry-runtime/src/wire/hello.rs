@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use catalogue::{CommandEntry, CommandKind, RegistryEntry, Spread, Wait};
-pub(crate) use refusal::Refusal;
+pub(crate) use refusal::{Life, Refusal};
 
 use super::codec::{self, DecodeError};
 use super::limits::HELLO_BYTES_MAX;
@@ -126,7 +126,8 @@ impl Hello {
             return Err(Refusal::Hash { yours: peer.hash, ours: self.hash });
         }
         if self.node == peer.node {
-            return Err(if self.start == peer.start { Refusal::Myself } else { Refusal::NameTaken });
+            let refusal = Refusal::NameTaken { yours: peer.life(), ours: self.life() };
+            return Err(if self.start == peer.start { Refusal::Myself } else { refusal });
         }
         if !peer.is_within_limits() {
             return Err(Refusal::OverLimits);
@@ -138,6 +139,10 @@ impl Hello {
             }
         }
         Ok(())
+    }
+
+    fn life(&self) -> Life {
+        Life { start: self.start, address: self.address }
     }
 
     /// The entry of a registry that this node hosts.
@@ -208,7 +213,9 @@ mod tests {
         check(cluster("test"), Err(Refusal::Cluster { yours: "test".into(), ours: "main".into() }));
         check(Hello { hash: 2, ..hello("b", &[]) }, Err(Refusal::Hash { yours: 2, ours: HASH_VERSION }));
         check(hello("a", &[ORDERS]), Err(Refusal::Myself));
-        check(Hello { start: Start::new(2), ..hello("a", &[]) }, Err(Refusal::NameTaken));
+        let life = |start| Life { start: Start::new(start), address: "127.0.0.1:7400".parse().unwrap() };
+        let taken = Refusal::NameTaken { yours: life(2), ours: life(1) };
+        check(Hello { start: Start::new(2), ..hello("a", &[]) }, Err(taken));
     }
 
     #[test]

@@ -1,8 +1,11 @@
 //! Why a node will not work with another.
 
+use std::fmt;
+use std::net::SocketAddr;
+
 use serde::{Deserialize, Serialize};
 
-use crate::id::NodeId;
+use crate::id::{NodeId, Start};
 
 /// Why a node will not work with another; "ours" is the side that refuses.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
@@ -40,15 +43,23 @@ pub(crate) enum Refusal {
     /// A node has dialled itself: its own address stands in its list.
     #[error("this is the node itself")]
     Myself,
-    /// Another process runs under the same node id.
-    #[error("another process runs under this node id")]
-    NameTaken,
+    /// Another process runs under the same node id. Of the two the one that started earlier has to stop.
+    #[error("another process runs under this node id: {yours} meets {ours}")]
+    NameTaken {
+        /// The process that was refused.
+        yours: Life,
+        /// The process that refuses.
+        ours: Life,
+    },
     /// The two have another connection that stays, or are just making it.
     #[error("the nodes have another connection already")]
     Duplicate,
-    /// A later start of the same node is known: this process is thought dead.
-    #[error("a later start of this node is known")]
-    Outlived,
+    /// A later start of the same node is known: this process has to stop.
+    #[error("a later start of this node is known, at {later}")]
+    Outlived {
+        /// Where that one listens.
+        later: SocketAddr,
+    },
     /// A registry that both host is not kept in the same way.
     #[error("the registry `{name}` differs in {what}")]
     Registry {
@@ -66,4 +77,19 @@ pub(crate) enum Refusal {
     /// The node is shutting down or has no room for another peer.
     #[error("the node takes no connections now")]
     Closed,
+}
+
+/// One of two processes under one node id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Life {
+    /// When it began.
+    pub(crate) start: Start,
+    /// Where it listens.
+    pub(crate) address: SocketAddr,
+}
+
+impl fmt::Display for Life {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the start {} at {}", self.start.get(), self.address)
+    }
 }
