@@ -70,14 +70,17 @@ mod theirs {
             name "notes";
         }
 
+        pub(crate) nobodys {
+            resource Memo;
+        }
+    }
+
+    // A block of its own: within one, the macro refuses a second registry of one wire name.
+    registry! {
         pub(crate) finer_notes {
             resource Memo;
             sharding consistent_hashing(slots = 128);
             name "notes";
-        }
-
-        pub(crate) nobodys {
-            resource Memo;
         }
     }
 

@@ -51,7 +51,10 @@ registry! {
     tally {
         resource Counter;
     }
+}
 
+// A block of its own: within one, the macro refuses a second registry of one wire name.
+registry! {
     tally_again {
         resource Counter;
         sharding singleton;
