@@ -5,7 +5,10 @@ use std::time::Duration;
 use rand::RngExt;
 
 use super::sim::{MS, Micros, Options, Sim, registry};
-use crate::engine::{Event, SlotState, Why};
+use crate::engine::opening::Why;
+use crate::engine::output::{Event, StopReason};
+use crate::engine::table::SlotState;
+use crate::engine::view::MemberState;
 use crate::id::Slot;
 use crate::spec::{Failover, Then};
 
@@ -278,11 +281,11 @@ fn a_next_owner_that_dies_does_not_take_the_slot_with_it() {
 #[test]
 fn a_duplicate_of_this_node_stops_it() {
     let mut sim = founded(Options::default());
-    let mut newer = sim.member(0, crate::engine::MemberState::Up);
+    let mut newer = sim.member(0, MemberState::Up);
     newer.process.start = crate::id::Start::new(u64::MAX);
     sim.tell(0, newer, 0);
     sim.run(10 * MS);
-    assert_eq!(sim.nodes[0].stopped, Some(crate::engine::StopReason::DuplicateNode));
+    assert_eq!(sim.nodes[0].stopped, Some(StopReason::DuplicateNode));
 }
 
 /// Kills, restarts, cuts and heals for a while, then leaves the cluster alone: it must find its way back.

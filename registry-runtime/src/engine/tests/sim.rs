@@ -12,7 +12,7 @@ use crate::engine::ownership::{Config, Input, Ownership};
 use crate::engine::rules::Rules;
 use crate::engine::set::Set;
 use crate::engine::table::SlotState;
-use crate::engine::view::{HostedRegistry, Member, MemberState, Profile, Weight};
+use crate::engine::view::{HostedRegistry, Member, MemberState, Profile};
 use crate::id::{Epoch, Incarnation, NodeId, Process, RegistryName, Slot, Start};
 use crate::message::Message;
 use crate::spec::Failover;

@@ -289,7 +289,7 @@ async fn a_gate_that_turns_while_a_body_is_first_polled_is_noticed() {
     assert!(world.host.open(world.slot(1), NEXT, Lease::forever(), true));
     let mut attempt = world.attempt(1);
     attempt.epoch = NEXT;
-    let sealed = world.host.call(&TURN, attempt, (Gate::Seal,)).later();
+    let sealed = world.host.call(&TURN, attempt, (Gate::Seal,), &mut |_, _| ()).later();
     assert!(world.drained.try_recv().is_err());
     world.stage.gate.add_permits(1);
     assert_eq!(sealed.await, Outcome::Done(6));

@@ -239,7 +239,7 @@ async fn the_context_says_what_the_attempt_said() {
     for waits in [0, 1] {
         let mut attempt = world.attempt(6);
         attempt.attempt = 3;
-        let started = world.host.call(&CONTEXT, attempt, (waits,));
+        let started = world.host.call(&CONTEXT, attempt, (waits,), &mut |_, _| ());
         world.stage.gate.add_permits(1);
         assert_eq!(end(started).await, expected, "with {waits} waits");
         world.stage.gate.forget_permits(1);
@@ -260,7 +260,7 @@ async fn commands_that_call_commands_do_not_pile_up_on_the_stack() {
     let world = World::of(&ROOMY);
     let mut attempt = world.attempt(0);
     attempt.key = None;
-    assert_eq!(end(world.host.call(&DIVE, attempt, (LEVELS,))).await, Outcome::Done(LEVELS));
+    assert_eq!(end(world.host.call(&DIVE, attempt, (LEVELS,), &mut |_, _| ())).await, Outcome::Done(LEVELS));
     world.idle().await;
 }
 

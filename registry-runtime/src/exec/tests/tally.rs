@@ -247,7 +247,7 @@ pub(super) static DIVE: Command<Tally, (u32,), u32, Infallible> = command(
                 caller: &caller,
                 deadline,
             };
-            let started = host.call(&DIVE, attempt, (levels - 1,));
+            let started = host.call(&DIVE, attempt, (levels - 1,), &mut |_, _| ());
             match end(started).await {
                 Outcome::Done(below) => Ok(below + 1),
                 outcome => panic!("{outcome:?} at {levels}"),
