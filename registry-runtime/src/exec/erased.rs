@@ -58,7 +58,7 @@ pub(crate) trait AnyHost: Debug + Send + Sync + 'static {
     /// See [`Host::len`].
     fn len(&self, slot: Slot) -> usize;
 
-    /// For [`host_of`](dyn AnyHost::host_of).
+    /// For `host_of`.
     fn as_any(&self) -> &(dyn Any + Send + Sync);
 }
 
