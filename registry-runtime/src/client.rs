@@ -90,6 +90,20 @@ impl<R: Commands> Client<R> {
     }
 }
 
+impl<R: Commands, A, T, E> Command<R, A, T, E>
+where
+    A: Serialize + DeserializeOwned + Send + 'static,
+    T: Serialize + DeserializeOwned + Send + 'static,
+    E: Send + 'static,
+{
+    /// [`Client::call`] seen from the command, whose types decide: so a type that cannot travel is named once, where the
+    /// command is described. Only generated code calls it.
+    #[doc(hidden)]
+    pub fn call(&'static self, client: &Client<R>, key: Option<R::Key>, arguments: A) -> Call<T, E> {
+        client.call(self, key, arguments)
+    }
+}
+
 /// A client type that the derive named, seen as what it is made of. Only generated code calls it.
 #[doc(hidden)]
 pub trait Typed {

@@ -211,7 +211,7 @@ fn command(method: &ImplItemFn, number: usize, own: &Own<'_>, report: &mut Repor
         idempotent: options.idempotent || kind == Some(Kind::Read),
         is_async: method.sig.asyncness.is_some(),
         kind: kind?,
-        written: written(&inputs, &output.ty),
+        written: written(&inputs, &output.ty.ty),
         inputs,
         output,
     })
@@ -382,7 +382,7 @@ fn inputs(method: &ImplItemFn, kind: Option<Kind>, own: &Own<'_>, report: &mut R
         inputs.push(if kind == Some(Kind::Create) && travelling == 1 {
             Input::Key { name, span }
         } else {
-            Input::Argument { name, ty: own.write_out(typed.ty.to_token_stream()), span }
+            Input::Argument { name, ty: own.written(&typed.ty) }
         });
     }
     if kind == Some(Kind::Create) && travelling == 0 {
@@ -473,7 +473,7 @@ fn text(tokens: &impl ToTokens) -> String {
 /// The travelling types as text, the same from every compiler, whose own printing changes from release to release.
 fn written(inputs: &[Input], output: &TokenStream) -> String {
     let arguments = inputs.iter().filter_map(|input| match input {
-        Input::Argument { ty, .. } => Some(ty),
+        Input::Argument { ty, .. } => Some(&ty.ty),
         _ => None,
     });
     written_text(quote!((#(#arguments),*) -> #output))

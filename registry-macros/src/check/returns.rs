@@ -8,7 +8,7 @@ use quote::{ToTokens, quote};
 use syn::spanned::Spanned;
 use syn::{GenericArgument, Path, PathArguments, PathSegment, ReturnType, Type};
 
-use crate::model::commands::{Fallible, Output};
+use crate::model::commands::{Fallible, Output, Written};
 
 /// The type of the block, with the names that mean it.
 pub(super) struct Own<'a> {
@@ -30,8 +30,12 @@ impl<'a> Own<'a> {
         found.path.is_ident("Self") || found.path == *self.path || found.path.get_ident() == own_name
     }
 
-    /// The tokens with `Self` written out.
-    pub(super) fn write_out(&self, tokens: TokenStream) -> TokenStream {
+    /// The type with `Self` written out.
+    pub(super) fn written(&self, ty: &Type) -> Written {
+        Written { ty: self.write_out(ty.to_token_stream()), span: ty.span() }
+    }
+
+    fn write_out(&self, tokens: TokenStream) -> TokenStream {
         let replace = |token| match token {
             TokenTree::Ident(word) if word == "Self" => {
                 let span = word.span();
@@ -75,19 +79,19 @@ pub(super) fn gives(output: &ReturnType, own: &Own<'_>) -> Gives {
 /// The model of a return type.
 pub(super) fn output(output: &ReturnType, own: &Own<'_>, nowhere: Span) -> Output {
     let ReturnType::Type(_, ty) = output else {
-        return Output { ty: quote!(()), span: nowhere, is_name: false, fallible: None };
+        return Output { ty: Written { ty: quote!(()), span: nowhere }, is_name: false, fallible: None };
     };
     let fallible = is_result(ty).then(|| {
         let types = type_arguments(ty);
         let never = types.get(1).and_then(|error| last_segment(error)).is_some_and(|name| name.ident == "Infallible");
         let written = match types.as_slice() {
-            [value, error] => Some((own.write_out(value.to_token_stream()), own.write_out(error.to_token_stream()))),
+            [value, error] => Some([own.written(value), own.written(error)]),
             _ => None,
         };
         Fallible { written, never }
     });
     let is_name = matches!(bare(ty), Type::Path(_) | Type::Macro(_));
-    Output { ty: own.write_out(ty.to_token_stream()), span: ty.span(), is_name, fallible }
+    Output { ty: own.written(ty), is_name, fallible }
 }
 
 fn is_result(ty: &Type) -> bool {

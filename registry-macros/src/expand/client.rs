@@ -4,10 +4,10 @@ use proc_macro2::TokenStream;
 use quote::{format_ident, quote, quote_spanned};
 use syn::Ident;
 
-use super::command::{Scope, Types, static_name};
+use super::command::{Scope, Types, item};
 use super::fallback::unknown;
 use crate::model::Declared;
-use crate::model::commands::{Command, Input, Kind, Method, Stub};
+use crate::model::commands::{Command, Input, Kind, Method, Stub, Written};
 
 pub(super) fn methods(methods: &[Method], scope: &Scope<'_>) -> TokenStream {
     methods
@@ -21,16 +21,17 @@ pub(super) fn methods(methods: &[Method], scope: &Scope<'_>) -> TokenStream {
 }
 
 fn sound(place: usize, method: &Method, command: &Command, scope: &Scope<'_>) -> TokenStream {
-    let Scope { door, resource } = scope;
+    let resource = scope.resource;
+    let door = scope.runtime.door_at(method.name.span());
     let Method { attributes, visibility, name, .. } = method;
-    let static_name = static_name(place, method);
-    let Types { value, error, .. } = Types::of(command, scope);
+    let command_name = item("__COMMAND", place, method);
+    let Types { value: Written { ty: value, .. }, error: Written { ty: error, .. }, .. } = Types::of(command, scope);
     let mut names = Vec::new();
     let mut types = Vec::new();
     for input in &command.inputs {
         if let Input::Argument { name, ty, .. } = input {
             names.push(name);
-            types.push(ty);
+            types.push(&ty.ty);
         }
     }
     let key = match command.kind {
@@ -45,10 +46,13 @@ fn sound(place: usize, method: &Method, command: &Command, scope: &Scope<'_>) ->
         Some(key) => quote_spanned!(name.span()=> ::core::option::Option::Some(#door::IntoKey::into_key(#key))),
         None => quote_spanned!(name.span()=> ::core::option::Option::None),
     };
+    let output = &command.output.ty;
+    let output_door = scope.runtime.door_at(output.span);
+    let output = quote_spanned!(output.span=> #output_door::Call<#value, #error>);
     quote_spanned! {name.span()=>
         #(#attributes)*
-        #visibility fn #name(&self, #key_parameter #(#names: #types),*) -> #door::Call<#value, #error> {
-            #door::Client::call(#door::Typed::untyped(self), &#static_name, #key, (#(#names,)*))
+        #visibility fn #name(&self, #key_parameter #(#names: #types),*) -> #output {
+            #command_name.call(#door::Typed::untyped(self), #key, (#(#names,)*))
         }
     }
 }

@@ -2,23 +2,25 @@
 
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
+use syn::spanned::Spanned;
 use syn::{Ident, Path};
 
 use super::client;
 use super::runtime::Runtime;
 use crate::model::Declared;
-use crate::model::commands::{Command, Commands, Input, Kind, Method};
+use crate::model::commands::{Command, Commands, Fallible, Input, Kind, Method, Written};
 
 /// What all commands of one block are expanded with.
 pub(super) struct Scope<'a> {
-    pub(super) door: TokenStream,
+    pub(super) runtime: Runtime,
     pub(super) resource: &'a Path,
 }
 
 /// Everything that stands beside the user's block.
 pub(super) fn commands(commands: &Commands) -> TokenStream {
-    let scope = Scope { door: Runtime::at(commands.runtime.as_ref()).door(), resource: &commands.resource };
-    let Scope { door, resource } = &scope;
+    let scope = Scope { runtime: Runtime::at(commands.runtime.as_ref()), resource: &commands.resource };
+    let resource = scope.resource;
+    let door = scope.runtime.door();
     let Commands { conditions, client, methods, .. } = commands;
     let statics = methods.iter().enumerate().filter_map(|(place, method)| match &method.declared {
         Declared::Sound(command) => Some(described(place, method, command, &scope)),
@@ -29,7 +31,8 @@ pub(super) fn commands(commands: &Commands) -> TokenStream {
     let visits = methods.iter().enumerate().filter_map(|(place, method)| {
         let Declared::Sound(_) = &method.declared else { return None };
         let conditions = &method.conditions;
-        let name = static_name(place, method);
+        let door = scope.runtime.door_at(method.name.span());
+        let name = item("__COMMAND", place, method);
         let visitor = &visitor;
         Some(quote_spanned!(method.name.span()=> #(#conditions)* #door::Visitor::command(#visitor, &#name);))
     });
@@ -79,87 +82,118 @@ pub(super) fn commands(commands: &Commands) -> TokenStream {
     }
 }
 
-pub(super) fn static_name(place: usize, method: &Method) -> Ident {
-    format_ident!("__COMMAND_{}", place, span = method.name.span())
+/// The name of an item of ours for the method in that place.
+pub(super) fn item(what: &str, place: usize, method: &Method) -> Ident {
+    format_ident!("{what}_{place}", span = method.name.span())
 }
 
 /// The static, and the questions that only the compiler can answer.
 fn described(place: usize, method: &Method, command: &Command, scope: &Scope<'_>) -> TokenStream {
-    let Scope { door, resource } = scope;
-    let conditions = &method.conditions;
-    let static_name = static_name(place, method);
-    let Command { wire_name, number, idempotent, written, .. } = command;
     let span = method.name.span();
+    let door = scope.runtime.door_at(span);
+    let conditions = &method.conditions;
+    let command_name = item("__COMMAND", place, method);
+    let error_name = item("__ERROR", place, method);
+    let Command { wire_name, number, idempotent, written, .. } = command;
     let types = Types::of(command, scope);
-    let arguments = command.inputs.iter().filter_map(|input| match input {
-        Input::Argument { ty, span, .. } => Some(travelling(ty, *span, door)),
-        _ => None,
-    });
-    let arguments = quote!((#(#arguments,)*));
-    let value = match command.kind {
-        Kind::Create => types.value.clone(),
-        _ => travelling(&types.value, command.output.span, door),
-    };
-    let error = if types.never { types.error.clone() } else { travelling(&types.error, command.output.span, door) };
+    let Travelling { resource, arguments, value, error } = Travelling::of(method, command, scope);
     let codec = if types.never { quote!(never) } else { quote!(travelling) };
-    let error_span = command.output.span;
-    let codec = quote_spanned!(error_span=> #door::ErrorCodec::#codec());
+    let error_door = scope.runtime.door_at(types.error.span);
+    // An item of its own, because its signature ends the matter for an error that cannot travel.
+    let error_codec = quote_spanned! {types.error.span=>
+        #(#conditions)*
+        static #error_name: #error_door::ErrorCodec<#error> = #error_door::ErrorCodec::#codec();
+    };
     let run = run(method, command, scope);
     let questions = questions(method, command, &types, scope);
     quote_spanned! {span=>
+        #error_codec
+
         #(#conditions)*
-        static #static_name: #door::Command<<#resource as #door::IsResource>::Type, #arguments, #value, #error> = #door::Command {
+        static #command_name: #door::Command<#resource, #arguments, #value, #error> = #door::Command {
             name: #wire_name,
             number: #number,
             idempotent: #idempotent,
-            error: #codec,
+            error: #error_name,
             written: #written,
             run: #run,
         };
+
         #questions
     }
 }
 
-/// The type, if it can travel; else the compiler says so there, and about what is made of it nothing more.
-fn travelling(ty: &TokenStream, span: Span, door: &TokenStream) -> TokenStream {
-    quote_spanned!(span=> <#door::Checked<{ #door::Travel::<#ty>::CAN }> as #door::Travelling<#ty>>::Type)
-}
-
-/// The types of a command's outcome: its reply and its own error.
+/// The types of a command's outcome as users read them: its reply and its own error.
 pub(super) struct Types {
-    pub(super) value: TokenStream,
-    pub(super) error: TokenStream,
+    pub(super) value: Written,
+    pub(super) error: Written,
     never: bool,
 }
 
 impl Types {
     pub(super) fn of(command: &Command, scope: &Scope<'_>) -> Self {
-        let Scope { door, resource } = scope;
-        let output = &command.output;
-        let ty = &output.ty;
-        let (value, error, never) = match &output.fallible {
-            None => (ty.clone(), quote!(::core::convert::Infallible), true),
-            Some(fallible) => match &fallible.written {
-                Some((value, error)) => (value.clone(), error.clone(), fallible.never),
-                None => (
-                    quote_spanned!(output.span=> <#ty as #door::ResultLike>::Ok),
-                    quote_spanned!(output.span=> <#ty as #door::ResultLike>::Err),
-                    false,
-                ),
-            },
+        let Written { ty, span } = &command.output.ty;
+        let door = scope.runtime.door_at(*span);
+        let (value, error, never) = match &command.output.fallible {
+            None => {
+                let never = Written { ty: quote!(::core::convert::Infallible), span: *span };
+                (command.output.ty.clone(), never, true)
+            }
+            Some(Fallible { written: Some([value, error]), never }) => (value.clone(), error.clone(), *never),
+            Some(Fallible { written: None, .. }) => {
+                let value = quote_spanned!(*span=> <#ty as #door::ResultLike>::Ok);
+                let error = quote_spanned!(*span=> <#ty as #door::ResultLike>::Err);
+                (Written { ty: value, span: *span }, Written { ty: error, span: *span }, false)
+            }
         };
-        let value = if command.kind == Kind::Create { resource.to_token_stream() } else { value };
+        let value = match command.kind {
+            Kind::Create => Written { ty: scope.resource.to_token_stream(), span: *span },
+            _ => value,
+        };
         Self { value, error, never }
+    }
+}
+
+/// The types of a command as the expansion works with them: a type that is no resource or cannot travel is one message at the
+/// place where it is written, and about what is made of it the compiler says nothing more.
+struct Travelling {
+    resource: TokenStream,
+    /// The tuple.
+    arguments: TokenStream,
+    value: TokenStream,
+    error: TokenStream,
+}
+
+impl Travelling {
+    fn of(method: &Method, command: &Command, scope: &Scope<'_>) -> Self {
+        let checked = |Written { ty, span }: &Written| {
+            let door = scope.runtime.door_at(*span);
+            quote_spanned!(*span=> <#door::Checked<{ #door::Travel::<#ty>::CAN }> as #door::Travelling<#ty>>::Type)
+        };
+        let arguments = command.inputs.iter().filter_map(|input| match input {
+            Input::Argument { ty, .. } => Some(checked(ty)),
+            _ => None,
+        });
+        let types = Types::of(command, scope);
+        let resource = scope.resource;
+        let door = scope.runtime.door_at(resource.span());
+        Self {
+            arguments: quote_spanned!(method.name.span()=> (#(#arguments,)*)),
+            value: if command.kind == Kind::Create { types.value.ty.clone() } else { checked(&types.value) },
+            error: if types.never { types.error.ty.clone() } else { checked(&types.error) },
+            resource: quote_spanned!(scope.resource.span()=> <#resource as #door::IsResource>::Type),
+        }
     }
 }
 
 /// What tokens cannot show, asked of the compiler: does the name of the return type hide a `Result`, or the resource?
 fn questions(method: &Method, command: &Command, types: &Types, scope: &Scope<'_>) -> TokenStream {
-    let Scope { door, resource } = scope;
+    let resource = scope.resource;
     let conditions = &method.conditions;
     let name = &method.name;
     let output = &command.output;
-    let ty = &output.ty;
+    let Written { ty, span } = &output.ty;
+    let door = scope.runtime.door_at(*span);
     let mut questions = TokenStream::new();
     let mut ask = |span: Span, question: TokenStream, text: &str| {
         questions.extend(quote_spanned! {span=>
@@ -171,19 +205,20 @@ fn questions(method: &Method, command: &Command, types: &Types, scope: &Scope<'_
         let text = format!(
             "the return type of `{name}` hides a `Result` behind another name: write `Result<..>`, so that an `Err` leaves the instance as it was"
         );
-        ask(output.span, quote_spanned!(output.span=> #door::Probe::<#resource, #ty>::IS_RESULT), &text);
+        ask(*span, quote_spanned!(*span=> #door::Probe::<#resource, #ty>::IS_RESULT), &text);
     }
     if command.kind == (Kind::Action { stated: false }) && output.is_name {
-        let value = &types.value;
+        let value = &types.value.ty;
         let text = format!(
             "the return type of `{name}` hides the resource behind another name: write `Self`, or state `#[command(create)]` or `#[command(action)]`"
         );
-        ask(output.span, quote_spanned!(output.span=> #door::Probe::<#resource, #value>::IS_RESOURCE), &text);
+        ask(*span, quote_spanned!(*span=> #door::Probe::<#resource, #value>::IS_RESOURCE), &text);
     }
     if command.kind == Kind::Create {
         let text = format!(
             "an `on_demand` resource has no create command, because its first command makes it: remove `{name}`, or `on_demand`"
         );
+        let door = scope.runtime.door_at(name.span());
         let question = quote_spanned! {name.span()=>
             ::core::option::Option::is_some(&<#resource as #door::Resource>::FRESH)
         };
@@ -194,9 +229,10 @@ fn questions(method: &Method, command: &Command, types: &Types, scope: &Scope<'_
 
 /// The function that calls the method, in the variant for its kind.
 fn run(method: &Method, command: &Command, scope: &Scope<'_>) -> TokenStream {
-    let Scope { door, resource } = scope;
+    let resource = scope.resource;
     let name = &method.name;
     let span = name.span();
+    let door = scope.runtime.door_at(span);
     // All local names share one span's hygiene, and stand where the type is that they must fit.
     let local = |text: &str, at: Span| Ident::new(text, span.located_at(at));
     let mut taken = Vec::new();
@@ -205,8 +241,8 @@ fn run(method: &Method, command: &Command, scope: &Scope<'_>) -> TokenStream {
     for (place, input) in command.inputs.iter().enumerate() {
         match input {
             Input::Key { span: at, .. } => passed.push(local("__key", *at).to_token_stream()),
-            Input::Argument { span: at, .. } => {
-                let argument = local(&format!("__argument_{place}"), *at);
+            Input::Argument { ty, .. } => {
+                let argument = local(&format!("__argument_{place}"), ty.span);
                 taken.push(local(&format!("__argument_{place}"), span));
                 passed.push(argument.to_token_stream());
             }

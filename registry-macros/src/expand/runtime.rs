@@ -1,6 +1,6 @@
 //! Paths into the runtime.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::Path;
 
@@ -38,6 +38,15 @@ impl Runtime {
     pub(super) fn door(&self) -> TokenStream {
         let root = &self.root;
         quote!(#root::__private)
+    }
+
+    /// The hidden door, standing where `span` does, so that a message about what comes out of it points there.
+    pub(super) fn door_at(&self, span: Span) -> TokenStream {
+        let placed = |mut token: TokenTree| {
+            token.set_span(token.span().located_at(span));
+            token
+        };
+        self.door().into_iter().map(placed).collect()
     }
 
     /// The hidden door, from a module one level further in.

@@ -66,16 +66,15 @@ pub(crate) enum Kind {
 pub(crate) enum Input {
     /// The key of a create, under the name that the user gave it.
     Key { name: Ident, span: Span },
-    /// An argument; `Self` is written out in its type.
-    Argument { name: Ident, ty: TokenStream, span: Span },
+    /// An argument.
+    Argument { name: Ident, ty: Written },
     /// `&Context`.
     Context { span: Span },
 }
 
-/// What a method returns; `Self` is written out.
+/// What a method returns.
 pub(crate) struct Output {
-    pub(crate) ty: TokenStream,
-    pub(crate) span: Span,
+    pub(crate) ty: Written,
     /// Whether the type is a name that could hide another type.
     pub(crate) is_name: bool,
     pub(crate) fallible: Option<Fallible>,
@@ -84,9 +83,16 @@ pub(crate) struct Output {
 /// A return type whose last segment is `Result`.
 pub(crate) struct Fallible {
     /// The types, where the return type names both; else only the compiler knows them.
-    pub(crate) written: Option<(TokenStream, TokenStream)>,
+    pub(crate) written: Option<[Written; 2]>,
     /// Whether the error is written `Infallible`, which does not travel.
     pub(crate) never: bool,
+}
+
+/// A type as written, and where; `Self` is written out.
+#[derive(Clone)]
+pub(crate) struct Written {
+    pub(crate) ty: TokenStream,
+    pub(crate) span: Span,
 }
 
 /// A method that is no command: enough for a client method that swallows its arguments.

@@ -115,7 +115,7 @@ impl<R: Resource, A, T, E> Run<R, A, T, E> {
 }
 
 /// How a command's own error travels. `Infallible` has no encoding, so the functions are written down rather than bound.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub struct ErrorCodec<E: 'static> {
     /// Encodes an error.
     pub encode: fn(&E) -> Result<Vec<u8>, postcard::Error>,
@@ -124,6 +124,15 @@ pub struct ErrorCodec<E: 'static> {
     /// Traces its shape, for the fingerprint.
     pub shape: fn() -> Option<Shape>,
 }
+
+// Written out, because a derive would ask for an `E` that can be copied.
+impl<E> Clone for ErrorCodec<E> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<E> Copy for ErrorCodec<E> {}
 
 impl<E: Serialize + DeserializeOwned> ErrorCodec<E> {
     /// For an error that travels.

@@ -1,6 +1,6 @@
 //! A registry as generated code writes it down.
 
-use super::{Commands, Resource};
+use super::Resource;
 use crate::spec::Spec;
 
 /// What one `registry!` block says, with the function that hashes a key the way its `sharding` clause asks.
@@ -27,7 +27,7 @@ pub trait Defines<R: Resource> {
 )]
 pub trait IsResource {
     /// The type itself.
-    type Type: Resource;
+    type Type;
 }
 
 /// Names a resource that has commands; implemented beside `Commands`, for the same purpose as [`IsResource`].
@@ -38,5 +38,5 @@ pub trait IsResource {
 )]
 pub trait HasCommands {
     /// The type itself.
-    type Type: Commands;
+    type Type;
 }
