@@ -8,9 +8,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::charter::Charter;
+use super::failover::Case;
 use super::noted::NotedSets;
 use super::row::Active;
 use super::set::Set;
+use super::view::Life;
 use crate::id::{Epoch, Position, Process};
 use crate::message::Noted;
 use crate::time::Moment;
@@ -152,46 +154,40 @@ impl Opening {
         self.named.forget_until(active);
     }
 
-    /// Whether the promises suffice. `active` is the last active set known to this node, without which the charter
-    /// stands for it. `excused` says whose promise can never be had.
-    pub(crate) fn promises(
-        &self,
-        active: Option<&Active>,
-        charter: &Charter,
-        excused: impl Fn(&Process) -> bool,
-    ) -> Promises {
+    /// Whether the promises suffice. Without a set that is known to be active the charter stands for it.
+    pub(crate) fn promises(&self, case: &Case<'_>, charter: &Charter) -> Promises {
         let has = |process: &Process| self.promises.contains_key(process);
-        if active.is_none() && !charter.is_promised(has, &excused) {
+        let excused = |process: &Process| case.is_excused(process);
+        let founders_promise = || charter.is_promised(has, |process| case.may_lose() && excused(process));
+        if case.active.is_none() && !founders_promise() {
             return Promises::TooFew;
         }
-        let mut found = Promises::Enough;
-        for set in self.needed(active) {
-            if set.is_promised(has) {
-                continue;
-            }
-            if !set.members().iter().all(|member| has(member) || excused(member)) {
-                return Promises::TooFew;
-            }
-            found = Promises::WhatThereIs;
+        if self.needed(case.active).all(|set| set.is_promised(has)) {
+            return Promises::Enough;
         }
-        found
+        let mut members = self.needed(case.active).filter(|set| !set.is_promised(has)).flat_map(Set::members);
+        let is_all_there_is = members.all(|member| has(member) || excused(member)) && case.witnesses().all(has);
+        if is_all_there_is && case.may_lose() { Promises::WhatThereIs } else { Promises::TooFew }
     }
 
     /// Whom to ask next in this phase: members that have not answered and were not asked since the last retry.
-    pub(crate) fn ask(&mut self, active: Option<&Active>, charter: &Charter) -> Vec<Process> {
-        let mut whom: BTreeSet<Process> = match self.phase {
-            Phase::Installing => {
-                let members = self.set.members().iter();
-                members.filter(|member| !self.stored.contains(*member)).cloned().collect()
-            }
+    pub(crate) fn ask(&mut self, case: &Case<'_>, charter: &Charter) -> Vec<Process> {
+        let mut whom: BTreeSet<&Process> = match self.phase {
+            Phase::Installing => self.set.members().iter().filter(|member| !self.stored.contains(*member)).collect(),
             Phase::Collecting => {
-                let founders = charter.processes().filter(|_| active.is_none());
-                let members = self.needed(active).flat_map(Set::members);
-                members.chain(founders).filter(|member| !self.promises.contains_key(*member)).cloned().collect()
+                let has = |process: &Process| self.promises.contains_key(process);
+                let can = |process: &Process| has(process) || case.view.is_live(process);
+                let founders = charter.processes().filter(|_| case.active.is_none());
+                let lossy = self.needed(case.active).any(|set| !set.is_promised(can));
+                let witnesses = case.witnesses().filter(|_| lossy && case.may_lose());
+                let members = self.needed(case.active).flat_map(Set::members);
+                members.chain(founders).chain(witnesses).filter(|process| !has(process)).collect()
             }
         };
-        whom.retain(|process| self.asked.insert(process.clone()));
-        whom.into_iter().collect()
+        whom.retain(|process| !self.asked.contains(*process) && case.view.life(process) != Life::Over);
+        let whom: Vec<_> = whom.into_iter().cloned().collect();
+        self.asked.extend(whom.iter().cloned());
+        whom
     }
 
     /// Lets the process be asked again before the next retry, since something has changed for it.
