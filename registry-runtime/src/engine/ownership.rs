@@ -187,6 +187,11 @@ impl Ownership {
         self.registries.keys()
     }
 
+    #[cfg(test)]
+    pub(crate) fn dump(&self, registry: &RegistryName, slot: Slot) -> String {
+        self.registries[registry].dump(slot, &self.shared)
+    }
+
     fn member_changed(&mut self, mut member: Member) {
         let shared = &mut self.shared;
         if member.process.node == shared.me.node {

@@ -362,12 +362,12 @@ impl Registry {
         match row.promise(ask, |owner| shared.lent.runs(owner, shared.now), &shared.rules) {
             Ok(superseded) => {
                 let noted: Vec<_> = row.noted_below(opening.epoch()).cloned().collect();
-                opening.promised(&shared.me, &noted, row.accepted());
+                opening.promised(&shared.me, row.active_epoch(), &noted, row.accepted());
                 shared.supersede(superseded, &self.name, slot, opening.epoch());
             }
             Err(Refusal::Promised(epoch)) => self.outbid(slot, epoch, shared),
             // The word that this node has given runs out, or its owner gives it back; the rest only others can mend.
-            Err(Refusal::Lent(epoch)) => opening.waits_for(&shared.me, epoch, row.active()),
+            Err(Refusal::Lent(epoch, owner)) => opening.waits_for(&shared.me, epoch, owner),
             Err(Refusal::Outdated | Refusal::Full) => {}
         }
     }
@@ -495,6 +495,23 @@ impl Registry {
             }
         };
         self.table_changed |= self.table.set_state(slot, state);
+    }
+
+    #[cfg(test)]
+    pub(crate) fn dump(&self, slot: Slot, shared: &Shared) -> String {
+        format!(
+            "row {:?}\nheld {:?}\nopening {:?}\npause {:?}\nmoving {:?} verdict {:?} maylose {}\nview {:?}\n rank {:?} {:?}",
+            self.table.row(slot),
+            self.holdings.get(slot),
+            self.openings.get(&slot),
+            self.pauses.get(&slot),
+            self.moving,
+            self.case(slot, shared).verdict(),
+            self.case(slot, shared).may_lose(),
+            shared.view.members().map(|m| (&m.process, m.state)).collect::<Vec<_>>(),
+            self.plan.rank(slot).collect::<Vec<_>>(),
+            shared.sight
+        )
     }
 
     fn case<'a>(&'a self, slot: Slot, shared: &'a Shared) -> Case<'a> {

@@ -173,7 +173,7 @@ fn word(rng: &mut ChaCha8Rng) -> Word<u16> {
             let refusal = match rng.random_range(0..4) {
                 0 => Refusal::Promised(epoch(rng)),
                 1 => Refusal::Outdated,
-                2 => Refusal::Lent(epoch(rng)),
+                2 => Refusal::Lent(epoch(rng), Process { node: NodeId::new("n2").unwrap(), start: Start::new(1) }),
                 _ => Refusal::Full,
             };
             Word::Refuse { epoch: epoch(rng), refusal, active }
