@@ -14,6 +14,10 @@ pub use client::{Call, Caller, RegistryHandle};
 pub use registry_macros::{Resource, commands, registry};
 pub use resource::{CommandError, Commands, Context, Executed, IntoKey, Resource};
 
+#[cfg(feature = "bench")]
+#[doc(hidden)]
+pub use engine::bench as __bench;
+
 /// The one hidden door for generated code.
 #[doc(hidden)]
 pub mod __private {
