@@ -17,6 +17,8 @@
 //! | `registry`, `ownership` | what looks at all of these and acts |
 
 mod agenda;
+#[cfg(feature = "bench")]
+pub mod bench;
 mod charter;
 mod epochs;
 mod failover;

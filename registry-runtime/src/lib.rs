@@ -5,6 +5,9 @@
 // Generated code names the crate from outside; this lets it do so in here too.
 extern crate self as registry_runtime;
 
+#[cfg(feature = "bench")]
+#[doc(hidden)]
+pub mod bench;
 mod client;
 mod engine;
 mod exec;
@@ -29,6 +32,10 @@ pub use registry_macros::{Resource, commands, registry};
 pub use resource::{CommandError, Commands, Context, Executed, IntoKey, Reason, Resource};
 pub use time::Timing;
 pub use transport::{Identity, IdentityError};
+
+#[cfg(feature = "bench")]
+#[doc(hidden)]
+pub use engine::bench as __bench;
 
 /// The one hidden door for generated code.
 #[doc(hidden)]

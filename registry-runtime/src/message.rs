@@ -196,14 +196,14 @@ pub(crate) struct Noted<S> {
 }
 
 /// Why an opening is refused. Refusing is always safe.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Refusal {
     /// This epoch, as high or higher, is promised to another.
     Promised(Epoch),
     /// The opener does not know the newest active set.
     Outdated,
-    /// The opening with this epoch has the refuser's word for a while yet.
-    Lent(Epoch),
+    /// The opening with this epoch, by this process, has the refuser's word for a while yet.
+    Lent(Epoch, Process),
     /// [`NOTED_MAX`] sets are noted already.
     Full,
 }
@@ -247,7 +247,7 @@ impl<S> Word<S> {
             Self::Refuse { epoch, refusal, active } => {
                 let active = active.as_ref().map_or(Epoch::ZERO, |(epoch, _)| *epoch);
                 let refused = match refusal {
-                    Refusal::Promised(other) | Refusal::Lent(other) => *other,
+                    Refusal::Promised(other) | Refusal::Lent(other, _) => *other,
                     Refusal::Outdated | Refusal::Full => Epoch::ZERO,
                 };
                 (*epoch).max(active).max(refused)

@@ -75,9 +75,9 @@ impl Charter {
         }
     }
 
-    /// Whether more than half of the entries were ready to found when last looked.
-    pub(crate) fn is_ready(&self) -> bool {
-        self.ready_since.is_some()
+    /// Since when founding may be thought of, as last looked.
+    pub(crate) fn ready_since(&self) -> Option<Moment> {
+        self.ready_since
     }
 
     /// The moment from which this node may found, if it is known.

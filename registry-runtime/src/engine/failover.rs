@@ -71,20 +71,38 @@ impl Case<'_> {
         }
     }
 
-    /// Whether an opening need not have this process's promise when all others of a set have answered: it can never give
-    /// one, or it was Down for so long that this node may forget it, or it was the only replica that the registry asks
-    /// for, whose loss is part of the bargain.
+    /// Whether an opening need not have this process's promise when it goes on with what there is: it can never give one,
+    /// or it was Down for so long that this node may forget it, or it was the only replica that the registry asks for,
+    /// whose loss is part of the bargain.
     pub(crate) fn is_excused(&self, process: &Process) -> bool {
-        let only_replica = || {
-            let alone = self.active.is_some_and(|active| active.set.len() == 1 && active.set.contains(process));
-            alone && self.replicas == 1 && self.sight.sees_majority()
+        match self.life(process) {
+            Life::Over => true,
+            Life::Down(_) => self.sight.has_forgotten(process) || self.was_only_replica(process),
+            Life::Live | Life::Unknown | Life::Absent => false,
+        }
+    }
+
+    /// Whether this node may open the slot with what there is, once a set can never give enough promises.
+    ///
+    /// What it knows may be old: the set that has lost its members may have had a successor. So it must see more than half
+    /// of the hosting members, and all of them must be live, where they are asked, or gone for so long that they have
+    /// stopped serving.
+    pub(crate) fn may_lose(&self) -> bool {
+        let is_settled = |process: &Process| self.view.is_live(process) || self.is_excused(process);
+        let mut hosts = self.view.members().filter(|member| member.is_hosting());
+        let only_replica_lost = || {
+            let owner = self.active.map(|active| active.set.owner());
+            owner.is_some_and(|owner| self.was_only_replica(owner) && !self.view.is_live(owner))
         };
         self.rules.opens_with_what_there_is
-            && match self.life(process) {
-                Life::Over => true,
-                Life::Down(_) => self.sight.has_forgotten(process) || only_replica(),
-                Life::Live | Life::Unknown | Life::Absent => false,
-            }
+            && self.sight.sees_majority()
+            && (only_replica_lost() || hosts.all(|member| is_settled(&member.process)))
+    }
+
+    /// All who may know better than this node: the live members that host anything.
+    pub(crate) fn witnesses(&self) -> impl Iterator<Item = &Process> {
+        let hosts = self.view.members().filter(|member| member.is_live() && member.is_hosting());
+        hosts.map(|member| &member.process)
     }
 
     /// Whether the slot's set can give the promises that an opening needs, as far as this node sees.
@@ -92,8 +110,13 @@ impl Case<'_> {
         self.active.is_none_or(|active| {
             let set = &active.set;
             set.is_promised(|member| self.view.is_live(member))
-                || set.members().iter().all(|member| self.view.is_live(member) || self.is_excused(member))
+                || (self.may_lose()
+                    && set.members().iter().all(|member| self.view.is_live(member) || self.is_excused(member)))
         })
+    }
+
+    fn was_only_replica(&self, process: &Process) -> bool {
+        self.replicas == 1 && self.active.is_some_and(|active| active.set.len() == 1 && active.set.contains(process))
     }
 
     fn found(&self) -> Verdict {

@@ -1,7 +1,7 @@
 //! The sets that openings have named, and that may have become active since.
 
 use super::set::Set;
-use crate::id::Epoch;
+use crate::id::{Epoch, Process};
 use crate::message::Noted;
 
 /// Noted sets without repetition. Of the epochs that named one set the lowest and the highest are kept: the lowest says
@@ -40,13 +40,15 @@ impl NotedSets {
         }
     }
 
+    /// Drops what `opener` has tried above `active`, the last set that it knows to be active, before it tries again. Had
+    /// any of that become active, it would know: an opening becomes active in its opener's hands, and an opener has one
+    /// at a time. So only openers that died in the attempt leave sets behind.
+    pub(crate) fn forget_attempts(&mut self, opener: &Process, active: Option<Epoch>) {
+        self.0.retain(|noted| noted.set.owner() != opener || Some(noted.first) <= active);
+    }
+
     /// What was named below `epoch`: whom an opener with that epoch must ask.
     pub(crate) fn below(&self, epoch: Epoch) -> impl Iterator<Item = &Noted<Set>> {
         self.0.iter().filter(move |noted| noted.first < epoch)
-    }
-
-    /// The set that an opening with this epoch may have named.
-    pub(crate) fn at(&self, epoch: Epoch) -> impl Iterator<Item = &Set> {
-        self.0.iter().filter(move |noted| (noted.first..=noted.last).contains(&epoch)).map(|noted| &noted.set)
     }
 }

@@ -8,9 +8,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::charter::Charter;
+use super::failover::Case;
 use super::noted::NotedSets;
 use super::row::Active;
 use super::set::Set;
+use super::view::Life;
 use crate::id::{Epoch, Position, Process};
 use crate::message::Noted;
 use crate::time::Moment;
@@ -26,20 +28,28 @@ pub(crate) struct Opening {
     set: Set,
     why: Why,
     phase: Phase,
-    /// Who has promised, and the epoch and position of the data it holds.
-    promises: BTreeMap<Process, (Epoch, Position)>,
+    promises: BTreeMap<Process, Promise>,
     /// The sets that answers have named.
     named: NotedSets,
     /// Who has stored it.
     stored: BTreeSet<Process>,
     /// The epoch that was handed over to this node.
     handed_over: Option<Epoch>,
-    /// To whom it must be said that an owner gave up its epoch.
-    released: BTreeMap<Process, Epoch>,
+    /// Who cannot promise before its word to an owner is over, with the epoch it gave it for.
+    waiting: BTreeMap<Process, (Epoch, Process)>,
     /// Who has been asked since the last retry.
     asked: BTreeSet<Process>,
     retry: Retry,
     loses: bool,
+}
+
+/// What a promise said.
+#[derive(Clone, Copy, Debug)]
+struct Promise {
+    /// The last set that its giver knows to be active.
+    active: Option<Epoch>,
+    /// The epoch and position of the data that it holds.
+    accepted: (Epoch, Position),
 }
 
 /// What an opening is for.
@@ -96,7 +106,7 @@ impl Opening {
             named: NotedSets::default(),
             stored: BTreeSet::new(),
             handed_over,
-            released: BTreeMap::new(),
+            waiting: BTreeMap::new(),
             asked: BTreeSet::new(),
             retry: Retry::default(),
             loses: false,
@@ -130,8 +140,16 @@ impl Opening {
     }
 
     /// Takes in a promise. Returns whether what it names can be kept; if not, the attempt is over.
-    pub(crate) fn promised(&mut self, by: &Process, noted: &[Noted<Set>], accepted: (Epoch, Position)) -> bool {
-        self.promises.insert(by.clone(), accepted);
+    pub(crate) fn promised(
+        &mut self,
+        by: &Process,
+        active: Option<Epoch>,
+        noted: &[Noted<Set>],
+        accepted: (Epoch, Position),
+    ) -> bool {
+        self.promises.insert(by.clone(), Promise { active, accepted });
+        let freed = self.waiting.iter().filter(|(_, (_, owner))| owner == by);
+        freed.for_each(|(process, _)| _ = self.asked.remove(process));
         noted.iter().filter(|noted| noted.first < self.epoch).all(|noted| self.named.merge(noted, NAMED_MAX))
     }
 
@@ -152,46 +170,41 @@ impl Opening {
         self.named.forget_until(active);
     }
 
-    /// Whether the promises suffice. `active` is the last active set known to this node, without which the charter
-    /// stands for it. `excused` says whose promise can never be had.
-    pub(crate) fn promises(
-        &self,
-        active: Option<&Active>,
-        charter: &Charter,
-        excused: impl Fn(&Process) -> bool,
-    ) -> Promises {
+    /// Whether the promises suffice. Without a set that is known to be active the charter stands for it.
+    pub(crate) fn promises(&self, case: &Case<'_>, charter: &Charter) -> Promises {
         let has = |process: &Process| self.promises.contains_key(process);
-        if active.is_none() && !charter.is_promised(has, &excused) {
+        let excused = |process: &Process| case.is_excused(process);
+        let founders_promise = || charter.is_promised(has, |process| case.may_lose() && excused(process));
+        if case.active.is_none() && !founders_promise() {
             return Promises::TooFew;
         }
-        let mut found = Promises::Enough;
-        for set in self.needed(active) {
-            if set.is_promised(has) {
-                continue;
-            }
-            if !set.members().iter().all(|member| has(member) || excused(member)) {
-                return Promises::TooFew;
-            }
-            found = Promises::WhatThereIs;
+        if self.needed(case.active).all(|set| set.is_promised(has)) {
+            return Promises::Enough;
         }
-        found
+        let mut members = self.needed(case.active).filter(|set| !set.is_promised(has)).flat_map(Set::members);
+        let is_all_there_is = members.all(|member| has(member) || excused(member)) && case.witnesses().all(has);
+        if is_all_there_is && case.may_lose() { Promises::WhatThereIs } else { Promises::TooFew }
     }
 
     /// Whom to ask next in this phase: members that have not answered and were not asked since the last retry.
-    pub(crate) fn ask(&mut self, active: Option<&Active>, charter: &Charter) -> Vec<Process> {
-        let mut whom: BTreeSet<Process> = match self.phase {
-            Phase::Installing => {
-                let members = self.set.members().iter();
-                members.filter(|member| !self.stored.contains(*member)).cloned().collect()
-            }
+    pub(crate) fn ask(&mut self, case: &Case<'_>, charter: &Charter) -> Vec<Process> {
+        let mut whom: BTreeSet<&Process> = match self.phase {
+            Phase::Installing => self.set.members().iter().filter(|member| !self.stored.contains(*member)).collect(),
             Phase::Collecting => {
-                let founders = charter.processes().filter(|_| active.is_none());
-                let members = self.needed(active).flat_map(Set::members);
-                members.chain(founders).filter(|member| !self.promises.contains_key(*member)).cloned().collect()
+                let has = |process: &Process| self.promises.contains_key(process);
+                let can = |process: &Process| has(process) || case.view.is_live(process);
+                let founders = charter.processes().filter(|_| case.active.is_none());
+                let lossy = self.needed(case.active).any(|set| !set.is_promised(can));
+                let witnesses = case.witnesses().filter(|_| lossy && case.may_lose());
+                let owners = self.waiting.values().map(|(_, owner)| owner);
+                let members = self.needed(case.active).flat_map(Set::members);
+                members.chain(owners).chain(founders).chain(witnesses).filter(|process| !has(process)).collect()
             }
         };
-        whom.retain(|process| self.asked.insert(process.clone()));
-        whom.into_iter().collect()
+        whom.retain(|process| !self.asked.contains(*process) && case.view.life(process) != Life::Over);
+        let whom: Vec<_> = whom.into_iter().cloned().collect();
+        self.asked.extend(whom.iter().cloned());
+        whom
     }
 
     /// Lets the process be asked again before the next retry, since something has changed for it.
@@ -199,21 +212,19 @@ impl Opening {
         self.asked.remove(process);
     }
 
-    /// Notes that the process waits for the lease of the opening with this epoch. If its owner has given it up, the
-    /// process can be told so at once.
-    pub(crate) fn waits_for(&mut self, process: &Process, lent: Epoch, active: Option<&Active>) {
-        // An owner that has promised this opening serves nothing below it any more.
-        let owners = active.filter(|active| active.epoch == lent).map(|active| &active.set);
-        let mut owners = owners.into_iter().chain(self.named.at(lent)).map(Set::owner);
-        let given_up = self.handed_over == Some(lent) || owners.any(|owner| self.promises.contains_key(owner));
-        if given_up && self.released.insert(process.clone(), lent) != Some(lent) {
+    /// Notes that the process waits for its word to an owner to be over. That owner is asked too: once it has promised
+    /// this opening, it serves nothing below it, and nobody need wait for it any more.
+    pub(crate) fn waits_for(&mut self, process: &Process, lent: Epoch, owner: Process) {
+        self.waiting.insert(process.clone(), (lent, owner));
+        if self.released_for(process) == Some(lent) {
             self.asked.remove(process);
         }
     }
 
     /// The epoch to name as given up when this process is asked.
     pub(crate) fn released_for(&self, process: &Process) -> Option<Epoch> {
-        self.released.get(process).copied().or(self.handed_over)
+        let given_up = self.waiting.get(process).filter(|(_, owner)| self.promises.contains_key(owner));
+        given_up.map(|(epoch, _)| *epoch).or(self.handed_over)
     }
 
     /// Goes on to phase two.
@@ -226,9 +237,9 @@ impl Opening {
 
     /// What is taken over: the data with the highest epoch and position, from this node itself if it has it.
     pub(crate) fn source(&self, me: &Process) -> (Process, (Epoch, Position)) {
-        let best = self.promises.values().copied().max().unwrap_or_default();
-        let mine = self.promises.get(me).is_none_or(|accepted| *accepted == best);
-        let theirs = self.promises.iter().find(|(_, accepted)| **accepted == best).filter(|_| !mine);
+        let best = self.promises.values().map(|promise| promise.accepted).max().unwrap_or_default();
+        let mine = self.promises.get(me).is_none_or(|promise| promise.accepted == best);
+        let theirs = self.promises.iter().find(|(_, promise)| promise.accepted == best).filter(|_| !mine);
         (theirs.map_or(me, |(process, _)| process).clone(), best)
     }
 
@@ -252,8 +263,13 @@ impl Opening {
         self.asked.clear();
     }
 
+    /// The sets that may hold data: the last active one, and what was tried after it, unless who tried has promised this
+    /// opening and so given up.
     fn needed<'a>(&'a self, active: Option<&'a Active>) -> impl Iterator<Item = &'a Set> {
-        let named = self.named.below(self.epoch).map(|noted| &noted.set);
+        let given_up = |noted: &&Noted<Set>| {
+            self.promises.get(noted.set.owner()).is_some_and(|promise| Some(noted.first) > promise.active)
+        };
+        let named = self.named.below(self.epoch).filter(move |noted| !given_up(noted)).map(|noted| &noted.set);
         active.map(|active| &active.set).into_iter().chain(named)
     }
 }

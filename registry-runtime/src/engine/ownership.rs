@@ -164,9 +164,8 @@ impl Ownership {
     }
 
     /// When to come back with a tick if nothing happens before.
-    pub(crate) fn next_deadline(&self) -> Moment {
-        let registries = self.registries.values().filter_map(Registry::deadline);
-        registries.chain([self.beat_at]).min().unwrap_or(self.beat_at)
+    pub(crate) fn next_deadline(&self) -> Option<Moment> {
+        self.registries.values().filter_map(Registry::deadline).chain([self.beat_at]).min()
     }
 
     /// Who has each slot of a registry open.
@@ -247,8 +246,10 @@ impl Ownership {
             }
         }
         let now = self.shared.now;
-        self.shared.view.update(now, member);
-        self.look_around();
+        let matters = self.shared.view.update(now, member);
+        if !self.look_around() && !matters {
+            return;
+        }
         self.registries.values_mut().for_each(|registry| registry.view_changed(&self.shared));
     }
 
@@ -308,12 +309,12 @@ impl Ownership {
 
     fn look_whether_to_found(&mut self) {
         let Shared { charter, peers, me, now, .. } = &mut self.shared;
-        let could = charter.is_ready();
+        let could = charter.ready_since();
         charter.look(*now, |process| {
             let agreed = || peers.get(&process.node).is_some_and(|peer| peer.agreed && peer.process == *process);
             process == me || agreed()
         });
-        if charter.is_ready() != could {
+        if charter.ready_since() != could {
             self.registries.values_mut().for_each(Registry::look_at_unopened);
         }
     }

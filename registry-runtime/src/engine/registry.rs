@@ -20,9 +20,9 @@ use super::row::Ask;
 use super::set::Set;
 use super::shared::Shared;
 use super::table::{SlotState, Table};
-use super::view::{HostedRegistry, Life, Weight};
+use super::view::{HostedRegistry, Weight};
 use crate::id::{Epoch, Process, RegistryName, Slot};
-use crate::message::{Lend, Refusal, Word};
+use crate::message::{Refusal, Word};
 use crate::spec::Failover;
 use crate::time::Moment;
 
@@ -373,12 +373,12 @@ impl Registry {
         match row.promise(ask, |owner| shared.lent.runs(owner, shared.now), &shared.rules) {
             Ok(superseded) => {
                 let noted: Vec<_> = row.noted_below(opening.epoch()).cloned().collect();
-                opening.promised(&shared.me, &noted, row.accepted());
+                opening.promised(&shared.me, row.active_epoch(), &noted, row.accepted());
                 shared.supersede(superseded, &self.name, slot, opening.epoch());
             }
             Err(Refusal::Promised(epoch)) => self.outbid(slot, epoch, shared),
             // The word that this node has given runs out, or its owner gives it back; the rest only others can mend.
-            Err(Refusal::Lent(epoch)) => opening.waits_for(&shared.me, epoch, row.active()),
+            Err(Refusal::Lent(epoch, owner)) => opening.waits_for(&shared.me, epoch, owner),
             Err(Refusal::Outdated | Refusal::Full) => {}
         }
     }
@@ -388,8 +388,7 @@ impl Registry {
         if opening.phase() != Phase::Collecting || !opening.has_promise_of(&shared.me) {
             return;
         }
-        let case = self.case(slot, shared);
-        let promises = opening.promises(case.active, &shared.charter, |process| case.is_excused(process));
+        let promises = opening.promises(&self.case(slot, shared), &shared.charter);
         let Self { table, openings, .. } = self;
         let (Some(row), Some(opening)) = (table.row_mut(slot), openings.get_mut(&slot)) else { return };
         if promises == Promises::TooFew {
@@ -437,28 +436,25 @@ impl Registry {
 
     /// Asks whom an opening still needs.
     fn ask(&mut self, slot: Slot, shared: &mut Shared) {
-        let Self { table, openings, .. } = self;
-        let (Some(row), Some(opening)) = (table.row(slot), openings.get_mut(&slot)) else { return };
+        let Some(mut opening) = self.openings.remove(&slot) else { return };
         if opening.retry().at() <= shared.now {
             let (pause, random) = (shared.first_pause(), shared.random());
             opening.retry().tried(shared.now, pause, random);
             opening.ask_all_again();
         }
+        let known = self.table.row(slot).and_then(|row| row.active_epoch());
         let position = opening.source(&shared.me).1.1;
-        for process in opening.ask(row.active(), &shared.charter) {
-            if process == shared.me || shared.view.life(&process) == Life::Over {
-                continue;
-            }
+        for process in opening.ask(&self.case(slot, shared), &shared.charter) {
             let (epoch, set) = (opening.epoch(), opening.set().clone());
             let word = match opening.phase() {
-                Phase::Collecting => {
-                    let (known, released) = (row.active_epoch(), opening.released_for(&process));
-                    Word::Collect { epoch, set, known, released }
-                }
+                Phase::Collecting => Word::Collect { epoch, set, known, released: opening.released_for(&process) },
                 Phase::Installing => Word::Install { epoch, set, position },
             };
-            shared.outbox.say(&process, &self.name, self.slots, slot, word);
+            if process != shared.me {
+                shared.outbox.say(&process, &self.name, self.slots, slot, word);
+            }
         }
+        self.openings.insert(slot, opening);
     }
 
     /// Ends an attempt that has met a higher epoch; the next begins after a pause, if it is still for this node to do.
@@ -515,14 +511,17 @@ impl Registry {
     #[cfg(test)]
     pub(crate) fn dump(&self, slot: Slot, shared: &Shared) -> String {
         format!(
-            "row {:#?}\nheld {:?}\nopening {:#?}\npause {:?}\nmoving {:?} verdict {:?}\nview {:?}",
+            "row {:?}\nheld {:?}\nopening {:?}\npause {:?}\nmoving {:?} verdict {:?} maylose {}\nview {:?}\n rank {:?} {:?}",
             self.table.row(slot),
             self.holdings.get(slot),
             self.openings.get(&slot),
             self.pauses.get(&slot),
             self.moving,
             self.case(slot, shared).verdict(),
-            shared.view.members().map(|m| (&m.process, m.state)).collect::<Vec<_>>()
+            self.case(slot, shared).may_lose(),
+            shared.view.members().map(|m| (&m.process, m.state)).collect::<Vec<_>>(),
+            self.plan.rank(slot).collect::<Vec<_>>(),
+            shared.sight
         )
     }
 

@@ -83,8 +83,9 @@ impl Row {
             && ask.released != Some(lent.epoch)
             && lease_runs(&lent.opener)
         {
-            return Err(Refusal::Lent(lent.epoch));
+            return Err(Refusal::Lent(lent.epoch, lent.opener.clone()));
         }
+        self.noted.forget_attempts(ask.opener, ask.known);
         self.note(ask.epoch, ask.set, rules)?;
         Ok(self.give_word(ask.epoch, ask.opener))
     }
@@ -120,6 +121,8 @@ impl Row {
         if is_news {
             self.active = Some(Active { epoch, set: set.clone() });
             self.noted.forget_until(epoch);
+            // Of an earlier opening's set a majority has promised this one, so its owner has no use for one word more.
+            self.lent.take_if(|lent| lent.epoch < epoch);
         }
         is_news
     }
@@ -218,6 +221,10 @@ mod tests {
         done.map(|superseded| superseded.is_some())
     }
 
+    fn lent() -> Refusal {
+        Refusal::Lent(epoch(5), process("a"))
+    }
+
     #[test]
     fn lower_epochs_and_equal_ones_of_others_are_refused() {
         let mut row = Row::default();
@@ -233,10 +240,10 @@ mod tests {
     fn who_has_lent_its_word_waits_unless_the_owner_gave_up_that_very_epoch() {
         let mut row = Row::default();
         assert_eq!(install(&mut row, 5, "ab"), Ok(false));
-        assert_eq!(promise(&mut row, 6, "ba", 0, 0, true), Err(Refusal::Lent(epoch(5))));
-        assert_eq!(promise(&mut row, 6, "ba", 0, 4, true), Err(Refusal::Lent(epoch(5))));
+        assert_eq!(promise(&mut row, 6, "ba", 0, 0, true), Err(lent()));
+        assert_eq!(promise(&mut row, 6, "ba", 0, 4, true), Err(lent()));
         assert_eq!(promise(&mut row, 6, "ac", 0, 0, true), Ok(false), "the owner itself need not wait");
-        assert_eq!(promise(&mut row, 7, "ba", 0, 0, true), Err(Refusal::Lent(epoch(5))), "it may still serve 5");
+        assert_eq!(promise(&mut row, 7, "ba", 0, 0, true), Err(lent()), "it may still serve 5");
         assert_eq!(promise(&mut row, 7, "ba", 0, 5, true), Ok(true), "and is told");
         assert_eq!(promise(&mut row, 8, "cb", 0, 0, true), Ok(false), "once");
     }
@@ -252,18 +259,19 @@ mod tests {
     }
 
     #[test]
-    fn attempts_with_one_set_take_one_place_and_the_ninth_set_is_refused() {
+    fn attempts_of_one_opener_take_one_place_and_the_ninth_set_is_refused() {
         let mut row = Row::default();
         for number in 1..20 {
-            assert_eq!(promise(&mut row, number, "ab", 0, 0, false), Ok(false));
+            let set = if number % 2 == 0 { "ab" } else { "ac" };
+            assert_eq!(promise(&mut row, number, set, 0, 0, false), Ok(false));
         }
         for (number, name) in (20..27).zip('c'..) {
             assert_eq!(promise(&mut row, number, &name.to_string(), 0, 0, false), Ok(false));
         }
         assert_eq!(promise(&mut row, 30, "z", 0, 0, false), Err(Refusal::Full));
-        assert_eq!(promise(&mut row, 30, "ab", 0, 0, false), Ok(false));
+        assert_eq!(promise(&mut row, 30, "ad", 0, 0, false), Ok(false));
         assert!(row.learn(epoch(24), &set("g")));
         let left: Vec<_> = row.noted_below(epoch(99)).map(|noted| (noted.first.get(), noted.last.get())).collect();
-        assert_eq!(left, [(25, 30), (25, 25), (26, 26)], "what came before an active set is void");
+        assert_eq!(left, [(25, 25), (26, 26), (30, 30)], "what came before an active set is void");
     }
 }

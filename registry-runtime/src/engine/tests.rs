@@ -1,6 +1,7 @@
 //! Whole clusters of engines in simulated time.
 
 mod directed;
+mod malice;
 mod oracle;
 mod random;
 mod sim;

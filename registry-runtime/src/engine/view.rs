@@ -152,12 +152,13 @@ struct Known {
 }
 
 impl View {
-    /// Takes in what membership says of one member; what is older than what is known says nothing.
-    pub(crate) fn update(&mut self, now: Moment, member: Member) {
+    /// Takes in what membership says of one member; what is older than what is known says nothing. Returns whether
+    /// anything has changed that ownership depends on, which a load is not.
+    pub(crate) fn update(&mut self, now: Moment, member: Member) -> bool {
         let known = self.members.get(&member.process.node);
         let age = |member: &Member| (member.process.start, member.incarnation);
         if known.is_some_and(|known| age(&known.member) > age(&member)) {
-            return;
+            return false;
         }
         let same = known.is_some_and(|known| {
             known.member.process == member.process && known.member.incarnation == member.incarnation
@@ -166,8 +167,10 @@ impl View {
         let reported = is_down.then(|| now - member.down_for.unwrap_or_default());
         let before = known.filter(|_| same && is_down).and_then(|known| known.down_since);
         let down_since = [reported, before].into_iter().flatten().min();
+        let matters = known.is_none_or(|known| known.down_since != down_since || !known.member.owns_like(&member));
         self.members.insert(member.process.node.clone(), Known { member, down_since });
         self.number = self.number.next();
+        matters
     }
 
     /// Drops a member that membership no longer lists.
@@ -257,6 +260,22 @@ impl Member {
     /// Up or Suspect.
     pub(crate) fn is_live(&self) -> bool {
         matches!(self.state, MemberState::Up | MemberState::Suspect)
+    }
+
+    /// Whether ownership treats both alike: they differ in load at most.
+    fn owns_like(&self, other: &Self) -> bool {
+        let alike = |(one, other): (&Profile, &Profile)| {
+            one.hosted == other.hosted && one.weight == other.weight && one.leaving == other.leaving
+        };
+        let profiles = match (&self.profile, &other.profile) {
+            (None, None) => true,
+            pair => pair.0.as_ref().zip(pair.1.as_ref()).is_some_and(alike),
+        };
+        profiles
+            && self.process == other.process
+            && self.incarnation == other.incarnation
+            && self.address == other.address
+            && self.state == other.state
     }
 
     /// Whether it hosts anything, which a client-only node does not.

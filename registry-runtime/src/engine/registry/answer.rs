@@ -27,8 +27,9 @@ impl Registry {
                 if noted.len() > NOTED_MAX || noted.iter().any(|noted| noted.first > noted.last) {
                     return Err("a promise with noted sets that no row can have");
                 }
+                let known = active.as_ref().map(|(epoch, _)| *epoch);
                 self.hear_active(slot, active, shared);
-                self.hear_promise(slot, from, epoch, &noted, accepted, shared);
+                self.hear_promise(slot, from, epoch, (known, &noted, accepted), shared);
             }
             Word::Refuse { epoch, refusal, active } => {
                 self.hear_active(slot, active, shared);
@@ -75,16 +76,14 @@ impl Registry {
         let promised = row.promise(ask, runs, &shared.rules);
         let active = row.active().map(|active| (active.epoch, active.set.clone()));
         let word = match promised {
-            Ok(_) => {
-                let noted = row.noted_below(ask.epoch).cloned().collect();
-                Word::Promise { epoch: ask.epoch, active, noted, accepted: row.accepted() }
+            Ok(superseded) => {
+                let (noted, accepted) = (row.noted_below(ask.epoch).cloned().collect(), row.accepted());
+                self.give_way(slot, ask.epoch, superseded, shared);
+                Word::Promise { epoch: ask.epoch, active, noted, accepted }
             }
             Err(refusal) => Word::Refuse { epoch: ask.epoch, refusal, active },
         };
         shared.outbox.say(ask.opener, &self.name, self.slots, slot, word);
-        if let Ok(superseded) = promised {
-            self.give_way(slot, ask.epoch, superseded, shared);
-        }
     }
 
     fn hear_install(
@@ -100,13 +99,13 @@ impl Registry {
         let installed = row.install(from, epoch, set, position, &shared.rules);
         let active = row.active().map(|active| (active.epoch, active.set.clone()));
         let word = match installed {
-            Ok(_) => Word::Installed { epoch },
+            Ok(superseded) => {
+                self.give_way(slot, epoch, superseded, shared);
+                Word::Installed { epoch }
+            }
             Err(refusal) => Word::Refuse { epoch, refusal, active },
         };
         shared.outbox.say(from, &self.name, self.slots, slot, word);
-        if let Ok(superseded) = installed {
-            self.give_way(slot, epoch, superseded, shared);
-        }
     }
 
     /// After a promise to another: whatever this node had or tried below that epoch is over, so its promise is also its
@@ -133,13 +132,12 @@ impl Registry {
         slot: Slot,
         from: &Process,
         epoch: Epoch,
-        noted: &[Noted<Set>],
-        accepted: (Epoch, Position),
+        (known, noted, accepted): (Option<Epoch>, &[Noted<Set>], (Epoch, Position)),
         shared: &mut Shared,
     ) {
         let active = self.table.row(slot).and_then(|row| row.active_epoch());
         let Some(opening) = self.collecting(slot, epoch) else { return };
-        let fits = opening.promised(from, noted, accepted);
+        let fits = opening.promised(from, known, noted, accepted);
         if let Some(active) = active {
             opening.learn(active);
         }
@@ -151,11 +149,10 @@ impl Registry {
     }
 
     fn hear_refusal(&mut self, slot: Slot, from: &Process, epoch: Epoch, refusal: Refusal, shared: &mut Shared) {
-        let Some(row) = self.table.row(slot) else { return };
         let Some(opening) = self.openings.get_mut(&slot).filter(|opening| opening.epoch() == epoch) else { return };
         match refusal {
             Refusal::Promised(higher) => self.outbid(slot, higher, shared),
-            Refusal::Lent(lent) => opening.waits_for(from, lent, row.active()),
+            Refusal::Lent(lent, owner) => opening.waits_for(from, lent, owner),
             Refusal::Outdated => opening.ask_again(from),
             Refusal::Full => {}
         }

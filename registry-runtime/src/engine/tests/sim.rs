@@ -81,6 +81,7 @@ pub(crate) struct Sim {
     /// What went wrong first.
     pub(crate) fault: Option<String>,
     queue: BTreeMap<(Micros, u64), Happening>,
+    /// How much was given to engines to handle.
     pub(crate) handled: usize,
     /// Counts what was put into the queue.
     queued: u64,
@@ -523,7 +524,7 @@ impl Sim {
     /// The true time of a node's next deadline.
     fn deadline(&self, index: usize) -> Option<Micros> {
         let node = &self.nodes[index];
-        let local = node.engine.as_ref()?.next_deadline();
+        let local = node.engine.as_ref()?.next_deadline()?;
         let micros = u64::try_from(local.since_origin().as_micros()).unwrap_or(u64::MAX / 2000);
         let elapsed = micros.saturating_sub(node.offset).saturating_mul(1000);
         Some(elapsed.div_ceil(u64::try_from(node.rate).unwrap()).max(self.now))
