@@ -329,8 +329,8 @@ impl Engine {
 
     /// When to come back with a tick if nothing happens before.
     pub(crate) fn next_deadline(&self) -> Moment {
-        let ownership = self.ownership.next_deadline();
-        self.membership.next_deadline().map_or(ownership, |membership| membership.min(ownership))
+        let deadlines = [self.membership.next_deadline(), self.ownership.next_deadline()];
+        deadlines.into_iter().flatten().min().unwrap_or(Moment::FOREVER)
     }
 
     /// Who owns what.

@@ -6,7 +6,8 @@ use rand::{Rng, RngExt};
 use rand_chacha::ChaCha8Rng;
 
 use super::sim::{MS, Options, Sim, registry};
-use crate::engine::{Event, Input};
+use crate::engine::output::Event;
+use crate::engine::ownership::Input;
 use crate::id::{Epoch, NodeId, Position, Process, RegistryName, Slot, Start};
 use crate::message::*;
 
