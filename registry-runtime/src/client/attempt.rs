@@ -198,6 +198,9 @@ where
             }
             let until = if blind { self.deadline.min(now + PAUSE) } else { self.deadline };
             changes.next(until).await;
+            if Instant::now() >= self.deadline {
+                return Err(self.settle(CommandError::Unavailable { reason }));
+            }
         }
     }
 
