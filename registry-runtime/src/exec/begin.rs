@@ -29,8 +29,8 @@ const NESTED_MAX: u32 = 8;
 pub(super) enum Begun<R: Commands, A: 'static, T: 'static, E: 'static, D, J> {
     /// It ended, too.
     Ready(Outcome<D, J>),
-    /// It has to be driven.
-    Later(Job<R, A, T, E>),
+    /// It has to be driven. Boxed to keep the way back short for commands that end here, which are most.
+    Later(Box<Job<R, A, T, E>>),
 }
 
 /// [`Begun`], with the types that follow from the command and the reply.
@@ -64,22 +64,53 @@ impl<R: Commands> Host<R> {
         if started >= attempt.deadline {
             return Begun::Ready(Outcome::DeadlineExceeded { started: false });
         }
-        let begun = match self.meet(command.kind(), &mut attempt) {
-            Ok(Met::Free(grip, state)) if flies(&command.run) => self.fly(command, attempt, grip, state, args, reply),
-            Ok(Met::Free(grip, state)) => {
-                let ran = match self.start(command, &attempt, grip.as_ref(), state, args) {
-                    Some(Work::Ran(ran)) => Some(ran),
-                    _ => None,
-                };
-                Ok(Begun::Ready(self.end(ran, attempt.deadline, grip, Some(started), reply)))
-            }
-            Ok(Met::Busy(key)) => self.line_up(command, attempt, key, args),
-            Err(refused) => Err(refused),
+        let refuse = |refused: Refused| Begun::Ready(refused.widen());
+        if let (Run::Read(_), Some(key)) = (&command.run, &attempt.key) {
+            return Begun::Ready(self.read(command, &attempt, key, args, reply));
+        }
+        let (grip, state) = match self.meet(command.kind(), &mut attempt) {
+            Ok(Met::Free(grip, state)) => (grip, state),
+            Ok(Met::Busy(key)) => return self.line_up(command, attempt, key, args).unwrap_or_else(refuse),
+            Err(refused) => return refuse(refused),
         };
-        begun.unwrap_or_else(|refused| Begun::Ready(refused.widen()))
+        if flies(&command.run) {
+            return self.fly(command, attempt, grip, state, args, reply).unwrap_or_else(refuse);
+        }
+        let ran = match self.start(command, &attempt, grip.as_ref(), state, args) {
+            Some(Work::Ran(ran)) => Some(ran),
+            _ => None,
+        };
+        Begun::Ready(self.end(ran, attempt.deadline, grip, Some(started), reply))
+    }
+
+    /// Runs a synchronous read: the shortest way, for nothing is held and nothing has to be given back.
+    #[inline]
+    fn read<A, T, E, S: Reply<T, E>>(
+        &self,
+        command: &Command<R, A, T, E>,
+        attempt: &Attempt<'_, R>,
+        key: &R::Key,
+        args: A,
+        reply: &mut S,
+    ) -> Outcome<S::Done, S::Rejected> {
+        let looked = match self.shelf(attempt.slot) {
+            Some(shelf) => shelf.look(attempt.epoch, key, self.clock()),
+            None => Err(no_such_slot(attempt.slot)),
+        };
+        let state = match looked {
+            Ok((_, state)) => state,
+            Err(refused) => return refused.widen(),
+        };
+        let invocation = attempt.invocation(&self.setting.origin, Some(key));
+        let ran = match Work::start(&command.run, state, Some(key), args, &invocation) {
+            Some(Work::Ran(ran)) => Some(ran),
+            _ => None,
+        };
+        conclude(ran, Some(key), reply).0
     }
 
     /// Goes to the slot and, for an exclusive command, takes the lane if it is free.
+    #[inline]
     fn meet(&self, kind: Kind, attempt: &mut Attempt<'_, R>) -> Result<Met<R>, Refused> {
         if kind == Kind::Action {
             return Ok(Met::Free(None, None));
@@ -89,7 +120,7 @@ impl<R: Commands> Host<R> {
             return Err(Refused::BadRequest { detail: "a command on an instance came without a key".into() });
         };
         let Some(mut shelf) = self.shelf(slot) else {
-            return Err(Refused::BadRequest { detail: format!("there is no slot {slot}") });
+            return Err(no_such_slot(slot));
         };
         let (claim, state) = if kind == Kind::Read {
             shelf.look(epoch, &key, self.clock())?
@@ -103,6 +134,7 @@ impl<R: Commands> Host<R> {
     }
 
     /// Starts the body; `None` when it panicked.
+    #[inline]
     fn start<A, T, E>(
         &self,
         command: &Command<R, A, T, E>,
@@ -137,7 +169,7 @@ impl<R: Commands> Host<R> {
         let Some(nesting) = Nesting::enter(&place) else {
             let control = Arc::new(Control::ready());
             let seat = grip.map(|grip| Seat::from_place(self, grip, &control));
-            return Ok(Begun::Later(Job::waiting(self, command, attempt.keep(), control, place, seat, args)));
+            return Ok(Begun::Later(Box::new(Job::waiting(self, command, attempt.keep(), control, place, seat, args))));
         };
         let mut flight = match self.start(command, &attempt, grip.as_ref(), state, args) {
             Some(Work::Flying(flight)) => flight,
@@ -161,7 +193,7 @@ impl<R: Commands> Host<R> {
             Poll::Pending => {
                 let control = Arc::new(Control::running());
                 let seat = grip.map(|grip| Seat::from_place(self, grip, &control));
-                Ok(Begun::Later(Job::running(self, command, attempt.keep(), control, place, seat, flight)))
+                Ok(Begun::Later(Box::new(Job::running(self, command, attempt.keep(), control, place, seat, flight))))
             }
         }
     }
@@ -177,11 +209,12 @@ impl<R: Commands> Host<R> {
         let place = self.door.enter_waiting()?;
         let control = Arc::new(Control::queued());
         let seat = Seat::in_line(self, attempt.slot, attempt.epoch, key, &control)?;
-        Ok(Begun::Later(Job::waiting(self, command, attempt.keep(), control, place, Some(seat), args)))
+        Ok(Begun::Later(Box::new(Job::waiting(self, command, attempt.keep(), control, place, Some(seat), args))))
     }
 
     /// Makes the reply (`ran` is `None` when the body panicked), commits, and gives the lane back. The time since `since`
     /// counts as busy.
+    #[inline]
     fn end<T, E, S: Reply<T, E>>(
         &self,
         ran: Option<Ran<R, T, E>>,
@@ -234,6 +267,10 @@ fn flies<R: Commands, A, T, E>(run: &Run<R, A, T, E>) -> bool {
         }
         Run::Create(..) | Run::Read(_) | Run::Update(_) | Run::Destroy(_) | Run::Action(_) => false,
     }
+}
+
+fn no_such_slot(slot: Slot) -> Refused {
+    Refused::BadRequest { detail: format!("there is no slot {slot}") }
 }
 
 impl From<Full> for Refused {
