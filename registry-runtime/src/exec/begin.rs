@@ -16,9 +16,9 @@ use super::reply::Reply;
 use super::seat::Seat;
 use super::shelf::{Change, Claim, Stand, Taken};
 use super::work::{Ran, Work, conclude, discard};
-use crate::id::Slot;
+use crate::id::{Epoch, Slot};
 use crate::policy::admission::Full;
-use crate::resource::{Command, Kind, Resource};
+use crate::resource::{Command, Kind, Resource, Run};
 
 /// How many asynchronous commands may be polled inside one another on one thread. Commands that call commands of the same
 /// node nest on the stack; beyond this they run as tasks. Eight levels of even large futures stay far below the 2 MiB that
@@ -29,8 +29,8 @@ const NESTED_MAX: u32 = 8;
 pub(super) enum Begun<R: Resource, A: 'static, T: 'static, E: 'static, D, J> {
     /// It ended, too.
     Ready(Outcome<D, J>),
-    /// It has to be driven.
-    Later(Job<R, A, T, E>),
+    /// It has to be driven. Boxed to keep the way back short for commands that end here, which are most.
+    Later(Box<Job<R, A, T, E>>),
 }
 
 /// [`Begun`], with the types that follow from the command and the reply.
@@ -68,34 +68,69 @@ impl<R: Resource> Host<R> {
         if started >= attempt.deadline {
             return Begun::Ready(Outcome::DeadlineExceeded { started: false });
         }
-        let begun = match self.meet(command.kind(), &mut attempt) {
-            Ok(Met::Free(grip, state)) if !command.run.is_sync() => {
-                if let Some(grip) = &grip {
-                    spare(Some(&grip.key), &args);
+        let refuse = |refused: Refused| Begun::Ready(refused.widen());
+        if let (Run::Read(_), Some(key)) = (&command.run, &attempt.key) {
+            return match self.look(attempt.slot, attempt.epoch, key) {
+                Ok(state) => Begun::Ready(self.read(command, &attempt, key, state, args, reply)),
+                Err(refused) => {
+                    spare(Some(key), &args);
+                    refuse(refused)
                 }
-                self.fly(command, attempt, grip, state, args, reply)
-            }
-            Ok(Met::Free(grip, state)) => {
-                let ran = match self.start(command, &attempt, grip.as_ref(), state, args) {
-                    Some(Work::Ran(ran)) => Some(ran),
-                    _ => None,
-                };
-                Ok(Begun::Ready(self.end(ran, attempt.deadline, grip, Some(started), reply)))
-            }
+            };
+        }
+        let (grip, state) = match self.meet(command.kind(), &mut attempt) {
+            Ok(Met::Free(grip, state)) => (grip, state),
             Ok(Met::Busy(key)) => {
                 spare(Some(&key), &args);
-                self.line_up(command, attempt, key, args)
+                return self.line_up(command, attempt, key, args).unwrap_or_else(refuse);
             }
             Err(refused) => {
                 spare(attempt.key.as_ref(), &args);
-                Err(refused)
+                return refuse(refused);
             }
         };
-        begun.unwrap_or_else(|refused| Begun::Ready(refused.widen()))
+        if !command.run.is_sync() {
+            if let Some(grip) = &grip {
+                spare(Some(&grip.key), &args);
+            }
+            return self.fly(command, attempt, grip, state, args, reply).unwrap_or_else(refuse);
+        }
+        let ran = match self.start(command, &attempt, grip.as_ref(), state, args) {
+            Some(Work::Ran(ran)) => Some(ran),
+            _ => None,
+        };
+        Begun::Ready(self.end(ran, attempt.deadline, grip, Some(started), reply))
+    }
+
+    /// The committed state of an instance, for a read.
+    #[inline]
+    fn look(&self, slot: Slot, epoch: Epoch, key: &R::Key) -> Result<Option<Arc<R>>, Refused> {
+        let shelf = self.shelf(slot).ok_or_else(|| no_such_slot(slot))?;
+        shelf.look(epoch, key, self.clock()).map(|(_, state)| state)
+    }
+
+    /// Runs a synchronous read: the shortest way, for nothing is held and nothing has to be given back.
+    #[inline]
+    fn read<A, T, E, S: Reply<T, E>>(
+        &self,
+        command: &Command<R, A, T, E>,
+        attempt: &Attempt<'_, R>,
+        key: &R::Key,
+        state: Option<Arc<R>>,
+        args: A,
+        reply: &mut S,
+    ) -> Outcome<S::Done, S::Rejected> {
+        let invocation = attempt.invocation(&self.setting.origin, Some(key));
+        let ran = match Work::start(&command.run, state, Some(key), args, &invocation) {
+            Some(Work::Ran(ran)) => Some(ran),
+            _ => None,
+        };
+        conclude(ran, Some(key), reply).0
     }
 
     /// Goes to the slot and, for an exclusive command, takes the lane if it is free. The key stays in the attempt if it is
     /// refused.
+    #[inline]
     fn meet(&self, kind: Kind, attempt: &mut Attempt<'_, R>) -> Result<Met<R>, Refused> {
         if kind == Kind::Action {
             return Ok(Met::Free(None, None));
@@ -105,7 +140,7 @@ impl<R: Resource> Host<R> {
             return Err(Refused::BadRequest { detail: "a command on an instance came without a key".into() });
         };
         let Some(mut shelf) = self.shelf(slot) else {
-            return Err(Refused::BadRequest { detail: format!("there is no slot {slot}") });
+            return Err(no_such_slot(slot));
         };
         let taken = match kind {
             Kind::Read => shelf.look(epoch, &key, self.clock()).map(|(claim, state)| Taken::Held(claim, state)),
@@ -122,6 +157,7 @@ impl<R: Resource> Host<R> {
     }
 
     /// Starts the body; `None` when it panicked.
+    #[inline]
     fn start<A, T, E>(
         &self,
         command: &Command<R, A, T, E>,
@@ -156,7 +192,7 @@ impl<R: Resource> Host<R> {
         let Some(nesting) = Nesting::enter(&place) else {
             let control = Arc::new(Control::ready());
             let seat = grip.map(|grip| Seat::from_place(self, grip, &control));
-            return Ok(Begun::Later(Job::waiting(self, command, attempt.keep(), control, place, seat, args)));
+            return Ok(Begun::Later(Box::new(Job::waiting(self, command, attempt.keep(), control, place, seat, args))));
         };
         let mut flight = match self.start(command, &attempt, grip.as_ref(), state, args) {
             Some(Work::Flying(flight)) => flight,
@@ -180,7 +216,7 @@ impl<R: Resource> Host<R> {
             Poll::Pending => {
                 let control = Arc::new(Control::running());
                 let seat = grip.map(|grip| Seat::from_place(self, grip, &control));
-                Ok(Begun::Later(Job::running(self, command, attempt.keep(), control, place, seat, flight)))
+                Ok(Begun::Later(Box::new(Job::running(self, command, attempt.keep(), control, place, seat, flight))))
             }
         }
     }
@@ -196,11 +232,12 @@ impl<R: Resource> Host<R> {
         let place = self.door.enter_waiting()?;
         let control = Arc::new(Control::queued());
         let seat = Seat::in_line(self, attempt.slot, attempt.epoch, key, &control)?;
-        Ok(Begun::Later(Job::waiting(self, command, attempt.keep(), control, place, Some(seat), args)))
+        Ok(Begun::Later(Box::new(Job::waiting(self, command, attempt.keep(), control, place, Some(seat), args))))
     }
 
     /// Makes the reply (`ran` is `None` when the body panicked), commits, and gives the lane back. The time since `since`
     /// counts as busy.
+    #[inline]
     fn end<T, E, S: Reply<T, E>>(
         &self,
         ran: Option<Ran<R, T, E>>,
@@ -243,6 +280,10 @@ pub(super) fn agreed<D, J>(outcome: Outcome<D, J>, settled: Result<(), Refused>)
         }
         _ => outcome,
     }
+}
+
+fn no_such_slot(slot: Slot) -> Refused {
+    Refused::BadRequest { detail: format!("there is no slot {slot}") }
 }
 
 impl From<Full> for Refused {
