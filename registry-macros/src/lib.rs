@@ -15,6 +15,8 @@ mod expand;
 mod model;
 mod report;
 mod syntax;
+#[cfg(test)]
+mod tests;
 
 /// Makes a struct a resource: something with a key, that commands act on.
 ///

@@ -240,10 +240,10 @@ impl Options {
                 Err(mistake) => report.push(mistake),
             }
         }
-        if options.name.is_none() {
-            if let Some(fault) = fault_of_name(&method.sig.ident.unraw().to_string()) {
-                report.at(&method.sig.ident, fault);
-            }
+        if options.name.is_none()
+            && let Some(fault) = fault_of_name(&method.sig.ident.unraw().to_string())
+        {
+            report.at(&method.sig.ident, fault);
         }
         options
     }

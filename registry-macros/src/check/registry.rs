@@ -206,11 +206,10 @@ fn slots(arguments: &mut Arguments, report: &mut Report) -> Slots {
 }
 
 fn load_balancing(clause: &Clause, report: &mut Report) -> Option<LoadBalancing> {
-    let words: &[(&str, fn() -> LoadBalancing)] =
-        &[("least_busy", || LoadBalancing::LeastBusy), ("round_robin", || LoadBalancing::RoundRobin)];
+    let words = &[("least_busy", LoadBalancing::LeastBusy), ("round_robin", LoadBalancing::RoundRobin)];
     let (word, strategy, setting) = strategy(clause, "load-balancing strategy", "least_busy", words, report)?;
     no_arguments(&word, &setting, "it looks at the nodes alone", report);
-    Some(strategy())
+    Some(strategy)
 }
 
 fn failover(clause: &Clause, report: &mut Report) -> Option<Failover> {
@@ -242,10 +241,10 @@ fn failover(clause: &Clause, report: &mut Report) -> Option<Failover> {
 }
 
 fn then(value: &Head, report: &mut Report) -> Option<Then> {
-    let words: &[(&str, fn() -> Then)] = &[("reassign", || Then::Reassign), ("fail", || Then::Fail)];
+    let words = &[("reassign", Then::Reassign), ("fail", Then::Fail)];
     match value {
         Head::Word(word) => match one_of(word, "way to go on", words) {
-            Ok(then) => Some(then()),
+            Ok(then) => Some(then),
             Err(message) => {
                 report.at(word, message);
                 None

@@ -69,7 +69,7 @@ pub(super) fn commands(commands: &Commands) -> TokenStream {
                 }
             }
 
-            #[allow(dead_code, private_interfaces)]
+            #[allow(dead_code, private_interfaces, unreachable_pub)]
             impl #client {
                 #client_methods
 

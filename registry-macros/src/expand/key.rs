@@ -59,7 +59,7 @@ fn composite(derived: &Derived, resource: &Resource, key: &syn::Ident) -> TokenS
     });
     let places: Vec<Index> = (0..fields.len()).map(Index::from).collect();
     // Each part of a tuple is whatever names that field's type, so that `("eu", 7)` does for a `String` and a `u64`.
-    let parts: Vec<_> = places.iter().map(|place| format_ident!("Part{}", place.index)).collect();
+    let parts: Vec<_> = places.iter().map(|place| format_ident!("__Part{}", place.index)).collect();
     let doc = format!("The key of a [`{}`].", derived.name.unraw());
     let make = quote!(#key { #(#names: #door::IntoKey::into_key(parts.#places),)* });
     let make_from_ref = quote! {
@@ -77,6 +77,7 @@ fn composite(derived: &Derived, resource: &Resource, key: &syn::Ident) -> TokenS
             #door::serde::Deserialize,
         )]
         #[serde(crate = #serde)]
+        #[allow(unreachable_pub)]
         #visibility struct #key {
             #(#declared,)*
         }

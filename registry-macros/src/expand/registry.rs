@@ -65,7 +65,7 @@ fn with_names(block: &Block, runtime: &Runtime, client: &TokenStream, hosted: &T
     });
     quote! {
         #(#attributes)*
-        #[allow(dead_code)]
+        #[allow(dead_code, unreachable_pub, clippy::all, clippy::pedantic)]
         #visibility mod #name {
             #surroundings
 

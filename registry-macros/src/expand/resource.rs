@@ -51,7 +51,7 @@ fn sound(derived: &Derived, resource: &Resource, door: &TokenStream) -> TokenStr
 
         const _: () = {
             // The fields of the key by name, so that the compiler can list them where `by_attribute` names another.
-            #[allow(dead_code, missing_docs, clippy::all)]
+            #[allow(dead_code, missing_docs, unreachable_pub, clippy::all)]
             #visibility struct #fields_name<'a> {
                 #(pub #names: &'a #types,)*
             }

@@ -44,6 +44,7 @@ pub(crate) enum Sharding {
     Singleton,
 }
 
+#[derive(Clone, Copy)]
 pub(crate) enum LoadBalancing {
     LeastBusy,
     RoundRobin,
@@ -54,6 +55,7 @@ pub(crate) enum Failover {
     WaitForNode(Duration, Then),
 }
 
+#[derive(Clone, Copy)]
 pub(crate) enum Then {
     Reassign,
     Fail,

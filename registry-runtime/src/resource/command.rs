@@ -84,6 +84,7 @@ pub enum Kind {
 
 /// What a command does. Synchronous bodies see the invocation in place; asynchronous ones own a `Context`.
 #[derive(Debug)]
+#[expect(clippy::type_complexity, reason = "each function's type says once what a kind of command is")]
 pub enum Run<R: Resource, A, T, E> {
     /// Makes an instance; the second function makes the reply from it.
     Create(fn(R::Key, A, &Invocation<'_>) -> Result<R, E>, fn(&R) -> T),

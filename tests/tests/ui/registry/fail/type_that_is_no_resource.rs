@@ -25,4 +25,6 @@ registry! {
     }
 }
 
-fn main() {}
+fn main() {
+    let _ = invoices::registry();
+}
