@@ -270,3 +270,46 @@ fn try_map_active<S, T>(
         Some((epoch, set)) => Some(Some((epoch, exchange(set)?))),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::NodeId;
+
+    fn process(name: &str) -> Process {
+        Process { node: NodeId::new(name).unwrap(), start: Start::new(1_790_000_000_000) }
+    }
+
+    fn words(epoch: Epoch) -> Vec<Word<u16>> {
+        let noted = vec![Noted { set: 1, first: epoch, last: epoch }];
+        vec![
+            Word::Collect { epoch, set: 0, known: Some(epoch), released: None },
+            Word::Promise { epoch, active: Some((epoch, 0)), noted, accepted: (epoch, Position::new(0)) },
+            Word::Refuse { epoch, refusal: Refusal::Lent(epoch, process("node-a")), active: None },
+            Word::Install { epoch, set: 0, position: Position::new(7) },
+            Word::Installed { epoch },
+            Word::Active { epoch, set: 1 },
+            Word::HandOver { epoch, set: 0 },
+        ]
+    }
+
+    #[test]
+    fn a_message_survives_its_encoding_and_a_full_batch_is_small() {
+        let epoch = Epoch::from_parts(1_790_000_000_000, 1);
+        let words: Vec<_> = (0..).map(Slot::new).zip(words(epoch).into_iter().cycle()).take(WORDS_MAX).collect();
+        let sets = vec![["node-a", "node-b", "node-c"].map(process).to_vec(), vec![process("node-a")]];
+        let registry = RegistryName::new("orders").unwrap();
+        let body = Body::Batch(Batch { registry, slots: 4096, sets, words });
+        let message = Message { from: Start::new(1), to: Start::new(2), body };
+        let bytes = postcard::to_stdvec(&message).unwrap();
+        assert!(bytes.len() < BATCH_BYTES, "{} bytes", bytes.len());
+        assert_eq!(postcard::from_bytes::<Message>(&bytes).unwrap(), message);
+    }
+
+    #[test]
+    fn words_exchange_their_sets_or_fail() {
+        let known = |index| (index == 0).then_some("set");
+        let exchanged: Vec<_> = words(Epoch::ZERO).into_iter().map(|word| word.try_map(known).is_some()).collect();
+        assert_eq!(exchanged, [true, false, true, true, true, false, true]);
+    }
+}

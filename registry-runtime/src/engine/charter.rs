@@ -33,11 +33,8 @@ impl Charter {
     /// Learns which process answers behind an entry.
     pub(crate) fn learn(&mut self, entry: usize, process: &Process) {
         match self.entries.get_mut(entry) {
-            Some(Some(entry)) => {
-                if entry.latest.node != process.node || entry.latest.start < process.start {
-                    entry.latest = process.clone();
-                }
-            }
+            Some(Some(entry)) if entry.latest.node == process.node && entry.latest.start >= process.start => {}
+            Some(Some(entry)) => entry.latest = process.clone(),
             Some(unknown) => *unknown = Some(Entry { first: process.clone(), latest: process.clone() }),
             None => {}
         }

@@ -118,11 +118,11 @@ impl Holdings {
         self.slots.keys().copied()
     }
 
-    /// Holds a slot in a new epoch. Returns the end of its lease.
-    pub(crate) fn open(&mut self, slot: Slot, epoch: Epoch, set: &Set, lending: Lending<'_>) -> Moment {
+    /// Holds a slot in a new epoch; `retry` says when to ask again who has not stored it. Returns the end of its lease.
+    pub(crate) fn open(&mut self, slot: Slot, epoch: Epoch, set: &Set, retry: Retry, lending: Lending<'_>) -> Moment {
         self.close(slot);
         let backing = Backing { set: set.clone(), stored: 0 };
-        self.slots.insert(slot, Held { epoch, stage: Stage::Serving, backing, retry: Retry::default() });
+        self.slots.insert(slot, Held { epoch, stage: Stage::Serving, backing, retry });
         self.stored(slot, lending.me, lending).unwrap_or_default()
     }
 

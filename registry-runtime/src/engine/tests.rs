@@ -1,6 +1,7 @@
 //! Whole clusters of engines in simulated time.
 
 mod directed;
+mod healing;
 mod malice;
 mod oracle;
 mod random;

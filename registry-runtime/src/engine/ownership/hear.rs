@@ -1,0 +1,155 @@
+//! What other nodes say, checked before it is believed.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::super::outbox::send;
+use super::super::output::Event;
+use super::super::registry::Registry;
+use super::super::set::Set;
+use super::super::shared::Shared;
+use super::super::view::Life;
+use super::Ownership;
+use crate::id::{NodeId, Process, RegistryName};
+use crate::message::{
+    Batch, Body, Digests, Heartbeat, Lend, Message, REGISTRIES_MAX, SETS_MAX, SLOTS_MAX, SUPERSEDED_MAX, WORDS_MAX,
+    Word,
+};
+
+/// How long two tables may differ before digests are compared. What is on its way arrives sooner.
+const DIFFERENCE: Duration = Duration::from_secs(1);
+
+/// Something that no sound peer says, and what is wrong with it.
+type Bad = &'static str;
+
+impl Ownership {
+    /// Takes in a message of another node.
+    pub(super) fn received(&mut self, from: &NodeId, message: Message) {
+        let from = Process { node: from.clone(), start: message.from };
+        if message.to != self.shared.me.start || from.node == self.shared.me.node {
+            return;
+        }
+        let heard = match message.body {
+            Body::Heartbeat(heartbeat) => self.hear_heartbeat(&from, &heartbeat),
+            Body::Lend(lend) => self.hear_lend(&from, &lend),
+            Body::Digests(digests) => self.hear_digests(&from, &digests),
+            Body::Batch(batch) => self.hear_batch(&from, batch),
+        };
+        if let Err(what) = heard {
+            self.shared.event(Event::BadInput { from: from.node, what });
+        }
+    }
+
+    fn hear_heartbeat(&mut self, from: &Process, heartbeat: &Heartbeat) -> Result<(), Bad> {
+        if heartbeat.tables.len() > REGISTRIES_MAX {
+            return Err("a heartbeat with too many registries");
+        }
+        // Who is Down here is not to serve; it will hear of that and come back.
+        if !matches!(self.shared.view.life(from), Life::Down(_) | Life::Over) {
+            let Shared { lent, me, now, timing, outputs, .. } = &mut self.shared;
+            let lend = lent.lend(from, heartbeat.sequence, heartbeat.heard, *now, timing.lease);
+            outputs.push_back(send(me.start, from, Body::Lend(lend)));
+        }
+        self.compare_tables(from, &heartbeat.tables);
+        Ok(())
+    }
+
+    fn compare_tables(&mut self, from: &Process, tables: &[(RegistryName, u64)]) {
+        let Self { shared, registries, .. } = self;
+        let Some(peer) = shared.peers.get_mut(&from.node).filter(|peer| peer.process == *from) else { return };
+        let theirs: BTreeMap<_, _> = tables.iter().map(|(name, digest)| (name, *digest)).collect();
+        let mut agreed = theirs.iter().all(|(name, digest)| *digest == 0 || registries.contains_key(name));
+        for (name, registry) in registries {
+            if theirs.get(name).copied().unwrap_or_default() == registry.table().digest() {
+                peer.differs_since.remove(name);
+                continue;
+            }
+            agreed = false;
+            let since = peer.differs_since.entry(name.clone()).or_insert(shared.now);
+            if shared.now.since(*since) >= DIFFERENCE {
+                *since = shared.now;
+                let buckets = registry.table().buckets().to_vec();
+                let digests = Digests { registry: name.clone(), slots: registry.slots(), buckets };
+                shared.outputs.push_back(send(shared.me.start, from, Body::Digests(digests)));
+            }
+        }
+        peer.agreed |= agreed;
+    }
+
+    fn hear_digests(&mut self, from: &Process, digests: &Digests) -> Result<(), Bad> {
+        let Some(registry) = self.registries.get(&digests.registry) else { return Ok(()) };
+        if digests.slots != registry.slots() || digests.buckets.len() != registry.table().buckets().len() {
+            return Err("digests of a table of another size");
+        }
+        for (slot, active) in registry.table().differing(&digests.buckets) {
+            let word = Word::Active { epoch: active.epoch, set: active.set.clone() };
+            self.shared.outbox.say(from, &digests.registry, registry.slots(), slot, word);
+        }
+        Ok(())
+    }
+
+    fn hear_lend(&mut self, from: &Process, lend: &Lend) -> Result<(), Bad> {
+        if lend.superseded.len() > SUPERSEDED_MAX {
+            return Err("a lease with too many superseded slots");
+        }
+        for superseded in &lend.superseded {
+            if !self.shared.epochs.is_credible(superseded.epoch, self.shared.now) {
+                return Err("an epoch from the far future");
+            }
+            self.shared.epochs.meet(superseded.epoch);
+            if let Some(registry) = self.registries.get_mut(&superseded.registry) {
+                registry.hear_superseded(superseded.slot, superseded.epoch, &mut self.shared);
+            }
+        }
+        let lease = self.shared.timing.lease;
+        self.shared.borrowed.lent(from, lend, lease);
+        self.registries.values_mut().for_each(|registry| registry.lent(from, &mut self.shared));
+        Ok(())
+    }
+
+    fn hear_batch(&mut self, from: &Process, batch: Batch) -> Result<(), Bad> {
+        let Batch { registry, slots, sets, words } = batch;
+        if words.len() > WORDS_MAX || sets.len() > SETS_MAX {
+            return Err("a batch over its limits");
+        }
+        let sets: Option<Vec<_>> = sets.into_iter().map(Set::new).collect();
+        let sets = sets.ok_or("a set with too few or too many members")?;
+        let Some(name) = self.registry(&from.node, &registry, slots) else { return Ok(()) };
+        let Some(registry) = self.registries.get_mut(&name) else { return Ok(()) };
+        for (slot, word) in words {
+            if slot.get() >= slots {
+                return Err("a slot that does not exist");
+            }
+            if !self.shared.epochs.is_credible(word.epoch_max(), self.shared.now) {
+                return Err("an epoch from the far future");
+            }
+            let word = word.try_map(|index| sets.get(usize::from(index)).cloned()).ok_or("a set that is not listed")?;
+            registry.hear(from, slot, word, &mut self.shared)?;
+        }
+        Ok(())
+    }
+
+    /// The registry of this name and size, known from now on if it was not; `None` when a peer is wrong about it.
+    pub(super) fn registry(&mut self, from: &NodeId, name: &RegistryName, slots: u32) -> Option<RegistryName> {
+        let what = match self.registries.get(name) {
+            Some(registry) if registry.slots() == slots => return Some(name.clone()),
+            Some(_) => "another number of slots for a registry",
+            None if !(1..=SLOTS_MAX).contains(&slots) => "an impossible number of slots",
+            None if self.registries.len() >= REGISTRIES_MAX => "one registry too many",
+            None => {
+                let mut registry = Registry::new(name.clone(), slots);
+                registry.view_changed(&self.shared);
+                self.registries.insert(name.clone(), registry);
+                return Some(name.clone());
+            }
+        };
+        self.shared.event(Event::BadInput { from: from.clone(), what });
+        None
+    }
+
+    pub(super) fn hosts(&self, registry: &RegistryName) -> bool {
+        let me = self.shared.view.member(&self.shared.me.node);
+        let profile = me.and_then(|member| member.profile.as_ref());
+        profile.is_some_and(|profile| profile.hosted.iter().any(|hosted| hosted.name == *registry))
+    }
+}

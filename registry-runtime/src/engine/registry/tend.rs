@@ -1,0 +1,105 @@
+//! An open slot: repaired, brought to where the plan wants it, handed over, taken back.
+
+use super::super::held::Stage;
+use super::super::moves::{self, MOVES_MAX, Move};
+use super::super::opening::{Retry, Why};
+use super::super::output::Event;
+use super::super::set::Set;
+use super::super::shared::Shared;
+use super::Registry;
+use crate::id::Slot;
+use crate::message::Word;
+use crate::time::Moment;
+
+/// How many times the length of a lease an owner waits for the next one before it takes a slot back. What runs on the
+/// slot has a second to end, and the opening needs some round trips; five leases are three seconds with the shortest.
+const PATIENCE_LEASES: u32 = 5;
+
+impl Registry {
+    /// A slot that this node has open: repair, rebalance, hand over, take back.
+    pub(super) fn tend(&mut self, slot: Slot, shared: &mut Shared) -> Option<Moment> {
+        let held = self.holdings.get(slot)?;
+        if self.openings.contains_key(&slot) {
+            return None;
+        }
+        if let Some((to, until)) = held.ends() {
+            if shared.now >= until || !shared.view.is_live(to) {
+                let live = held.set().members().iter().filter(|member| shared.view.is_live(member));
+                let set = Set::of(&shared.me, live.cloned(), held.set().len());
+                self.start(slot, set, Why::TakeBack, shared);
+                return None;
+            }
+            return Some(until.min(self.ask_to_take_over(slot, shared)));
+        }
+        let missing = self.ask_to_store(slot, shared);
+        let paused = self.pauses.get(&slot).map(Retry::at).filter(|at| *at > shared.now);
+        if paused.is_none() {
+            self.make_a_move(slot, shared);
+        }
+        missing.into_iter().chain(paused).min()
+    }
+
+    fn make_a_move(&mut self, slot: Slot, shared: &mut Shared) {
+        let Some(held) = self.holdings.get(slot) else { return };
+        let rank: Vec<_> = self.plan.rank(slot).collect();
+        let calm = !shared.view.is_suspecting();
+        let next = moves::next(held.set(), &rank, self.replicas, calm, |process| shared.view.is_live(process));
+        if next != Move::Stay && self.moving.len() >= MOVES_MAX {
+            self.waiting.insert(slot);
+            return;
+        }
+        match next {
+            Move::Stay => {}
+            Move::Reopen(set, why) => {
+                self.moving.insert(slot);
+                self.start(slot, set, why, shared);
+            }
+            Move::HandOver(to) => {
+                self.moving.insert(slot);
+                let until = shared.now + shared.timing.lease * PATIENCE_LEASES;
+                let epoch = held.epoch;
+                if let Some(held) = self.holdings.get_mut(slot) {
+                    held.stage = Stage::Sealed { to, until };
+                    self.agenda.look(slot);
+                }
+                shared.seal(&self.name, slot, epoch);
+            }
+        }
+    }
+
+    /// Asks the members that have not stored an opening which is served already. Says when to ask again.
+    fn ask_to_store(&mut self, slot: Slot, shared: &mut Shared) -> Option<Moment> {
+        let position = self.table.row(slot)?.accepted().1;
+        let random = shared.random();
+        let pause = shared.first_pause();
+        let held = self.holdings.get_mut(slot)?;
+        let missing: Vec<_> = held.missing().filter(|member| shared.view.is_live(member)).cloned().collect();
+        if missing.is_empty() {
+            return None;
+        }
+        if held.retry.at() <= shared.now {
+            held.retry.tried(shared.now, pause, random);
+            for member in missing {
+                let word = Word::Install { epoch: held.epoch, set: held.set().clone(), position };
+                shared.outbox.say(&member, &self.name, self.slots, slot, word);
+            }
+        }
+        Some(held.retry.at())
+    }
+
+    /// Asks the next owner of a sealed and empty slot to open it. Says when to ask again.
+    fn ask_to_take_over(&mut self, slot: Slot, shared: &mut Shared) -> Moment {
+        let random = shared.random();
+        let pause = shared.first_pause();
+        let Some(held) = self.holdings.get_mut(slot) else { return Moment::FOREVER };
+        let Stage::HandedOver { to, .. } = &held.stage else { return Moment::FOREVER };
+        if held.retry.at() <= shared.now {
+            held.retry.tried(shared.now, pause, random);
+            let word = Word::HandOver { epoch: held.epoch, set: held.set().clone() };
+            shared.outbox.say(to, &self.name, self.slots, slot, word);
+            let to = to.node.clone();
+            shared.event(Event::HandedOver { registry: self.name.clone(), slot, to });
+        }
+        held.retry.at()
+    }
+}
