@@ -15,8 +15,8 @@ mod wire;
 
 pub use client::{Call, Caller, RegistryHandle};
 pub use registry_macros::{Resource, commands, registry};
-pub use transport::{Identity, IdentityError, PemPart};
 pub use resource::{CommandError, Commands, Context, Executed, IntoKey, Resource};
+pub use transport::{Identity, IdentityError, PemPart};
 
 /// The one hidden door for generated code.
 #[doc(hidden)]
