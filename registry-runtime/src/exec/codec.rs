@@ -5,11 +5,11 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::reply::Unfit;
+use crate::wire;
 
 /// Decodes a key or a tuple of arguments that came from a peer. Bytes left over are an error.
 pub(super) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
-    let (value, rest) = postcard::take_from_bytes(bytes).map_err(|fault| fault.to_string())?;
-    if rest.is_empty() { Ok(value) } else { Err(format!("{} bytes left over", rest.len())) }
+    wire::codec::decode(bytes).map_err(|fault| fault.to_string())
 }
 
 /// Puts a reply's bytes at the end of a buffer, at most `bytes_max` of them. On failure the buffer is as it was.

@@ -93,9 +93,8 @@ impl Core {
             return Err(HandshakeError::ShuttingDown);
         }
         let _dialling = expected.as_ref().map(|node| self.roster.dialling(node));
-        let connecting = self.endpoint.connect(address)?;
         let made = timeout(limit, async {
-            let connection = connecting.await?;
+            let connection = self.endpoint.connect(address)?.await?;
             let met = handshake::greet(&self, &connection, expected.as_ref()).await;
             self.close_if_failed(&connection, met).map(|met| (connection, met))
         });
@@ -149,7 +148,11 @@ impl Core {
         }
     }
 
-    fn close_if_failed<T>(&self, connection: &Connection, made: Result<T, HandshakeError>) -> Result<T, HandshakeError> {
+    fn close_if_failed<T>(
+        &self,
+        connection: &Connection,
+        made: Result<T, HandshakeError>,
+    ) -> Result<T, HandshakeError> {
         made.inspect_err(|error| connection.close(handshake::closing_code(error), error.to_string().as_bytes()))
     }
 
@@ -174,8 +177,7 @@ impl Core {
         }
         tracing::info!(node = %link.peer().node, address = %link.peer().address, "connected");
         self.counters.connected();
-        let spring =
-            Mainspring { handler: self.handler.clone(), events: self.events.clone(), good_for: met.good_for };
+        let spring = Mainspring { handler: self.handler.clone(), events: self.events.clone(), good_for: met.good_for };
         let (core, driven) = (self.clone(), link.clone());
         self.tasks.spawn(async move {
             // A node that no longer takes events is shutting down, and ends the connection by itself.

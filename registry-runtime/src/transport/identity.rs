@@ -175,7 +175,7 @@ mod tests {
         let credentials = identity.credentials(&node("n"), &mut Seeds::repeatable(1)).unwrap();
         let anchor = &credentials.roots.roots[0];
         let hash = xxhash_rust::xxh3::xxh3_64(&anchor.subject_public_key_info);
-        assert_eq!(format!("{hash:016x}"), "");
+        assert_eq!(format!("{hash:016x}"), "081694ee2978990f");
     }
 
     #[test]

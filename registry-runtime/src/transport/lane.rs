@@ -8,10 +8,12 @@ pub(super) mod inbound;
 mod intake;
 pub(super) mod outbound;
 mod pending;
+mod pile;
 mod replier;
 mod ring;
 pub(super) mod solo;
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
@@ -21,12 +23,13 @@ use tokio::time::Instant;
 
 pub(super) use self::intake::{FRAMES_PER_TURN, Intake};
 pub(crate) use self::pending::Pending;
+use self::pile::Pile;
 pub(super) use self::replier::Replies;
 pub(crate) use self::replier::{Replier, ReplySlot, Ticket};
 use self::ring::Ring;
 use self::solo::Solo;
 pub(super) use self::solo::Soloist;
-use crate::wire::frame::{Request, put_cancel};
+use crate::wire::frame::{CANCEL_BYTES, Request, put_cancel};
 use crate::wire::limits::{COMMAND_BYTES_MAX, LARGE_FRAME};
 use crate::wire::outcome::Outcome;
 
@@ -36,12 +39,6 @@ pub(crate) const WAITING_MAX: usize = 4096;
 /// The bytes that may wait in one lane for the pump: the commands of [`WAITING_MAX`] callers at one KiB. Beyond it,
 /// callers are told `Full` at once rather than made to wait behind a peer that does not read.
 pub(crate) const OUT_BYTES_MAX: usize = 4 << 20;
-
-/// What a buffer begins with when nothing is known of the traffic.
-const OUT_BYTES_MIN: usize = 256;
-
-/// What a buffer begins with at most, however large the one before was.
-const OUT_BYTES_USUAL_MAX: usize = 64 << 10;
 
 /// The caller's side of a lane.
 #[derive(Debug)]
@@ -54,14 +51,13 @@ pub(super) struct Lane {
 
 #[derive(Debug)]
 struct State {
-    out: Vec<u8>,
+    out: Pile,
     pump: Option<Waker>,
     waiting: Ring<Waiting>,
     /// The first number that the stream has not been given yet.
     handed: u32,
     /// When the sweeper looks at this lane next.
     sweep_at: Option<Instant>,
-    usual: usize,
     closed: bool,
 }
 
@@ -117,12 +113,11 @@ pub(crate) enum LinkError {
 impl Lane {
     pub(super) fn new(number: u8, sweeper: Arc<Notify>, soloist: Soloist) -> Self {
         let state = State {
-            out: Vec::new(),
+            out: Pile::default(),
             pump: None,
             waiting: Ring::new(WAITING_MAX),
             handed: 0,
             sweep_at: None,
-            usual: OUT_BYTES_MIN,
             closed: false,
         };
         Self { state: Mutex::new(state), sweeper, soloist, number }
@@ -143,7 +138,7 @@ impl Lane {
             return Err(LinkError::Full);
         }
         let number = state.wait(Waiting { deadline, stage: Stage::Asked(None), solo: None })?;
-        request.put(&mut state.out, number);
+        request.put(state.out.space(bytes), number);
         let sweep = state.is_sooner(deadline);
         let pump = state.pump.take();
         drop(state);
@@ -181,8 +176,12 @@ impl Lane {
         Ok(Pending::new(self.clone(), number))
     }
 
+    fn has_out(&self) -> bool {
+        !self.lock().out.is_empty()
+    }
+
     /// Takes everything that is to be written, or leaves word whom to wake when there is something.
-    fn poll_out(&self, task: &mut Context<'_>) -> Poll<Bytes> {
+    fn poll_out(&self, into: &mut VecDeque<Bytes>, task: &mut Context<'_>) -> Poll<()> {
         let mut state = self.lock();
         if state.out.is_empty() {
             if !state.pump.as_ref().is_some_and(|pump| pump.will_wake(task.waker())) {
@@ -191,10 +190,8 @@ impl Lane {
             return Poll::Pending;
         }
         state.handed = state.waiting.upcoming();
-        let usual = state.usual;
-        let out = std::mem::replace(&mut state.out, Vec::with_capacity(usual));
-        state.usual = out.len().clamp(OUT_BYTES_MIN, OUT_BYTES_USUAL_MAX);
-        Poll::Ready(Bytes::from(out))
+        state.out.drain_into(into);
+        Poll::Ready(())
     }
 
     /// Hands replies to those who wait. One that nobody waits for any more is dropped.
@@ -228,7 +225,7 @@ impl Lane {
             let sent = is_before(number, *handed) || waiting.solo.is_some();
             waiting.stage = Stage::Ended(Err(LinkError::DeadlinePassed { sent }));
             waiting.solo = None;
-            put_cancel(out, number);
+            put_cancel(out.space(CANCEL_BYTES), number);
         }
         state.sweep_at = earliest;
         if !state.out.is_empty() {
@@ -244,7 +241,7 @@ impl Lane {
         let mut wakers = Vec::new();
         let mut state = self.lock();
         state.closed = true;
-        state.out = Vec::new();
+        state.out = Pile::default();
         let handed = state.handed;
         for (number, waiting) in state.waiting.iter_mut() {
             if let Stage::Asked(waker) = &mut waiting.stage {
@@ -287,7 +284,7 @@ impl Lane {
         if state.closed || matches!(waiting.stage, Stage::Ended(_)) {
             return;
         }
-        put_cancel(&mut state.out, number);
+        put_cancel(state.out.space(CANCEL_BYTES), number);
         let pump = state.pump.take();
         drop(state);
         pump.into_iter().for_each(Waker::wake);

@@ -9,6 +9,7 @@ use quinn_proto::ConnectionId;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha20Rng;
 use ring::rand::{SecureRandom, SystemRandom};
+use rustls::CipherSuite;
 use rustls::crypto::{CryptoProvider, GetRandomFailed};
 
 /// The seeds of everything random in one endpoint, drawn one after the other from one generator.
@@ -52,6 +53,8 @@ impl Seeds {
     /// The cryptography of TLS. A repeatable one lives as long as the process, since rustls asks for that.
     pub(super) fn crypto(&mut self) -> CryptoProvider {
         let mut provider = rustls::crypto::ring::default_provider();
+        // As strong as a connection needs, and a little cheaper for large commands than the default's 256 bits.
+        provider.cipher_suites.sort_by_key(|suite| suite.suite() != CipherSuite::TLS13_AES_128_GCM_SHA256);
         if self.repeatable {
             provider.secure_random = Box::leak(Box::new(Repeatable(Mutex::new(self.generator()))));
         }

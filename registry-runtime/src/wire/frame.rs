@@ -10,6 +10,9 @@ use super::outcome::{Outcome, put_micros, read_micros};
 use super::parts::{Parts, put_variable};
 use crate::id::{CommandId, Epoch, Slot};
 
+/// The bytes of a cancellation, length included.
+pub(crate) const CANCEL_BYTES: usize = 9;
+
 /// The bytes of a frame's length.
 pub(crate) const LENGTH_BYTES: usize = 4;
 
@@ -320,8 +323,23 @@ mod tests {
         assert_eq!(
             hex,
             concat!(
-                "31000000", "04030201", "01", "02", "01", "07000300", "ff0f0000", "050000005af9f362", "ffffffffffffffff",
-                "ffffffffffffffffff01", "bf96b102", "01", "4b", "4142", "05000000", "05000000", "02",
+                "31000000",
+                "04030201",
+                "01",
+                "02",
+                "01",
+                "07000300",
+                "ff0f0000",
+                "050000005af9f362",
+                "ffffffffffffffff",
+                "ffffffffffffffffff01",
+                "bf96b102",
+                "01",
+                "4b",
+                "4142",
+                "05000000",
+                "05000000",
+                "02",
             )
         );
     }
@@ -374,7 +392,8 @@ mod tests {
     #[test]
     fn a_text_is_cut_at_a_letter() {
         let out = reply(&Outcome::Incompatible { detail: format!("x{}", "ä".repeat(DETAIL_BYTES_MAX)) }, b"");
-        let Body::Reply(Reply { outcome: Outcome::Incompatible { detail }, .. }) = Frame::read(body(&out)).unwrap().body
+        let Body::Reply(Reply { outcome: Outcome::Incompatible { detail }, .. }) =
+            Frame::read(body(&out)).unwrap().body
         else {
             panic!("another outcome")
         };

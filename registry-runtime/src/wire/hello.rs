@@ -232,8 +232,20 @@ mod tests {
             assert!(matches!(refused, Err(Refusal::Registry { name, .. }) if name == "orders"), "{other:?}");
         }
         let with = |failover| hello("b", &[Spec { failover, ..ORDERS }]);
-        assert!(with(wait(30, Then::Fail)).registry("orders").unwrap().differs(&with(wait(31, Then::Fail)).catalogue[0]).is_some());
-        assert!(with(wait(30, Then::Fail)).registry("orders").unwrap().differs(&with(wait(30, Then::Reassign)).catalogue[0]).is_some());
+        assert!(
+            with(wait(30, Then::Fail))
+                .registry("orders")
+                .unwrap()
+                .differs(&with(wait(31, Then::Fail)).catalogue[0])
+                .is_some()
+        );
+        assert!(
+            with(wait(30, Then::Fail))
+                .registry("orders")
+                .unwrap()
+                .differs(&with(wait(30, Then::Reassign)).catalogue[0])
+                .is_some()
+        );
     }
 
     #[test]
@@ -269,11 +281,10 @@ mod tests {
 
     #[test]
     fn a_command_is_found_by_name_kind_and_shape() {
-        let entry = RegistryEntry::new(&ORDERS, vec![CommandEntry {
-            name: "place".into(),
-            kind: CommandKind::Create,
-            fingerprint: 7,
-        }]);
+        let entry = RegistryEntry::new(
+            &ORDERS,
+            vec![CommandEntry { name: "place".into(), kind: CommandKind::Create, fingerprint: 7 }],
+        );
         assert_eq!(entry.number_of("place", CommandKind::Create, 7), Ok(0));
         assert!(entry.number_of("ship", CommandKind::Create, 7).unwrap_err().contains("no command `ship`"));
         assert!(entry.number_of("place", CommandKind::Update, 7).unwrap_err().contains("create"));

@@ -147,7 +147,7 @@ impl Ownership {
         None
     }
 
-    pub(super) fn hosts(&self, registry: &RegistryName) -> bool {
+    pub(super) fn is_host_of(&self, registry: &RegistryName) -> bool {
         let me = self.shared.view.member(&self.shared.me.node);
         let profile = me.and_then(|member| member.profile.as_ref());
         profile.is_some_and(|profile| profile.hosted.iter().any(|hosted| hosted.name == *registry))

@@ -2,6 +2,7 @@
 //!
 //! All requests that have come are handled in place, and what was answered at once goes back in one write.
 
+use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use bytes::Bytes;
 use quinn::{RecvStream, SendStream};
 
 use super::intake::{FRAMES_PER_TURN, Intake, poll_write};
+use super::pile::Pile;
 use super::replier::{Replies, ReplySlot, Ticket};
 use crate::transport::end::StreamEnd;
 use crate::transport::handler::{Handler, Received};
@@ -28,7 +30,7 @@ pub(in crate::transport) async fn pump(
     receive: RecvStream,
 ) -> StreamEnd {
     let intake = Intake::new(receive, LANE_FRAME_BYTES_MAX);
-    let mut pump = Pump { send, intake, writing: Bytes::new(), out: Vec::new(), usual: 0 };
+    let mut pump = Pump { send, intake, writing: VecDeque::new(), out: Pile::default() };
     let desk = Desk { replies: &replies, link: &link, handler: &*handler };
     let end = poll_fn(|task| pump.poll(&desk, task)).await;
     replies.close();
@@ -42,19 +44,18 @@ pub(in crate::transport) fn handle_alone(
     handler: &dyn Handler,
     frame: &Bytes,
 ) -> Result<(), BadFrame> {
-    let mut out = Vec::new();
+    let mut out = Pile::default();
     let desk = Desk { replies, link, handler };
     desk.handle(&Cut::whole(frame), &mut out)?;
-    replies.put_all(out);
+    replies.put_all(&mut out);
     Ok(())
 }
 
 struct Pump {
     send: SendStream,
     intake: Intake,
-    writing: Bytes,
-    out: Vec<u8>,
-    usual: usize,
+    writing: VecDeque<Bytes>,
+    out: Pile,
 }
 
 impl Pump {
@@ -65,11 +66,11 @@ impl Pump {
             return Poll::Ready(end);
         }
         let end = self.poll_read(desk, task);
-        let full = desk.replies.is_full(&self.out);
+        let full = desk.replies.is_full(self.out.len());
         if let Poll::Ready(failed) = self.poll_write(task) {
             return Poll::Ready(failed);
         }
-        if full && !desk.replies.is_full(&self.out) {
+        if full && !desk.replies.is_full(self.out.len()) {
             // The write has made room, so nobody else is going to wake the task.
             task.waker().wake_by_ref();
         }
@@ -82,18 +83,14 @@ impl Pump {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Err(error)) => return Poll::Ready(error.into()),
                 Poll::Ready(Ok(())) if self.out.is_empty() => return Poll::Pending,
-                Poll::Ready(Ok(())) => {
-                    let out = std::mem::take(&mut self.out);
-                    self.usual = out.len().min(super::OUT_BYTES_USUAL_MAX);
-                    self.writing = Bytes::from(out);
-                }
+                Poll::Ready(Ok(())) => self.out.drain_into(&mut self.writing),
             }
         }
     }
 
     fn poll_read(&mut self, desk: &Desk<'_>, task: &mut Context<'_>) -> Poll<StreamEnd> {
         for _ in 0..FRAMES_PER_TURN {
-            if desk.replies.is_full(&self.out) {
+            if desk.replies.is_full(self.out.len()) {
                 // Whoever answers, or the stream when it takes more, wakes the task again.
                 return Poll::Pending;
             }
@@ -101,15 +98,10 @@ impl Pump {
                 match self.intake.cutter.next() {
                     Err(error) => return Poll::Ready(error.into()),
                     Ok(None) => {}
-                    Ok(Some(cut)) => {
-                        if self.out.capacity() == 0 {
-                            self.out.reserve(self.usual);
-                        }
-                        match desk.handle(&cut, &mut self.out) {
-                            Err(error) => return Poll::Ready(error.into()),
-                            Ok(()) => break,
-                        }
-                    }
+                    Ok(Some(cut)) => match desk.handle(&cut, &mut self.out) {
+                        Err(error) => return Poll::Ready(error.into()),
+                        Ok(()) => break,
+                    },
                 }
                 match self.intake.poll_more(task) {
                     Poll::Pending => return Poll::Pending,
@@ -133,7 +125,7 @@ struct Desk<'a> {
 
 impl Desk<'_> {
     #[inline]
-    fn handle(&self, cut: &Cut<'_>, out: &mut Vec<u8>) -> Result<(), BadFrame> {
+    fn handle(&self, cut: &Cut<'_>, out: &mut Pile) -> Result<(), BadFrame> {
         let Frame { correlation, body } = Frame::read(cut.frame)?;
         match body {
             Body::Request(request) => {

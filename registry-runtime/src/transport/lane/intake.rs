@@ -1,5 +1,6 @@
 //! The reading end of a lane: chunks in, frames out, a bounded number of them at a turn.
 
+use std::collections::VecDeque;
 use std::pin::pin;
 use std::task::{Context, Poll};
 
@@ -50,19 +51,20 @@ impl Intake {
     }
 }
 
-/// Writes all of a chunk; what could not be written yet stays in it.
+/// Writes all chunks; what could not be written yet stays.
 pub(in crate::transport) fn poll_write(
     stream: &mut SendStream,
-    chunk: &mut Bytes,
+    chunks: &mut VecDeque<Bytes>,
     task: &mut Context<'_>,
 ) -> Poll<Result<(), WriteError>> {
-    while !chunk.is_empty() {
-        // The future holds nothing between polls: it either writes at once or leaves the chunk as it was.
-        match pin!(stream.write_chunks(std::slice::from_mut(chunk))).poll(task) {
+    while !chunks.is_empty() {
+        // The future holds nothing between polls: it either writes at once or leaves the chunks as they were.
+        let written = match pin!(stream.write_chunks(chunks.make_contiguous())).poll(task) {
             Poll::Pending => return Poll::Pending,
             Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-            Poll::Ready(Ok(_)) => {}
-        }
+            Poll::Ready(Ok(written)) => written.chunks,
+        };
+        chunks.drain(..written.min(chunks.len()));
     }
     Poll::Ready(Ok(()))
 }

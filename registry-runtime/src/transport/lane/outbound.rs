@@ -1,5 +1,6 @@
 //! The pump of a lane on the caller's side: requests out, replies in, one task for both.
 
+use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -16,7 +17,8 @@ use crate::wire::limits::LANE_FRAME_BYTES_MAX;
 /// Runs a lane until its stream ends, and says why it did. What waits is then failed.
 pub(in crate::transport) async fn pump(lane: Arc<Lane>, send: SendStream, receive: RecvStream) -> StreamEnd {
     let intake = Intake::new(receive, LANE_FRAME_BYTES_MAX);
-    let mut pump = Pump { send, intake, writing: Bytes::new(), replies: Vec::new(), wakers: Vec::new() };
+    let mut pump =
+        Pump { send, intake, writing: VecDeque::new(), replies: Vec::new(), wakers: Vec::new(), yielded: false };
     let end = poll_fn(|task| pump.poll(&lane, task)).await;
     lane.fail();
     end
@@ -25,9 +27,11 @@ pub(in crate::transport) async fn pump(lane: Arc<Lane>, send: SendStream, receiv
 struct Pump {
     send: SendStream,
     intake: Intake,
-    writing: Bytes,
+    writing: VecDeque<Bytes>,
     replies: Vec<(u32, Reply)>,
     wakers: Vec<Waker>,
+    /// Whether the callers that were ready have had their turn before the next write.
+    yielded: bool,
 }
 
 impl Pump {
@@ -43,6 +47,10 @@ impl Pump {
     }
 
     /// Writes all that callers have put together, as often as there is something.
+    ///
+    /// The first of many callers wakes the pump, which then stands at the end of the queue once more, so that one write
+    /// takes what all of them have to say. With a single caller this costs one more turn of the scheduler, some tens of
+    /// nanoseconds.
     fn poll_write(&mut self, lane: &Lane, task: &mut Context<'_>) -> Poll<StreamEnd> {
         loop {
             match poll_write(&mut self.send, &mut self.writing, task) {
@@ -50,9 +58,14 @@ impl Pump {
                 Poll::Ready(Err(error)) => return Poll::Ready(error.into()),
                 Poll::Ready(Ok(())) => {}
             }
-            match lane.poll_out(task) {
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(out) => self.writing = out,
+            if !self.yielded && lane.has_out() {
+                self.yielded = true;
+                task.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            self.yielded = false;
+            if lane.poll_out(&mut self.writing, task).is_pending() {
+                return Poll::Pending;
             }
         }
     }
@@ -66,7 +79,8 @@ impl Pump {
                     Ok(Some(cut)) => match Frame::read(cut.frame) {
                         Ok(Frame { correlation, body: Body::Reply(reply) }) => {
                             let payload = cut.keep(reply.payload);
-                            self.replies.push((correlation, Reply { outcome: reply.outcome, load: reply.load, payload }));
+                            self.replies
+                                .push((correlation, Reply { outcome: reply.outcome, load: reply.load, payload }));
                             break;
                         }
                         Ok(_) => return Poll::Ready(BadFrame::Tag(0).into()),

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Waker};
 
+use super::pile::Pile;
 use super::solo::Soloist;
 use crate::transport::peer::LinkId;
 use crate::wire::codec::EncodeError;
@@ -34,7 +35,7 @@ pub(in crate::transport) struct Replies {
 
 #[derive(Debug, Default)]
 struct State {
-    out: Vec<u8>,
+    out: Pile,
     pump: Option<Waker>,
     closed: bool,
 }
@@ -45,21 +46,17 @@ impl Replies {
     }
 
     /// Moves what was answered later behind what was answered at once. Leaves word whom to wake for more.
-    pub(super) fn collect(&self, out: &mut Vec<u8>, task: &Context<'_>) {
+    pub(super) fn collect(&self, out: &mut Pile, task: &Context<'_>) {
         let mut state = self.lock();
-        if out.is_empty() {
-            std::mem::swap(&mut state.out, out);
-        } else {
-            out.append(&mut state.out);
-        }
+        out.append(&mut state.out);
         if !state.pump.as_ref().is_some_and(|pump| pump.will_wake(task.waker())) {
             state.pump = Some(task.waker().clone());
         }
     }
 
     /// Whether the lane should take no more requests until some have been answered.
-    pub(super) fn is_full(&self, out: &[u8]) -> bool {
-        out.len() > OUT_BYTES_FULL || self.under_way.load(Ordering::Relaxed) >= UNDER_WAY_MAX
+    pub(super) fn is_full(&self, out_bytes: usize) -> bool {
+        out_bytes > OUT_BYTES_FULL || self.under_way.load(Ordering::Relaxed) >= UNDER_WAY_MAX
     }
 
     /// The name of a request of this lane, but for its number.
@@ -67,11 +64,9 @@ impl Replies {
         Ticket { link: self.link, lane: self.number, correlation: 0 }
     }
 
-    /// Puts frames into the lane, if there are any.
-    pub(super) fn put_all(&self, frames: Vec<u8>) {
-        if !frames.is_empty() {
-            self.put(frames);
-        }
+    /// Puts frames into the lane.
+    pub(super) fn put_all(&self, frames: &mut Pile) {
+        self.put_with(|out| out.append(frames));
     }
 
     /// Takes no more replies: the stream is gone.
@@ -82,20 +77,19 @@ impl Replies {
 
     /// Puts a frame into the lane, or sends it alone.
     fn put(&self, frame: Vec<u8>) {
+        if frame.len() > LARGE_FRAME {
+            self.put_alone(frame);
+        } else {
+            self.put_with(|out| out.space(frame.len()).extend_from_slice(&frame));
+        }
+    }
+
+    fn put_with(&self, put: impl FnOnce(&mut Pile)) {
         let mut state = self.lock();
         if state.closed {
             return;
         }
-        if frame.len() > LARGE_FRAME {
-            drop(state);
-            self.put_alone(frame);
-            return;
-        }
-        if state.out.is_empty() {
-            state.out = frame;
-        } else {
-            state.out.extend_from_slice(&frame);
-        }
+        put(&mut state.out);
         let pump = state.pump.take();
         let slow = state.out.len() > OUT_BYTES_MAX;
         drop(state);
@@ -134,14 +128,14 @@ pub(crate) struct Ticket {
 #[derive(Debug)]
 #[must_use = "dropping it answers `Panicked`"]
 pub(crate) struct ReplySlot<'a> {
-    out: &'a mut Vec<u8>,
+    out: &'a mut Pile,
     replies: &'a Arc<Replies>,
     correlation: u32,
     answered: bool,
 }
 
 impl<'a> ReplySlot<'a> {
-    pub(super) fn new(out: &'a mut Vec<u8>, replies: &'a Arc<Replies>, correlation: u32) -> Self {
+    pub(super) fn new(out: &'a mut Pile, replies: &'a Arc<Replies>, correlation: u32) -> Self {
         Self { out, replies, correlation, answered: false }
     }
 
@@ -165,15 +159,15 @@ impl<'a> ReplySlot<'a> {
         load: u16,
         payload: impl FnOnce(&mut Vec<u8>) -> Result<(), EncodeError>,
     ) {
-        let start = self.out.len();
-        let mut frame = Partial { out: self.out, start };
+        let out = self.out.space(HEADER_BYTES_MAX);
+        let start = out.len();
+        let mut frame = Partial { out, start };
         put_checked(frame.out, start, self.correlation, outcome, load, payload);
         frame.start = frame.out.len();
-        drop(frame);
         self.answered = true;
-        if self.out.len().saturating_sub(start) > LARGE_FRAME {
-            let frame = self.out.split_off(start);
-            self.replies.put_alone(frame);
+        if frame.out.len().saturating_sub(start) > LARGE_FRAME {
+            let alone = frame.out.split_off(start);
+            self.replies.put_alone(alone);
         }
     }
 
@@ -188,8 +182,9 @@ impl<'a> ReplySlot<'a> {
 impl Drop for ReplySlot<'_> {
     fn drop(&mut self) {
         if !self.answered {
-            let start = self.out.len();
-            put_checked(self.out, start, self.correlation, &Outcome::Panicked, 0, |_| Ok(()));
+            let out = self.out.space(HEADER_BYTES_MAX);
+            let start = out.len();
+            put_checked(out, start, self.correlation, &Outcome::Panicked, 0, |_| Ok(()));
         }
     }
 }

@@ -101,7 +101,11 @@ impl RegistryEntry {
         };
         if entry.kind != kind {
             let theirs = entry.kind.word();
-            return Err(format!("`{}.{name}` is a {theirs} command there and a {} command here", self.name, kind.word()));
+            return Err(format!(
+                "`{}.{name}` is a {theirs} command there and a {} command here",
+                self.name,
+                kind.word()
+            ));
         }
         if entry.fingerprint != fingerprint {
             return Err(format!("the parameters or the reply of `{}.{name}` have another shape there", self.name));
