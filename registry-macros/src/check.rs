@@ -1,12 +1,20 @@
 //! Trees to models. The only room that says no.
 
+mod arguments;
+mod clauses;
+mod command;
 mod commands;
+mod inputs;
+mod owned;
 mod registry;
 mod resource;
 mod returns;
 mod runtime;
+mod strategies;
 mod time;
+mod values;
 mod words;
+mod written;
 
 pub(crate) use commands::commands;
 pub(crate) use registry::registry;

@@ -32,8 +32,8 @@ impl Shape {
 
 /// The fingerprint of a command: its kind, and the shapes of key, arguments, reply and error.
 ///
-/// Where one of the types cannot be traced, the types as they are written in the source stand in for it. Not free: about
-/// some ten microseconds a command. Keep it.
+/// Where one of the types cannot be traced, the types as they are written in the source stand in for it. Not free: it takes
+/// several passes over each type. Ask once and keep the answer.
 pub fn fingerprint<R, A, T, E>(command: &'static Command<R, A, T, E>) -> Fingerprint
 where
     R: Resource,

@@ -17,7 +17,7 @@ use source::Source;
 /// Passes over one type: an enum of a thousand variants, or ten samples for each of a hundred types.
 const PASSES_MAX: usize = 1024;
 
-/// Values asked for in all passes over one type together; a second's work at the very most.
+/// Values asked for in all passes over one type together: a thousand for each pass, so that no type holds up a start.
 const STEPS_MAX: usize = 1_000_000;
 
 /// Types within types. Deeper ones would not be decoded from a frame either.

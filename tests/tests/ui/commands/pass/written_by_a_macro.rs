@@ -41,6 +41,38 @@ macro_rules! paste_key {
     (Large) => { LargeKey };
 }
 
+macro_rules! serve {
+    ($resource:ty, $returns:ty, $registry:ident, $wait:literal) => {
+        #[commands]
+        impl $resource {
+            pub fn grow(&mut self, by: $returns) -> $returns {
+                self.height += by;
+                self.height
+            }
+
+            pub fn plant(id: u64) -> $resource {
+                Self { id, height: 0 }
+            }
+        }
+
+        registry! {
+            pub $registry {
+                resource $resource;
+                failover wait_for_node($wait);
+            }
+        }
+    };
+}
+
+#[derive(Clone, Serialize, Deserialize, Resource)]
+pub struct Tree {
+    #[key]
+    id: u64,
+    height: u32,
+}
+
+serve!(Tree, u32, trees, 30s);
+
 counter!(Small, smalls, add, u8, region);
 counter!(Large, larges, sum, u64, tenant);
 
@@ -49,6 +81,9 @@ fn main() {
         drop(smalls::client(cx).add((1, "eu"), 2));
         drop(larges::client(cx).sum((1, "eu"), 2));
         drop(larges::client(cx).make((1, "eu")));
+        drop(trees::client(cx).grow(1, 2));
+        let tree = trees::client(cx).plant(1);
+        async { tree.await.map(|tree: Tree| tree.height) }
     };
     let _ = calls;
 }

@@ -1,0 +1,186 @@
+//! The rules of one command.
+
+use syn::ext::IdentExt;
+use syn::{Ident, ImplItemFn, Receiver, ReceiverKind, ReturnType, Safety};
+
+use super::inputs::inputs;
+use super::owned::owned;
+use super::returns::{Gives, Own, gives, output};
+use super::words::{fault_of_name, unknown};
+use super::written::written;
+use crate::model::commands::{Command, Kind};
+use crate::report::Report;
+use crate::syntax::attribute;
+
+/// Methods of every client, which a command of the same name would hide.
+const RESERVED: &[&str] = &["registry", "clone"];
+
+/// Checks the method in that place of the block; what is wrong with it is reported.
+pub(super) fn command(method: &ImplItemFn, number: usize, own: &Own<'_>, report: &mut Report) -> Option<Command> {
+    let name = &method.sig.ident;
+    if is_reserved(name) {
+        report.at(name, format!("every client has a method `{name}` of its own: rename the command"));
+    }
+    let options = Options::read(method, report);
+    plain_signature(method, report);
+    let kind = kind(method, &options, own, report);
+    let inputs = inputs(method, kind, own, report);
+    if let ReturnType::Type(_, ty) = &method.sig.output {
+        owned(ty, "a return value", report);
+    }
+    let number = match u16::try_from(number) {
+        Ok(number) => number,
+        Err(_) => {
+            report.at(name, "a block holds at most 65,536 commands");
+            return None;
+        }
+    };
+    let output = output(&method.sig.output, own, name.span());
+    Some(Command {
+        wire_name: options.name.unwrap_or_else(|| name.unraw().to_string()),
+        number,
+        idempotent: options.idempotent || kind == Some(Kind::Read),
+        is_async: method.sig.asyncness.is_some(),
+        kind: kind?,
+        written: written(&inputs, &output.ty.ty),
+        inputs,
+        output,
+    })
+}
+
+pub(super) fn is_reserved(name: &Ident) -> bool {
+    RESERVED.iter().any(|reserved| name.unraw() == reserved)
+}
+
+/// What `#[command(..)]` says.
+#[derive(Default)]
+struct Options {
+    name: Option<String>,
+    idempotent: bool,
+    create: Option<Ident>,
+    action: Option<Ident>,
+}
+
+impl Options {
+    fn read(method: &ImplItemFn, report: &mut Report) -> Self {
+        let mut options = Self::default();
+        for attribute in method.attrs.iter().filter(|attribute| attribute.path().is_ident("command")) {
+            match attribute::arguments(attribute) {
+                Ok(arguments) => {
+                    if arguments.is_empty() {
+                        report.at(attribute, "`#[command]` says nothing: remove it, or write `#[command(idempotent)]`");
+                    }
+                    arguments.into_iter().for_each(|argument| options.take(argument, report));
+                }
+                Err(mistake) => report.push(mistake),
+            }
+        }
+        if options.name.is_none()
+            && let Some(fault) = fault_of_name(&method.sig.ident.unraw().to_string())
+        {
+            report.at(&method.sig.ident, fault);
+        }
+        options
+    }
+
+    fn take(&mut self, argument: attribute::Argument, report: &mut Report) {
+        let word = argument.word.to_string();
+        if word == "name" {
+            let text = argument.value.clone().map(syn::parse2::<syn::LitStr>);
+            match text {
+                Some(Ok(text)) => {
+                    if let Some(fault) = fault_of_name(&text.value()) {
+                        report.at(&text, fault);
+                    }
+                    self.name = Some(text.value());
+                }
+                _ => report.at(&argument.word, "a wire name is a string: write `#[command(name = \"..\")]`"),
+            }
+            return;
+        }
+        if argument.value.is_some() {
+            report.at(&argument.word, format!("`{word}` takes no value: write `#[command({word})]`"));
+        }
+        match word.as_str() {
+            "idempotent" => self.idempotent = true,
+            "create" => self.create = Some(argument.word),
+            "action" => self.action = Some(argument.word),
+            _ => report.at(
+                &argument.word,
+                unknown(&argument.word, "option of a command", &["name", "idempotent", "create", "action"]),
+            ),
+        }
+    }
+}
+
+/// What a command's signature may not have, whatever its kind.
+fn plain_signature(method: &ImplItemFn, report: &mut Report) {
+    let signature = &method.sig;
+    if let Safety::Unsafe(word) = &signature.safety {
+        report.at(
+            word,
+            "a command is not `unsafe`, because any node may call it: make it safe, or move it to another impl block",
+        );
+    }
+    if let Some(abi) = &signature.abi {
+        report.at(abi, "a command is a plain Rust function: remove the `extern`");
+    }
+    if !signature.generics.params.is_empty() {
+        report.at(&signature.generics, "a command has no generics and no lifetimes: write the concrete types");
+    }
+    if let Some(clause) = &signature.generics.where_clause {
+        report.at(clause, "a command has no `where`: write the concrete types");
+    }
+    if let Some(variadic) = &signature.variadic {
+        report.at(variadic, "a command takes a fixed number of parameters: write them out, or take a `Vec`");
+    }
+}
+
+fn kind(method: &ImplItemFn, options: &Options, own: &Own<'_>, report: &mut Report) -> Option<Kind> {
+    if let (Some(create), Some(action)) = (&options.create, &options.action) {
+        report.at(create, "a command is either a `create` or an `action`: keep one of the words");
+        report.at(action, "`action` is stated here");
+    }
+    if let Some(receiver) = method.sig.receiver() {
+        if let Some(word) = options.create.as_ref().or(options.action.as_ref()) {
+            report.at(
+                word,
+                format!("a method with a receiver is no {word}: remove the word, the receiver states the kind"),
+            );
+        }
+        return by_receiver(receiver, report);
+    }
+    if options.create.is_some() {
+        return Some(Kind::Create);
+    }
+    if options.action.is_some() {
+        return Some(Kind::Action { stated: true });
+    }
+    match gives(&method.sig.output, own) {
+        Gives::Own => Some(Kind::Create),
+        Gives::Other => Some(Kind::Action { stated: false }),
+        Gives::Wrapped(wrapper) => {
+            report.at(
+                &method.sig.output,
+                format!(
+                    "`{wrapper}<Self>` from a method without a receiver could be meant as a create or as an action: write `Self` \
+                     or `Result<Self, _>` for a create, or state `#[command(action)]`"
+                ),
+            );
+            None
+        }
+    }
+}
+
+fn by_receiver(receiver: &Receiver, report: &mut Report) -> Option<Kind> {
+    match &receiver.kind {
+        ReceiverKind::Value => Some(Kind::Destroy),
+        ReceiverKind::Reference(_, None, None) => Some(Kind::Read),
+        ReceiverKind::Reference(_, None, Some(_)) => Some(Kind::Update),
+        _ => {
+            report
+                .at(receiver, "the receiver of a command is `&self` (read), `&mut self` (update) or `self` (destroy)");
+            None
+        }
+    }
+}

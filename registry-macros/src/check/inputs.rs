@@ -1,0 +1,79 @@
+//! What a command takes.
+
+use syn::spanned::Spanned;
+use syn::{FnArg, Ident, ImplItemFn, Pat, PatType, Type, TypeReference};
+
+use super::owned::owned;
+use super::returns::{Own, bare};
+use crate::model::commands::{Input, Kind};
+use crate::report::Report;
+
+/// serde's own limit for tuples, which is what arguments travel as.
+const ARGUMENTS_MAX: usize = 16;
+
+/// The inputs without the receiver; what is wrong with one is reported.
+pub(super) fn inputs(method: &ImplItemFn, kind: Option<Kind>, own: &Own<'_>, report: &mut Report) -> Vec<Input> {
+    let mut inputs = Vec::new();
+    let mut travelling = 0;
+    for typed in method.sig.inputs.iter().filter_map(|input| match input {
+        FnArg::Typed(typed) => Some(typed),
+        FnArg::Receiver(_) => None,
+    }) {
+        let span = typed.ty.span();
+        if is_context(&typed.ty) {
+            inputs.push(Input::Context { span });
+            continue;
+        }
+        travelling += 1;
+        if travelling == ARGUMENTS_MAX + 1 {
+            report.at(
+                typed,
+                format!("a command takes at most {ARGUMENTS_MAX} travelling parameters: put some into a struct"),
+            );
+        }
+        for attribute in &typed.attrs {
+            if attribute.path().is_ident("cfg") || attribute.path().is_ident("cfg_attr") {
+                report.at(
+                    attribute,
+                    "a parameter of a command has no conditions: put `#[cfg(..)]` on the method, written twice",
+                );
+            }
+        }
+        owned(&typed.ty, "a parameter", report);
+        let Some(name) = parameter_name(typed, report) else { continue };
+        inputs.push(if kind == Some(Kind::Create) && travelling == 1 {
+            Input::Key { name, span }
+        } else {
+            Input::Argument { name, ty: own.written(&typed.ty) }
+        });
+    }
+    if kind == Some(Kind::Create) && travelling == 0 {
+        report.at(
+            &method.sig.ident,
+            format!(
+                "a create takes the key of the new instance first: write `{}(id: u64, ..)` with the key's type",
+                method.sig.ident
+            ),
+        );
+    }
+    inputs
+}
+
+fn parameter_name(typed: &PatType, report: &mut Report) -> Option<Ident> {
+    match &*typed.pat {
+        Pat::Ident(pattern) if pattern.by_ref.is_none() && pattern.subpat.is_none() => Some(pattern.ident.clone()),
+        other => {
+            report.at(other, "a parameter of a command is a plain name: take it apart in the body");
+            None
+        }
+    }
+}
+
+/// `&Context`, by its last segment and without a lifetime.
+pub(super) fn is_context(ty: &Type) -> bool {
+    let Type::Reference(TypeReference { lifetime: None, mutability: None, elem, .. }) = bare(ty) else { return false };
+    match bare(elem) {
+        Type::Path(path) => path.path.segments.last().is_some_and(|segment| segment.ident == "Context"),
+        _ => false,
+    }
+}
