@@ -66,7 +66,9 @@ pub(crate) fn engine_event(node: &NodeId, event: &Event) {
 
 fn membership_event(node: &NodeId, event: &MembershipEvent) {
     match event {
-        MembershipEvent::Refused { from, reason } => warn!(%node, peer = %from, ?reason, "a membership packet was refused"),
+        MembershipEvent::Refused { from, reason } => {
+            warn!(%node, peer = %from, ?reason, "a membership packet was refused")
+        }
         MembershipEvent::TableFull { node: member } => warn!(%node, %member, "the member list is full"),
         event => debug!(%node, ?event, "membership"),
     }

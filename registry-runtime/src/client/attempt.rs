@@ -121,7 +121,6 @@ struct Run<R: Commands, A: 'static, T: 'static, E: 'static> {
     hops: u32,
 }
 
-
 /// Where an attempt goes.
 enum Target {
     Here(Epoch),
@@ -312,9 +311,7 @@ where
     /// Where an action goes that no reachable node hosts: nowhere yet while the cluster is being looked for.
     fn without_hosts(&self, table: &Table) -> Target {
         match table.slot(Slot::new(0)).map(|entry| entry.state) {
-            Some(SlotState::Refused(reason)) if table.hosts.is_empty() => {
-                Target::Refused(Refusal::Unavailable(reason))
-            }
+            Some(SlotState::Refused(reason)) if table.hosts.is_empty() => Target::Refused(Refusal::Unavailable(reason)),
             Some(SlotState::Waiting(reason)) => Target::Nowhere(reason),
             _ => Target::Nowhere(Reason::ConnectionLost),
         }

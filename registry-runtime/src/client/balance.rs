@@ -14,7 +14,12 @@ pub(super) struct Rotation(AtomicU32);
 ///
 /// `least_busy` compares two random candidates (Mitzenmacher, "The power of two choices in randomized load balancing", 2001)
 /// by the caller's own outstanding calls plus the load that each last stated.
-pub(super) fn choose<'t>(table: &'t Table, how: LoadBalancing, rotation: &Rotation, dice: u64) -> Option<&'t PeerRoute> {
+pub(super) fn choose<'t>(
+    table: &'t Table,
+    how: LoadBalancing,
+    rotation: &Rotation,
+    dice: u64,
+) -> Option<&'t PeerRoute> {
     let reachable = |route: &&PeerRoute| route.peer.local || route.peer.link().is_some();
     let candidates = || table.hosts.iter().filter_map(|index| table.peer(*index)).filter(reachable);
     let count = candidates().count();

@@ -1,8 +1,8 @@
 //! A client's own questions about its registry.
 
+use super::Client;
 use super::route::Route;
 use super::routes::{SlotState, Table};
-use super::Client;
 use crate::id::{Epoch, NodeId, Slot};
 use crate::resource::{Commands, IntoKey};
 
@@ -41,7 +41,8 @@ impl<'a, R: Commands> RegistryHandle<'a, R> {
 fn explain(table: &Table, slot: Slot) -> Route {
     let Some(entry) = table.slot(slot) else { return nowhere(slot, "the slot is not in the table") };
     let owner = entry.owner().and_then(|index| table.peer(index)).map(|route| route.peer.node.clone());
-    let rank: Vec<NodeId> = table.plan.iter().flat_map(|plan| plan.rank(slot)).map(|process| process.node.clone()).collect();
+    let rank: Vec<NodeId> =
+        table.plan.iter().flat_map(|plan| plan.rank(slot)).map(|process| process.node.clone()).collect();
     let why = match entry.state {
         SlotState::Open if rank.first() == owner.as_ref() => "open where the plan wants it".to_owned(),
         SlotState::Open => "open, not yet where the plan wants it".to_owned(),

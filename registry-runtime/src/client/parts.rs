@@ -58,8 +58,7 @@ impl<K: Serialize + DeserializeOwned, A: Serialize + DeserializeOwned> Parts<K, 
 
 fn encode<K: Serialize, A: Serialize>(key: Option<&K>, arguments: &A) -> Result<(Option<Vec<u8>>, Vec<u8>), String> {
     let key = key.map(postcard::to_stdvec).transpose().map_err(|error| format!("the key does not encode: {error}"))?;
-    let arguments =
-        postcard::to_stdvec(arguments).map_err(|error| format!("the arguments do not encode: {error}"))?;
+    let arguments = postcard::to_stdvec(arguments).map_err(|error| format!("the arguments do not encode: {error}"))?;
     Ok((key, arguments))
 }
 

@@ -22,7 +22,13 @@ pub(crate) struct Peer {
 impl Peer {
     /// A node without a connection.
     pub(crate) fn new(node: NodeId, local: bool) -> Arc<Self> {
-        Arc::new(Self { node, local, link: ArcSwapOption::empty(), outstanding: AtomicU32::new(0), reported: AtomicU32::new(0) })
+        Arc::new(Self {
+            node,
+            local,
+            link: ArcSwapOption::empty(),
+            outstanding: AtomicU32::new(0),
+            reported: AtomicU32::new(0),
+        })
     }
 
     /// The current connection.

@@ -90,7 +90,11 @@ impl Port {
     }
 
     /// The registry as this node calls it; asks for its routes the first time.
-    pub(crate) fn subscribe(&self, spec: &'static Spec, commands: impl FnOnce() -> Vec<OwnCommand>) -> Arc<Subscription> {
+    pub(crate) fn subscribe(
+        &self,
+        spec: &'static Spec,
+        commands: impl FnOnce() -> Vec<OwnCommand>,
+    ) -> Arc<Subscription> {
         let key = (spec.name, std::ptr::from_ref(spec).addr());
         let mut subscriptions = self.subscriptions.lock().unwrap_or_else(PoisonError::into_inner);
         let subscription = subscriptions.entry(key).or_insert_with(|| {

@@ -48,7 +48,9 @@ pub(super) fn here<T, E>(outcome: exec::Outcome<T, E>, repeatable: bool) -> Verd
         Outcome::NotOwner { .. } | Outcome::Moved { .. } => return Verdict::Again(Again::soon(Reason::Opening)),
         Outcome::NoLease => return Verdict::Again(Again::soon(Reason::NoMajority)),
         Outcome::LeaseLost if repeatable => return Verdict::Again(Again::soon(Reason::NoMajority)),
-        Outcome::LeaseLost | Outcome::Cancelled { started: true } => CommandError::Unknown { reason: Reason::OwnerLost },
+        Outcome::LeaseLost | Outcome::Cancelled { started: true } => {
+            CommandError::Unknown { reason: Reason::OwnerLost }
+        }
         Outcome::Cancelled { started: false } => CommandError::Unavailable { reason: Reason::ShuttingDown },
         Outcome::DeadlineExceeded { started } => CommandError::DeadlineExceeded { executed: maybe(started) },
         Outcome::Panicked => CommandError::Panicked,

@@ -47,10 +47,8 @@ use rand_chacha::ChaCha8Rng;
 pub(crate) use self::event::Event;
 pub(crate) use self::identity::Identity;
 pub(crate) use self::input::Input;
-pub(crate) use self::member::{
-    Change, HostedFailover, HostedRegistry, Load, Member, Profile, Weight,
-};
 pub use self::member::MemberState;
+pub(crate) use self::member::{Change, HostedFailover, HostedRegistry, Load, Member, Profile, Weight};
 pub(crate) use self::output::{Output, StopReason};
 pub(crate) use self::packet::{MEMBERS_MAX, PACKET_BYTES_MAX, PROFILE_BYTES_MAX, Refusal};
 

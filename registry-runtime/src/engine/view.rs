@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::id::{Incarnation, NodeId, Process, RegistryName, ViewNumber};
 use super::membership;
+use crate::id::{Incarnation, NodeId, Process, RegistryName, ViewNumber};
 use crate::spec::{Failover, Then};
 use crate::time::Moment;
 

@@ -241,10 +241,8 @@ impl Driver {
 
     fn take_failed_dial(&mut self, failed: FailedDial) {
         let FailedDial { node, address, error } = failed;
-        let myself = matches!(
-            error,
-            HandshakeError::Refused(Refusal::Myself) | HandshakeError::RefusedByPeer(Refusal::Myself)
-        );
+        let myself =
+            matches!(error, HandshakeError::Refused(Refusal::Myself) | HandshakeError::RefusedByPeer(Refusal::Myself));
         if let (true, Some(entry)) = (myself, self.join.entry_of(address)) {
             self.tell(Input::Myself { entry });
         }
@@ -395,9 +393,7 @@ impl Driver {
         let joined = publish::has_joined(&self.engine, self.join.len());
         for subscription in &self.subscriptions {
             let touched = everything || tables.iter().any(|name| name.as_str() == subscription.spec.name);
-            if touched
-                && let Some(table) = publish::table(self.engine.ownership(), &self.peers, subscription, joined)
-            {
+            if touched && let Some(table) = publish::table(self.engine.ownership(), &self.peers, subscription, joined) {
                 subscription.routes.publish(table);
             }
         }

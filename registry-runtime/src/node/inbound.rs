@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::load::LoadMeter;
 use super::owners::Owners;
-use crate::exec::{self, AnyHost, Answer, Cancel, Served};
+use crate::exec::{self, Answer, AnyHost, Cancel, Served};
 use crate::resource::Reason;
 use crate::transport::{Handler, Link, LinkId, Part, Received, Replier, ReplySlot, Ticket};
 use crate::wire::outcome::Outcome;

@@ -9,7 +9,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 
 use super::builder::NodeBuilder;
-use super::driver::{Driver, Drained, Kept, Sources};
+use super::driver::{Drained, Driver, Kept, Sources};
 use super::error::StartError;
 use super::inbound::Inbound;
 use super::join::{self, Join};
@@ -38,12 +38,15 @@ const DIAL_MIN: Duration = Duration::from_secs(1);
 
 /// Starts a node that was checked.
 pub(super) async fn launch(builder: NodeBuilder, id: NodeId) -> Result<Node, StartError> {
-    let NodeBuilder { listen, join, require_join, identity, hosted, states, timing, cluster, client_only, seams, .. } =
-        builder;
+    let NodeBuilder {
+        listen, join, require_join, identity, hosted, states, timing, cluster, client_only, seams, ..
+    } = builder;
     let Some(identity) = identity else { return Err(StartError::MissingIdentity) };
     let seeds = match seams.seed {
         Some(seed) => Seeds::repeatable(seed),
-        None => Seeds::from_system().ok_or_else(|| StartError::Setting("the system has no random numbers".to_owned()))?,
+        None => {
+            Seeds::from_system().ok_or_else(|| StartError::Setting("the system has no random numbers".to_owned()))?
+        }
     };
     let mut seeds = seeds;
     let socket = match seams.socket {

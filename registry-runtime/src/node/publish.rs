@@ -25,7 +25,8 @@ pub(super) fn table(ownership: &Ownership, peers: &Peers, subscription: &Subscri
         Some((state, active)) => {
             let owner = active.and_then(|active| index.of(&active.set.owner().node));
             let epoch = active.map_or(Epoch::ZERO, |active| active.epoch);
-            let set: Arc<[Process]> = active.map_or_else(|| Arc::new([]) as Arc<[Process]>, |active| active.set.shared());
+            let set: Arc<[Process]> =
+                active.map_or_else(|| Arc::new([]) as Arc<[Process]>, |active| active.set.shared());
             match (told(state), owner) {
                 (SlotState::Open, Some(owner)) => SlotRoute::open(owner, epoch, set),
                 (SlotState::Open, None) => SlotRoute::closed(SlotState::Waiting(Reason::Opening), None, epoch, set),

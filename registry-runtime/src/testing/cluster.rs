@@ -209,7 +209,8 @@ impl Cluster {
     /// others. Groups may overlap: `&[&[0, 1], &[1, 2]]` cuts only 0 from 2. A former partition is replaced.
     pub async fn partition(&self, groups: &[&[usize]]) {
         let seats = self.seats();
-        let joined = |one: usize, other: usize| groups.iter().any(|group| group.contains(&one) && group.contains(&other));
+        let joined =
+            |one: usize, other: usize| groups.iter().any(|group| group.contains(&one) && group.contains(&other));
         for (index, seat) in seats.iter().enumerate().filter(|(_, seat)| seat.live) {
             let cut = seats.iter().enumerate().filter(|(other, _)| *other != index && !joined(index, *other));
             let cut: Vec<SocketAddr> = cut.map(|(_, seat)| seat.address).collect();
@@ -270,8 +271,7 @@ impl Cluster {
 
     async fn launch(&self, index: usize, socket: UdpSocket, address: SocketAddr) -> Result<Seat, StartError> {
         let gate = Gate::default();
-        let socket =
-            Socket::new(socket, gate.clone()).map_err(|source| StartError::Listen { address, source })?;
+        let socket = Socket::new(socket, gate.clone()).map_err(|source| StartError::Listen { address, source })?;
         let mut builder: NodeBuilder = Node::builder(format!("node-{index}"))
             .join(&self.join)
             .identity(self.recipe.identity.clone())

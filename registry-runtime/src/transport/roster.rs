@@ -123,13 +123,7 @@ impl State {
 ///
 /// A later start of the process always does, an earlier one never. Of two that the same side dialled the later dial stays,
 /// since whoever dials anew has lost the former. Of two that both sides dialled at once, the one that the smaller node id dialled.
-fn judge(
-    node: &NodeId,
-    there: &Order,
-    new: &Order,
-    is_race: bool,
-    address: SocketAddr,
-) -> Result<(), Refusal> {
+fn judge(node: &NodeId, there: &Order, new: &Order, is_race: bool, address: SocketAddr) -> Result<(), Refusal> {
     if new.start != there.start {
         return if new.start > there.start { Ok(()) } else { Err(Refusal::Outlived { later: address }) };
     }

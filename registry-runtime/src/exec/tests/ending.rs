@@ -132,8 +132,14 @@ async fn nothing_starts_at_or_after_its_deadline() {
         attempt.deadline = Instant::now();
         attempt
     };
-    assert_eq!(world.host.call(&SUM, passed(), (), &mut |_, _| ()).ready(), Outcome::DeadlineExceeded { started: false });
-    assert_eq!(world.host.call(&ADD, passed(), (Do::Panic(0),), &mut |_, _| ()).ready(), Outcome::DeadlineExceeded { started: false });
+    assert_eq!(
+        world.host.call(&SUM, passed(), (), &mut |_, _| ()).ready(),
+        Outcome::DeadlineExceeded { started: false }
+    );
+    assert_eq!(
+        world.host.call(&ADD, passed(), (Do::Panic(0),), &mut |_, _| ()).ready(),
+        Outcome::DeadlineExceeded { started: false }
+    );
     assert_eq!(
         world.host.call(&PING_SLOWLY, passed(), (0, Do::Panic(0)), &mut |_, _| ()).ready(),
         Outcome::DeadlineExceeded { started: false }

@@ -22,15 +22,25 @@ async fn another_epoch_is_refused_with_the_present_one() {
         let refused = Outcome::NotOwner { epoch: EPOCH };
         assert_eq!(world.host.call(&ADD, attempt(), (Do::Panic(0),), &mut |_, _| ()).ready(), refused);
         assert_eq!(world.host.call(&ADD_SLOWLY, attempt(), (0, Do::Panic(0)), &mut |_, _| ()).ready(), refused);
-        assert_eq!(world.host.call(&MAKE, attempt(), (Do::Panic(0),), &mut |_, _| ()).ready(), Outcome::NotOwner { epoch: EPOCH });
+        assert_eq!(
+            world.host.call(&MAKE, attempt(), (Do::Panic(0),), &mut |_, _| ()).ready(),
+            Outcome::NotOwner { epoch: EPOCH }
+        );
         assert_eq!(world.host.call(&SUM, attempt(), (), &mut |_, _| ()).ready(), Outcome::NotOwner { epoch: EPOCH });
-        assert_eq!(world.host.call(&PING, attempt(), (Do::Add(0),), &mut |_, _| ()).ready(), Outcome::Done(0), "needs no slot");
+        assert_eq!(
+            world.host.call(&PING, attempt(), (Do::Add(0),), &mut |_, _| ()).ready(),
+            Outcome::Done(0),
+            "needs no slot"
+        );
     }
     // A queued one is refused, too.
     let busy = world.call(&ADD_SLOWLY, 1, (1, Do::Add(0))).later();
     let mut attempt = world.attempt(1);
     attempt.epoch = NEXT;
-    assert_eq!(world.host.call(&ADD, attempt, (Do::Panic(0),), &mut |_, _| ()).ready(), Outcome::NotOwner { epoch: EPOCH });
+    assert_eq!(
+        world.host.call(&ADD, attempt, (Do::Panic(0),), &mut |_, _| ()).ready(),
+        Outcome::NotOwner { epoch: EPOCH }
+    );
     drop(busy);
     world.idle().await;
 }
@@ -44,7 +54,10 @@ async fn a_slot_that_does_not_exist_is_a_bad_request() {
         attempt
     };
     assert!(matches!(world.host.call(&SUM, attempt(), (), &mut |_, _| ()).ready(), Outcome::BadRequest { .. }));
-    assert!(matches!(world.host.call(&MAKE, attempt(), (Do::Add(0),), &mut |_, _| ()).ready(), Outcome::BadRequest { .. }));
+    assert!(matches!(
+        world.host.call(&MAKE, attempt(), (Do::Add(0),), &mut |_, _| ()).ready(),
+        Outcome::BadRequest { .. }
+    ));
     assert!(!world.host.open(Slot::new(SLOTS), EPOCH, Lease::forever(), true));
     assert!(!world.host.seal(Slot::new(SLOTS)));
     let mut keyless = world.attempt(1);

@@ -52,7 +52,11 @@ async fn outcomes_add_up() {
             world.host.open(world.slot(key), last, Lease::forever(), true);
             let mut attempt = world.attempt(key);
             attempt.epoch = last;
-            assert_eq!(world.host.call(&SUM, attempt, (), &mut |_, _| ()).ready(), Outcome::Done(sums[at]), "seed {seed}, key {key}");
+            assert_eq!(
+                world.host.call(&SUM, attempt, (), &mut |_, _| ()).ready(),
+                Outcome::Done(sums[at]),
+                "seed {seed}, key {key}"
+            );
         }
     }
 }

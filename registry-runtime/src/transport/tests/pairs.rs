@@ -85,7 +85,10 @@ async fn a_later_start_replaces_the_earlier_one_and_an_earlier_one_is_refused() 
     assert_eq!(b.connected().await.peer().start.get(), 2);
     assert_eq!(b.disconnected().await.0, earlier.id());
     let refused = first.dial(&b).await.err();
-    assert_eq!(refused, Some(HandshakeError::RefusedByPeer(Refusal::Outlived { later: second.transport.local_addr() })));
+    assert_eq!(
+        refused,
+        Some(HandshakeError::RefusedByPeer(Refusal::Outlived { later: second.transport.local_addr() }))
+    );
     assert_eq!(b.transport.link(&id("a")).unwrap().peer().start.get(), 2);
 }
 
