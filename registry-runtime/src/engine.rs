@@ -236,7 +236,7 @@ pub(crate) enum Event {
         /// The process.
         process: Process,
         /// What.
-        change: membership::Change,
+        change: Change,
     },
     /// This node found itself declared Down and is back with this incarnation.
     Rejoined(Incarnation),
@@ -383,10 +383,10 @@ impl Engine {
         }
     }
 
-    fn member_changed(&mut self, now: Moment, member: membership::Member, change: membership::Change) {
+    fn member_changed(&mut self, now: Moment, member: membership::Member, change: Change) {
         let process = member.process.clone();
         self.decide(now, ownership::Input::MemberChanged(view::Member::seen(now, member)));
-        if change != membership::Change::Load {
+        if change != Change::Load {
             self.outputs.push_back(Output::MembersChanged);
             self.outputs.push_back(Output::Event(Event::Member { process, change }));
         }

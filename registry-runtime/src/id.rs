@@ -242,27 +242,6 @@ impl Position {
     }
 }
 
-/// Counts the views that one node has had; says nothing about another node's views.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ViewNumber(u64);
-
-impl ViewNumber {
-    /// Wraps the number.
-    pub const fn new(number: u64) -> Self {
-        Self(number)
-    }
-
-    /// The number.
-    pub const fn get(self) -> u64 {
-        self.0
-    }
-
-    /// The number after this one.
-    pub const fn next(self) -> Self {
-        Self(self.0.saturating_add(1))
-    }
-}
-
 /// Tells one command from every other: the session (one life of one calling node) and a number within it.
 ///
 /// Every attempt of a call carries the same id.

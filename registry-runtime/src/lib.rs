@@ -31,11 +31,7 @@ pub use node::{LeaveError, Member, MemberState, Node, NodeBuilder, StartError, S
 pub use registry_macros::{Resource, commands, registry};
 pub use resource::{CommandError, Commands, Context, Executed, IntoKey, Reason, Resource};
 pub use time::Timing;
-pub use transport::{Identity, IdentityError};
-
-#[cfg(feature = "bench")]
-#[doc(hidden)]
-pub use engine::bench as __bench;
+pub use transport::{Identity, IdentityError, PemPart};
 
 /// The one hidden door for generated code.
 #[doc(hidden)]

@@ -26,7 +26,6 @@ pub use builder::NodeBuilder;
 pub use error::{LeaveError, StartError, Stopped, WaitError};
 pub use member::{Member, MemberState};
 
-pub(crate) use builder::Seams;
 pub(crate) use status::Status;
 
 use crate::client::{Caller, Port, Sealed, Way};

@@ -35,16 +35,15 @@ use quinn::Runtime;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
-pub(crate) use self::channel::{Channel, SendError};
+pub(crate) use self::channel::Channel;
 use self::core::Core;
-pub(crate) use self::counters::{Counters, Counts};
-pub(crate) use self::end::{Closing, HandshakeError, Reason, Violation};
+pub(crate) use self::end::{HandshakeError, Reason};
 use self::endpoint::Endpoint;
-pub(crate) use self::event::{ControlFrame, Event};
+pub(crate) use self::event::Event;
 pub(crate) use self::gate::Gate;
 pub(crate) use self::handler::{Handler, Part, Received};
 pub use self::identity::{Identity, IdentityError, PemPart};
-pub(crate) use self::lane::{LinkError, Pending, Replier, Reply, ReplySlot, Ticket};
+pub(crate) use self::lane::{LinkError, Replier, Reply, ReplySlot, Ticket};
 pub(crate) use self::link::Link;
 pub(crate) use self::peer::{LinkId, PeerInfo};
 pub(crate) use self::seeds::Seeds;
@@ -141,16 +140,19 @@ impl Transport {
     }
 
     /// The connection to a node.
+    #[cfg(test)]
     pub(crate) fn link(&self, node: &NodeId) -> Option<Link> {
         self.core.roster.link(node)
     }
 
     /// Every connection, in the order of the nodes' names.
+    #[cfg(test)]
     pub(crate) fn links(&self) -> Vec<Link> {
         self.core.roster.links()
     }
 
     /// Changes what the node says of itself on connections to come.
+    #[cfg(test)]
     pub(crate) fn set_hello(&self, change: impl FnOnce(&mut Hello)) {
         let mut hello = (*self.core.hello()).clone();
         change(&mut hello);
@@ -158,7 +160,8 @@ impl Transport {
     }
 
     /// What has happened so far, in numbers.
-    pub(crate) fn counters(&self) -> &Arc<Counters> {
+    #[cfg(test)]
+    pub(crate) fn counters(&self) -> &Arc<counters::Counters> {
         &self.core.counters
     }
 

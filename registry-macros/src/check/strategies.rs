@@ -9,6 +9,7 @@ use crate::model::registry::{Failover, LoadBalancing, Sharding, Slots, Then};
 use crate::report::Report;
 use crate::syntax::registry::{Clause, Head};
 
+/// The engines refuse a peer's registry with more: each slot costs every node an entry of its table.
 const SLOTS_MAX: u32 = 65_536;
 
 /// No failure detection is quicker than this, so a shorter wait would end before it began.

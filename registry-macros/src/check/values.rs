@@ -11,6 +11,7 @@ use super::words::fault_of_name;
 use crate::report::Report;
 use crate::syntax::registry::{Clause, Head};
 
+/// An opening asks every replica, and seven outlive three crashes at once.
 const REPLICAS_MAX: u8 = 7;
 
 pub(super) fn replicas(clause: &Clause, report: &mut Report) -> Option<u8> {

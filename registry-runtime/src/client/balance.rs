@@ -1,6 +1,5 @@
 //! Which of several nodes takes a command that any of them may run.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::routes::{PeerRoute, Table};
@@ -39,9 +38,11 @@ pub(super) fn choose<'t>(
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::client::{Codes, Peer};
-    use crate::id::{NodeId, ViewNumber};
+    use crate::id::NodeId;
 
     fn table(names: &[&str]) -> Table {
         let peers = names
@@ -49,7 +50,7 @@ mod tests {
             .map(|name| PeerRoute { peer: Peer::new(NodeId::new(name).unwrap(), true), codes: Codes::default() })
             .collect();
         let hosts = (0..names.len()).map(|index| u16::try_from(index).unwrap()).collect();
-        Table { view: ViewNumber::default(), slots: Vec::new(), peers, hosts, plan: None, mismatch: None }
+        Table { slots: Vec::new(), peers, hosts, plan: None, mismatch: None }
     }
 
     #[test]

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
 use super::balance::Rotation;
@@ -19,10 +18,6 @@ use crate::spec::Spec;
 pub(crate) struct Port {
     /// The node.
     pub(crate) node: NodeId,
-    /// What commands that run on this node share.
-    pub(crate) origin: Arc<Origin>,
-    /// Where slow paths run.
-    pub(crate) runtime: Handle,
     hosts: BTreeMap<&'static str, Arc<dyn AnyHost>>,
     subscriptions: Mutex<BTreeMap<SubscriptionKey, Arc<Subscription>>>,
     wishes: mpsc::UnboundedSender<Arc<Subscription>>,
@@ -53,16 +48,13 @@ impl Port {
     /// Makes the way out of a node. `wishes` hears of every registry that is called for the first time: one message for each
     /// generated client type at most, so the queue needs no bound of its own.
     pub(crate) fn new(
-        origin: Arc<Origin>,
-        runtime: Handle,
+        node: NodeId,
         hosts: BTreeMap<&'static str, Arc<dyn AnyHost>>,
         wishes: mpsc::UnboundedSender<Arc<Subscription>>,
         session: u64,
     ) -> Self {
         Self {
-            node: origin.node.clone(),
-            origin,
-            runtime,
+            node,
             hosts,
             subscriptions: Mutex::default(),
             wishes,

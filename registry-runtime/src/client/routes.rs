@@ -8,7 +8,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::peer::Peer;
 use crate::engine::Plan;
-use crate::id::{Epoch, NodeId, Process, Slot, ViewNumber};
+use crate::id::{Epoch, NodeId, Process, Slot};
 use crate::resource::{Kind, Reason};
 use crate::wire::frame::WireCommand;
 
@@ -62,8 +62,6 @@ impl Changes {
 
 /// Who has each slot open, as one node knew it when it published this.
 pub(crate) struct Table {
-    /// The view that it follows from.
-    pub(crate) view: ViewNumber,
     /// One entry for each slot.
     pub(crate) slots: Vec<SlotRoute>,
     /// Every node that the slots point at or that hosts the registry.
@@ -79,7 +77,7 @@ pub(crate) struct Table {
 impl Table {
     fn unknown(slots: u32) -> Self {
         let slots = vec![SlotRoute::never(SlotState::Waiting(Reason::NotJoined)); slots as usize];
-        Self { view: ViewNumber::default(), slots, peers: Vec::new(), hosts: Vec::new(), plan: None, mismatch: None }
+        Self { slots, peers: Vec::new(), hosts: Vec::new(), plan: None, mismatch: None }
     }
 
     /// The slot's entry.

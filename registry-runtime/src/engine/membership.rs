@@ -50,7 +50,8 @@ pub(crate) use self::input::Input;
 pub use self::member::MemberState;
 pub(crate) use self::member::{Change, HostedFailover, HostedRegistry, Load, Member, Profile, Weight};
 pub(crate) use self::output::{Output, StopReason};
-pub(crate) use self::packet::{MEMBERS_MAX, PACKET_BYTES_MAX, PROFILE_BYTES_MAX, Refusal};
+#[cfg(test)]
+pub(crate) use self::packet::{MEMBERS_MAX, Refusal};
 
 use self::health::Health;
 use self::hints::Hints;
@@ -176,12 +177,14 @@ impl Membership {
     }
 
     /// Whether there is a connection with a node.
+    #[cfg(test)]
     pub(crate) fn is_connected(&self, node: &NodeId) -> bool {
         self.links.peer(node).is_some()
     }
 
     /// A number that is the same on all nodes that hold the same view: the same members in the same incarnations, and the
     /// same of them alive. Profiles and suspicions do not count.
+    #[cfg(any(test, feature = "testing"))]
     pub(crate) fn digest(&self) -> u64 {
         self.roster.digest(self.swim.identity())
     }
@@ -226,6 +229,7 @@ impl Membership {
     }
 
     /// Counts a Down or Left member as a member no more. Its incarnation stays out; a later one is taken in again.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the operator's way to give a member up, of the next release"))]
     pub(crate) fn forget(&mut self, node: &NodeId) {
         if self.roster.forget(node) {
             self.links.drop_member(node);

@@ -20,7 +20,9 @@ use super::output::{Closing, Event, Output, StopReason};
 use super::plan::Plan;
 use super::registry::Registry;
 use super::rules::Rules;
-use super::set::{Set, Sets};
+#[cfg(test)]
+use super::set::Set;
+use super::set::Sets;
 use super::shared::{Peer, Shared};
 use super::sight::Sight;
 use super::table::Table;
@@ -58,6 +60,7 @@ pub(crate) enum Input {
     /// Membership knows something new about a member.
     MemberChanged(Member),
     /// Membership no longer lists a node.
+    #[expect(dead_code, reason = "follows from `Membership::forget`, of the next release")]
     MemberRemoved(NodeId),
     /// There is a connection with this process now.
     Connected(Process),
@@ -176,6 +179,7 @@ impl Ownership {
     }
 
     /// How many processes a replica set of a registry has where there are enough.
+    #[cfg(feature = "testing")]
     pub(crate) fn replicas(&self, registry: &RegistryName) -> Option<usize> {
         self.registries.get(registry).map(Registry::replicas)
     }
@@ -183,11 +187,6 @@ impl Ownership {
     /// The processes that host a registry and may own its slots.
     pub(crate) fn hosts(&self, registry: &RegistryName) -> impl Iterator<Item = &Process> {
         self.registries.get(registry).into_iter().flat_map(Registry::hosts)
-    }
-
-    /// The member list that this node acts on.
-    pub(crate) fn view(&self) -> &View {
-        &self.shared.view
     }
 
     /// The registries that this node knows, hosted by it or not.

@@ -14,17 +14,15 @@ use std::sync::Arc;
 use super::agenda::Agenda;
 use super::failover::{Case, Verdict};
 use super::held::{Holdings, Lending, Stage};
-use super::moves::{self, MOVES_MAX, Move};
-use super::opening::{Opening, Phase, Promises, Retry, Why};
-use super::output::{Closing, Event, Opened, Output};
+use super::moves::MOVES_MAX;
+use super::opening::{Opening, Phase, Retry, Why};
+use super::output::{Closing, Output};
 use super::plan::Plan;
-use super::row::Ask;
 use super::set::Set;
 use super::shared::Shared;
 use super::table::{SlotState, Table};
 use super::view::{HostedRegistry, Weight};
 use crate::id::{Epoch, Process, RegistryName, Slot};
-use crate::message::{Refusal, Word};
 use crate::spec::Failover;
 use crate::time::Moment;
 
@@ -87,6 +85,7 @@ impl Registry {
     }
 
     /// How many processes a replica set has where there are enough.
+    #[cfg(feature = "testing")]
     pub(crate) fn replicas(&self) -> usize {
         self.replicas
     }

@@ -5,14 +5,13 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::membership;
-use crate::id::{Incarnation, NodeId, Process, RegistryName, ViewNumber};
+use crate::id::{Incarnation, NodeId, Process, RegistryName};
 use crate::spec::{Failover, Then};
 use crate::time::Moment;
 
-/// Every member known to this node, itself included, in one numbered state.
+/// Every member known to this node, itself included.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct View {
-    number: ViewNumber,
     members: BTreeMap<NodeId, Known>,
 }
 
@@ -169,19 +168,12 @@ impl View {
         let down_since = [reported, before].into_iter().flatten().min();
         let matters = known.is_none_or(|known| known.down_since != down_since || !known.member.owns_like(&member));
         self.members.insert(member.process.node.clone(), Known { member, down_since });
-        self.number = self.number.next();
         matters
     }
 
     /// Drops a member that membership no longer lists.
     pub(crate) fn remove(&mut self, node: &NodeId) {
         self.members.remove(node);
-        self.number = self.number.next();
-    }
-
-    /// The number of this state.
-    pub(crate) fn number(&self) -> ViewNumber {
-        self.number
     }
 
     /// The members in the order of their names.

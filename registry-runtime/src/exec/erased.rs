@@ -34,9 +34,6 @@ pub(crate) trait AnyHost: Debug + Send + Sync + 'static {
         later: &mut dyn FnMut() -> Box<dyn Replier>,
     ) -> Served;
 
-    /// What a command's number stands for.
-    fn describe(&self, number: u16) -> Option<Described>;
-
     /// All commands by rising number.
     fn list(&self) -> Vec<(u16, Described)>;
 
@@ -49,14 +46,8 @@ pub(crate) trait AnyHost: Debug + Send + Sync + 'static {
     /// See [`Host::seal`].
     fn seal(&self, slot: Slot) -> bool;
 
-    /// See [`Host::set_lease`].
-    fn set_lease(&self, slot: Slot, lease: Lease);
-
     /// See [`Host::load`].
     fn load(&self) -> Load;
-
-    /// See [`Host::len`].
-    fn len(&self, slot: Slot) -> usize;
 
     /// For `host_of`.
     fn as_any(&self) -> &(dyn Any + Send + Sync);
@@ -150,10 +141,6 @@ impl<R: Resource> AnyHost for Arc<Host<R>> {
         })
     }
 
-    fn describe(&self, number: u16) -> Option<Described> {
-        self.commands.get(usize::from(number))?.as_ref().map(|command| command.describe())
-    }
-
     fn list(&self) -> Vec<(u16, Described)> {
         (0..=u16::MAX).zip(&self.commands).filter_map(|(number, it)| Some((number, it.as_ref()?.describe()))).collect()
     }
@@ -170,16 +157,8 @@ impl<R: Resource> AnyHost for Arc<Host<R>> {
         Host::seal(self, slot)
     }
 
-    fn set_lease(&self, slot: Slot, lease: Lease) {
-        Host::set_lease(self, slot, lease);
-    }
-
     fn load(&self) -> Load {
         Host::load(self)
-    }
-
-    fn len(&self, slot: Slot) -> usize {
-        Host::len(self, slot)
     }
 
     fn as_any(&self) -> &(dyn Any + Send + Sync) {

@@ -7,12 +7,12 @@ use std::task::{Context, Poll, ready};
 
 use tokio::sync::oneshot;
 
+use super::Attempt;
 use super::begin::Begun;
 use super::control::Control;
 use super::host::Host;
 use super::outcome::Outcome;
 use super::reply::Typed;
-use super::{Attempt, Cancel};
 use crate::resource::{Command, Resource};
 
 /// How a command for a caller in this process started.
@@ -65,13 +65,15 @@ pub(crate) struct Handle<T, E> {
 
 impl<T, E> Handle<T, E> {
     /// Cancels the command without waiting for its end. `true` is a promise: it is never started.
+    #[cfg(test)]
     pub(crate) fn cancel(self) -> bool {
         self.control.stop_cancelled()
     }
 
     /// Cancels the command from elsewhere.
-    pub(crate) fn canceller(&self) -> Cancel {
-        Cancel::new(&self.control)
+    #[cfg(test)]
+    pub(crate) fn canceller(&self) -> super::Cancel {
+        super::Cancel::new(&self.control)
     }
 }
 

@@ -22,7 +22,7 @@ pub(crate) const SEAL_GRACE: Duration = Duration::from_secs(1);
 
 /// Everything that one node keeps of one registry.
 ///
-/// `open`, `seal`, `close` and `set_lease` are the node's; [`call`](Self::call) runs a command for a caller in this
+/// `open`, `seal` and `close` are the node's; [`call`](Self::call) runs a command for a caller in this
 /// process; [`AnyHost`](super::AnyHost) is the same without the resource's type.
 pub(crate) struct Host<R: Resource> {
     pub(super) definition: &'static Definition<R>,
@@ -121,6 +121,7 @@ impl<R: Resource> Host<R> {
     }
 
     /// Puts another lease in the place of a slot's present one.
+    #[cfg(test)]
     pub(crate) fn set_lease(&self, slot: Slot, lease: Lease) {
         if let Some(mut shelf) = self.shelf(slot) {
             shelf.set_lease(lease);
@@ -128,6 +129,7 @@ impl<R: Resource> Host<R> {
     }
 
     /// How many instances of a slot are here.
+    #[cfg(test)]
     pub(crate) fn len(&self, slot: Slot) -> usize {
         self.shelf(slot).map_or(0, |shelf| shelf.len())
     }

@@ -14,6 +14,7 @@ pub(crate) struct Lease(Arc<AtomicU64>);
 
 impl Lease {
     /// A lease that never ends.
+    #[cfg(test)]
     pub(crate) fn forever() -> Self {
         Self::until(Moment::FOREVER)
     }

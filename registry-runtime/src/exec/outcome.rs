@@ -78,6 +78,7 @@ pub(super) type Refused = Outcome<Infallible, Infallible>;
 
 impl<T, E> Outcome<T, E> {
     /// Whether the body was, or may have been, started. `false` is a promise: this attempt is never started.
+    #[cfg(test)]
     pub(crate) fn started(&self) -> bool {
         match self {
             Self::Done(_)

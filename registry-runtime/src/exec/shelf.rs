@@ -19,7 +19,7 @@ const TASKS_KEPT: usize = 8;
 /// What one node keeps of one slot. It lives under a lock, so nothing here runs a user's code but a key's `Hash`, `Eq` and
 /// `Clone`; what has to be dropped is handed out.
 ///
-/// The node's side: `open`, `seal`, `end_seal`, `close`, `set_lease`. The commands' side: `look` and `take` on the fast
+/// The node's side: `open`, `seal`, `end_seal`, `close`. The commands' side: `look` and `take` on the fast
 /// path, `line_up` and `seat` to become a task, `turn` when the task may start, and exactly one `settle` or `leave` for
 /// each `take`, `line_up` and `seat`.
 #[derive(Debug)]
@@ -92,7 +92,9 @@ pub(super) enum Stand {
 pub(super) struct Left<R: Resource> {
     /// Whether the slot has just drained.
     pub(super) drained: bool,
+    #[expect(dead_code, reason = "only dropped")]
     state: Option<Arc<R>>,
+    #[expect(dead_code, reason = "only dropped")]
     entry: Option<(R::Key, Lane<R>)>,
 }
 
@@ -181,6 +183,7 @@ impl<R: Resource> Shelf<R> {
     }
 
     /// Puts another lease in the place of the present one.
+    #[cfg(test)]
     pub(super) fn set_lease(&mut self, new: Lease) {
         match &mut self.gate {
             Gate::Closed => {}
@@ -189,6 +192,7 @@ impl<R: Resource> Shelf<R> {
     }
 
     /// How many instances are here.
+    #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.instances
     }

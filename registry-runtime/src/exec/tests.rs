@@ -2,7 +2,6 @@
 
 mod bytes;
 mod ending;
-mod figures;
 mod gate;
 mod lanes;
 mod limits;

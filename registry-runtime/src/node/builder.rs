@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::error::StartError;
@@ -35,18 +34,8 @@ pub struct NodeBuilder {
     pub(super) timing: Timing,
     pub(super) cluster: String,
     pub(super) client_only: bool,
-    pub(super) seams: Seams,
-}
-
-/// What tests and simulators put in the place of the operating system's own.
-#[derive(Default)]
-pub(crate) struct Seams {
     /// The socket, instead of a bound one.
-    pub(crate) socket: Option<Socket>,
-    /// The seed of all the node's randomness, instead of the operating system's.
-    pub(crate) seed: Option<u64>,
-    /// The start, in milliseconds since the Unix epoch, instead of the wall clock's.
-    pub(crate) start: Option<u64>,
+    pub(super) socket: Option<Socket>,
 }
 
 impl NodeBuilder {
@@ -62,7 +51,7 @@ impl NodeBuilder {
             timing: Timing::default(),
             cluster: "registry".to_owned(),
             client_only: false,
-            seams: Seams::default(),
+            socket: None,
         }
     }
 
@@ -136,9 +125,9 @@ impl NodeBuilder {
         self
     }
 
-    #[cfg_attr(not(feature = "testing"), expect(dead_code, reason = "the seams are for clusters in tests"))]
-    pub(crate) fn seams(mut self, seams: Seams) -> Self {
-        self.seams = seams;
+    #[cfg(feature = "testing")]
+    pub(crate) fn socket(mut self, socket: Socket) -> Self {
+        self.socket = Some(socket);
         self
     }
 
@@ -188,6 +177,3 @@ impl std::fmt::Debug for NodeBuilder {
             .finish_non_exhaustive()
     }
 }
-
-/// The registries that a node hosts, by wire name.
-pub(super) type Hosts = BTreeMap<&'static str, Arc<dyn crate::exec::AnyHost>>;

@@ -16,7 +16,6 @@ use super::join::{self, Join};
 use super::load::LoadMeter;
 use super::owners::Owners;
 use super::peers::Peers;
-use super::status::Status;
 use super::{Inner, Node, publish};
 use crate::client::{OwnCommand, Port};
 use crate::engine::membership::{HostedRegistry, Load, Profile, Weight};
@@ -39,21 +38,16 @@ const DIAL_MIN: Duration = Duration::from_secs(1);
 /// Starts a node that was checked.
 pub(super) async fn launch(builder: NodeBuilder, id: NodeId) -> Result<Node, StartError> {
     let NodeBuilder {
-        listen, join, require_join, identity, hosted, states, timing, cluster, client_only, seams, ..
+        listen, join, require_join, identity, hosted, states, timing, cluster, client_only, socket, ..
     } = builder;
     let Some(identity) = identity else { return Err(StartError::MissingIdentity) };
-    let seeds = match seams.seed {
-        Some(seed) => Seeds::repeatable(seed),
-        None => {
-            Seeds::from_system().ok_or_else(|| StartError::Setting("the system has no random numbers".to_owned()))?
-        }
-    };
-    let mut seeds = seeds;
-    let socket = match seams.socket {
+    let no_seed = || StartError::Setting("the system has no random numbers".to_owned());
+    let mut seeds = Seeds::from_system().ok_or_else(no_seed)?;
+    let socket = match socket {
         Some(socket) => socket,
         None => bind(listen)?,
     };
-    let start = Start::new(seams.start.unwrap_or_else(wall_clock_ms));
+    let start = Start::new(wall_clock_ms());
     let hosted = if client_only { Vec::new() } else { hosted };
 
     // What the parts tell each other by.
@@ -83,7 +77,7 @@ pub(super) async fn launch(builder: NodeBuilder, id: NodeId) -> Result<Node, Sta
             (name, hosted.build(setting))
         });
         let hosts = hosts.collect();
-        Port::new(origin, runtime.clone(), hosts, wish_sender, session)
+        Port::new(id.clone(), hosts, wish_sender, session)
     });
 
     let hosts: Vec<Arc<dyn AnyHost>> = port.hosts().values().cloned().collect();

@@ -40,7 +40,7 @@ pub(super) fn table(ownership: &Ownership, peers: &Peers, subscription: &Subscri
     let slots = slots.collect();
     let mismatch = index.mismatch();
     let plan = ownership.plan(&name).map(Arc::clone);
-    Some(Table { view: ownership.view().number(), slots, peers: index.routes, hosts, plan, mismatch })
+    Some(Table { slots, peers: index.routes, hosts, plan, mismatch })
 }
 
 /// What callers are told of a slot's state.
@@ -137,8 +137,11 @@ pub(super) fn status(engine: &Engine) -> Status {
     Status {
         incarnation: membership.identity().incarnation,
         members,
+        #[cfg(feature = "testing")]
         view: membership.digest(),
+        #[cfg(feature = "testing")]
         table: digest(engine.ownership()),
+        #[cfg(feature = "testing")]
         unsettled: unsettled(engine.ownership()),
         stopped: None,
     }
@@ -156,18 +159,20 @@ fn member(member: membership::Member) -> Member {
 }
 
 /// The same number on nodes whose tables are the same.
+#[cfg(feature = "testing")]
 fn digest(ownership: &Ownership) -> u64 {
     let digests = ownership.registries().filter_map(|name| Some(ownership.table(name)?.digest()));
     digests.fold(0, |all, digest| all.rotate_left(1) ^ digest)
 }
 
 /// What keeps the slots from being where the plan wants them.
+#[cfg(feature = "testing")]
 fn unsettled(ownership: &Ownership) -> Option<String> {
     ownership.registries().find_map(|name| {
         let (table, plan) = (ownership.table(name)?, ownership.plan(name)?);
         let size = ownership.replicas(name)?;
         (0..table.len()).map(Slot::new).find_map(|slot| {
-            let Some((state, active)) = table.get(slot) else { return None };
+            let (state, active) = table.get(slot)?;
             let Some(active) = active.filter(|_| state == engine::SlotState::Open) else {
                 return Some(format!("slot {slot} of `{name}` is {state:?}"));
             };

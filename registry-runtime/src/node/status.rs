@@ -12,10 +12,13 @@ pub(crate) struct Status {
     /// Everybody it knows of.
     pub(crate) members: Vec<Member>,
     /// A digest of its view; equal digests, equal views.
+    #[cfg(feature = "testing")]
     pub(crate) view: u64,
     /// A digest of its table of open slots.
+    #[cfg(feature = "testing")]
     pub(crate) table: u64,
     /// What keeps the cluster from being settled, as far as this node knows; `None` when nothing does.
+    #[cfg(feature = "testing")]
     pub(crate) unsettled: Option<String>,
     /// Why it has stopped, once it has.
     pub(crate) stopped: Option<Stopped>,

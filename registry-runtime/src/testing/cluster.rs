@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::exec::Hosted;
 use crate::id::NodeId;
-use crate::node::{LeaveError, Node, NodeBuilder, Seams, StartError, Status};
+use crate::node::{LeaveError, Node, NodeBuilder, StartError, Status};
 use crate::resource::States;
 use crate::time::Timing;
 use crate::transport::{self, Gate, Identity, Socket};
@@ -277,9 +277,9 @@ impl Cluster {
             .identity(self.recipe.identity.clone())
             .timing(self.recipe.timing)
             .states(self.recipe.states.clone())
-            .seams(Seams { socket: Some(socket), ..Seams::default() });
+            .socket(socket);
         for hosted in &self.recipe.hosted {
-            builder = builder.host(hosted.clone());
+            builder = builder.host(*hosted);
         }
         let node = builder.start().await?;
         Ok(Seat { node, address, gate, live: true })

@@ -65,6 +65,7 @@ impl Core {
     }
 
     /// Changes what this node says of itself on connections to come.
+    #[cfg(test)]
     pub(super) fn set_hello(&self, hello: Hello) {
         self.hello.store(Arc::new(hello));
     }

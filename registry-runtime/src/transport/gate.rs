@@ -17,11 +17,13 @@ type Shut = Box<dyn Fn(SocketAddr) -> bool + Send + Sync>;
 
 impl Gate {
     /// Shuts the way to and from every address that the function says yes to.
+    #[cfg(any(test, feature = "testing"))]
     pub(crate) fn shut(&self, to: impl Fn(SocketAddr) -> bool + Send + Sync + 'static) {
         self.0.store(Some(Arc::new(Box::new(to))));
     }
 
     /// Lets everything pass again.
+    #[cfg(any(test, feature = "testing"))]
     pub(crate) fn open(&self) {
         self.0.store(None);
     }

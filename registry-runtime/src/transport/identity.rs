@@ -20,7 +20,7 @@ use crate::id::NodeId;
 pub struct Identity(Arc<Source>);
 
 enum Source {
-    Secret { secret: Vec<u8>, authority: OnceLock<Result<Authority, IdentityError>> },
+    Secret { secret: Vec<u8>, authority: Box<OnceLock<Result<Authority, IdentityError>>> },
     Pem { authority: Vec<u8>, certificate: Vec<u8>, key: Vec<u8> },
 }
 
@@ -33,7 +33,7 @@ impl Identity {
     /// tens of milliseconds), once for all clones. Whoever has the secret can pose as any node. An empty secret is
     /// refused when the node starts.
     pub fn shared_secret(secret: impl AsRef<[u8]>) -> Self {
-        Self(Arc::new(Source::Secret { secret: secret.as_ref().to_vec(), authority: OnceLock::new() }))
+        Self(Arc::new(Source::Secret { secret: secret.as_ref().to_vec(), authority: Box::default() }))
     }
 
     /// Your own PKI, as PEM: the authorities to trust (one or more certificates), the node's certificate with its

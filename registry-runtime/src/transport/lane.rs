@@ -256,6 +256,7 @@ impl Lane {
     }
 
     /// How many requests wait.
+    #[cfg(test)]
     pub(super) fn waiting(&self) -> usize {
         self.lock().waiting.len()
     }

@@ -4,7 +4,6 @@ mod supervisor;
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
@@ -80,13 +79,9 @@ impl Link {
     }
 
     /// How many requests wait for this peer.
+    #[cfg(test)]
     pub(crate) fn waiting(&self) -> usize {
         self.0.lanes.iter().map(|lane| lane.waiting()).sum()
-    }
-
-    /// The time that a packet takes to the peer and back, as measured lately.
-    pub(crate) fn rtt(&self) -> Duration {
-        self.0.connection.rtt()
     }
 
     /// Whether the connection has not ended yet.

@@ -47,6 +47,7 @@ impl Socket {
     }
 
     /// Takes any socket: the seam for simulated networks. One that receives batches keeps each below 64 KiB.
+    #[cfg(test)]
     pub(crate) fn over(inner: Arc<dyn AsyncUdpSocket>, gate: Gate) -> Self {
         Self { inner, gate }
     }

@@ -14,8 +14,9 @@ pub(crate) fn encode<T: Serialize + ?Sized>(value: &T, into: &mut Vec<u8>) -> Re
 }
 
 /// The encoding of a value.
+#[cfg(test)]
 pub(crate) fn encoded<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, EncodeError> {
-    let mut bytes = Vec::with_capacity(ENCODED_BYTES_USUAL);
+    let mut bytes = Vec::new();
     encode(value, &mut bytes)?;
     Ok(bytes)
 }
@@ -34,9 +35,6 @@ pub(crate) fn decode<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<T, De
         Err(error) => Err(DecodeError::Malformed(error)),
     }
 }
-
-/// Room for most arguments without growing the buffer.
-const ENCODED_BYTES_USUAL: usize = 128;
 
 /// A value that has no encoding: a sequence of unknown length, or an error of the value's own `Serialize`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use catalogue::{CommandEntry, CommandKind, RegistryEntry, Spread, Wait};
+pub(crate) use catalogue::{CommandEntry, CommandKind, RegistryEntry};
 pub(crate) use refusal::{Life, Refusal};
 
 use super::codec::{self, DecodeError};

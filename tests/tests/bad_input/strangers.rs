@@ -101,7 +101,7 @@ async fn the_certificate_of_another_node() {
     let authority = Authority::new("the only one");
     let borrowed =
         with("borrower", authority.identity("lender", Life::Current)).host(counters::registry()).start().await;
-    let error: StartError = borrowed.err().expect("a node started under another one's name");
+    let error: StartError = borrowed.expect_err("a node started under another one's name");
     let text = error.to_string();
     assert!(text.contains("borrower") || text.contains("lender"), "{text}");
 }

@@ -35,22 +35,18 @@ async fn a_setter_after_the_first_poll_panics() {
     let bank = Bank::with_nodes(1).await;
     let accounts = bank.accounts(0);
     accounts.open(1, "Kim".to_owned()).await.unwrap();
-    let polled = async || {
-        let mut call = accounts.hold(1, 1);
-        std::future::poll_fn(|task| {
-            assert!(Pin::new(&mut call).poll(task).is_pending());
-            Poll::Ready(())
-        })
-        .await;
-        call
-    };
     let late: [fn(Hold) -> Hold; 3] = [
         |call| call.timeout(Duration::from_secs(1)),
         |call| call.deadline(Instant::now()),
         |call| call.idempotency_key("late"),
     ];
     for set in late {
-        let call = polled().await;
+        let mut call = accounts.hold(1, 1);
+        std::future::poll_fn(|task| {
+            assert!(Pin::new(&mut call).poll(task).is_pending());
+            Poll::Ready(())
+        })
+        .await;
         assert!(catch_unwind(AssertUnwindSafe(|| set(call))).is_err());
     }
 }
@@ -141,7 +137,7 @@ async fn a_route_explains_itself() {
         let owner =
             registry_tests::eventually(crate::PATIENCE, async || accounts.registry().owner(id).ok_or("nobody")).await;
         assert_eq!(bank.cluster.index_of(&owner), 1);
-        let route = accounts.registry().explain(&id);
+        let route = accounts.registry().explain(id);
         assert_eq!(route.owner.as_ref(), Some(&owner));
         assert_eq!(route.rank.len(), 3, "{route:?}");
         assert_eq!(route.replicas.len(), 3, "{route:?}");

@@ -159,6 +159,7 @@ async fn a_textual_key_is_named_by_text() {
     let tags = tags::client(cluster.node(0));
     assert_eq!(tags.note("a").await, Ok(1));
     assert_eq!(tags.note("a".to_owned()).await, Ok(2));
-    assert_eq!(tags.note(&"a".to_owned()).await, Ok(3));
+    let borrowed = "a".to_owned();
+    assert_eq!(tags.note(&borrowed).await, Ok(3), "{borrowed}");
     assert_eq!(tags.note("").await, Ok(1));
 }

@@ -16,7 +16,9 @@ async fn every_kind_answers_every_caller() {
             let opened = accounts.open(id, "Ada".to_owned()).await.unwrap();
             assert_eq!(opened, Account { id, holder: "Ada".to_owned(), balance: 0, entries: vec![] });
             assert_eq!(accounts.deposit(id, 30).await, Ok(30));
-            assert_eq!(accounts.withdraw(&id, 10).await, Ok(20));
+            #[expect(clippy::needless_borrows_for_generic_args, reason = "a borrowed key is a key, too")]
+            let withdrawn = accounts.withdraw(&id, 10).await;
+            assert_eq!(withdrawn, Ok(20));
             assert_eq!(accounts.balance(id).await, Ok(20));
             assert_eq!(accounts.statement(id, 2).await.unwrap(), ["0: Ada has 20", "1: Ada has 20"]);
             assert_eq!(accounts.close(id).await, Err(CommandError::Rejected(Refusal::NotEmpty(20))));

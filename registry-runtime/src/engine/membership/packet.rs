@@ -15,8 +15,9 @@ pub(crate) const PACKET_BYTES_MAX: usize = 256 * 1024;
 /// The most members of a view: what the protocol was measured with, and what bounds the memory that peers can claim.
 pub(crate) const MEMBERS_MAX: usize = 1024;
 
-/// The largest profile that is taken or told, in bytes: 128 registries with the longest names take 20 kB.
-pub(crate) const PROFILE_BYTES_MAX: usize = 32 * 1024;
+/// The largest profile of all, in bytes: 128 registries with the longest names take 20 kB.
+#[cfg(test)]
+const PROFILE_BYTES_MAX: usize = 32 * 1024;
 
 /// The largest foca packet, in bytes. It travels on a stream and so need not fit a datagram; this lets an answer to a
 /// newcomer name about sixty members.

@@ -144,6 +144,7 @@ impl Roster {
     }
 
     /// A number that is the same on nodes with the same view: over node, incarnation and whether it is alive.
+    #[cfg(any(test, feature = "testing"))]
     pub(super) fn digest(&self, own: &Identity) -> u64 {
         let mut bytes = Vec::new();
         let others = self.iter().map(|record| (&record.identity, u8::from(record.state.is_live())));

@@ -565,15 +565,7 @@ fn one_seed_gives_one_day() {
 
 #[test]
 fn after_any_trouble_the_view_is_whole_again() {
-    for seed in 0..8 {
-        trouble_and_quiet(seed);
-    }
-}
-
-#[test]
-#[ignore = "takes minutes; run it with --ignored after a change here"]
-fn after_any_trouble_of_a_thousand_seeds_the_view_is_whole_again() {
-    for seed in 0..1000 {
+    for seed in 0..30 {
         trouble_and_quiet(seed);
     }
 }
@@ -609,61 +601,4 @@ fn trouble_and_quiet(seed: u64) {
     }
     cluster.run_for(FIVE_SECONDS);
     assert!(cluster.is_whole(), "seed {seed}:\n{}", cluster.picture());
-}
-
-#[test]
-#[ignore = "takes a minute; prints what the documents quote"]
-fn figures() {
-    for n in [3_usize, 10, 30, 100] {
-        let mut cluster = Cluster::new(n, 1);
-        let whole = cluster.run_until_whole(TEN_SECONDS * 3);
-        let dials: usize = cluster.nodes.iter().map(|node| node.dials).sum();
-        cluster.run_for(FIVE_SECONDS);
-        let before: (usize, usize) =
-            (cluster.nodes.iter().map(|node| node.sent).sum(), cluster.nodes.iter().map(|node| node.sent_bytes).sum());
-        cluster.run_for(TEN_SECONDS);
-        let after: (usize, usize) =
-            (cluster.nodes.iter().map(|node| node.sent).sum(), cluster.nodes.iter().map(|node| node.sent_bytes).sum());
-        println!(
-            "n={n} whole {whole:?}, dials {dials}, per node and second {} packets {} bytes",
-            (after.0 - before.0) / n / 10,
-            (after.1 - before.1) / n / 10
-        );
-    }
-    for (name, timing) in [("fast", Timing::fast()), ("balanced", Timing::balanced())] {
-        for (n, loss) in [(3, 0.0), (5, 0.0), (5, 0.2), (10, 0.05)] {
-            let (mut first, mut last) = (vec![], vec![]);
-            for seed in 0..60 {
-                let mut cluster = Cluster::with(n, seed, |setup| setup.timing = timing);
-                cluster.run_until_whole(TEN_SECONDS);
-                cluster.loss = loss;
-                cluster.run_for(ms(3_000 + 37 * seed));
-                cluster.crash(0);
-                let gone = cluster.name(0);
-                let down = |node: &simulation::Node| node.state_of(&gone) == Some(MemberState::Down);
-                let took = cluster.run_until(TEN_SECONDS, |cluster| cluster.nodes[1..].iter().any(down)).unwrap();
-                first.push(took);
-                last.push(
-                    took + cluster.run_until(TEN_SECONDS, |cluster| cluster.nodes[1..].iter().all(down)).unwrap(),
-                );
-            }
-            first.sort();
-            last.sort();
-            println!(
-                "{name} {n} loss {loss}: first Down p50 {:?} max {:?}, last p50 {:?} max {:?}",
-                first[30], first[59], last[30], last[59]
-            );
-        }
-    }
-    let (mut disturbed, mut minorities) = (0, 0);
-    for seed in 0..100 {
-        let mut cluster = settled(5, seed);
-        cluster.cut(&[0, 3], &[1, 2, 4]);
-        cluster.run_for(ms(1_000 + 50 * seed));
-        cluster.heal();
-        cluster.run_until_whole(TEN_SECONDS);
-        disturbed += [1, 2, 4].iter().map(|nth| cluster.nodes[*nth].rejoins()).sum::<usize>();
-        minorities += [0, 3].iter().map(|nth| cluster.nodes[*nth].rejoins()).sum::<usize>();
-    }
-    println!("splits of 1 to 6 s: rejoins of the majority {disturbed}, of the minority {minorities}");
 }

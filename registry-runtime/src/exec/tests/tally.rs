@@ -16,6 +16,7 @@ use crate::spec::{Failover, LoadBalancing, Sharding, Spec};
 pub(super) const SLOTS: u32 = 4;
 pub(super) const CONCURRENCY: u32 = 3;
 pub(super) const QUEUE: u32 = 80;
+/// Small enough for a test to pass.
 pub(super) const REPLY_BYTES_MAX: usize = 64;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

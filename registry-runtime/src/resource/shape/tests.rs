@@ -266,7 +266,7 @@ mod of_commands {
 
     use crate::id::Fingerprint;
     use crate::resource::{Command, Commands, Visitor, fingerprint};
-    use crate::{Resource, commands};
+    use registry_runtime::{Resource, commands};
 
     #[derive(Clone, Serialize, Deserialize, Resource)]
     struct Counter {

@@ -130,7 +130,7 @@ impl Desk<'_> {
         match body {
             Body::Request(request) => {
                 let slot = ReplySlot::new(out, self.replies, correlation);
-                let received = Received::new(request, *cut);
+                let received = Received::new(request);
                 // A handler that unwinds has answered `Panicked` by dropping the slot; the lane goes on.
                 let _ = catch_unwind(AssertUnwindSafe(|| self.handler.request(self.link, received, slot)));
             }

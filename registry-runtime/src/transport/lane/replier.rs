@@ -200,11 +200,13 @@ pub(crate) struct Replier {
 
 impl Replier {
     /// The request's name in a cancellation.
+    #[cfg(test)]
     pub(crate) fn ticket(&self) -> Ticket {
         Ticket { link: self.replies.link, lane: self.replies.number, correlation: self.correlation }
     }
 
     /// Answers without a payload.
+    #[cfg(test)]
     pub(crate) fn answer(self, outcome: &Outcome, load: u16) {
         self.answer_with(outcome, load, |_| Ok(()));
     }

@@ -9,8 +9,9 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair,
 use rustls::RootCertStore;
 
 use super::support::*;
+use crate::transport::end::Closing;
 use crate::transport::stream::Tag;
-use crate::transport::{Closing, HandshakeError, Identity, IdentityError, Reason, Seeds, StartError, Transport, bind};
+use crate::transport::{HandshakeError, Identity, IdentityError, Reason, Seeds, StartError, Transport, bind};
 use crate::wire::hello::{self, BadHello, Greeting, HelloReply, Refusal};
 use crate::wire::limits::HELLO_BYTES_MAX;
 

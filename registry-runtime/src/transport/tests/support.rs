@@ -160,7 +160,7 @@ impl Handler for Desk {
     fn request(&self, _: &Link, received: Received<'_>, reply: ReplySlot<'_>) {
         self.requests.fetch_add(1, Ordering::Relaxed);
         self.order.lock().unwrap().push(received.request.id.sequence);
-        let arguments = received.arguments();
+        let arguments = received.request.arguments.to_vec();
         let repeated = || vec![7_u8; codec::decode::<u32>(&arguments).unwrap() as usize];
         match received.request.command.command() {
             ECHO => reply.answer_with(&Outcome::Ok, 1, |out| {
@@ -168,7 +168,7 @@ impl Handler for Desk {
                 Ok(())
             }),
             ECHO_LATER => {
-                let (replier, key) = (reply.later(), received.key());
+                let (replier, key) = (reply.later(), received.request.key.to_vec());
                 tokio::spawn(async move {
                     tokio::task::yield_now().await;
                     replier.answer_with(&Outcome::Ok, 1, |out| {

@@ -3,9 +3,9 @@
 use std::sync::atomic::Ordering;
 
 use super::support::*;
-use crate::transport::end::Closing;
+use crate::transport::Reason;
+use crate::transport::end::{Closing, Violation};
 use crate::transport::stream::Tag;
-use crate::transport::{Reason, Violation};
 use crate::wire::frame::{BadFrame, put_cancel, put_reply};
 use crate::wire::limits::{CHANNEL_FRAME_BYTES_MAX, FRAME_BYTES_MAX, LANE_FRAME_BYTES_MAX};
 use crate::wire::outcome::Outcome;
