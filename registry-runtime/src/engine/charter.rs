@@ -1,6 +1,6 @@
 //! Who may found: the `join` list, as the set that stands before every first opening.
 
-use crate::id::Process;
+use crate::id::{NodeId, Process};
 use crate::time::Moment;
 
 /// The entries of the `join` list and the processes that were found behind them.
@@ -57,6 +57,11 @@ impl Charter {
         2 * by_first > all || (2 * by_anybody > all && settled == all)
     }
 
+    /// Whether the nodes behind more than half of the entries satisfy `is_seen`, in whatever life.
+    pub(crate) fn is_seen(&self, is_seen: impl Fn(&NodeId) -> bool) -> bool {
+        2 * self.processes().filter(|process| is_seen(&process.node)).count() > self.entries.len()
+    }
+
     /// Looks whether founding may begin, `answered` telling which processes have compared tables with this node.
     ///
     /// It begins when all entries have, or a `grace` after more than half have: what is founded by two of three has to
@@ -86,7 +91,7 @@ impl Charter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::id::{NodeId, Start};
+    use crate::id::Start;
 
     fn process(name: &str, start: u64) -> Process {
         Process { node: NodeId::new(name).unwrap(), start: Start::new(start) }

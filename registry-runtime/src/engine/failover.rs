@@ -8,14 +8,15 @@
 
 use std::time::Duration;
 
+use super::charter::Charter;
 use super::opening::Why;
 use super::plan::Plan;
 use super::row::Active;
 use super::rules::Rules;
 use super::set::Set;
 use super::sight::Sight;
-use super::view::{Life, MemberState, View};
-use crate::id::{Process, Slot};
+use super::view::{Life, Member, MemberState, View};
+use crate::id::{NodeId, Process, Slot};
 use crate::spec::{Failover, Then};
 use crate::time::{Moment, Timing};
 
@@ -30,6 +31,7 @@ pub(crate) struct Case<'a> {
     pub(crate) rules: &'a Rules,
     pub(crate) view: &'a View,
     pub(crate) sight: &'a Sight,
+    pub(crate) charter: &'a Charter,
     pub(crate) plan: &'a Plan,
     pub(crate) slot: Slot,
     pub(crate) active: Option<&'a Active>,
@@ -86,7 +88,7 @@ impl Case<'_> {
     ///
     /// What it knows may be old: the set that has lost its members may have had a successor. So it must see more than half
     /// of the hosting members, and all of them must be live, where they are asked, or gone for so long that they have
-    /// stopped serving.
+    /// stopped serving. A young process may not have heard of most members yet: it must see most of the charter too.
     pub(crate) fn may_lose(&self) -> bool {
         let is_settled = |process: &Process| self.view.is_live(process) || self.is_excused(process);
         let mut hosts = self.view.members().filter(|member| member.is_hosting());
@@ -94,8 +96,11 @@ impl Case<'_> {
             let owner = self.active.map(|active| active.set.owner());
             owner.is_some_and(|owner| self.was_only_replica(owner) && !self.view.is_live(owner))
         };
+        let is_seen = |node: &NodeId| self.view.member(node).is_some_and(Member::is_live);
+        let is_old = self.now.since(self.born) >= self.timing.forget_after;
         self.rules.opens_with_what_there_is
             && self.sight.sees_majority()
+            && (is_old || self.charter.is_seen(is_seen))
             && (only_replica_lost() || hosts.all(|member| is_settled(&member.process)))
     }
 

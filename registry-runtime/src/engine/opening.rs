@@ -7,7 +7,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::charter::Charter;
 use super::failover::Case;
 use super::noted::NotedSets;
 use super::row::Active;
@@ -171,10 +170,10 @@ impl Opening {
     }
 
     /// Whether the promises suffice. Without a set that is known to be active the charter stands for it.
-    pub(crate) fn promises(&self, case: &Case<'_>, charter: &Charter) -> Promises {
+    pub(crate) fn promises(&self, case: &Case<'_>) -> Promises {
         let has = |process: &Process| self.promises.contains_key(process);
         let excused = |process: &Process| case.is_excused(process);
-        let founders_promise = || charter.is_promised(has, |process| case.may_lose() && excused(process));
+        let founders_promise = || case.charter.is_promised(has, |process| case.may_lose() && excused(process));
         if case.active.is_none() && !founders_promise() {
             return Promises::TooFew;
         }
@@ -187,13 +186,13 @@ impl Opening {
     }
 
     /// Whom to ask next in this phase: members that have not answered and were not asked since the last retry.
-    pub(crate) fn ask(&mut self, case: &Case<'_>, charter: &Charter) -> Vec<Process> {
+    pub(crate) fn ask(&mut self, case: &Case<'_>) -> Vec<Process> {
         let mut whom: BTreeSet<&Process> = match self.phase {
             Phase::Installing => self.set.members().iter().filter(|member| !self.stored.contains(*member)).collect(),
             Phase::Collecting => {
                 let has = |process: &Process| self.promises.contains_key(process);
                 let can = |process: &Process| has(process) || case.view.is_live(process);
-                let founders = charter.processes().filter(|_| case.active.is_none());
+                let founders = case.charter.processes().filter(|_| case.active.is_none());
                 let lossy = self.needed(case.active).any(|set| !set.is_promised(can));
                 let witnesses = case.witnesses().filter(|_| lossy && case.may_lose());
                 let owners = self.waiting.values().map(|(_, owner)| owner);

@@ -287,6 +287,7 @@ impl Registry {
             rules: &shared.rules,
             view: &shared.view,
             sight: &shared.sight,
+            charter: &shared.charter,
             plan: &self.plan,
             slot,
             active: self.table.row(slot).and_then(|row| row.active()),

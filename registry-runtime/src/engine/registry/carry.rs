@@ -63,7 +63,7 @@ impl Registry {
         if opening.phase() != Phase::Collecting || !opening.has_promise_of(&shared.me) {
             return;
         }
-        let promises = opening.promises(&self.case(slot, shared), &shared.charter);
+        let promises = opening.promises(&self.case(slot, shared));
         let Self { table, openings, .. } = self;
         let (Some(row), Some(opening)) = (table.row_mut(slot), openings.get_mut(&slot)) else { return };
         if promises == Promises::TooFew {
@@ -119,7 +119,7 @@ impl Registry {
         }
         let known = self.table.row(slot).and_then(|row| row.active_epoch());
         let position = opening.source(&shared.me).1.1;
-        for process in opening.ask(&self.case(slot, shared), &shared.charter) {
+        for process in opening.ask(&self.case(slot, shared)) {
             let (epoch, set) = (opening.epoch(), opening.set().clone());
             let word = match opening.phase() {
                 Phase::Collecting => Word::Collect { epoch, set, known, released: opening.released_for(&process) },

@@ -22,7 +22,7 @@ use crate::time::Timing;
 const SEEDS: u64 = 300;
 
 /// Within how many seeds each missing rule is noticed.
-const SEEDS_TO_FIND: u64 = 2000;
+const SEEDS_TO_FIND: u64 = 500;
 
 /// How long one seed runs in the cluster's time. About a thousand inputs are handled in it.
 const SPAN: Micros = 3_000 * MS;
