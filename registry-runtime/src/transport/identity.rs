@@ -20,7 +20,7 @@ use crate::id::NodeId;
 pub struct Identity(Arc<Source>);
 
 enum Source {
-    Secret { secret: Vec<u8>, authority: OnceLock<Result<Authority, IdentityError>> },
+    Secret { secret: Vec<u8>, authority: OnceLock<Result<Box<Authority>, IdentityError>> },
     Pem { authority: Vec<u8>, certificate: Vec<u8>, key: Vec<u8> },
 }
 
@@ -53,9 +53,11 @@ impl Identity {
     /// What the node shows and trusts. Takes up to a tenth of a second for the first time with a shared secret.
     pub(super) fn credentials(&self, node: &NodeId, seeds: &mut Seeds) -> Result<Credentials, IdentityError> {
         match &*self.0 {
-            Source::Secret { secret, authority } => {
-                authority.get_or_init(|| Authority::derive(secret)).as_ref().map_err(Clone::clone)?.issue(node, seeds)
-            }
+            Source::Secret { secret, authority } => authority
+                .get_or_init(|| Authority::derive(secret).map(Box::new))
+                .as_ref()
+                .map_err(Clone::clone)?
+                .issue(node, seeds),
             Source::Pem { authority, certificate, key } => pem::credentials(authority, certificate, key, node),
         }
     }
