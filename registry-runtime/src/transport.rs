@@ -15,6 +15,8 @@ mod gate;
 mod handler;
 mod handshake;
 mod identity;
+#[cfg(unix)]
+mod kernel;
 mod lane;
 mod link;
 mod peer;
