@@ -29,9 +29,17 @@ impl KernelSocket {
     /// Takes a bound socket; must be called within a tokio runtime.
     pub(super) fn new(socket: UdpSocket) -> io::Result<Self> {
         let state = UdpSocketState::new((&socket).into())?;
-        let io = AsyncFd::try_with_interest(socket, Interest::READABLE)?;
+        let io = watch(socket, Interest::READABLE)?;
         Ok(Self { io, state, full: AtomicBool::new(false) })
     }
+}
+
+#[expect(
+    deprecated,
+    reason = "its successor is unsafe for the sake of types that lie about their descriptor; std's do not"
+)]
+fn watch(socket: UdpSocket, interest: Interest) -> io::Result<AsyncFd<UdpSocket>> {
+    AsyncFd::with_interest(socket, interest)
 }
 
 impl AsyncUdpSocket for KernelSocket {
@@ -101,7 +109,7 @@ impl UdpPoller for Room {
         }
         let watched = match self.watched.take() {
             Some(watched) => watched,
-            None => AsyncFd::try_with_interest(self.socket.io.get_ref().try_clone()?, Interest::WRITABLE)?,
+            None => watch(self.socket.io.get_ref().try_clone()?, Interest::WRITABLE)?,
         };
         match watched.poll_write_ready(task) {
             Poll::Ready(ready) => {
