@@ -115,3 +115,14 @@ impl Caller {
         codec::decode(&reply.payload).map_err(io::Error::other)
     }
 }
+
+/// Encodes as commands are encoded.
+pub fn encode<T: Serialize>(value: &T, into: &mut Vec<u8>) {
+    let encoded = codec::encode(value, into);
+    debug_assert!(encoded.is_ok(), "what is compared has an encoding");
+}
+
+/// Decodes as commands are decoded.
+pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
+    codec::decode(bytes).ok()
+}

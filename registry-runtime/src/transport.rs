@@ -15,6 +15,8 @@ mod gate;
 mod handler;
 mod handshake;
 mod identity;
+#[cfg(unix)]
+mod kernel;
 mod lane;
 mod link;
 mod peer;
@@ -116,6 +118,7 @@ impl Transport {
     /// Dials an address. With an expected node, only a certificate of that name will do.
     ///
     /// Gives the connection when both sides have welcomed each other; the `Connected` event is then on its way.
+    /// It dials even when the node is connected already; the new connection then takes the place of the old one.
     /// `Refused(Duplicate)` from either side means that the pair has another connection, or is just making one.
     pub(crate) async fn dial(
         &self,

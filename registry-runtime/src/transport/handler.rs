@@ -10,6 +10,7 @@ use crate::wire::frame::Request;
 /// Takes what peers send. Called in place by the task that reads, so it must not block and should not take long:
 /// everything else that this peer sent on the lane waits meanwhile.
 ///
+/// The first calls for a peer may come before its `Connected` event has been taken.
 /// A handler that unwinds answers `Panicked` and harms nobody else.
 pub(crate) trait Handler: Send + Sync + 'static {
     /// Takes a request. Answer in place, or keep a [`Replier`](super::lane::Replier) and answer later.

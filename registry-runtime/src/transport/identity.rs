@@ -20,7 +20,7 @@ use crate::id::NodeId;
 pub struct Identity(Arc<Source>);
 
 enum Source {
-    Secret { secret: Vec<u8>, authority: Box<OnceLock<Result<Authority, IdentityError>>> },
+    Secret { secret: Vec<u8>, authority: OnceLock<Result<Box<Authority>, IdentityError>> },
     Pem { authority: Vec<u8>, certificate: Vec<u8>, key: Vec<u8> },
 }
 
@@ -33,7 +33,7 @@ impl Identity {
     /// tens of milliseconds), once for all clones. Whoever has the secret can pose as any node. An empty secret is
     /// refused when the node starts.
     pub fn shared_secret(secret: impl AsRef<[u8]>) -> Self {
-        Self(Arc::new(Source::Secret { secret: secret.as_ref().to_vec(), authority: Box::default() }))
+        Self(Arc::new(Source::Secret { secret: secret.as_ref().to_vec(), authority: OnceLock::new() }))
     }
 
     /// Your own PKI, as PEM: the authorities to trust (one or more certificates), the node's certificate with its
@@ -53,9 +53,11 @@ impl Identity {
     /// What the node shows and trusts. Takes up to a tenth of a second for the first time with a shared secret.
     pub(super) fn credentials(&self, node: &NodeId, seeds: &mut Seeds) -> Result<Credentials, IdentityError> {
         match &*self.0 {
-            Source::Secret { secret, authority } => {
-                authority.get_or_init(|| Authority::derive(secret)).as_ref().map_err(Clone::clone)?.issue(node, seeds)
-            }
+            Source::Secret { secret, authority } => authority
+                .get_or_init(|| Authority::derive(secret).map(Box::new))
+                .as_ref()
+                .map_err(Clone::clone)?
+                .issue(node, seeds),
             Source::Pem { authority, certificate, key } => pem::credentials(authority, certificate, key, node),
         }
     }

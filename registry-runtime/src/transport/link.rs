@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::bounds::{LANES, LANES_MAX};
 use super::channel::{Channel, Outbox, SendError};
-use super::end::{Ending, Reason, Violation};
+use super::end::{Ending, Reason};
 use super::lane::{Lane, LinkError, Pending, Replies, Soloist};
 use super::peer::{LinkId, PeerInfo};
 use crate::wire::frame::Request;
@@ -115,10 +115,6 @@ impl Link {
 
     fn lane(&self, lane: u8) -> Option<&Arc<Lane>> {
         self.0.lanes.get(usize::from(lane))
-    }
-
-    fn unknown_lane(lane: u8) -> Violation {
-        Violation::Stream([0, lane])
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use quinn::udp::{RecvMeta, Transmit};
-use quinn::{AsyncUdpSocket, Runtime, UdpPoller};
+use quinn::{AsyncUdpSocket, UdpPoller};
 
 use super::gate::Gate;
 
@@ -43,7 +43,11 @@ pub(crate) struct Socket {
 impl Socket {
     /// Takes a bound socket of the operating system; must be called within a tokio runtime.
     pub(crate) fn new(socket: std::net::UdpSocket, gate: Gate) -> io::Result<Self> {
-        Ok(Self { inner: quinn::TokioRuntime.wrap_udp_socket(socket)?, gate })
+        #[cfg(unix)]
+        let inner = Arc::new(super::kernel::KernelSocket::new(socket)?);
+        #[cfg(not(unix))]
+        let inner = quinn::Runtime::wrap_udp_socket(&quinn::TokioRuntime, socket)?;
+        Ok(Self { inner, gate })
     }
 
     /// Takes any socket: the seam for simulated networks. One that receives batches keeps each below 64 KiB.

@@ -112,6 +112,9 @@ pub(crate) enum BadFrame {
     /// Its tag has no meaning here.
     #[error("a frame with the tag {0}, which has no meaning here")]
     Tag(u8),
+    /// It is a reply where requests belong, or the other way round.
+    #[error("a frame on the wrong side of a lane")]
+    Misplaced,
     /// A number is larger than its type.
     #[error("a frame with a number over 64 bits")]
     Number,

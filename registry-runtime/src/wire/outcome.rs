@@ -138,8 +138,9 @@ impl Outcome {
             Self::Unavailable { reason } | Self::Unknown { reason } => out.push(*reason),
             Self::DeadlineExceeded { started } => out.push(u8::from(*started)),
             Self::Incompatible { detail } => {
-                let end = detail.floor_char_boundary(DETAIL_BYTES_MAX);
-                out.extend_from_slice(detail.as_bytes().get(..end).unwrap_or_default());
+                // Cut at the end of a letter; the longest has four bytes.
+                let cut = (0..=DETAIL_BYTES_MAX).rev().find_map(|end| detail.get(..end)).unwrap_or_default();
+                out.extend_from_slice(if detail.len() <= DETAIL_BYTES_MAX { detail } else { cut }.as_bytes());
             }
             Self::TooLarge { limit } => put_variable(out, *limit),
             Self::NotOwner { owner, epoch } => {

@@ -35,6 +35,23 @@ pub struct Outcome {
     pub cpu_s: f64,
 }
 
+impl Outcome {
+    /// The median of each number by itself.
+    pub fn median(results: &[Self]) -> Self {
+        let of = |number: fn(&Self) -> f64| {
+            let mut numbers: Vec<f64> = results.iter().map(number).collect();
+            numbers.sort_by(f64::total_cmp);
+            numbers[numbers.len() / 2]
+        };
+        Self {
+            calls_per_second: of(|result| result.calls_per_second),
+            p50_us: of(|result| result.p50_us),
+            p99_us: of(|result| result.p99_us),
+            cpu_s: of(|result| result.cpu_s),
+        }
+    }
+}
+
 const WARM_UP: Duration = Duration::from_millis(500);
 
 pub fn run(contestant: Contestant, place: Place, load: Load) -> io::Result<Outcome> {

@@ -3,8 +3,10 @@
 //! `registry-versus` runs every match and prints a table; `registry-versus --rounds 5 --seconds 2` takes longer over it.
 //! The other two commands are what it starts as processes:
 //! `registry-versus serve <contestant> <runtime>` and
+//! `registry-versus codec` times the codec alone.
 //! `registry-versus load <contestant> <runtime> <address> <outstanding> <bytes> <seconds>`.
 
+mod codec;
 mod contestant;
 mod load;
 mod matches;
@@ -29,6 +31,10 @@ fn main() -> io::Result<()> {
             };
             let result = load::run(contestant.parse()?, place.parse()?, load)?;
             println!("{result}");
+            Ok(())
+        }
+        ["codec"] => {
+            codec::run();
             Ok(())
         }
         options => matches::run(options),

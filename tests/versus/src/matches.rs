@@ -21,7 +21,10 @@ pub fn run(options: &[&str]) -> io::Result<()> {
         at.and_then(|at| options.get(at + 1)).is_none_or(|list| list.split(',').any(|one| one == word))
     };
     let (rounds, seconds) = (number("--rounds", 3.0) as usize, number("--seconds", 1.0));
-    println!("{:<8} {:>5} {:>4}  {:<6} {:>9} {:>9} {:>9} {:>8}  ratio", "place", "bytes", "out", "who", "calls/s", "p50 us", "p99 us", "cpu s");
+    println!(
+        "{:<8} {:>5} {:>4}  {:<6} {:>9} {:>9} {:>9} {:>8}  ratio",
+        "place", "bytes", "out", "who", "calls/s", "p50 us", "p99 us", "cpu s"
+    );
     for place in [Place::Current, Place::Multi, Place::Split] {
         if !chosen("--places", place.word()) {
             continue;
@@ -36,24 +39,39 @@ pub fn run(options: &[&str]) -> io::Result<()> {
                     results.push(one(contestant, place, bytes, outstanding, seconds)?);
                 }
             }
-            let medians: Vec<Outcome> = results.iter().map(|results| median(results)).collect();
-            let base = medians[0];
-            for (contestant, result) in Contestant::ALL.into_iter().zip(&medians) {
-                let (ratio, reached) = if outstanding == 1 {
-                    let ratio = result.p50_us / base.p50_us;
-                    (ratio, ratio <= goal)
-                } else {
-                    let ratio = result.calls_per_second / base.calls_per_second;
-                    (ratio, ratio >= goal)
-                };
+            for (contestant, own) in Contestant::ALL.into_iter().zip(&results) {
+                let result = Outcome::median(own);
+                // Round by round: whatever else the machine did, it did to both.
+                let mut ratios: Vec<f64> = own
+                    .iter()
+                    .zip(&results[0])
+                    .map(|(own, base)| match outstanding {
+                        1 => own.p50_us / base.p50_us,
+                        _ => own.calls_per_second / base.calls_per_second,
+                    })
+                    .collect();
+                ratios.sort_by(f64::total_cmp);
+                let ratio = ratios[ratios.len() / 2];
+                let reached = if outstanding == 1 { ratio <= goal } else { ratio >= goal };
                 let verdict = match contestant {
                     Contestant::Tarpc => String::new(),
-                    _ => format!("{ratio:.2} (goal {goal}) {}", if reached { "reached" } else { "MISSED" }),
+                    _ => format!(
+                        "{ratio:.2} [{:.2}..{:.2}] (goal {goal}) {}",
+                        ratios[0],
+                        ratios[ratios.len() - 1],
+                        if reached { "reached" } else { "MISSED" },
+                    ),
                 };
                 println!(
                     "{:<8} {:>5} {:>4}  {:<6} {:>9.0} {:>9.1} {:>9.1} {:>8.3}  {verdict}",
-                    place.word(), bytes, outstanding, contestant.word(),
-                    result.calls_per_second, result.p50_us, result.p99_us, result.cpu_s,
+                    place.word(),
+                    bytes,
+                    outstanding,
+                    contestant.word(),
+                    result.calls_per_second,
+                    result.p50_us,
+                    result.p99_us,
+                    result.cpu_s,
                 );
             }
         }
@@ -66,9 +84,8 @@ fn one(contestant: Contestant, place: Place, bytes: usize, outstanding: usize, s
     let program = std::env::current_exe()?;
     // The server has no callers, so that a thread of its own for its sockets is all it needs.
     let serving = if place == Place::Split && contestant != Contestant::Tarpc { Place::Current } else { place };
-    let mut server = Kill(
-        Command::new(&program).args(["serve", contestant.word(), serving.word()]).stdout(Stdio::piped()).spawn()?,
-    );
+    let mut server =
+        Kill(Command::new(&program).args(["serve", contestant.word(), serving.word()]).stdout(Stdio::piped()).spawn()?);
     let mut address = String::new();
     let stdout = server.0.stdout.take().ok_or_else(|| io::Error::other("the server says nothing"))?;
     BufReader::new(stdout).read_line(&mut address)?;
@@ -78,21 +95,6 @@ fn one(contestant: Contestant, place: Place, bytes: usize, outstanding: usize, s
         .stderr(Stdio::inherit())
         .output()?;
     String::from_utf8_lossy(&load.stdout).trim().parse()
-}
-
-/// The median of each number by itself.
-fn median(results: &[Outcome]) -> Outcome {
-    let of = |number: fn(&Outcome) -> f64| {
-        let mut numbers: Vec<f64> = results.iter().map(number).collect();
-        numbers.sort_by(f64::total_cmp);
-        numbers[numbers.len() / 2]
-    };
-    Outcome {
-        calls_per_second: of(|result| result.calls_per_second),
-        p50_us: of(|result| result.p50_us),
-        p99_us: of(|result| result.p99_us),
-        cpu_s: of(|result| result.cpu_s),
-    }
 }
 
 struct Kill(Child);

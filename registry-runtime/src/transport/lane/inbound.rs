@@ -138,7 +138,7 @@ impl Desk<'_> {
                 let ticket = Ticket { correlation, ..self.replies.ticket() };
                 let _ = catch_unwind(AssertUnwindSafe(|| self.handler.cancel(self.link, ticket)));
             }
-            Body::Reply(_) => return Err(BadFrame::Tag(0)),
+            Body::Reply(_) => return Err(BadFrame::Misplaced),
         }
         Ok(())
     }

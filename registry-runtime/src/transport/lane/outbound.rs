@@ -83,7 +83,7 @@ impl Pump {
                                 .push((correlation, Reply { outcome: reply.outcome, load: reply.load, payload }));
                             break;
                         }
-                        Ok(_) => return Poll::Ready(BadFrame::Tag(0).into()),
+                        Ok(_) => return Poll::Ready(BadFrame::Misplaced.into()),
                         Err(error) => return Poll::Ready(error.into()),
                     },
                 }

@@ -103,14 +103,17 @@ impl Drop for Solo {
 
 /// Sends one frame. When it is dropped on the way, the stream is reset, so that the peer sees no half of a frame.
 async fn send(connection: &quinn::Connection, tag: Tag, lane: u8, frame: Vec<u8>) {
-    let Ok(stream) = connection.open_uni().await else { return };
-    let mut whole = Unfinished(Some(stream));
-    let Some(stream) = &mut whole.0 else { return };
-    let mut chunks = [Bytes::copy_from_slice(&[tag.byte(), lane]), Bytes::from(frame)];
-    if let Ok(Ok(())) = timeout(SOLO_TIME, stream.write_all_chunks(&mut chunks)).await {
-        let _ = stream.finish();
-        whole.0 = None;
-    }
+    let sending = async {
+        let mut whole = Unfinished(connection.open_uni().await.ok());
+        let Some(stream) = &mut whole.0 else { return };
+        let mut chunks = [Bytes::copy_from_slice(&[tag.byte(), lane]), Bytes::from(frame)];
+        if stream.write_all_chunks(&mut chunks).await.is_ok() {
+            let _ = stream.finish();
+            whole.0 = None;
+        }
+    };
+    // Whoever waits for the frame has given up by then.
+    let _ = timeout(SOLO_TIME, sending).await;
 }
 
 /// A stream that is reset when it is dropped; quinn would finish it.

@@ -131,7 +131,7 @@ impl Crew {
                 let handler = self.spring.handler.clone();
                 unfinished(inbound::pump(replies.clone(), self.link.clone(), handler, send, receive).await)
             }
-            _ => StreamEnd::Broken(Violation::Stream([tag.byte(), lane])),
+            _ => unknown(tag, lane),
         }
     }
 
@@ -149,7 +149,7 @@ impl Crew {
                 let end = match Channel::ALL.into_iter().find(|channel| channel.number() == number) {
                     Some(Channel::Control) => channel::control(receive, link, self.spring.events.clone()).await,
                     Some(Channel::Records) => channel::records(receive, link, self.spring.handler.clone()).await,
-                    None => StreamEnd::Broken(Violation::Stream([tag.byte(), number])),
+                    None => unknown(tag, number),
                 };
                 unfinished(end)
             }
@@ -161,12 +161,12 @@ impl Crew {
                 Ok(frame) => self.solo_reply(number, &frame),
                 Err(end) => end,
             },
-            Tag::Hello | Tag::Lane => StreamEnd::Broken(Violation::Stream([tag.byte(), number])),
+            Tag::Hello | Tag::Lane => unknown(tag, number),
         }
     }
 
     fn solo_request(&self, lane: u8, frame: &Bytes) -> StreamEnd {
-        let Some(replies) = self.link.replies(lane) else { return StreamEnd::Broken(Link::unknown_lane(lane)) };
+        let Some(replies) = self.link.replies(lane) else { return unknown(Tag::SoloRequest, lane) };
         match inbound::handle_alone(replies, &self.link, &*self.spring.handler, frame) {
             Ok(()) => StreamEnd::Finished,
             Err(error) => error.into(),
@@ -174,7 +174,7 @@ impl Crew {
     }
 
     fn solo_reply(&self, lane: u8, frame: &Bytes) -> StreamEnd {
-        let Some(lane) = self.link.lane(lane) else { return StreamEnd::Broken(Link::unknown_lane(lane)) };
+        let Some(lane) = self.link.lane(lane) else { return unknown(Tag::SoloReply, lane) };
         match Frame::read(frame) {
             Ok(Frame { correlation, body: Body::Reply(reply) }) => {
                 let payload = if reply.payload.is_empty() { Bytes::new() } else { frame.slice_ref(reply.payload) };
@@ -182,7 +182,7 @@ impl Crew {
                 lane.complete(&mut vec![(correlation, reply)], &mut Vec::new());
                 StreamEnd::Finished
             }
-            Ok(_) => BadFrame::Tag(0).into(),
+            Ok(_) => BadFrame::Misplaced.into(),
             Err(error) => error.into(),
         }
     }
@@ -192,6 +192,11 @@ impl Crew {
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         if taken.insert((tag.byte(), number)) { Ok(()) } else { Err(StreamEnd::Broken(Violation::Twice(number))) }
     }
+}
+
+/// A stream of a kind, or with a number, that does not belong there.
+fn unknown(tag: Tag, number: u8) -> StreamEnd {
+    StreamEnd::Broken(Violation::Stream([tag.byte(), number]))
 }
 
 /// Lanes and channels live as long as their connection: one that ends by itself breaks a rule.

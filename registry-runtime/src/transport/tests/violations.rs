@@ -109,14 +109,14 @@ async fn a_key_that_is_longer_than_its_frame() {
 async fn a_reply_where_requests_belong() {
     let mut frame = Vec::new();
     put_reply(&mut frame, 1, &Outcome::NotFound, 0, |_| Ok::<_, ()>(())).unwrap();
-    check(Deed::Say(Tag::Lane, frame), Violation::Frame(BadFrame::Tag(0))).await;
+    check(Deed::Say(Tag::Lane, frame), Violation::Frame(BadFrame::Misplaced)).await;
 }
 
 #[tokio::test]
 async fn a_request_where_replies_belong() {
     let mut frame = vec![Tag::SoloReply.byte(), 0];
     request(ECHO, 1, b"").put(&mut frame, 1);
-    check(Deed::TellAndFinish(frame), Violation::Frame(BadFrame::Tag(0))).await;
+    check(Deed::TellAndFinish(frame), Violation::Frame(BadFrame::Misplaced)).await;
 }
 
 #[tokio::test]
