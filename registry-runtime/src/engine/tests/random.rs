@@ -18,8 +18,8 @@ use crate::engine::view::MemberState;
 use crate::id::Slot;
 use crate::time::Timing;
 
-/// How many seeds the rules must withstand; `OWNERSHIP_SEEDS=20000` and `--release` make a night of it in a minute.
-const SEEDS: u64 = 300;
+/// How many seeds the rules must withstand; `OWNERSHIP_SEEDS=200000` and `--release` make a night of it in some minutes.
+const SEEDS: u64 = 20_000;
 
 /// Within how many seeds each missing rule is noticed.
 const SEEDS_TO_FIND: u64 = 500;
