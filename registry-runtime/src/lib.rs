@@ -1,4 +1,62 @@
 //! Typed commands on keyed resources, run on the right node of a cluster.
+//!
+//! Begin with [`registry!`]: it declares how a cluster keeps the instances of a [`Resource`], and gives a typed client whose
+//! methods are the resource's own [`commands`]. A [`Node`] hosts registries and makes clients; [`Node::builder`] sets one up.
+//! A client's method returns a [`Call`], a future that ends with the command's reply or with a [`CommandError`], which
+//! always says whether the command ran.
+//!
+//! ```
+//! use registry_runtime::{Identity, Node, Resource, commands, registry};
+//! use serde::{Deserialize, Serialize};
+//!
+//! #[derive(Clone, Serialize, Deserialize, Resource)]
+//! #[resource(on_demand)]
+//! struct Counter {
+//!     #[key]
+//!     name: String,
+//!     count: u64,
+//! }
+//!
+//! impl From<String> for Counter {
+//!     fn from(name: String) -> Self {
+//!         Self { name, count: 0 }
+//!     }
+//! }
+//!
+//! #[commands]
+//! impl Counter {
+//!     /// Counts one more, and says how many there are.
+//!     pub fn add(&mut self) -> u64 {
+//!         self.count += 1;
+//!         self.count
+//!     }
+//! }
+//!
+//! registry! {
+//!     counters {
+//!         resource Counter;
+//!     }
+//! }
+//!
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let node = Node::builder("node-a").identity(Identity::shared_secret("a long secret")).host(counters::registry()).start().await?;
+//! let counters = counters::client(&node);
+//! assert_eq!(counters.add("visitors").await?, 1);
+//! assert_eq!(counters.add("visitors").await?, 2);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! | to | see |
+//! |---|---|
+//! | declare | [`Resource`](macro@Resource), [`commands`], [`registry!`] |
+//! | run nodes | [`Node`], [`NodeBuilder`], [`Identity`], [`Timing`], [`Member`] |
+//! | call | [`Call`], [`CommandError`], [`Executed`], [`IntoKey`], [`RegistryHandle`], [`Route`] |
+//! | be called | [`Context`], [`Epoch`] |
+//! | test | `testing::Cluster` and `testing::context`, with the feature `testing` |
+//!
+//! What survives and what does not, and how ownership moves, stands in `README.md` and `ARCHITECTURE.md` of the repository.
 
 #![forbid(unsafe_code)]
 
