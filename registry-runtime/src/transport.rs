@@ -143,7 +143,6 @@ impl Transport {
     }
 
     /// The connection to a node.
-    #[cfg(test)]
     pub(crate) fn link(&self, node: &NodeId) -> Option<Link> {
         self.core.roster.link(node)
     }

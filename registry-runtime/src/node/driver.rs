@@ -213,16 +213,19 @@ impl Driver {
             Event::Connected { link, dialled } => {
                 telemetry::connected(&self.port.node, &link.peer().node, link.peer().address);
                 self.dials.remove(&link.peer().address);
-                self.peers.connect(link.clone());
-                self.stale.everything = true;
-                self.tell(connected(&link, dialled, &self.join));
+                // Of two connections of one pair that began at once, the later event may be about the one that gives way.
+                let link = self.transport.link(&link.peer().node).unwrap_or(link);
+                self.connect(link, dialled);
             }
             Event::Disconnected { node, link, reason } => {
                 telemetry::disconnected(&self.port.node, &node, &reason);
                 self.inbound.hang_up(link);
                 if self.peers.disconnect(&node, link) {
                     self.stale.everything = true;
-                    self.tell(Input::Disconnected { node });
+                    match self.transport.link(&node).filter(|other| other.id() != link) {
+                        Some(other) => self.connect(other, None),
+                        None => self.tell(Input::Disconnected { node }),
+                    }
                 }
             }
             Event::Control { link, frame } => {
@@ -237,6 +240,13 @@ impl Driver {
                 telemetry::refused(&self.port.node, address, &error);
             }
         }
+    }
+
+    /// Uses a connection from now on.
+    fn connect(&mut self, link: Link, dialled: Option<SocketAddr>) {
+        self.peers.connect(link.clone());
+        self.stale.everything = true;
+        self.tell(connected(&link, dialled, &self.join));
     }
 
     fn take_failed_dial(&mut self, failed: FailedDial) {
