@@ -98,7 +98,10 @@ async fn a_node_that_was_hung_up_on_can_come_again() {
     b.transport.hangup(&id("a"));
     assert_eq!(b.disconnected().await, (to_a.id(), Reason::Hangup));
     let (link, reason) = a.disconnected().await;
-    assert_eq!((link, reason.to_string().as_str()), (to_b.id(), "the peer closed the connection: it hung up"));
+    assert_eq!(link, to_b.id());
+    // The goodbye is one packet; where it is lost, a reset answers whatever is sent next.
+    let told = ["the peer closed the connection: it hung up", "reset by peer"];
+    assert!(told.contains(&reason.to_string().as_str()), "{reason}");
     a.dial(&b).await.unwrap();
     assert!(matches!(b.event().await, Event::Connected { .. }));
 }
