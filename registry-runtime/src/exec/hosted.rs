@@ -18,8 +18,8 @@ impl Hosted {
         Self(definition)
     }
 
-    /// The registry.
-    pub(crate) fn spec(&self) -> &'static Spec {
+    /// What the registry's block says.
+    pub fn spec(&self) -> &'static Spec {
         self.0.spec()
     }
 
