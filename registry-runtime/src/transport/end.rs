@@ -77,6 +77,9 @@ pub(crate) enum Reason {
     /// The peer closed the connection.
     #[error("the peer closed the connection: {0}")]
     Closed(Closing),
+    /// The peer no longer knows the connection: its last word, if there was one, came too late or not at all.
+    #[error("the peer has forgotten the connection")]
+    Forgotten,
     /// Nothing was heard of the peer for too long.
     #[error("nothing was heard of the peer for too long")]
     Silent,
@@ -152,7 +155,7 @@ impl Reason {
             Self::Violation(_) => code::VIOLATION,
             Self::Expired => code::EXPIRED,
             Self::Slow => code::SLOW,
-            Self::Hangup | Self::Closed(_) | Self::Silent | Self::Failed(_) => code::HANGUP,
+            Self::Hangup | Self::Closed(_) | Self::Forgotten | Self::Silent | Self::Failed(_) => code::HANGUP,
         }
     }
 }
@@ -162,6 +165,7 @@ impl From<ConnectionError> for Reason {
         match error {
             ConnectionError::ApplicationClosed(close) => Self::Closed(close.error_code.into()),
             ConnectionError::TimedOut => Self::Silent,
+            ConnectionError::Reset => Self::Forgotten,
             ConnectionError::LocallyClosed => Self::Hangup,
             error => Self::Failed(error.to_string()),
         }

@@ -18,7 +18,7 @@ use crate::transport::seeds::Seeds;
 /// How often the secret is hashed.
 ///
 /// Any stranger who dials gets a certificate to test guesses against, so a guess must cost: these rounds take about
-/// 50 ms of a core here, once per process. A graphics card still tries some ten thousand a second, which is why the
+/// 45 ms of a core, once per process. A graphics card still tries some ten thousand a second, which is why the
 /// secret should be long. Changing the number changes the authority, and with it who trusts whom.
 const ROUNDS: NonZeroU32 = NonZeroU32::new(200_000).unwrap();
 

@@ -21,6 +21,13 @@ use crate::wire::cutter::Cut;
 use crate::wire::frame::{BadFrame, Body, Frame};
 use crate::wire::limits::LANE_FRAME_BYTES_MAX;
 
+/// In how many parts a burst of requests is answered. The peer works on the first part while this node works on the second; each
+/// part costs a packet more.
+const TURNS_PER_BURST: usize = 4;
+
+/// The frames that a packet of answers is worth sending for: handling them takes about as long as sending does.
+const TURN_MIN: usize = 16;
+
 /// Runs a lane until its stream ends, and says why it did.
 pub(in crate::transport) async fn pump(
     replies: Arc<Replies>,
@@ -30,7 +37,7 @@ pub(in crate::transport) async fn pump(
     receive: RecvStream,
 ) -> StreamEnd {
     let intake = Intake::new(receive, LANE_FRAME_BYTES_MAX);
-    let mut pump = Pump { send, intake, writing: VecDeque::new(), out: Pile::default() };
+    let mut pump = Pump { send, intake, writing: VecDeque::new(), out: Pile::default(), burst: 0, turn: TURN_MIN };
     let desk = Desk { replies: &replies, link: &link, handler: &*handler };
     let end = poll_fn(|task| pump.poll(&desk, task)).await;
     replies.close();
@@ -56,6 +63,10 @@ struct Pump {
     intake: Intake,
     writing: VecDeque<Bytes>,
     out: Pile,
+    /// The frames since there was last nothing to read.
+    burst: usize,
+    /// The frames to handle before what was answered is sent.
+    turn: usize,
 }
 
 impl Pump {
@@ -89,11 +100,12 @@ impl Pump {
     }
 
     fn poll_read(&mut self, desk: &Desk<'_>, task: &mut Context<'_>) -> Poll<StreamEnd> {
-        for _ in 0..FRAMES_PER_TURN {
+        for _ in 0..self.turn {
             if desk.replies.is_full(self.out.len()) {
                 // Whoever answers, or the stream when it takes more, wakes the task again.
                 return Poll::Pending;
             }
+            self.burst = self.burst.saturating_add(1);
             loop {
                 match self.intake.cutter.next() {
                     Err(error) => return Poll::Ready(error.into()),
@@ -104,7 +116,11 @@ impl Pump {
                     },
                 }
                 match self.intake.poll_more(task) {
-                    Poll::Pending => return Poll::Pending,
+                    Poll::Pending => {
+                        self.turn = (self.burst / TURNS_PER_BURST).clamp(TURN_MIN, FRAMES_PER_TURN);
+                        self.burst = 0;
+                        return Poll::Pending;
+                    }
                     Poll::Ready(Err(error)) => return Poll::Ready(error.into()),
                     Poll::Ready(Ok(false)) => return Poll::Ready(StreamEnd::Finished),
                     Poll::Ready(Ok(true)) => {}

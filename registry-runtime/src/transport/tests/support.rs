@@ -14,8 +14,8 @@ use crate::transport::endpoint::Endpoint;
 use crate::transport::stream::Tag;
 use crate::transport::tls::Tls;
 use crate::transport::{
-    Event, Gate, Handler, HandshakeError, Identity, Link, LinkId, Part, Reason, Received, Replier, Reply, ReplySlot,
-    Seeds, Setup, Socket, Ticket, Transport, bind,
+    Closing, Event, Gate, Handler, HandshakeError, Identity, Link, LinkId, Part, Reason, Received, Replier, Reply,
+    ReplySlot, Seeds, Setup, Socket, Ticket, Transport, bind,
 };
 use crate::wire::codec;
 use crate::wire::frame::{Request, WireCommand};
@@ -233,6 +233,12 @@ pub(super) fn request(command: u16, number: u64, arguments: &[u8]) -> Request<'_
 pub(super) async fn call(link: &Link, command: u16, arguments: &[u8]) -> Reply {
     let pending = link.request(0, &request(command, 1, arguments), Instant::now() + PATIENCE).unwrap();
     pending.await.unwrap()
+}
+
+/// Whether a connection ended with that word of the peer's. On a busy machine the word and the peer's forgetting may be
+/// read together, and then the latter counts.
+pub(super) fn is_closing(reason: &Reason, closing: Closing) -> bool {
+    *reason == Reason::Closed(closing) || *reason == Reason::Forgotten
 }
 
 /// Waits until something is so.
