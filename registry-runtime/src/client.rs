@@ -1,6 +1,5 @@
 //! Finds the lane: typed calls, their routes and their retries.
 
-mod attempt;
 mod balance;
 mod call;
 mod caller;
@@ -10,6 +9,9 @@ mod peer;
 mod port;
 mod route;
 mod routes;
+mod run;
+mod stage;
+mod target;
 mod verdict;
 
 use std::fmt;
@@ -28,28 +30,32 @@ pub(crate) use peer::Peer;
 pub(crate) use port::{Port, Subscription};
 pub(crate) use routes::{Codes, OwnCommand, PeerRoute, Routes, SlotRoute, SlotState, Table};
 
-use attempt::Prepared;
+use stage::Stage;
 
 use crate::exec::Host;
 use crate::id::{Fingerprint, Slot};
-use crate::resource::{Command, Commands, Definition, Resource, Visitor, fingerprint};
+use crate::resource::{Command, Commands, Context, Definition, Resource, Visitor, fingerprint};
 
 /// What a generated client is made of: the way from a caller to a registry.
 pub struct Client<R: Resource> {
-    way: Way,
     definition: &'static Definition<R>,
-    subscription: Option<Arc<Subscription>>,
+    /// The command that calls, when one does.
+    within: Option<Context>,
+    /// `None` when the node is gone.
+    reach: Option<Arc<Reach<R>>>,
+}
+
+/// What a node has for calls of one registry.
+struct Reach<R: Resource> {
+    port: Arc<Port>,
+    subscription: Arc<Subscription>,
+    /// The instances on this node, when it hosts the registry.
     host: Option<Arc<Host<R>>>,
 }
 
 impl<R: Resource> Clone for Client<R> {
     fn clone(&self) -> Self {
-        Self {
-            way: self.way.clone(),
-            definition: self.definition,
-            subscription: self.subscription.clone(),
-            host: self.host.clone(),
-        }
+        Self { definition: self.definition, within: self.within.clone(), reach: self.reach.clone() }
     }
 }
 
@@ -62,10 +68,13 @@ impl<R: Resource> fmt::Debug for Client<R> {
 impl<R: Commands> Client<R> {
     /// Makes a client for calls from `at`.
     pub fn new(at: impl Caller, definition: &'static Definition<R>) -> Self {
-        let way = at.way();
-        let host = way.port().and_then(|port| port.host(definition.spec.name)).and_then(|host| host.host_of::<R>());
-        let subscription = way.port().map(|port| port.subscribe(&definition.spec, own_commands::<R>));
-        Self { way, definition, subscription, host }
+        let Way { port, within } = at.way();
+        let reach = port.map(|port| {
+            let host = port.host(definition.spec.name).and_then(|host| host.host_of::<R>());
+            let subscription = port.subscribe(&definition.spec, own_commands::<R>);
+            Arc::new(Reach { port, subscription, host })
+        });
+        Self { definition, within, reach }
     }
 
     /// Prepares a call; nothing happens before its first poll.
@@ -75,7 +84,7 @@ impl<R: Commands> Client<R> {
         T: Serialize + DeserializeOwned + Send + 'static,
         E: Send + 'static,
     {
-        Call::new(Prepared::new(self.clone(), command, key, arguments))
+        Call::new(Stage::prepared(self.clone(), command, key, arguments))
     }
 
     /// The client's own questions.

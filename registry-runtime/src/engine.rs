@@ -213,6 +213,13 @@ pub(crate) enum Output {
     TableChanged(RegistryName),
     /// The member list has changed.
     MembersChanged,
+    /// How busy another node says it is: its commands running and waiting.
+    Load {
+        /// The node.
+        node: NodeId,
+        /// The commands.
+        load: u16,
+    },
     /// Something to be recorded.
     Event(Event),
     /// Another process has this node's id: stop.
@@ -385,6 +392,9 @@ impl Engine {
 
     fn member_changed(&mut self, now: Moment, member: membership::Member, change: Change) {
         let process = member.process.clone();
+        if let (Change::Load, Some(profile)) = (&change, &member.profile) {
+            self.outputs.push_back(Output::Load { node: process.node.clone(), load: profile.load.0 });
+        }
         self.decide(now, ownership::Input::MemberChanged(view::Member::seen(now, member)));
         if change != Change::Load {
             self.outputs.push_back(Output::MembersChanged);

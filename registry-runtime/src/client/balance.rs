@@ -11,7 +11,7 @@ pub(super) struct Rotation(AtomicU32);
 
 /// Chooses among the nodes that host the registry and can be reached; `None` when there is none.
 ///
-/// `least_busy` compares two random candidates (Mitzenmacher, "The power of two choices in randomized load balancing", 2001)
+/// `least_busy` compares two random candidates, and tosses for it between equals (Mitzenmacher, "The power of two choices in randomized load balancing", 2001)
 /// by the caller's own outstanding calls plus the load that each last stated.
 pub(super) fn choose<'t>(
     table: &'t Table,
@@ -28,12 +28,20 @@ pub(super) fn choose<'t>(
             candidates().nth(turn.checked_rem(count)?)
         }
         LoadBalancing::LeastBusy => {
-            let count = count as u64;
-            let first = candidates().nth(usize::try_from((dice >> 32).checked_rem(count)?).ok()?)?;
-            let second = candidates().nth(usize::try_from((dice & 0xffff_ffff).checked_rem(count)?).ok()?)?;
+            let (first, second) = two_of(count, dice)?;
+            let (first, second) = (candidates().nth(first)?, candidates().nth(second)?);
             Some(if second.peer.business() < first.peer.business() { second } else { first })
         }
     }
+}
+
+/// Two different places below `count`, every pair as likely as any other; the same place twice when there is only one.
+fn two_of(count: usize, dice: u64) -> Option<(usize, usize)> {
+    #[expect(clippy::cast_possible_truncation, reason = "the two halves of the dice")]
+    let (high, low) = ((dice >> 32) as u32 as usize, dice as u32 as usize);
+    let first = high.checked_rem(count)?;
+    let step = low.checked_rem(count.saturating_sub(1)).map_or(0, |rest| rest.saturating_add(1));
+    Some((first, first.saturating_add(step).checked_rem(count)?))
 }
 
 #[cfg(test)]
@@ -66,12 +74,26 @@ mod tests {
     fn least_busy_avoids_the_busy() {
         let (table, rotation) = (table(&["a", "b"]), Rotation::default());
         table.peers[0].peer.report(50);
-        let dice = 1; // high half 0: node a; low half 1: node b
+        let dice = 0; // node a, and of the others the first
         let chosen = choose(&table, LoadBalancing::LeastBusy, &rotation, dice).unwrap();
         assert_eq!(chosen.peer.node, "b");
         let held: Vec<_> = (0..60).map(|_| Arc::clone(&table.peers[1].peer).occupy()).collect();
         assert_eq!(choose(&table, LoadBalancing::LeastBusy, &rotation, dice).unwrap().peer.node, "a");
         drop(held);
+    }
+
+    #[test]
+    fn two_candidates_are_never_the_same_one() {
+        for count in 2..6 {
+            let pairs = (0..36_u64).map(|dice| two_of(count, ((dice / 6) << 32) | (dice % 6)).unwrap());
+            assert!(pairs.clone().all(|(first, second)| first != second && first < count && second < count));
+            let mut firsts: Vec<_> = pairs.collect();
+            firsts.sort_unstable();
+            firsts.dedup();
+            assert_eq!(firsts.len(), count * (count - 1), "every pair comes");
+        }
+        assert_eq!(two_of(1, 7 << 32 | 9), Some((0, 0)));
+        assert_eq!(two_of(0, 7), None);
     }
 
     #[test]

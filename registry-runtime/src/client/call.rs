@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::resource::{Boxed, CommandError};
+use crate::resource::CommandError;
 
 /// A call that has been prepared. Nothing happens before the first poll; the timeout counts from there.
 ///
@@ -16,7 +16,9 @@ use crate::resource::{Boxed, CommandError};
 /// be spawned and joined.
 #[must_use = "a call does nothing until it is awaited"]
 pub struct Call<T, E> {
-    stage: Stage<T, E>,
+    /// `None` once there is an outcome.
+    progress: Option<Box<dyn Progress<T, E>>>,
+    begun: bool,
     limits: Limits,
 }
 
@@ -31,29 +33,15 @@ pub(super) struct Limits {
     pub(super) idempotency_key: Option<String>,
 }
 
-enum Stage<T, E> {
-    Prepared(Box<dyn Begin<T, E>>),
-    Running(Boxed<Result<T, CommandError<E>>>),
-    Ended,
-}
-
-/// The first step of a call, whatever its resource and arguments are.
-pub(super) trait Begin<T, E>: Send {
-    /// Takes the first step.
-    fn begin(self: Box<Self>, limits: Limits) -> Begun<T, E>;
-}
-
-/// What the first step came to.
-pub(super) enum Begun<T, E> {
-    /// The outcome.
-    Ended(Result<T, CommandError<E>>),
-    /// The rest of the way.
-    Running(Boxed<Result<T, CommandError<E>>>),
+/// How far a call has come, whatever its resource and arguments are.
+pub(super) trait Progress<T, E>: Send {
+    /// Goes on as far as possible. The limits are read by the first poll; after an outcome there is none.
+    fn poll(&mut self, limits: &Limits, task: &mut Context<'_>) -> Poll<Result<T, CommandError<E>>>;
 }
 
 impl<T, E> Call<T, E> {
-    pub(super) fn new(begin: impl Begin<T, E> + 'static) -> Self {
-        Self { stage: Stage::Prepared(Box::new(begin)), limits: Limits::default() }
+    pub(super) fn new(progress: impl Progress<T, E> + 'static) -> Self {
+        Self { progress: Some(Box::new(progress)), begun: false, limits: Limits::default() }
     }
 
     /// Ends the call this long after its first poll, instead of after the registry's `timeout`. Inside a command it can only
@@ -90,7 +78,7 @@ impl<T, E> Call<T, E> {
     }
 
     fn limits(&mut self) -> &mut Limits {
-        assert!(matches!(self.stage, Stage::Prepared(_)), "a call is set up before its first poll");
+        assert!(!self.begun, "a call is set up before its first poll");
         &mut self.limits
     }
 }
@@ -100,17 +88,11 @@ impl<T, E> Future for Call<T, E> {
 
     fn poll(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Self::Output> {
         let call = &mut *self;
-        let mut running = match std::mem::replace(&mut call.stage, Stage::Ended) {
-            Stage::Prepared(begin) => match begin.begin(std::mem::take(&mut call.limits)) {
-                Begun::Ended(outcome) => return Poll::Ready(outcome),
-                Begun::Running(running) => running,
-            },
-            Stage::Running(running) => running,
-            Stage::Ended => panic!("a call is polled again after its outcome"),
-        };
-        let outcome = running.as_mut().poll(task);
-        if outcome.is_pending() {
-            call.stage = Stage::Running(running);
+        let Some(progress) = &mut call.progress else { panic!("a call is polled again after its outcome") };
+        call.begun = true;
+        let outcome = progress.poll(&call.limits, task);
+        if outcome.is_ready() {
+            call.progress = None;
         }
         outcome
     }
@@ -118,10 +100,10 @@ impl<T, E> Future for Call<T, E> {
 
 impl<T, E> fmt::Debug for Call<T, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let stage = match self.stage {
-            Stage::Prepared(_) => "prepared",
-            Stage::Running(_) => "running",
-            Stage::Ended => "ended",
+        let stage = match self.progress {
+            Some(_) if self.begun => "running",
+            Some(_) => "prepared",
+            None => "ended",
         };
         f.debug_struct("Call").field("stage", &stage).field("limits", &self.limits).finish()
     }

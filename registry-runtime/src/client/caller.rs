@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use tokio::time::Instant;
-
 use super::port::{Port, port_of};
 use crate::id::CommandId;
 use crate::resource::Context;
@@ -46,10 +44,11 @@ impl<T: Caller + ?Sized> Caller for Arc<T> {
 }
 
 /// The way from a caller to the cluster.
-#[derive(Clone)]
 pub struct Way {
-    port: Option<Arc<Port>>,
-    within: Option<Context>,
+    /// The node's way out; `None` when the node is gone.
+    pub(super) port: Option<Arc<Port>>,
+    /// The command that calls, when one does.
+    pub(super) within: Option<Context>,
 }
 
 impl Way {
@@ -57,24 +56,14 @@ impl Way {
     pub(crate) fn of_node(port: &Arc<Port>) -> Self {
         Self { port: Some(Arc::clone(port)), within: None }
     }
+}
 
-    /// The node's way out; `None` when the node is gone.
-    pub(super) fn port(&self) -> Option<&Arc<Port>> {
-        self.port.as_ref()
-    }
-
-    /// The deadline of the command that calls, when one does.
-    pub(super) fn deadline(&self) -> Option<Instant> {
-        self.within.as_ref().map(Context::deadline)
-    }
-
-    /// The id of the next call. Inside a command it follows from that command's id and the call's place in it, so that a
-    /// second run of the command repeats its calls under the same ids.
-    pub(super) fn next_id(&self, port: &Port) -> CommandId {
-        match &self.within {
-            None => port.next_id(),
-            Some(context) => derive_id(context.command_id(), context.next_call()),
-        }
+/// The id of the next call. Inside a command it follows from that command's id and the call's place in it, so that a second
+/// run of the command repeats its calls under the same ids.
+pub(super) fn next_id(within: Option<&Context>, port: &Port) -> CommandId {
+    match within {
+        None => port.next_id(),
+        Some(context) => derive_id(context.command_id(), context.next_call()),
     }
 }
 

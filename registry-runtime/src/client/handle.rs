@@ -19,8 +19,7 @@ impl<'a, R: Commands> RegistryHandle<'a, R> {
     /// The node that has the key's slot open, as far as this node knows. Asks nobody.
     pub fn owner(&self, key: impl IntoKey<R::Key>) -> Option<NodeId> {
         let slot = self.client.slot(&key.into_key());
-        let subscription = self.client.subscription.as_ref()?;
-        let table = subscription.routes.table();
+        let table = self.client.reach.as_ref()?.subscription.routes.table();
         let route = table.slot(slot)?;
         if route.state != SlotState::Open {
             return None;
@@ -31,8 +30,8 @@ impl<'a, R: Commands> RegistryHandle<'a, R> {
     /// Where a command on the key would go, and why. Asks nobody.
     pub fn explain(&self, key: impl IntoKey<R::Key>) -> Route {
         let slot = self.client.slot(&key.into_key());
-        match &self.client.subscription {
-            Some(subscription) => explain(&subscription.routes.table(), slot),
+        match &self.client.reach {
+            Some(reach) => explain(&reach.subscription.routes.table(), slot),
             None => nowhere(slot, "the node has stopped"),
         }
     }

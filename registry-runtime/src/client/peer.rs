@@ -61,6 +61,13 @@ impl Peer {
 /// One outstanding call.
 pub(crate) struct Outstanding(Arc<Peer>);
 
+impl Outstanding {
+    /// Where the call went.
+    pub(crate) fn peer(&self) -> &Peer {
+        &self.0
+    }
+}
+
 impl Drop for Outstanding {
     fn drop(&mut self) {
         self.0.outstanding.fetch_sub(1, Ordering::Relaxed);

@@ -23,6 +23,8 @@ pub(crate) struct Attempt<'a, R: Resource> {
     pub(crate) attempt: u32,
     /// The node that calls.
     pub(crate) caller: &'a NodeId,
+    /// When the attempt began: a moment ago.
+    pub(crate) begun: Instant,
     /// When the call must have ended.
     pub(crate) deadline: Instant,
 }
@@ -40,6 +42,8 @@ pub(crate) struct Request<'a> {
     pub(crate) attempt: u32,
     /// The node that calls.
     pub(crate) caller: &'a NodeId,
+    /// When the attempt came in: a moment ago.
+    pub(crate) begun: Instant,
     /// When the call must have ended.
     pub(crate) deadline: Instant,
     /// The encoded key; empty for an action.

@@ -64,7 +64,7 @@ impl<R: Resource> Host<R> {
         reply: &mut S,
         spare: &mut impl FnMut(Option<&R::Key>, &A),
     ) -> BegunFor<R, A, T, E, S> {
-        let started = Instant::now();
+        let started = attempt.begun;
         if started >= attempt.deadline {
             return Begun::Ready(Outcome::DeadlineExceeded { started: false });
         }

@@ -235,8 +235,8 @@ where
             Ok(decoded) => decoded,
             Err(detail) => return Served::Ready(Outcome::BadRequest { detail }),
         };
-        let Request { slot, epoch, id, attempt, caller, deadline, .. } = request;
-        let attempt = Attempt { slot, epoch, key, id, attempt, caller, deadline };
+        let Request { slot, epoch, id, attempt, caller, begun, deadline, .. } = request;
+        let attempt = Attempt { slot, epoch, key, id, attempt, caller, begun, deadline };
         let bytes_max = host.setting.reply_bytes_max;
         let start = buffer.len();
         let begun = {

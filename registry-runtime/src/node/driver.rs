@@ -115,6 +115,8 @@ pub(super) struct Driver {
     pub(super) port: Arc<Port>,
     pub(super) subscriptions: Vec<Arc<Subscription>>,
     pub(super) load: Arc<LoadMeter>,
+    /// The load that the others have last been told of.
+    pub(super) load_told: u16,
     pub(super) join: Join,
     pub(super) status: watch::Sender<Arc<Status>>,
     pub(super) failed_dials: mpsc::UnboundedSender<FailedDial>,
@@ -164,9 +166,8 @@ impl Driver {
     fn take_in(&mut self, happening: Happening) {
         match happening {
             Happening::Tick => {
-                let before = self.load.get();
-                let load = self.load.read(self.kept.values().map(|kept| &kept.host));
-                if load != before {
+                let load = self.load.read();
+                if std::mem::replace(&mut self.load_told, load) != load {
                     self.tell(Input::Load(load));
                     self.carry_out();
                 }
@@ -301,6 +302,7 @@ impl Driver {
                 Output::Lease { registry, slots, until } => self.lend(&registry, &slots, until),
                 Output::TableChanged(registry) => _ = self.stale.tables.insert(registry),
                 Output::MembersChanged => self.stale.everything = true,
+                Output::Load { node, load } => _ = self.peers.get(&node).map(|peer| peer.report(load)),
                 Output::Event(event) => telemetry::engine_event(&self.port.node, &event),
                 Output::Left => self.left(),
                 Output::Stop { address } => {

@@ -38,12 +38,11 @@ impl Inbound {
 impl Handler for Inbound {
     fn request(&self, from: &Link, received: Received<'_>, reply: ReplySlot<'_>) {
         let request = received.request;
-        let load = self.load.get();
         let desk = self.desks.get(usize::from(request.command.registry()));
         let number = desk.and_then(|desk| desk.numbers.get(usize::from(request.command.command())));
         let (Some(Desk { host, .. }), Some(number)) = (desk, number) else {
             let detail = "there is no such command in this node's catalogue".to_owned();
-            return reply.answer(&Outcome::Incompatible { detail }, load);
+            return reply.answer(&Outcome::Incompatible { detail }, self.load.read());
         };
         let now = Instant::now();
         let asked = exec::Request {
@@ -53,6 +52,7 @@ impl Handler for Inbound {
             attempt: u32::from(request.attempt),
             caller: &from.peer().node,
             // A remaining time beyond what the clock can count is as good as none.
+            begun: now,
             deadline: now.checked_add(request.remaining).unwrap_or(now),
             key: request.key,
             args: request.arguments,
@@ -76,7 +76,7 @@ impl Handler for Inbound {
             Served::Ready(outcome) => {
                 let outcome = translate(outcome, || self.owners.of(host.spec().name, request.slot));
                 if let Some(reply) = place {
-                    reply.answer_with(&outcome, load, |out| {
+                    reply.answer_with(&outcome, self.load.read(), |out| {
                         out.extend_from_slice(&bytes);
                         Ok(())
                     });
@@ -171,7 +171,7 @@ impl exec::Replier for Later {
         let Answer { outcome, bytes } = answer;
         let name = self.host.upgrade().map(|host| host.spec().name);
         let outcome = translate(outcome, || name.and_then(|name| self.owners.of(name, self.slot)));
-        replier.answer_with(&outcome, self.load.get(), |out| {
+        replier.answer_with(&outcome, self.load.read(), |out| {
             out.extend_from_slice(&bytes);
             Ok(())
         });

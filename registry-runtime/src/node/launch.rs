@@ -81,7 +81,7 @@ pub(super) async fn launch(builder: NodeBuilder, id: NodeId) -> Result<Node, Sta
     });
 
     let hosts: Vec<Arc<dyn AnyHost>> = port.hosts().values().cloned().collect();
-    let load = Arc::new(LoadMeter::default());
+    let load = Arc::new(LoadMeter::new(hosts.clone()));
     let owners = Arc::new(Owners::default());
     let inbound = Arc::new(Inbound::new(hosts.clone(), Arc::clone(&owners), Arc::clone(&load)));
     let hello = Hello {
@@ -150,6 +150,7 @@ pub(super) async fn launch(builder: NodeBuilder, id: NodeId) -> Result<Node, Sta
         port: Arc::clone(&port),
         subscriptions: Vec::new(),
         load,
+        load_told: 0,
         join: known,
         status: status_sender,
         failed_dials: failed_dials_sender,

@@ -4,6 +4,7 @@
 
 mod lanes;
 mod tarpc;
+mod typed;
 
 use std::io;
 use std::net::SocketAddr;
@@ -27,8 +28,10 @@ pub struct Message {
 pub enum Contestant {
     /// tarpc over plain TCP with bincode, as its own example sets it up.
     Tarpc,
-    /// The bare lanes of this workspace: mutual TLS, admission and receipts not yet on top.
+    /// The bare lanes of this workspace: mutual TLS, nothing on top.
     Lanes,
+    /// Typed commands of this workspace, end to end.
+    Typed,
 }
 
 /// A server that has begun.
@@ -44,12 +47,13 @@ pub trait Caller: Clone + Send + 'static {
 }
 
 impl Contestant {
-    pub const ALL: [Self; 2] = [Self::Tarpc, Self::Lanes];
+    pub const ALL: [Self; 3] = [Self::Tarpc, Self::Lanes, Self::Typed];
 
     pub fn word(self) -> &'static str {
         match self {
             Self::Tarpc => "tarpc",
             Self::Lanes => "lanes",
+            Self::Typed => "typed",
         }
     }
 
@@ -58,6 +62,7 @@ impl Contestant {
         match self {
             Self::Tarpc => tarpc::serve().await,
             Self::Lanes => lanes::serve(),
+            Self::Typed => typed::serve().await,
         }
     }
 
@@ -66,6 +71,7 @@ impl Contestant {
         match self {
             Self::Tarpc => crate::load::drive(tarpc::connect(load.address).await?, load).await,
             Self::Lanes => crate::load::drive(lanes::connect(place, load.address).await?, load).await,
+            Self::Typed => crate::load::drive(typed::connect(place, load.address).await?, load).await,
         }
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use super::tally::*;
 use super::world::*;
@@ -31,7 +32,7 @@ impl World {
         let slot = postcard::from_bytes(key).map_or(Slot::new(0), |key| self.slot(key));
         let attempt = self.attempt(0);
         let (id, deadline) = (attempt.id, attempt.deadline);
-        Request { slot, epoch: EPOCH, id, attempt: 1, caller: &self.caller, deadline, key, args }
+        Request { slot, epoch: EPOCH, id, attempt: 1, caller: &self.caller, begun: Instant::now(), deadline, key, args }
     }
 
     fn serve(&self, number: u16, request: Request<'_>) -> Sent {

@@ -121,6 +121,7 @@ where
         id: ID,
         attempt: 1,
         caller: &caller,
+        begun: Instant::now(),
         deadline: Instant::now() + Duration::from_secs(5),
     };
     end(host.call(command, attempt, args, &mut |_, _| ())).await

@@ -246,6 +246,7 @@ pub(super) static DIVE: Command<Tally, (u32,), u32, Infallible> = command(
                 id: ID,
                 attempt: 1,
                 caller: &caller,
+                begun: Instant::now(),
                 deadline,
             };
             let started = host.call(&DIVE, attempt, (levels - 1,), &mut |_, _| ());

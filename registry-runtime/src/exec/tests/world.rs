@@ -166,6 +166,7 @@ impl World {
             id: ID,
             attempt: 1,
             caller: &self.caller,
+            begun: Instant::now(),
             deadline: Instant::now() + Duration::from_secs(5),
         }
     }

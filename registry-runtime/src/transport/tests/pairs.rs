@@ -5,7 +5,8 @@ use std::sync::atomic::Ordering;
 use tokio::time::Instant;
 
 use super::support::*;
-use crate::transport::{Closing, Event, HandshakeError, Reason};
+use crate::transport::end::Closing;
+use crate::transport::{Event, HandshakeError, Reason};
 use crate::wire::hello::Refusal;
 
 /// Waits until a node has one connection alive, and says how many events there were.

@@ -11,7 +11,7 @@ use rustls::RootCertStore;
 use super::support::*;
 use crate::transport::end::Closing;
 use crate::transport::stream::Tag;
-use crate::transport::{HandshakeError, Identity, IdentityError, Reason, Seeds, StartError, Transport, bind};
+use crate::transport::{HandshakeError, Identity, IdentityError, Seeds, StartError, Transport, bind};
 use crate::wire::hello::{self, BadHello, Greeting, HelloReply, Refusal};
 use crate::wire::limits::HELLO_BYTES_MAX;
 

@@ -10,12 +10,13 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
 
 use crate::id::{CommandId, Epoch, Incarnation, NodeId, Slot, Start};
+use crate::transport::end::Closing;
 use crate::transport::endpoint::Endpoint;
 use crate::transport::stream::Tag;
 use crate::transport::tls::Tls;
 use crate::transport::{
-    Closing, Event, Gate, Handler, HandshakeError, Identity, Link, LinkId, Part, Reason, Received, Replier, Reply,
-    ReplySlot, Seeds, Setup, Socket, Ticket, Transport, bind,
+    Event, Gate, Handler, HandshakeError, Identity, Link, LinkId, Part, Reason, Received, Replier, Reply, ReplySlot,
+    Seeds, Setup, Socket, Ticket, Transport, bind,
 };
 use crate::wire::codec;
 use crate::wire::frame::{Request, WireCommand};

@@ -1,0 +1,317 @@
+//! The attempts of one call: where to, how long, and what to make of the answer.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::time::Instant;
+
+use super::Reach;
+use super::parts::Parts;
+use super::peer::{Outstanding, Peer};
+use super::port::Subscription;
+use super::routes::Changes;
+use super::target::{Aim, Refusal, Target};
+use super::verdict::{self, Again, Verdict};
+use crate::exec::{Attempt, Handle, Started};
+use crate::id::{CommandId, Epoch, NodeId, Slot};
+use crate::resource::{Command, CommandError, Commands, Executed, Kind, Reason};
+use crate::transport::{Link, LinkError, Pending, Reply};
+use crate::wire::codec::decode;
+use crate::wire::frame::{Request, WireCommand};
+use crate::wire::limits::COMMAND_BYTES_MAX;
+use crate::wire::outcome as wire;
+
+/// How many owners a call follows on the word of other nodes before it waits for its own table to catch up.
+const HOPS_MAX: u32 = 3;
+
+/// How long a call waits before it asks again where no news may come: a fraction of a failover, and forty attempts a second
+/// are no flood.
+const PAUSE: Duration = Duration::from_millis(25);
+
+/// A call on its way.
+pub(super) struct Run<R: Commands, A: 'static, T: 'static, E: 'static> {
+    reach: Arc<Reach<R>>,
+    command: &'static Command<R, A, T, E>,
+    slot: Slot,
+    parts: Parts<R::Key, A>,
+    id: CommandId,
+    deadline: Instant,
+    attempts: u32,
+    /// Whether an attempt was sent and never answered: then nothing may claim that the command never ran.
+    unresolved: bool,
+    /// An owner that another node named, newer than the own table.
+    hint: Option<(NodeId, Epoch)>,
+    hops: u32,
+}
+
+/// How an attempt begins.
+pub(super) enum Start<T, E> {
+    /// It has ended, too.
+    Ended(Verdict<T, E>),
+    /// It is under way.
+    Waits(Awaited<T, E>),
+}
+
+/// An attempt that is under way; dropping it cancels it.
+pub(super) enum Awaited<T, E> {
+    /// On this node.
+    Here { handle: Handle<T, E>, _occupied: Option<Outstanding> },
+    /// On another one.
+    There { pending: Pending, occupied: Outstanding },
+}
+
+impl<R, A, T, E> Run<R, A, T, E>
+where
+    R: Commands,
+    A: Serialize + DeserializeOwned + Send + 'static,
+    T: Serialize + DeserializeOwned + Send + 'static,
+    E: Send + 'static,
+{
+    /// A call that no attempt was made of yet.
+    pub(super) fn new(
+        reach: Arc<Reach<R>>,
+        command: &'static Command<R, A, T, E>,
+        slot: Slot,
+        parts: Parts<R::Key, A>,
+        id: CommandId,
+        deadline: Instant,
+    ) -> Self {
+        Self { reach, command, slot, parts, id, deadline, attempts: 0, unresolved: false, hint: None, hops: 0 }
+    }
+
+    /// Begins an attempt, wherever it goes.
+    #[inline]
+    pub(super) fn set_out(&mut self, now: Instant) -> Start<T, E> {
+        let end = |error| Start::Ended(Verdict::End(Err(error)));
+        if now >= self.deadline {
+            return end(CommandError::DeadlineExceeded { executed: Executed::No });
+        }
+        if self.reach.port.is_closed() {
+            return end(CommandError::Unavailable { reason: Reason::ShuttingDown });
+        }
+        let Command { number, .. } = self.command;
+        let aim = Aim { kind: self.command.kind(), number: *number, slot: self.slot, hint: self.hint.as_ref() };
+        match self.reach.target(&aim) {
+            Target::Here { epoch, occupied } => self.start_here(now, epoch, occupied),
+            Target::There { link, occupied, code, epoch } => self.send(now, &link, occupied, code, epoch),
+            Target::Nowhere(reason) => Start::Ended(Verdict::Again(Again::news(reason))),
+            Target::Refused(Refusal::Unavailable(reason)) => end(CommandError::Unavailable { reason }),
+            Target::Refused(Refusal::Incompatible(detail)) => {
+                end(CommandError::Incompatible { detail: detail.to_string() })
+            }
+        }
+    }
+
+    /// Waits for the end of an attempt.
+    #[inline]
+    pub(super) fn poll_verdict(&mut self, awaited: &mut Awaited<T, E>, task: &mut Context<'_>) -> Poll<Verdict<T, E>> {
+        Poll::Ready(match awaited {
+            Awaited::Here { handle, .. } => verdict::here(ready!(Pin::new(handle).poll(task)), self.repeatable()),
+            Awaited::There { pending, occupied } => {
+                let reply = ready!(Pin::new(pending).poll(task));
+                self.understand(occupied.peer(), reply)
+            }
+        })
+    }
+
+    /// Goes on after an attempt that came to nothing, until an outcome or the deadline.
+    pub(super) async fn drive(mut self, first: Again) -> Result<T, CommandError<E>> {
+        let mut again = first;
+        let mut changes: Option<Changes> = None;
+        let mut waiting: Option<Waiting> = None;
+        loop {
+            self.pause(again, &mut changes, &mut waiting).await?;
+            let verdict = match self.set_out(Instant::now()) {
+                Start::Ended(verdict) => verdict,
+                Start::Waits(mut awaited) => poll_fn(|task| self.poll_verdict(&mut awaited, task)).await,
+            };
+            again = match verdict {
+                Verdict::End(outcome) => return outcome.map_err(|error| self.settle(error)),
+                Verdict::Again(again) => again,
+            };
+        }
+    }
+
+    /// Takes in what the last attempt has taught and waits until there is reason for another one.
+    async fn pause(
+        &mut self,
+        again: Again,
+        changes: &mut Option<Changes>,
+        waiting: &mut Option<Waiting>,
+    ) -> Result<(), CommandError<E>> {
+        let (reason, blind) = (again.reason, again.blind);
+        let hopped = self.learn(again);
+        let now = Instant::now();
+        if now >= self.deadline {
+            return Err(self.settle(CommandError::Unavailable { reason }));
+        }
+        if hopped {
+            return Ok(());
+        }
+        // The first time round it subscribes and looks once more, so that no change of the table is missed.
+        let Some(changes) = changes else {
+            *changes = Some(self.reach.subscription.routes.watch());
+            return Ok(());
+        };
+        if waiting.is_none() {
+            *waiting = Waiting::enter(&self.reach.subscription);
+        }
+        if waiting.is_none() {
+            return Err(self.settle(CommandError::Overloaded { retry_after: PAUSE }));
+        }
+        let until = if blind { self.deadline.min(now + PAUSE) } else { self.deadline };
+        changes.next(until).await;
+        match Instant::now() >= self.deadline {
+            true => Err(self.settle(CommandError::Unavailable { reason })),
+            false => Ok(()),
+        }
+    }
+
+    /// Starts the command on this node.
+    #[inline]
+    fn start_here(&mut self, now: Instant, epoch: Epoch, occupied: Option<Outstanding>) -> Start<T, E> {
+        let end = |error| Start::Ended(Verdict::End(Err(error)));
+        let Some(host) = &self.reach.host else {
+            return end(CommandError::Unavailable { reason: Reason::NotHosted });
+        };
+        self.attempts = self.attempts.saturating_add(1);
+        let (key, arguments) = match self.parts.take() {
+            Ok(parts) => parts,
+            Err(detail) => return end(CommandError::Incompatible { detail }),
+        };
+        let attempt = Attempt {
+            slot: self.slot,
+            epoch,
+            key,
+            id: self.id,
+            attempt: self.attempts,
+            caller: &self.reach.port.node,
+            begun: now,
+            deadline: self.deadline,
+        };
+        let parts = &mut self.parts;
+        match host.call(self.command, attempt, arguments, &mut |key, arguments| parts.spare(key, arguments)) {
+            Started::Ready(outcome) => Start::Ended(verdict::here(outcome, self.repeatable())),
+            Started::Later(handle) => Start::Waits(Awaited::Here { handle, _occupied: occupied }),
+        }
+    }
+
+    /// Sends the command to another node.
+    fn send(
+        &mut self,
+        now: Instant,
+        link: &Link,
+        occupied: Outstanding,
+        command: WireCommand,
+        epoch: Epoch,
+    ) -> Start<T, E> {
+        self.attempts = self.attempts.saturating_add(1);
+        let Self { slot, id, attempts, deadline, .. } = *self;
+        let sent = self.parts.show(|key, arguments| {
+            if key.len().saturating_add(arguments.len()) > COMMAND_BYTES_MAX {
+                return Err(LinkError::TooLarge);
+            }
+            let attempt = u8::try_from(attempts).unwrap_or(u8::MAX);
+            let remaining = deadline.saturating_duration_since(now);
+            let request = Request { command, slot, epoch, id, attempt, flags: 0, remaining, key, arguments };
+            link.request(slot.get(), &request, deadline)
+        });
+        match sent {
+            Ok(Ok(pending)) => Start::Waits(Awaited::There { pending, occupied }),
+            Ok(Err(error)) => Start::Ended(self.understand(occupied.peer(), Err(error))),
+            Err(detail) => Start::Ended(Verdict::End(Err(CommandError::Incompatible { detail }))),
+        }
+    }
+
+    /// What the other node's reply, or the lack of one, means.
+    fn understand(&mut self, peer: &Peer, reply: Result<Reply, LinkError>) -> Verdict<T, E> {
+        let Reply { outcome, load, payload } = match reply {
+            Ok(reply) => reply,
+            Err(LinkError::Lost { sent: false }) => return Verdict::Again(Again::soon(Reason::ConnectionLost)),
+            Err(LinkError::Lost { sent: true }) if self.repeatable() => {
+                self.unresolved = true;
+                return Verdict::Again(Again::soon(Reason::ConnectionLost));
+            }
+            Err(LinkError::Lost { sent: true }) => {
+                return Verdict::End(Err(CommandError::Unknown { reason: Reason::ConnectionLost }));
+            }
+            Err(LinkError::DeadlinePassed { sent }) => {
+                let executed = if sent { Executed::Maybe } else { Executed::No };
+                return Verdict::End(Err(CommandError::DeadlineExceeded { executed }));
+            }
+            Err(LinkError::Full) => return Verdict::End(Err(CommandError::Overloaded { retry_after: PAUSE })),
+            Err(LinkError::TooLarge) => {
+                return Verdict::End(Err(CommandError::TooLarge { limit: COMMAND_BYTES_MAX }));
+            }
+        };
+        peer.report(load);
+        match outcome {
+            wire::Outcome::Ok => match decode(&payload) {
+                Ok(reply) => Verdict::End(Ok(reply)),
+                Err(_) => Verdict::End(Err(CommandError::Unknown { reason: Reason::BadReply })),
+            },
+            wire::Outcome::Rejected => match (self.command.error.decode)(&payload) {
+                Ok(error) => Verdict::End(Err(CommandError::Rejected(error))),
+                Err(_) => Verdict::End(Err(CommandError::Unknown { reason: Reason::BadReply })),
+            },
+            refusal => verdict::there(refusal, self.repeatable()),
+        }
+    }
+
+    /// Takes in what an attempt has taught; `true` when it named another owner that is worth a hop at once.
+    fn learn(&mut self, again: Again) -> bool {
+        let Some((node, epoch)) = again.hint else {
+            self.hint = None;
+            return false;
+        };
+        let newer = self.hint.as_ref().is_none_or(|(_, known)| epoch > *known);
+        let known = self.reach.subscription.routes.table().slot(self.slot).map_or(Epoch::ZERO, |entry| entry.epoch);
+        if !newer || epoch <= known || self.hops >= HOPS_MAX {
+            self.hint = None;
+            self.hops = 0;
+            return false;
+        }
+        self.hint = Some((node, epoch));
+        self.hops = self.hops.saturating_add(1);
+        true
+    }
+
+    /// Whether another run of the command does no harm.
+    fn repeatable(&self) -> bool {
+        self.command.idempotent || self.command.kind() == Kind::Read
+    }
+
+    /// What the call may say at its end: with an attempt unanswered, not that the command never ran.
+    pub(super) fn settle(&self, error: CommandError<E>) -> CommandError<E> {
+        if !self.unresolved || error.executed() != Executed::No {
+            return error;
+        }
+        match error {
+            CommandError::DeadlineExceeded { .. } => CommandError::DeadlineExceeded { executed: Executed::Maybe },
+            _ => CommandError::Unknown { reason: Reason::ConnectionLost },
+        }
+    }
+}
+
+/// One of the calls of a registry that wait for an owner; as many may wait as the registry's `queue` says.
+struct Waiting(Arc<Subscription>);
+
+impl Waiting {
+    fn enter(subscription: &Arc<Subscription>) -> Option<Self> {
+        let waiting = Self(Arc::clone(subscription));
+        let before = subscription.waiting.fetch_add(1, Ordering::Relaxed);
+        (before < subscription.spec.queue).then_some(waiting)
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,109 @@
+//! How far a call has come.
+//!
+//! A call allocates once: it is prepared, waits for its first attempt and ends in the same place. Only one that has to try
+//! again gets a future of its own.
+
+use std::mem;
+use std::task::{Context, Poll, ready};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::time::Instant;
+
+use super::Client;
+use super::call::{Limits, Progress};
+use super::caller::next_id;
+use super::parts::Parts;
+use super::run::{Awaited, Run, Start};
+use super::verdict::Verdict;
+use crate::id::Slot;
+use crate::resource::{Boxed, Command, CommandError, Commands, Context as Calling, Reason};
+
+/// How far a call has come.
+pub(super) enum Stage<R: Commands, A: 'static, T: 'static, E: 'static> {
+    /// Nothing has happened yet.
+    Prepared { client: Client<R>, command: &'static Command<R, A, T, E>, key: Option<R::Key>, arguments: A },
+    /// The first attempt is under way.
+    First(Run<R, A, T, E>, Awaited<T, E>),
+    /// Further attempts.
+    Driven(Boxed<Result<T, CommandError<E>>>),
+    /// There was an outcome.
+    Over,
+}
+
+impl<R: Commands, A, T, E> Stage<R, A, T, E> {
+    /// A call that nothing has happened to yet.
+    pub(super) fn prepared(
+        client: Client<R>,
+        command: &'static Command<R, A, T, E>,
+        key: Option<R::Key>,
+        arguments: A,
+    ) -> Self {
+        Self::Prepared { client, command, key, arguments }
+    }
+}
+
+impl<R, A, T, E> Progress<T, E> for Stage<R, A, T, E>
+where
+    R: Commands,
+    A: Serialize + DeserializeOwned + Send + 'static,
+    T: Serialize + DeserializeOwned + Send + 'static,
+    E: Send + 'static,
+{
+    fn poll(&mut self, limits: &Limits, task: &mut Context<'_>) -> Poll<Result<T, CommandError<E>>> {
+        if let Self::Prepared { .. } = self
+            && let Some(outcome) = self.begin(limits)
+        {
+            return Poll::Ready(outcome);
+        }
+        if let Self::First(run, awaited) = self {
+            match ready!(run.poll_verdict(awaited, task)) {
+                Verdict::End(outcome) => return Poll::Ready(outcome.map_err(|error| run.settle(error))),
+                Verdict::Again(again) => {
+                    if let Self::First(run, _) = mem::replace(self, Self::Over) {
+                        *self = Self::Driven(Box::pin(run.drive(again)));
+                    }
+                }
+            }
+        }
+        match self {
+            Self::Driven(driven) => driven.as_mut().poll(task),
+            // The call keeps nothing of one that has ended.
+            Self::Prepared { .. } | Self::First(..) | Self::Over => Poll::Pending,
+        }
+    }
+}
+
+impl<R, A, T, E> Stage<R, A, T, E>
+where
+    R: Commands,
+    A: Serialize + DeserializeOwned + Send + 'static,
+    T: Serialize + DeserializeOwned + Send + 'static,
+    E: Send + 'static,
+{
+    /// Makes the first attempt; a synchronous command on a key that this node owns ends here, on the caller's thread.
+    #[inline]
+    fn begin(&mut self, limits: &Limits) -> Option<Result<T, CommandError<E>>> {
+        let Self::Prepared { client, command, key, arguments } = mem::replace(self, Self::Over) else { return None };
+        let Client { definition, within, reach } = client;
+        let Some(reach) = reach else {
+            return Some(Err(CommandError::Unavailable { reason: Reason::ShuttingDown }));
+        };
+        let now = Instant::now();
+        let inherited = within.as_ref().map(Calling::deadline);
+        let by_timeout = limits.timeout.and_then(|timeout| now.checked_add(timeout));
+        // The earliest of what the call and the command that it is made from say; without either, the registry's default.
+        let said = [by_timeout, limits.deadline, inherited].into_iter().flatten().min();
+        let deadline = said.unwrap_or(now + definition.spec.timeout);
+        let slot = key.as_ref().map(|key| super::slot_of((definition.route)(key), definition.spec.slots()));
+        let id = next_id(within.as_ref(), &reach.port);
+        let mut run =
+            Run::new(reach, command, slot.unwrap_or(Slot::new(0)), Parts::Typed(key, arguments), id, deadline);
+        *self = match run.set_out(now) {
+            Start::Waits(awaited) => Self::First(run, awaited),
+            Start::Ended(Verdict::End(outcome)) => return Some(outcome.map_err(|error| run.settle(error))),
+            Start::Ended(Verdict::Again(again)) => Self::Driven(Box::pin(run.drive(again))),
+        };
+        None
+    }
+}
