@@ -160,7 +160,7 @@ impl<R: Resource> Host<R> {
     ) -> Result<(), Refused> {
         let Some(settled) = self.shelf(slot).map(|mut shelf| shelf.settle(key, claim, stand, change, self.clock()))
         else {
-            return Err(Refused::Moved { started: true });
+            return Err(Refused::Lost);
         };
         let (verdict, left) = settled;
         let drained = left.drained;
