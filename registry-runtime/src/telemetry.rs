@@ -26,6 +26,11 @@ pub(crate) fn refused(node: &NodeId, address: SocketAddr, error: &dyn Display) {
     warn!(%node, %address, %error, "refused a peer");
 }
 
+/// Of two connections with a peer one is given up, as happens whenever two nodes dial each other at once.
+pub(crate) fn gave_way(node: &NodeId, address: SocketAddr) {
+    debug!(%node, %address, "gave up one of two connections with a peer");
+}
+
 /// A dial came to nothing for the first time in a row, or for another reason than before.
 pub(crate) fn dial_failed(node: &NodeId, address: SocketAddr, error: &dyn Display) {
     warn!(%node, %address, %error, "cannot connect; trying again");

@@ -151,6 +151,14 @@ impl NodeBuilder {
         if self.join.len() > JOIN_ENTRIES_MAX {
             return Err(StartError::Setting(format!("a join list has at most {JOIN_ENTRIES_MAX} entries")));
         }
+        if let Some(entry) = self.join.iter().find(|entry| !names_a_port(entry)) {
+            return Err(StartError::Setting(format!("the join entry `{entry}` has no port: write `host:port`")));
+        }
+        if self.require_join.is_some() && self.join.is_empty() {
+            return Err(StartError::Setting(
+                "`require_join` without a join list: there is nobody to wait for".to_owned(),
+            ));
+        }
         if self.hosted.len() > REGISTRIES_MAX {
             return Err(StartError::Setting(format!("a node hosts at most {REGISTRIES_MAX} registries")));
         }
@@ -165,6 +173,11 @@ impl NodeBuilder {
         }
         Ok(id)
     }
+}
+
+/// Whether an entry of a join list has the form `host:port`, as every lookup needs it.
+fn names_a_port(entry: &str) -> bool {
+    entry.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
 }
 
 impl std::fmt::Debug for NodeBuilder {

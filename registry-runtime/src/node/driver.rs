@@ -238,7 +238,10 @@ impl Driver {
             }
             Event::Refused { address, error } => {
                 self.look_for_twin(&error);
-                telemetry::refused(&self.port.node, address, &error);
+                match is_race(&error) {
+                    true => telemetry::gave_way(&self.port.node, address),
+                    false => telemetry::refused(&self.port.node, address, &error),
+                }
             }
         }
     }
@@ -259,12 +262,7 @@ impl Driver {
         }
         self.look_for_twin(&error);
         let text = error.to_string();
-        // Two nodes that dial each other at once keep one connection, and the other dial says so.
-        let raced = matches!(
-            error,
-            HandshakeError::Refused(Refusal::Duplicate) | HandshakeError::RefusedByPeer(Refusal::Duplicate)
-        );
-        if myself || raced || self.dials.get(&address) == Some(&text) {
+        if myself || is_race(&error) || self.dials.get(&address) == Some(&text) {
             telemetry::dial_failed_again(&self.port.node, address, &error);
         } else {
             telemetry::dial_failed(&self.port.node, address, &error);
@@ -442,6 +440,11 @@ impl Driver {
         status.stopped = Some(end);
         self.status.send_replace(Arc::new(status));
     }
+}
+
+/// Whether the refusal only says that two nodes dialled each other at once and keep one of the connections.
+fn is_race(error: &HandshakeError) -> bool {
+    matches!(error, HandshakeError::Refused(Refusal::Duplicate) | HandshakeError::RefusedByPeer(Refusal::Duplicate))
 }
 
 /// What the engine hears of a new connection.

@@ -41,6 +41,7 @@ pub(super) async fn launch(builder: NodeBuilder, id: NodeId) -> Result<Node, Sta
         listen, join, require_join, identity, hosted, states, timing, cluster, client_only, socket, ..
     } = builder;
     let Some(identity) = identity else { return Err(StartError::MissingIdentity) };
+    identity.prepare().await;
     let no_seed = || StartError::Setting("the system has no random numbers".to_owned());
     let mut seeds = Seeds::from_system().ok_or_else(no_seed)?;
     let socket = match socket {

@@ -28,6 +28,9 @@ pub(super) fn table(ownership: &Ownership, peers: &Peers, subscription: &Subscri
             let set: Arc<[Process]> =
                 active.map_or_else(|| Arc::new([]) as Arc<[Process]>, |active| active.set.shared());
             match (told(state), owner) {
+                (SlotState::Waiting(Reason::Opening), _) if !joined => {
+                    SlotRoute::closed(SlotState::Waiting(Reason::NotJoined), owner, epoch, set)
+                }
                 (SlotState::Open, Some(owner)) => SlotRoute::open(owner, epoch, set),
                 (SlotState::Open, None) => SlotRoute::closed(SlotState::Waiting(Reason::Opening), None, epoch, set),
                 (state, owner) => SlotRoute::closed(state, owner, epoch, set),

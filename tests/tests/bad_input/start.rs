@@ -31,6 +31,15 @@ async fn a_missing_identity() {
 }
 
 #[tokio::test]
+async fn a_join_list_that_can_never_be_met() {
+    for entry in ["localhost", "10.0.0.1", "localhost:", ":7400", "localhost:http"] {
+        refuses_to_start(builder("join").join([entry]), "no port").await;
+    }
+    let nobody = builder("join").require_join(Duration::from_secs(1));
+    refuses_to_start(nobody, "without a join list").await;
+}
+
+#[tokio::test]
 async fn a_bad_node_id() {
     let long = "n".repeat(64);
     for id in ["", " ", "a b", "a.b", "a/b", "nöde", "a\n", long.as_str()] {
