@@ -97,8 +97,9 @@ pub mod __private {
     pub use crate::client::{Call, Caller, Client, RegistryHandle, Typed};
     pub use crate::exec::Hosted;
     pub use crate::resource::{
-        Boxed, Checked, Command, Commands, Context, Defines, Definition, ErrorCodec, HasCommands, IntoKey, Invocation,
-        IsResource, Probe, Resource, ResultLike, Run, Stays, Travel, Travelling, Unprobed, Visitor, stable_hash,
+        Boxed, ClientOf, Command, Commands, Context, CreateKey, Defines, Definition, ErrorCodec, HasCommands, IntoKey,
+        Invocation, IsResource, Probe, Resource, ResultLike, Run, Stays, Travel, Travelling, Unprobed, Visitor, Whole,
+        stable_hash,
     };
     pub use crate::spec::{Failover, LoadBalancing, Sharding, Spec, Then, defaults};
     pub use serde;
