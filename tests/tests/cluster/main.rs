@@ -8,6 +8,7 @@
 )]
 
 mod agree;
+mod everywhere;
 mod failover;
 mod grow;
 mod leave;

@@ -138,6 +138,8 @@ pub(crate) enum Refusal {
     Malformed,
     /// It claims to come from somebody else than the peer that sent it.
     WrongSender,
+    /// It tells of a process without saying where that listens.
+    Nowhere,
 }
 
 impl Packet {
