@@ -298,6 +298,7 @@ impl Driver {
                 Output::Hangup { process } => self.hang_up(&process),
                 Output::Open { registry, slots } => self.open(&registry, &slots),
                 Output::Close { registry, slots } => self.close(&registry, &slots),
+                Output::Forget { registry, slots } => self.forget(&registry, &slots),
                 Output::Seal { registry, slots } => self.seal(&registry, &slots),
                 Output::Lease { registry, slots, until } => self.lend(&registry, &slots, until),
                 Output::TableChanged(registry) => _ = self.stale.tables.insert(registry),
@@ -359,6 +360,11 @@ impl Driver {
             }
             kept.host.close(*slot);
         }
+    }
+
+    fn forget(&self, registry: &RegistryName, slots: &[Slot]) {
+        let Some(kept) = self.kept.get(registry) else { return };
+        slots.iter().for_each(|slot| kept.host.clear(*slot));
     }
 
     fn seal(&mut self, registry: &RegistryName, slots: &[(Slot, Epoch)]) {

@@ -8,6 +8,7 @@
 )]
 
 mod agree;
+mod comeback;
 mod everywhere;
 mod failover;
 mod grow;

@@ -192,6 +192,38 @@ fn who_was_wrongly_declared_down_comes_back_with_what_it_held() {
     assert!(!owned_by(&sim, 0).is_empty());
 }
 
+#[test]
+fn a_slot_that_comes_back_brings_nothing_back_of_its_former_time() {
+    let mut sim = founded(Options::default());
+    balance(&mut sim, SECOND);
+    let (mine, before) = (owned_by(&sim, 0), sim.nodes[0].kept.clone());
+    sim.partition(&[&[0], &[1, 2]]);
+    settle_on(&mut sim, &[1, 2], 5 * SECOND);
+    sim.heal();
+    let is_given_up = |sim: &Sim| mine.iter().all(|slot| sim.nodes[0].kept.get(slot) != before.get(slot));
+    assert!(sim.run_until(SECOND, is_given_up), "as soon as the others' openings are learnt");
+    balance(&mut sim, 20 * SECOND);
+    assert_eq!(owned_by(&sim, 0), mine);
+    for slot in mine {
+        assert!(sim.nodes[0].kept[&slot] > before[&slot]);
+        assert!((1..3).all(|index| !sim.nodes[index].kept.contains_key(&slot)), "nobody else keeps it");
+    }
+}
+
+#[test]
+fn an_owner_that_opens_again_keeps_what_it_has() {
+    let mut sim = founded(Options::default());
+    balance(&mut sim, SECOND);
+    let (mine, before) = (owned_by(&sim, 0), sim.nodes[0].kept.clone());
+    let epochs: Vec<_> = mine.iter().map(|slot| sim.nodes[0].serving[slot].epoch).collect();
+    sim.kill(2);
+    balance(&mut sim, 10 * SECOND);
+    for (slot, epoch) in mine.iter().zip(epochs) {
+        assert!(sim.nodes[0].serving[slot].epoch > epoch, "opened again, with another backup");
+        assert_eq!(sim.nodes[0].kept[slot], before[slot]);
+    }
+}
+
 fn settle_on(sim: &mut Sim, side: &[usize], span: Micros) {
     let all_there = |sim: &Sim| slots(sim).all(|slot| sim.owner(slot).is_some_and(|owner| side.contains(&owner)));
     assert!(sim.run_until(span, all_there), "{:?}, {:?}", sim.fault, sim.unsettled());
