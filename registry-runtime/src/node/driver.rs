@@ -28,10 +28,6 @@ use crate::wire::hello::Refusal;
 /// batch of a burst, few enough that no consequence waits long.
 const BURST: usize = 64;
 
-/// How long a leaving node tries to hand its slots over: longer than a thousand hand-overs take, shorter than what service
-/// managers wait before they kill.
-pub(super) const LEAVE: Duration = Duration::from_secs(20);
-
 /// How long a goodbye may take to be sent.
 const GOODBYE: Duration = Duration::from_millis(500);
 
@@ -128,6 +124,8 @@ pub(super) struct Driver {
     pub(super) dial_timeout: Duration,
     pub(super) stale: Stale,
     pub(super) leaving: Option<oneshot::Sender<Result<(), LeaveError>>>,
+    /// Since when this node has been leaving.
+    pub(super) leaving_since: Option<Moment>,
     /// Why the loop is to end.
     pub(super) end: Option<Stopped>,
 }
@@ -190,6 +188,7 @@ impl Driver {
             Happening::FailedDial(failed) => self.take_failed_dial(failed),
             Happening::Order(Order::Leave(done)) => {
                 self.leaving = Some(done);
+                self.leaving_since.get_or_insert(self.clock.now());
                 self.tell(Input::Leave);
             }
             Happening::Order(Order::Shutdown) => self.end = Some(Stopped::Shutdown),
@@ -388,9 +387,11 @@ impl Driver {
     }
 
     fn left(&mut self) {
+        let now = self.clock.now();
+        let waited = now.since(self.leaving_since.unwrap_or(now));
         let outcome = match publish::owned(&self.engine) {
             0 => Ok(()),
-            slots => Err(LeaveError::TimedOut { slots, waited: LEAVE }),
+            slots => Err(LeaveError::TimedOut { slots, waited }),
         };
         if let Some(done) = self.leaving.take() {
             // Whoever asked may be gone.

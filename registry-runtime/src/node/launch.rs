@@ -160,6 +160,7 @@ pub(super) async fn launch(builder: NodeBuilder, id: NodeId) -> Result<Node, Sta
         idle: drained_sender,
         stale: Default::default(),
         leaving: None,
+        leaving_since: None,
         end: None,
     };
     join::watch(&join, &resolved_sender);

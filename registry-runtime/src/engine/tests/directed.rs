@@ -279,6 +279,20 @@ fn who_leaves_hands_everything_over_first() {
 }
 
 #[test]
+fn who_leaves_waits_for_no_replacement_where_there_is_none() {
+    for (nodes, replicas) in [(2, 2), (2, 3), (3, 3), (3, 5), (5, 7)] {
+        let mut sim = founded(Options { nodes, charter: nodes, replicas, ..Options::default() });
+        balance(&mut sim, 5 * SECOND);
+        sim.leave(1);
+        assert!(sim.run_until(5 * SECOND, |sim| sim.nodes[1].left), "{nodes} nodes with {replicas} replicas");
+        balance(&mut sim, SECOND);
+        assert_eq!(losses(&sim), 0);
+        let stepped_in: usize = (0..nodes).map(|index| opened(&sim, index, Why::Failover)).sum();
+        assert_eq!(stepped_in, 0);
+    }
+}
+
+#[test]
 fn the_last_one_leaves_without_waiting() {
     let mut sim = founded(Options { nodes: 1, charter: 1, ..Options::default() });
     sim.leave(0);
