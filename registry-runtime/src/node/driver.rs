@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::error::{LeaveError, Stopped};
@@ -123,9 +123,10 @@ pub(super) struct Driver {
     pub(super) idle: mpsc::UnboundedSender<Drained>,
     pub(super) dial_timeout: Duration,
     pub(super) stale: Stale,
-    pub(super) leaving: Option<oneshot::Sender<Result<(), LeaveError>>>,
     /// Since when this node has been leaving.
     pub(super) leaving_since: Option<Moment>,
+    /// What it could not hand over, once it has left.
+    pub(super) left_behind: Option<LeaveError>,
     /// Why the loop is to end.
     pub(super) end: Option<Stopped>,
 }
@@ -186,8 +187,7 @@ impl Driver {
                 self.tell(Input::Join(self.join.addresses()));
             }
             Happening::FailedDial(failed) => self.take_failed_dial(failed),
-            Happening::Order(Order::Leave(done)) => {
-                self.leaving = Some(done);
+            Happening::Order(Order::Leave) => {
                 self.leaving_since.get_or_insert(self.clock.now());
                 self.tell(Input::Leave);
             }
@@ -389,14 +389,10 @@ impl Driver {
     fn left(&mut self) {
         let now = self.clock.now();
         let waited = now.since(self.leaving_since.unwrap_or(now));
-        let outcome = match publish::owned(&self.engine) {
-            0 => Ok(()),
-            slots => Err(LeaveError::TimedOut { slots, waited }),
+        self.left_behind = match publish::owned(&self.engine) {
+            0 => None,
+            slots => Some(LeaveError::TimedOut { slots, waited }),
         };
-        if let Some(done) = self.leaving.take() {
-            // Whoever asked may be gone.
-            let _ = done.send(outcome);
-        }
         self.end = Some(Stopped::Left);
     }
 
@@ -442,10 +438,8 @@ impl Driver {
         self.peers.clear();
         self.transport.shutdown().await;
         telemetry::stopped(&self.port.node, &end);
-        if let Some(done) = self.leaving.take() {
-            let _ = done.send(Err(LeaveError::Stopped(end.clone())));
-        }
         let mut status = Status::clone(&self.status.borrow());
+        status.left_behind = self.left_behind.take();
         status.stopped = Some(end);
         self.status.send_replace(Arc::new(status));
     }

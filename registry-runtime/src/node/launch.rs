@@ -159,8 +159,8 @@ pub(super) async fn launch(builder: NodeBuilder, id: NodeId) -> Result<Node, Sta
         sealed: BTreeMap::new(),
         idle: drained_sender,
         stale: Default::default(),
-        leaving: None,
         leaving_since: None,
+        left_behind: None,
         end: None,
     };
     join::watch(&join, &resolved_sender);

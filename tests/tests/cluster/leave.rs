@@ -32,6 +32,16 @@ async fn one_node_after_another_leaves_without_waiting_for_a_replacement() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn all_who_ask_a_node_to_leave_hear_of_the_same_outcome() {
+    let cluster = crate::three_nodes().await;
+    let node = cluster.node(2);
+    let outcomes = tokio::join!(node.leave(), node.leave(), cluster.leave(2));
+    assert_eq!(outcomes, (Ok(()), Ok(()), Ok(())));
+    let again = node.leave().await.unwrap_err();
+    assert!(again.to_string().contains("stopped already"), "{again}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_graceful_leave_under_load_gives_no_errors() {
     let runs = Arc::new(Runs::default());
     let cluster =
