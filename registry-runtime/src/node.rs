@@ -13,6 +13,7 @@ mod owners;
 mod peers;
 mod publish;
 mod status;
+mod supervisor;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -58,6 +59,9 @@ enum Order {
     Leave,
     /// Stop.
     Shutdown,
+    /// Panic.
+    #[cfg(test)]
+    Fail,
 }
 
 impl Node {

@@ -192,6 +192,8 @@ impl Driver {
                 self.tell(Input::Leave);
             }
             Happening::Order(Order::Shutdown) => self.end = Some(Stopped::Shutdown),
+            #[cfg(test)]
+            Happening::Order(Order::Fail) => panic!("as a test has ordered"),
         }
     }
 

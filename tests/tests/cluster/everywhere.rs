@@ -12,8 +12,8 @@ use crate::hold_one_view_and_table;
 /// Three nodes that listen on `all`; the later ones find the first one at `met`, and each other by its word.
 async fn listen_everywhere(all: IpAddr, met: IpAddr) {
     let first = start("everywhere-0", all, &[]).await;
-    let at = SocketAddr::new(met, first.local_addr().port());
-    let (second, third) = tokio::join!(start("everywhere-1", all, &[at]), start("everywhere-2", all, &[at]));
+    let join = [SocketAddr::new(met, first.local_addr().port())];
+    let (second, third) = tokio::join!(start("everywhere-1", all, &join), start("everywhere-2", all, &join));
     let nodes = [first, second, third];
     for node in &nodes {
         node.wait_for_members(3).await.unwrap();
