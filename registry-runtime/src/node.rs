@@ -14,6 +14,7 @@ mod peers;
 mod publish;
 mod status;
 mod supervisor;
+mod twin;
 
 use std::fmt;
 use std::net::SocketAddr;

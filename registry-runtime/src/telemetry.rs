@@ -1,7 +1,8 @@
 //! What a node records of its life: one function for each thing that is worth a line.
 //!
-//! Levels: `ERROR` for a fault of this library that ends a node, `WARN` for what a person should look at (a refusal, a possible loss, a false Down), `INFO` for members and
-//! openings, `DEBUG` for the rest. No payload, key or secret is ever recorded.
+//! Levels: `ERROR` for a fault of this library that ends a node, `WARN` for what a person should look at (a refusal, a
+//! possible loss, a false Down), `INFO` for members and openings, `DEBUG` for the rest. No payload, key or secret is ever
+//! recorded.
 
 use std::fmt::Display;
 use std::net::SocketAddr;

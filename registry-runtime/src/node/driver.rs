@@ -14,7 +14,7 @@ use super::join::{Join, Resolved};
 use super::load::LoadMeter;
 use super::peers::Peers;
 use super::status::Status;
-use super::{Order, letter, publish};
+use super::{Order, letter, publish, twin};
 use crate::client::{Port, Subscription};
 use crate::engine::{self, Engine, Input, Output};
 use crate::exec::{AnyHost, BootClock, Clock, Lease};
@@ -277,17 +277,9 @@ impl Driver {
     /// Stops if a later process has this node's id: of the two, the older gives way.
     fn look_for_twin(&mut self, error: &HandshakeError) {
         let own = self.engine.membership().identity().start;
-        let later = match error {
-            HandshakeError::Refused(Refusal::NameTaken { yours: life, .. })
-            | HandshakeError::RefusedByPeer(Refusal::NameTaken { ours: life, .. })
-                if life.start > own =>
-            {
-                life.address
-            }
-            HandshakeError::RefusedByPeer(Refusal::Outlived { later }) => *later,
-            _ => return,
-        };
-        self.end = Some(Stopped::DuplicateNode { node: self.port.node.clone(), address: later });
+        if let Some(address) = twin::later_twin(error, own, self.transport.local_addr()) {
+            self.end = Some(Stopped::DuplicateNode { node: self.port.node.clone(), address });
+        }
     }
 
     /// Does everything that the engine wants done.
