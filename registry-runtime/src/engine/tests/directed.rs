@@ -145,6 +145,27 @@ fn the_minority_stops_and_the_majority_goes_on() {
 }
 
 #[test]
+fn who_is_cut_off_may_acknowledge_for_one_lease_and_no_longer() {
+    let options = Options { clock_error: 40, delay: (0, 30 * MS), ..Options::default() };
+    let lease = u64::try_from(options.timing.lease.as_micros()).unwrap();
+    for seed in 0..20 {
+        let mut sim = Sim::new(seed, options.clone());
+        settle(&mut sim, 10 * SECOND);
+        balance(&mut sim, 10 * SECOND);
+        let mine = owned_by(&sim, 0);
+        assert!(!mine.is_empty() && mine.iter().all(|slot| sim.has_right(0, *slot)));
+        sim.partition(&[&[0], &[1, 2]]);
+        // What was under way arrives yet, so this is the moment from which the lease counts at the latest.
+        sim.run(lease);
+        assert_eq!(mine.iter().find(|slot| sim.has_right(0, **slot)), None, "seed {seed}");
+        // It is not by being declared Down, nor by having found the others Down, that it has stopped.
+        assert!(mine.iter().all(|slot| sim.nodes[0].serving.contains_key(slot)), "seed {seed}");
+        sim.run(60 * SECOND);
+        assert!(slots(&sim).all(|slot| !sim.has_right(0, slot) && sim.state(0, slot) != SlotState::Open));
+    }
+}
+
+#[test]
 fn of_two_nodes_the_one_with_the_smaller_id_goes_on() {
     let options = || Options { nodes: 2, charter: 2, replicas: 2, ..Options::default() };
     let mut sim = founded(options());
