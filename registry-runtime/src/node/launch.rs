@@ -236,6 +236,5 @@ fn hosted(spec: &Spec) -> Option<HostedRegistry> {
         slots: spec.slots(),
         replicas: spec.replicas,
         failover: spec.failover.into(),
-        sharding: 0,
     })
 }

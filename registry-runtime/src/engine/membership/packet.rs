@@ -220,7 +220,6 @@ mod tests {
             slots: u32::MAX,
             replicas: u8::MAX,
             failover: HostedFailover::WaitForNode { wait: Duration::MAX, reassign: true },
-            sharding: u64::MAX,
         };
         Profile {
             hosted: vec![hosted; Profile::HOSTED_MAX],

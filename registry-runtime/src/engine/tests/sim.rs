@@ -161,7 +161,6 @@ impl Sim {
         let hosted = HostedRegistry {
             name: registry(),
             slots: self.options.slots,
-            sharding: 0,
             failover: self.options.failover,
             replicas: self.options.replicas,
         };
