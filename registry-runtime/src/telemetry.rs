@@ -1,12 +1,13 @@
 //! What a node records of its life: one function for each thing that is worth a line.
 //!
-//! Levels: `WARN` for what a person should look at (a refusal, a possible loss, a false Down), `INFO` for members and
-//! openings, `DEBUG` for the rest. No payload, key or secret is ever recorded.
+//! Levels: `ERROR` for a fault of this library that ends a node, `WARN` for what a person should look at (a refusal, a
+//! possible loss, a false Down), `INFO` for members and openings, `DEBUG` for the rest. No payload, key or secret is ever
+//! recorded.
 
 use std::fmt::Display;
 use std::net::SocketAddr;
 
-use tracing::{debug, info, warn};
+use tracing::{debug, error, info, warn};
 
 use crate::engine::{Change, Event, MembershipEvent, OwnershipEvent};
 use crate::id::NodeId;
@@ -54,6 +55,11 @@ pub(crate) fn letter_too_large(node: &NodeId, peer: &NodeId) {
 /// The node has stopped.
 pub(crate) fn stopped(node: &NodeId, reason: &dyn Display) {
     info!(%node, %reason, "stopped");
+}
+
+/// The driver has failed, and the node is ended by its supervisor.
+pub(crate) fn driver_failed(node: &NodeId, what: &str) {
+    error!(%node, what, "the driver failed; the node serves nothing any more");
 }
 
 /// What the engine has to tell.

@@ -67,8 +67,6 @@ pub(crate) struct HostedRegistry {
     pub(crate) name: RegistryName,
     /// The number of slots, 1 to 65,536.
     pub(crate) slots: u32,
-    /// A digest of how keys are spread over slots.
-    pub(crate) sharding: u64,
     /// What happens to the slots of a node that is Down.
     pub(crate) failover: Failover,
     /// The size of a slot's replica set, 1 to 7.
@@ -99,7 +97,7 @@ impl From<membership::HostedRegistry> for HostedRegistry {
                 Failover::WaitForNode { wait, then: if reassign { Then::Reassign } else { Then::Fail } }
             }
         };
-        Self { name: said.name, slots: said.slots, sharding: said.sharding, failover, replicas: said.replicas }
+        Self { name: said.name, slots: said.slots, failover, replicas: said.replicas }
     }
 }
 

@@ -43,6 +43,9 @@ pub(crate) trait AnyHost: Debug + Send + Sync + 'static {
     /// See [`Host::close`].
     fn close(&self, slot: Slot);
 
+    /// See [`Host::clear`].
+    fn clear(&self, slot: Slot);
+
     /// See [`Host::seal`].
     fn seal(&self, slot: Slot) -> bool;
 
@@ -151,6 +154,10 @@ impl<R: Resource> AnyHost for Arc<Host<R>> {
 
     fn close(&self, slot: Slot) {
         Host::close(self, slot);
+    }
+
+    fn clear(&self, slot: Slot) {
+        Host::clear(self, slot);
     }
 
     fn seal(&self, slot: Slot) -> bool {

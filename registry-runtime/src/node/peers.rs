@@ -49,7 +49,7 @@ impl Peers {
         }
     }
 
-    /// Lets go of all connections, so that the socket behind them can close while handles to the node live on.
+    /// Lets go of all connections.
     pub(super) fn clear(&mut self) {
         for met in self.met.values_mut() {
             met.link = None;
@@ -70,5 +70,12 @@ impl Peers {
     /// All connections.
     pub(super) fn links(&self) -> impl Iterator<Item = &Link> {
         self.met.values().filter_map(|met| met.link.as_ref())
+    }
+}
+
+impl Drop for Peers {
+    /// Callers hold on to the nodes for as long as handles live, and the socket must close before, whatever ends the driver.
+    fn drop(&mut self) {
+        self.clear();
     }
 }

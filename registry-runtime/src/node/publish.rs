@@ -146,6 +146,7 @@ pub(super) fn status(engine: &Engine) -> Status {
         table: digest(engine.ownership()),
         #[cfg(feature = "testing")]
         unsettled: unsettled(engine.ownership()),
+        left_behind: None,
         stopped: None,
     }
 }

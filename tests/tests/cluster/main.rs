@@ -8,6 +8,8 @@
 )]
 
 mod agree;
+mod comeback;
+mod everywhere;
 mod failover;
 mod grow;
 mod leave;
