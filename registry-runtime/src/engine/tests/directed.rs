@@ -235,13 +235,15 @@ fn a_slot_that_comes_back_brings_nothing_back_of_its_former_time() {
 fn an_owner_that_opens_again_keeps_what_it_has() {
     let mut sim = founded(Options::default());
     balance(&mut sim, SECOND);
-    let (mine, before) = (owned_by(&sim, 0), sim.nodes[0].kept.clone());
-    let epochs: Vec<_> = mine.iter().map(|slot| sim.nodes[0].serving[slot].epoch).collect();
+    let (served, kept) = (sim.nodes[0].serving.clone(), sim.nodes[0].kept.clone());
     sim.kill(2);
     balance(&mut sim, 10 * SECOND);
-    for (slot, epoch) in mine.iter().zip(epochs) {
-        assert!(sim.nodes[0].serving[slot].epoch > epoch, "opened again, with another backup");
-        assert_eq!(sim.nodes[0].kept[slot], before[slot]);
+    // The plan of two has some of them elsewhere.
+    let stayed: Vec<_> = owned_by(&sim, 0).into_iter().filter(|slot| served.contains_key(slot)).collect();
+    assert!(!stayed.is_empty());
+    for slot in stayed {
+        assert!(sim.nodes[0].serving[&slot].epoch > served[&slot].epoch, "opened again, with another backup");
+        assert_eq!(sim.nodes[0].kept[&slot], kept[&slot]);
     }
 }
 
