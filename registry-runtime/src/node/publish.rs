@@ -9,7 +9,7 @@ use super::status::Status;
 use crate::client::{Codes, OwnCommand, PeerRoute, SlotRoute, SlotState, Subscription, Table};
 use crate::engine::membership;
 use crate::engine::ownership::Ownership;
-use crate::engine::{self, Engine};
+use crate::engine::{self, Engine, MemberState};
 use crate::id::{Epoch, NodeId, Process, RegistryName, Slot};
 use crate::resource::{Kind, Reason};
 use crate::transport::PeerInfo;
@@ -195,6 +195,14 @@ pub(super) fn owned(engine: &Engine) -> usize {
     let ownership = engine.ownership();
     let tables = ownership.registries().filter_map(|name| ownership.table(name));
     tables.map(|table| table.active().filter(|(_, active)| *active.set.owner() == me).count()).sum()
+}
+
+/// Whether no other member that hosts anything is Up.
+pub(super) fn is_alone(engine: &Engine) -> bool {
+    let is_heir = |member: membership::Member| {
+        member.state == MemberState::Up && member.profile.is_some_and(|profile| !profile.hosted.is_empty())
+    };
+    !engine.membership().members().any(is_heir)
 }
 
 /// Whether this node has found its cluster: a member, or that it is one by itself.

@@ -41,6 +41,13 @@ async fn all_who_ask_a_node_to_leave_hear_of_the_same_outcome() {
     assert!(again.to_string().contains("stopped already"), "{again}");
 }
 
+#[tokio::test]
+async fn a_cluster_of_one_has_nobody_to_hand_over_to() {
+    let cluster = Cluster::builder().nodes(1).host(counters::registry()).start().await.unwrap();
+    every_slot_answers(Duration::from_secs(5), &counters::client(cluster.node(0)), &[1]).await;
+    assert_eq!(cluster.node(0).clone().leave().await, Ok(()));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_graceful_leave_under_load_gives_no_errors() {
     let runs = Arc::new(Runs::default());
