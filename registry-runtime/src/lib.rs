@@ -67,6 +67,7 @@ extern crate self as registry_runtime;
 #[doc(hidden)]
 pub mod bench;
 mod client;
+mod codec;
 mod engine;
 mod exec;
 pub mod id;

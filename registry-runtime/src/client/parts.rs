@@ -5,7 +5,7 @@ use std::cell::Cell;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::wire::codec;
+use crate::codec;
 
 /// Key and arguments of a call. They are given away to run on this node and shown encoded to run on another; whichever comes
 /// first, a later attempt still finds them.

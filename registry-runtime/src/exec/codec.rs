@@ -5,11 +5,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::reply::Unfit;
-use crate::wire;
 
 /// Decodes a key or a tuple of arguments that came from a peer. Bytes left over are an error.
 pub(super) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
-    wire::codec::decode(bytes).map_err(|fault| fault.to_string())
+    crate::codec::decode(bytes).map_err(|fault| fault.to_string())
 }
 
 /// Puts a reply's bytes at the end of a buffer, at most `bytes_max` of them. On failure the buffer is as it was.

@@ -1,10 +1,26 @@
 //! Values to bytes and back: postcard, with a guard around whatever comes from a peer.
+//!
+//! Whatever decodes what a peer sent, in any room, does it here: a recursion or a length that a peer made up is refused before it
+//! costs stack or memory.
+
+mod guard;
 
 use postcard::ser_flavors::Flavor;
 use serde::Serialize;
 use serde::de::Deserialize;
 
-use super::guard::{Guard, Guarded};
+use self::guard::{Guard, Guarded};
+
+/// How deep a value may nest: every sequence, map, structure, tuple, option, variant and newtype is one level.
+///
+/// A recursive type would otherwise let a peer choose the depth of our stack; 64 levels take some ten kilobytes of it.
+const DEPTH_MAX: usize = 64;
+
+/// How many elements of sequences and maps a value may have beyond one for each byte of input.
+///
+/// An element takes a byte at least, unless its type is empty (`Vec<()>`); those few that a decent program sends fit into
+/// this allowance, and the 2^64 that fit into ten bytes do not.
+const EMPTY_ELEMENTS_MAX: usize = 1 << 10;
 
 /// Appends the encoding of a value.
 ///
@@ -14,7 +30,6 @@ pub(crate) fn encode<T: Serialize + ?Sized>(value: &T, into: &mut Vec<u8>) -> Re
 }
 
 /// The encoding of a value.
-#[cfg(test)]
 pub(crate) fn encoded<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, EncodeError> {
     let mut bytes = Vec::new();
     encode(value, &mut bytes)?;
@@ -23,7 +38,7 @@ pub(crate) fn encoded<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, Encod
 
 /// Reads exactly one value from all of `bytes`.
 ///
-/// Refuses what is left over, nesting deeper than [`DEPTH_MAX`](super::limits::DEPTH_MAX), and more elements than
+/// Refuses what is left over, nesting deeper than [`DEPTH_MAX`], and more elements than
 /// the input could hold.
 pub(crate) fn decode<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<T, DecodeError> {
     let guard = Guard::new(bytes.len());
@@ -54,7 +69,7 @@ pub(crate) enum DecodeError {
         bytes: usize,
     },
     /// The value nests deeper than the limit.
-    #[error("the value nests deeper than {} levels", super::limits::DEPTH_MAX)]
+    #[error("the value nests deeper than {DEPTH_MAX} levels")]
     TooDeep,
     /// The value claims more elements than its bytes can hold.
     #[error("the value claims more elements than its bytes can hold")]
@@ -92,7 +107,6 @@ mod tests {
     use serde::{Serialize, de::DeserializeOwned};
 
     use super::*;
-    use crate::wire::limits::{DEPTH_MAX, EMPTY_ELEMENTS_MAX};
 
     #[derive(Clone, Debug, PartialEq, Serialize, serde::Deserialize)]
     enum List {
