@@ -70,13 +70,19 @@ impl<R: Resource> Host<R> {
         }
         let refuse = |refused: Refused| Begun::Ready(refused.widen());
         if let (Run::Read(_), Some(key)) = (&command.run, &attempt.key) {
-            return match self.look(attempt.slot, attempt.epoch, key) {
-                Ok(state) => Begun::Ready(self.read(command, &attempt, key, state, args, reply)),
+            let (claim, state) = match self.look(attempt.slot, attempt.epoch, key) {
+                Ok(seen) => seen,
                 Err(refused) => {
                     spare(Some(key), &args);
-                    refuse(refused)
+                    return refuse(refused);
                 }
             };
+            if let Some(_inside) = self.door.step_in() {
+                return Begun::Ready(self.read(command, &attempt, key, state, args, reply));
+            }
+            spare(Some(key), &args);
+            let grip = attempt.key.take().map(|key| Grip { slot: attempt.slot, key, claim });
+            return self.wait_for_place(command, attempt, grip, args).unwrap_or_else(refuse);
         }
         let (grip, state) = match self.meet(command.kind(), &mut attempt) {
             Ok(Met::Free(grip, state)) => (grip, state),
@@ -95,6 +101,12 @@ impl<R: Resource> Host<R> {
             }
             return self.fly(command, attempt, grip, state, args, reply).unwrap_or_else(refuse);
         }
+        let Some(_inside) = self.door.step_in() else {
+            if let Some(grip) = &grip {
+                spare(Some(&grip.key), &args);
+            }
+            return self.wait_for_place(command, attempt, grip, args).unwrap_or_else(refuse);
+        };
         let ran = match self.start(command, &attempt, grip.as_ref(), state, args) {
             Some(Work::Ran(ran)) => Some(ran),
             _ => None,
@@ -104,9 +116,9 @@ impl<R: Resource> Host<R> {
 
     /// The committed state of an instance, for a read.
     #[inline]
-    fn look(&self, slot: Slot, epoch: Epoch, key: &R::Key) -> Result<Option<Arc<R>>, Refused> {
+    fn look(&self, slot: Slot, epoch: Epoch, key: &R::Key) -> Result<(Claim, Option<Arc<R>>), Refused> {
         let shelf = self.shelf(slot).ok_or_else(|| no_such_slot(slot))?;
-        shelf.look(epoch, key, self.clock()).map(|(_, state)| state)
+        shelf.look(epoch, key, self.clock())
     }
 
     /// Runs a synchronous read: the shortest way, for nothing is held and nothing has to be given back.
@@ -183,16 +195,12 @@ impl<R: Resource> Host<R> {
         let place = match self.door.enter() {
             Ok(place) => place,
             Err(full) => {
-                if let Some(grip) = grip {
-                    let _ = self.settle(grip.slot, &grip.key, grip.claim, Stand::InPlace, Change::Keep);
-                }
-                return Err(full.into());
+                discard(args);
+                return Err(self.turn_away(grip, full));
             }
         };
         let Some(nesting) = Nesting::enter(&place) else {
-            let control = Arc::new(Control::ready());
-            let seat = grip.map(|grip| Seat::from_place(self, grip, &control));
-            return Ok(Begun::Later(Box::new(Job::waiting(self, command, attempt.keep(), control, place, seat, args))));
+            return Ok(self.postpone(command, &attempt, grip, place, args));
         };
         let mut flight = match self.start(command, &attempt, grip.as_ref(), state, args) {
             Some(Work::Flying(flight)) => flight,
@@ -219,6 +227,46 @@ impl<R: Resource> Host<R> {
                 Ok(Begun::Later(Box::new(Job::running(self, command, attempt.keep(), control, place, seat, flight))))
             }
         }
+    }
+
+    /// For a synchronous command that found every place to run taken: it waits for one, as a task, if it may wait.
+    #[cold]
+    fn wait_for_place<A, T, E, D, J>(
+        self: &Arc<Self>,
+        command: &'static Command<R, A, T, E>,
+        attempt: Attempt<'_, R>,
+        grip: Option<Grip<R>>,
+        args: A,
+    ) -> Result<Begun<R, A, T, E, D, J>, Refused> {
+        match self.door.enter() {
+            Ok(place) => Ok(self.postpone(command, &attempt, grip, place, args)),
+            Err(full) => {
+                discard(args);
+                Err(self.turn_away(grip, full))
+            }
+        }
+    }
+
+    /// Makes a task of a command that nothing but a place to run, or a deep stack, keeps from starting here.
+    fn postpone<A, T, E, D, J>(
+        self: &Arc<Self>,
+        command: &'static Command<R, A, T, E>,
+        attempt: &Attempt<'_, R>,
+        grip: Option<Grip<R>>,
+        place: Place,
+        args: A,
+    ) -> Begun<R, A, T, E, D, J> {
+        let control = Arc::new(Control::ready());
+        let seat = grip.map(|grip| Seat::from_place(self, grip, &control));
+        Begun::Later(Box::new(Job::waiting(self, command, attempt.keep(), control, place, seat, args)))
+    }
+
+    /// Lets go of everything, for there is room neither to run nor to wait.
+    fn turn_away(&self, grip: Option<Grip<R>>, full: Full) -> Refused {
+        if let Some(grip) = grip.filter(|grip| grip.claim.turn.is_some()) {
+            let _ = self.settle(grip.slot, &grip.key, grip.claim, Stand::InPlace, Change::Keep);
+        }
+        full.into()
     }
 
     /// For an exclusive command that found its lane busy.

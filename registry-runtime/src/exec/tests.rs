@@ -11,6 +11,6 @@ mod tally;
 mod world;
 
 /// One may run and two may wait.
-pub(super) fn narrow() -> crate::spec::Spec {
+pub(super) const fn narrow() -> crate::spec::Spec {
     crate::spec::Spec { concurrency: 1, queue: 2, ..tally::spec("narrow") }
 }
