@@ -62,5 +62,5 @@ pub use error::{CommandError, Executed, Reason};
 pub use hash::stable_hash;
 pub use key::{Instance, IntoKey, Key, Resource};
 pub use returns::{Probe, ResultLike, Unprobed};
-pub use shape::{Shape, fingerprint};
+pub use shape::{Shape, fingerprint, misfits};
 pub use travel::{Checked, Stays, Travel, Travelling};

@@ -167,6 +167,11 @@ impl NodeBuilder {
             if names.insert(hosted.spec().name, ()).is_some() {
                 return Err(StartError::DuplicateRegistry(hosted.spec().name));
             }
+            let misfits = hosted.misfits();
+            if !misfits.is_empty() {
+                let (name, misfits) = (hosted.spec().name, misfits.join("\n"));
+                return Err(StartError::Setting(format!("the registry `{name}` cannot be hosted:\n{misfits}")));
+            }
         }
         if self.identity.is_none() {
             return Err(StartError::MissingIdentity);
