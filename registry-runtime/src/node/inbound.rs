@@ -1,5 +1,6 @@
 //! Requests of other nodes, on their way to the registries that this node hosts.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
@@ -7,13 +8,11 @@ use tokio::time::Instant;
 
 use super::load::LoadMeter;
 use super::owners::Owners;
+use crate::codec::with_scratch;
 use crate::exec::{self, Answer, AnyHost, Cancel, Served};
 use crate::resource::Reason;
 use crate::transport::{Handler, Link, LinkId, Part, Received, Replier, ReplySlot, Ticket};
 use crate::wire::outcome::Outcome;
-
-/// What a reply begins with room for: most replies are short.
-const REPLY_BYTES_USUAL: usize = 128;
 
 /// Takes the requests of peers and hands them to the hosts.
 pub(super) struct Inbound {
@@ -58,8 +57,7 @@ impl Handler for Inbound {
             args: request.arguments,
         };
         let ticket = reply.ticket();
-        let mut bytes = Vec::with_capacity(REPLY_BYTES_USUAL);
-        let mut place = Some(reply);
+        let place = Cell::new(Some(reply));
         let mut later = || -> Box<dyn exec::Replier> {
             let replier = place.take().map(ReplySlot::later);
             Box::new(Later {
@@ -72,17 +70,22 @@ impl Handler for Inbound {
                 running: Arc::clone(&self.running),
             })
         };
-        match host.serve(*number, asked, &mut bytes, &mut later) {
-            Served::Ready(outcome) => {
+        let served = with_scratch(|bytes| {
+            let served = host.serve(*number, asked, bytes, &mut later);
+            if let Served::Ready(outcome) = served {
                 let outcome = translate(outcome, || self.owners.of(host.spec().name, request.slot));
-                if let Some(reply) = place {
+                if let Some(reply) = place.take() {
                     reply.answer_with(&outcome, self.load.read(), |out| {
-                        out.extend_from_slice(&bytes);
+                        out.extend_from_slice(bytes);
                         Ok(())
                     });
                 }
+                return None;
             }
-            Served::Later(cancel) => self.running.began(ticket, cancel),
+            Some(served)
+        });
+        if let Some(Served::Later(cancel)) = served {
+            self.running.began(ticket, cancel);
         }
     }
 

@@ -53,7 +53,7 @@ impl Gossip {
 
     /// Puts the packet together again, with the members that are left. Addresses may have grown: the last members are left
     /// out when it is too large by that, and come with the next news of them.
-    pub(super) fn to_bytes(&mut self) -> Option<Vec<u8>> {
+    pub(super) fn encode(&mut self) -> Option<Vec<u8>> {
         loop {
             let mut bytes = postcard::to_stdvec(&self.header).ok()?;
             if self.header.message != Message::Announce {
@@ -84,7 +84,7 @@ mod tests {
     fn packet(message: Message<Identity>, told: &[&str]) -> Vec<u8> {
         let header = Header { src: identity("a"), src_incarnation: 3, dst: identity("b"), message };
         let marks = told.iter().map(|name| Mark::new(identity(name), 1, State::Suspect)).collect();
-        Gossip { header, marks }.to_bytes().unwrap()
+        Gossip { header, marks }.encode().unwrap()
     }
 
     #[test]
@@ -99,7 +99,7 @@ mod tests {
             let mut gossip = Gossip::parse(&bytes).unwrap();
             assert_eq!(gossip.sender(), &identity("a"));
             assert!(gossip.marks.iter().map(|mark| mark.id().node.as_str()).eq(told.iter().copied()));
-            assert_eq!(gossip.to_bytes().unwrap(), bytes);
+            assert_eq!(gossip.encode().unwrap(), bytes);
         }
     }
 
@@ -108,11 +108,11 @@ mod tests {
         let header = Header { src: identity("a"), src_incarnation: 3, dst: identity("b"), message: Message::Gossip };
         let marks = vec![Mark::new(identity("x"), 1, State::Alive); 1000];
         let mut gossip = Gossip { header, marks };
-        let full = gossip.to_bytes().unwrap();
+        let full = gossip.encode().unwrap();
         let told = gossip.marks.len();
         assert!(full.len() > SWIM_BYTES_MAX - 40);
         gossip.locate_sender(([u16::MAX; 8], 7400).into());
-        let relocated = gossip.to_bytes().unwrap();
+        let relocated = gossip.encode().unwrap();
         assert!(relocated.len() <= SWIM_BYTES_MAX && gossip.marks.len() + 1 >= told);
     }
 
@@ -131,6 +131,6 @@ mod tests {
         let mut wild = Gossip::parse(&packet(Message::Gossip, &[])).unwrap();
         let incarnation = Incarnation::new(u64::MAX);
         wild.marks.push(Mark::new(Identity { incarnation, ..identity("x") }, 0, State::Down));
-        assert!(Gossip::parse(&wild.to_bytes().unwrap()).is_err());
+        assert!(Gossip::parse(&wild.encode().unwrap()).is_err());
     }
 }

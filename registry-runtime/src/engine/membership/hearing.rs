@@ -103,7 +103,7 @@ impl Membership {
         }
         gossip.marks = marks;
         gossip.locate_sender(from.address);
-        if let Some(bytes) = gossip.to_bytes() {
+        if let Some(bytes) = gossip.encode() {
             self.swim.handle_packet(now, &bytes);
             self.settle(now);
         }
