@@ -1,12 +1,11 @@
 //! One attempt at a command, as it arrives.
 
-use std::fmt::Debug;
 use std::sync::Arc;
 
 use tokio::time::Instant;
 
 use crate::id::{CommandId, Epoch, NodeId, Slot};
-use crate::resource::{Invocation, Origin, Resource};
+use crate::resource::{Invocation, KeyText, Origin, Resource};
 
 /// One attempt at a command by a caller in this process.
 #[derive(Debug)]
@@ -71,7 +70,7 @@ impl<R: Resource> Attempt<'_, R> {
     pub(super) fn invocation<'a>(&'a self, origin: &'a Arc<Origin>, key: Option<&'a R::Key>) -> Invocation<'a> {
         Invocation {
             origin,
-            key: key.map(|key| key as &dyn Debug),
+            key: key.map(|key| key as &dyn KeyText),
             caller: self.caller,
             // An action has no slot, so it has no epoch either, whatever the caller wrote there.
             epoch: if key.is_some() { self.epoch } else { Epoch::ZERO },
@@ -87,7 +86,7 @@ impl Kept {
     pub(super) fn invocation<'a>(
         &'a self,
         origin: &'a Arc<Origin>,
-        key: Option<&'a dyn Debug>,
+        key: Option<&'a dyn KeyText>,
         epoch: Epoch,
     ) -> Invocation<'a> {
         Invocation {

@@ -1,6 +1,5 @@
 //! A command that could not end where it began: it waits, or it runs in its own time.
 
-use std::fmt::Debug;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
@@ -18,7 +17,7 @@ use super::seat::Seat;
 use super::shelf::Change;
 use super::work::{Flight, Ran, Work, conclude, discard};
 use crate::id::Epoch;
-use crate::resource::{Command, Kind, Resource};
+use crate::resource::{Command, Kind, KeyText, Resource};
 
 /// A command that has to be driven. Dropping it lets go of everything and commits nothing.
 #[must_use = "a command that waits must be driven"]
@@ -136,7 +135,7 @@ impl<R: Resource, A, T, E> Hold<R, A, T, E> {
             }
         };
         let key = self.seat.as_ref().map(|seat| &seat.key);
-        let invocation = self.kept.invocation(&self.host.setting.origin, key.map(|key| key as &dyn Debug), epoch);
+        let invocation = self.kept.invocation(&self.host.setting.origin, key.map(|key| key as &dyn KeyText), epoch);
         Ok(Work::start(&self.command.run, state, key, args, &invocation))
     }
 
