@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use tokio::time::Instant;
+use tracing::Span;
 
 use crate::id::{CommandId, Epoch, NodeId, Slot};
 use crate::resource::{Invocation, KeyText, Origin, Resource};
@@ -58,12 +59,13 @@ pub(super) struct Kept {
     pub(super) attempt: u32,
     pub(super) caller: NodeId,
     pub(super) deadline: Instant,
+    pub(super) span: Span,
 }
 
 impl<R: Resource> Attempt<'_, R> {
     /// Without the key, for as long as it takes.
-    pub(super) fn keep(&self) -> Kept {
-        Kept { id: self.id, attempt: self.attempt, caller: self.caller.clone(), deadline: self.deadline }
+    pub(super) fn keep(&self, span: Span) -> Kept {
+        Kept { id: self.id, attempt: self.attempt, caller: self.caller.clone(), deadline: self.deadline, span }
     }
 
     /// What a body that starts at once is told.

@@ -17,7 +17,7 @@ use super::seat::Seat;
 use super::shelf::Change;
 use super::work::{Flight, Ran, Work, conclude, discard};
 use crate::id::Epoch;
-use crate::resource::{Command, Kind, KeyText, Resource};
+use crate::resource::{Command, KeyText, Kind, Resource};
 
 /// A command that has to be driven. Dropping it lets go of everything and commits nothing.
 #[must_use = "a command that waits must be driven"]
@@ -136,7 +136,7 @@ impl<R: Resource, A, T, E> Hold<R, A, T, E> {
         };
         let key = self.seat.as_ref().map(|seat| &seat.key);
         let invocation = self.kept.invocation(&self.host.setting.origin, key.map(|key| key as &dyn KeyText), epoch);
-        Ok(Work::start(&self.command.run, state, key, args, &invocation))
+        Ok(self.kept.span.in_scope(|| Work::start(&self.command.run, state, key, args, &invocation)))
     }
 
     fn may_start(&self) -> Result<(Epoch, Option<Arc<R>>), Refused> {
@@ -158,9 +158,9 @@ impl<R: Resource, A, T, E> Hold<R, A, T, E> {
             biased;
             stop = self.control.stopped() => Err(stop.outcome(true)),
             () = deadline => Err(Refused::DeadlineExceeded { started: true }),
-            ran = poll_fn(|task| flight.poll(task)) => Ok(ran),
+            ran = poll_fn(|task| self.kept.span.in_scope(|| flight.poll(task))) => Ok(ran),
         };
-        discard(flight);
+        self.kept.span.in_scope(|| discard(flight));
         flown
     }
 
