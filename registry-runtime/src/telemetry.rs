@@ -3,6 +3,8 @@
 //! Levels: `WARN` for what a person should look at (a refusal, a possible loss, a false Down), `INFO` for members and
 //! openings, `DEBUG` for the rest, spans of commands (`registry_runtime::command`) included. No payload, key or secret is ever recorded.
 
+mod refusals;
+
 use std::fmt::Display;
 use std::net::SocketAddr;
 
@@ -10,6 +12,8 @@ use tracing::{Span, debug, debug_span, info, warn};
 
 use crate::engine::{Change, Event, MembershipEvent, OwnershipEvent};
 use crate::id::{CommandId, NodeId, Slot};
+
+pub(crate) use self::refusals::{Asked, Refusals};
 
 /// The span of one attempt at a command, around all that its body does. `slot` is `None` for an action.
 ///
@@ -27,6 +31,16 @@ pub(crate) fn command(
 ) -> Span {
     let slot = slot.map(Slot::get);
     debug_span!(target: "registry_runtime::command", "command", registry, command, slot, %node, %caller, %id, attempt)
+}
+
+/// A peer offers something otherwise than this node calls it; such calls are refused here.
+pub(crate) fn peer_differs(node: &NodeId, peer: &NodeId, registry: &str, command: &str, detail: &str) {
+    warn!(%node, %peer, registry, command, detail, "a peer differs; calls that do not fit are refused");
+}
+
+/// No member hosts a registry that this node calls.
+pub(crate) fn nobody_hosts(node: &NodeId, registry: &str) {
+    info!(%node, registry, "no member hosts a registry that is called here");
 }
 
 /// A connection stands.
