@@ -1,6 +1,7 @@
 //! A node: one process's part in the cluster. Builder, the one driver loop, peers, inbound dispatch, shutdown.
 
 mod builder;
+mod differences;
 mod driver;
 mod error;
 mod inbound;

@@ -14,7 +14,7 @@ use super::outcome::Outcome;
 use super::reply::Encoded;
 use super::work::contain;
 use super::{Attempt, Lease, Load, Request, codec};
-use crate::id::{Epoch, Fingerprint, Slot};
+use crate::id::{Epoch, Fingerprint, NodeId, Slot};
 use crate::resource::{Command, Commands, Kind, Resource, Visitor, fingerprint};
 use crate::spec::Spec;
 
@@ -22,6 +22,9 @@ use crate::spec::Spec;
 pub(crate) trait AnyHost: Debug + Send + Sync + 'static {
     /// The registry.
     fn spec(&self) -> &'static Spec;
+
+    /// The node that keeps it.
+    fn node(&self) -> &NodeId;
 
     /// Runs a command. When it ends at once, `Ready` tells how, and the bytes of a reply (`Done`) or error (`Rejected`)
     /// have been put at the end of `buffer`, which is otherwise left as it was; `later` is not called. When it has to wait,
@@ -121,6 +124,10 @@ pub(crate) struct Answer {
 impl<R: Resource> AnyHost for Arc<Host<R>> {
     fn spec(&self) -> &'static Spec {
         &self.definition.spec
+    }
+
+    fn node(&self) -> &NodeId {
+        &self.setting.origin.node
     }
 
     fn serve(
