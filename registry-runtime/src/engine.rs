@@ -387,6 +387,7 @@ impl Engine {
                     self.decide(now, ownership::Input::MemberChanged(view::Member::seen(now, myself)));
                     self.outputs.push_back(Output::MembersChanged);
                 }
+                membership::Output::Outlived { former } => self.decide(now, ownership::Input::Outlived(former)),
                 membership::Output::Stop(membership::StopReason::DuplicateNode { address }) => {
                     self.outputs.push_back(Output::Stop { address });
                 }

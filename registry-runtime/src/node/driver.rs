@@ -153,7 +153,6 @@ impl Driver {
             let mut burst = 0;
             while let Some(happened) = happening {
                 self.take_in(happened);
-                self.carry_out();
                 burst += 1;
                 happening = if burst < BURST && self.end.is_none() { sources.next_now() } else { None };
             }
@@ -168,7 +167,6 @@ impl Driver {
                 let load = self.load.read();
                 if std::mem::replace(&mut self.load_told, load) != load {
                     self.tell(Input::Load(load));
-                    self.carry_out();
                 }
                 self.tell(Input::Tick);
             }
@@ -206,8 +204,11 @@ impl Driver {
         }
     }
 
+    /// Tells the engine one thing, and does what follows: some happenings are more than one thing to it, and it wants its
+    /// tray emptied between them.
     fn tell(&mut self, input: Input) {
         self.engine.handle(self.clock.now(), input);
+        self.carry_out();
     }
 
     fn take_event(&mut self, event: Event) {

@@ -220,6 +220,9 @@ impl Membership {
             if other && entry.state.is_live() {
                 self.stop(entry.identity.address);
             } else {
+                if !entry.identity.is_same_process(&me) {
+                    self.outputs.push_back(Output::Outlived { former: entry.identity.process() });
+                }
                 self.swim.leap(now, entry.identity.incarnation);
                 self.settle(now);
             }

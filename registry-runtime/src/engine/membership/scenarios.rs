@@ -512,12 +512,14 @@ fn a_restart_after_the_clock_was_set_back_leaps_over_its_former_self() {
     for down_first in [false, true] {
         let mut cluster = settled(3, 7);
         let before = cluster.nodes[2].membership.identity().clone();
+        let former = Output::Outlived { former: before.process() };
         cluster.crash(2);
         cluster.run_for(if down_first { FIVE_SECONDS } else { ms(200) });
         cluster.restart_as(2, Start::new(before.start.get() - 1_000_000));
         cluster.run_until_whole(FIVE_SECONDS);
         let after = cluster.nodes[2].membership.identity();
         assert!(cluster.nodes[2].is_running() && after.incarnation > before.incarnation && after.start < before.start);
+        assert!(cluster.nodes[2].seen.iter().any(|(_, output)| *output == former));
     }
 }
 

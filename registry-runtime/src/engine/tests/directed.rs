@@ -5,9 +5,10 @@ use std::time::Duration;
 use super::sim::{MS, Micros, Options, Sim, registry};
 use crate::engine::opening::Why;
 use crate::engine::output::{Event, StopReason};
+use crate::engine::ownership::Input;
 use crate::engine::table::SlotState;
 use crate::engine::view::MemberState;
-use crate::id::Slot;
+use crate::id::{Slot, Start};
 use crate::spec::{Failover, Then};
 
 pub(crate) const SECOND: Micros = 1000 * MS;
@@ -203,6 +204,22 @@ fn a_quick_returner_is_filled_like_a_newcomer() {
 }
 
 #[test]
+fn a_restart_with_the_clock_set_back_is_a_restart() {
+    let mut sim = founded(Options::default());
+    sim.boot(0);
+    balance(&mut sim, 20 * SECOND);
+    let former = sim.nodes[0].process.clone();
+    sim.kill(0);
+    settle(&mut sim, 5 * SECOND);
+    sim.boot_as(0, Start::new(2));
+    // As membership does once others tell it of that life.
+    sim.handle(0, Input::Outlived(former.clone()));
+    balance(&mut sim, 20 * SECOND);
+    assert!(former.start > sim.nodes[0].process.start && !owned_by(&sim, 0).is_empty());
+    assert_eq!(losses(&sim), 0);
+}
+
+#[test]
 fn who_was_wrongly_declared_down_comes_back_with_what_it_held() {
     let mut sim = founded(Options::default());
     sim.partition(&[&[0], &[1, 2]]);
@@ -349,7 +366,7 @@ fn a_next_owner_that_dies_does_not_take_the_slot_with_it() {
 fn a_duplicate_of_this_node_stops_it() {
     let mut sim = founded(Options::default());
     let mut newer = sim.member(0, MemberState::Up);
-    newer.process.start = crate::id::Start::new(u64::MAX);
+    newer.process.start = Start::new(u64::MAX);
     sim.tell(0, newer, 0);
     sim.run(10 * MS);
     assert_eq!(sim.nodes[0].stopped, Some(StopReason::DuplicateNode));

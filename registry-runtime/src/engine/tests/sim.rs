@@ -187,12 +187,18 @@ impl Sim {
     /// Starts a process at a node.
     pub(crate) fn boot(&mut self, index: usize) {
         let number = (self.now / MS).max(self.nodes[index].incarnation) + 1;
+        let former = self.nodes[index].process.start;
+        let same = self.options.same_start && former.get() != 0;
+        self.boot_as(index, if same { former } else { Start::new(number) });
+    }
+
+    /// Starts a process at a node where the wall clock shows something of its own.
+    pub(crate) fn boot_as(&mut self, index: usize, start: Start) {
+        let number = (self.now / MS).max(self.nodes[index].incarnation) + 1;
         let born = self.local(index);
         let seed = self.rng.next_u64();
         let node = &mut self.nodes[index];
-        if !self.options.same_start || node.process.start.get() == 0 {
-            node.process.start = Start::new(number);
-        }
+        node.process.start = start;
         node.incarnation = number;
         node.leaving = false;
         let config = Config {
