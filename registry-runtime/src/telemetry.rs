@@ -39,6 +39,11 @@ pub(crate) fn peer_differs(node: &NodeId, peer: &NodeId, registry: &str, command
     warn!(%node, %peer, registry, command, detail, "a peer differs; calls that do not fit are refused");
 }
 
+/// A call's key and arguments cannot be sent.
+pub(crate) fn unsendable(node: &NodeId, registry: &str, command: &str, error: &dyn Display) {
+    warn!(%node, registry, command, %error, "a call cannot be sent");
+}
+
 /// No member hosts a registry that this node calls.
 pub(crate) fn nobody_hosts(node: &NodeId, registry: &str) {
     info!(%node, registry, "no member hosts a registry that is called here");

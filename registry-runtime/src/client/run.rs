@@ -22,6 +22,7 @@ use crate::codec::decode;
 use crate::exec::{Attempt, Handle, Started};
 use crate::id::{CommandId, Epoch, NodeId, Slot};
 use crate::resource::{Command, CommandError, Commands, Executed, Kind, Reason};
+use crate::telemetry;
 use crate::transport::{Link, LinkError, Pending, Reply};
 use crate::wire::frame::{Request, WireCommand};
 use crate::wire::limits::COMMAND_BYTES_MAX;
@@ -234,7 +235,11 @@ where
         match sent {
             Ok(Ok(pending)) => Start::Waits(Awaited::There { pending, occupied }),
             Ok(Err(error)) => Start::Ended(self.understand(occupied.peer(), Err(error))),
-            Err(unfit) => Start::Ended(Verdict::End(Err(refusal(&unfit)))),
+            Err(unfit) => {
+                let Reach { port, subscription, .. } = &*self.reach;
+                telemetry::unsendable(&port.node, subscription.spec.name, self.command.name, &unfit);
+                Start::Ended(Verdict::End(Err(refusal(&unfit))))
+            }
         }
     }
 
