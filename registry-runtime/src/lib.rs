@@ -212,7 +212,7 @@
 //! | an encoded command, key and arguments | 4 MiB | fixed | `TooLarge`, not sent |
 //! | an encoded reply or error | 4 MiB | fixed | `Unknown { reason: BadReply }`; the change is undone |
 //! | nesting of a value | 64 levels | fixed | `Incompatible`; in a reply `Unknown { reason: BadReply }` |
-//! | asynchronous commands that run at once, for each node and registry | [256](spec::defaults::CONCURRENCY) | no clause yet | further ones wait |
+//! | commands that run at once, for each node and registry | [256](spec::defaults::CONCURRENCY) | no clause yet | further ones wait |
 //! | commands that wait, likewise; at the caller, calls that wait for an owner | [1024](spec::defaults::QUEUE) | no clause yet | `Overloaded` |
 //! | travelling parameters of a command | 16 | fixed | refused by the compiler |
 //!
@@ -250,6 +250,7 @@ extern crate self as registry_runtime;
 #[doc(hidden)]
 pub mod bench;
 mod client;
+mod codec;
 mod engine;
 mod exec;
 pub mod id;

@@ -56,7 +56,7 @@ mod shape;
 mod travel;
 
 pub use command::{Boxed, Command, Commands, ErrorCodec, Kind, Run, Visitor};
-pub use context::{Context, Invocation, Origin, States};
+pub use context::{Context, Invocation, KeyText, Origin, States};
 pub use definition::{ClientOf, Defines, Definition, HasCommands, IsResource};
 pub use error::{CommandError, Executed, Reason};
 pub use hash::stable_hash;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::error::StartError;
 use super::{Node, launch};
+use crate::engine::membership::Profile;
 use crate::exec::Hosted;
 use crate::id::NodeId;
 use crate::resource::States;
@@ -18,8 +19,9 @@ const CLUSTER_NAME_BYTES_MAX: usize = 128;
 /// The most entries of a join list: it is dialled as a whole while nobody is found.
 const JOIN_ENTRIES_MAX: usize = 64;
 
-/// The most registries that one node hosts: each is a table of slots on every node of the cluster.
-const REGISTRIES_MAX: usize = 256;
+/// The most registries that one node hosts: each is a table of slots on every node of the cluster. Peers take no longer
+/// profile than this.
+const REGISTRIES_MAX: usize = Profile::HOSTED_MAX;
 
 /// Sets up a node; made by [`Node::builder`].
 #[must_use = "a builder does nothing until `start` is awaited"]
@@ -89,7 +91,7 @@ impl NodeBuilder {
         self
     }
 
-    /// Hosts a registry: its slots may be owned here. At most 256, with different wire names.
+    /// Hosts a registry: its slots may be owned here. At most 128, with different wire names.
     pub fn host(mut self, registry: Hosted) -> Self {
         self.hosted.push(registry);
         self

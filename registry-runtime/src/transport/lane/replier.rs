@@ -6,8 +6,8 @@ use std::task::{Context, Waker};
 
 use super::pile::Pile;
 use super::solo::Soloist;
+use crate::codec::EncodeError;
 use crate::transport::peer::LinkId;
-use crate::wire::codec::EncodeError;
 use crate::wire::frame::put_reply;
 use crate::wire::limits::{HEADER_BYTES_MAX, LARGE_FRAME, REPLY_BYTES_MAX};
 use crate::wire::outcome::Outcome;

@@ -6,12 +6,12 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
 use super::support::*;
+use crate::codec;
 use crate::transport::bounds::LANES;
 use crate::transport::channel::SendError;
 use crate::transport::end::Closing;
 use crate::transport::lane::WAITING_MAX;
 use crate::transport::{Channel, Event, LinkError, Reason};
-use crate::wire::codec;
 use crate::wire::limits::{CHANNEL_FRAME_BYTES_MAX, COMMAND_BYTES_MAX, LARGE_FRAME, REPLY_BYTES_MAX};
 use crate::wire::outcome::Outcome;
 

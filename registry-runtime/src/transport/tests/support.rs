@@ -9,6 +9,7 @@ use quinn::{Connection, RecvStream, SendStream};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
 
+use crate::codec;
 use crate::id::{CommandId, Epoch, Incarnation, NodeId, Slot, Start};
 use crate::transport::end::Closing;
 use crate::transport::endpoint::Endpoint;
@@ -18,7 +19,6 @@ use crate::transport::{
     Event, Gate, Handler, HandshakeError, Identity, Link, LinkId, Part, Reason, Received, Replier, Reply, ReplySlot,
     Seeds, Setup, Socket, Ticket, Transport, bind,
 };
-use crate::wire::codec;
 use crate::wire::frame::{Request, WireCommand};
 use crate::wire::hello::{self, Greeting, HASH_VERSION, Hello, HelloReply, PREFIX_BYTES};
 use crate::wire::outcome::Outcome;
