@@ -10,8 +10,10 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use quinn::{RecvStream, SendStream};
+use tokio::time::Instant;
 
 use super::intake::{FRAMES_PER_TURN, Intake, poll_write};
+use super::lag::Lag;
 use super::pile::Pile;
 use super::replier::{Replies, ReplySlot, Ticket};
 use crate::transport::end::StreamEnd;
@@ -38,8 +40,8 @@ pub(in crate::transport) async fn pump(
 ) -> StreamEnd {
     let intake = Intake::new(receive, LANE_FRAME_BYTES_MAX);
     let mut pump = Pump { send, intake, writing: VecDeque::new(), out: Pile::default(), burst: 0, turn: TURN_MIN };
-    let desk = Desk { replies: &replies, link: &link, handler: &*handler };
-    let end = poll_fn(|task| pump.poll(&desk, task)).await;
+    let mut desk = Desk { replies: &replies, link: &link, handler: &*handler, lag: Lag::new(Instant::now()) };
+    let end = poll_fn(|task| pump.poll(&mut desk, task)).await;
     replies.close();
     end
 }
@@ -52,7 +54,7 @@ pub(in crate::transport) fn handle_alone(
     frame: &Bytes,
 ) -> Result<(), BadFrame> {
     let mut out = Pile::default();
-    let desk = Desk { replies, link, handler };
+    let mut desk = Desk { replies, link, handler, lag: Lag::new(Instant::now()) };
     desk.handle(&Cut::whole(frame), &mut out)?;
     replies.put_all(&mut out);
     Ok(())
@@ -70,7 +72,7 @@ struct Pump {
 }
 
 impl Pump {
-    fn poll(&mut self, desk: &Desk<'_>, task: &mut Context<'_>) -> Poll<StreamEnd> {
+    fn poll(&mut self, desk: &mut Desk<'_>, task: &mut Context<'_>) -> Poll<StreamEnd> {
         // Write first what was answered later, then read, then write what was answered at once.
         desk.replies.collect(&mut self.out, task);
         if let Poll::Ready(end) = self.poll_write(task) {
@@ -99,7 +101,7 @@ impl Pump {
         }
     }
 
-    fn poll_read(&mut self, desk: &Desk<'_>, task: &mut Context<'_>) -> Poll<StreamEnd> {
+    fn poll_read(&mut self, desk: &mut Desk<'_>, task: &mut Context<'_>) -> Poll<StreamEnd> {
         for _ in 0..self.turn {
             if desk.replies.is_full(self.out.len()) {
                 // Whoever answers, or the stream when it takes more, wakes the task again.
@@ -140,11 +142,13 @@ struct Desk<'a> {
 }
 
 impl Desk<'_> {
+    lag: Lag,
     #[inline]
-    fn handle(&self, cut: &Cut<'_>, out: &mut Pile) -> Result<(), BadFrame> {
+    fn handle(&mut self, cut: &Cut<'_>, out: &mut Pile) -> Result<(), BadFrame> {
         let Frame { correlation, body } = Frame::read(cut.frame)?;
         match body {
-            Body::Request(request) => {
+            Body::Request(mut request) => {
+                request.remaining = request.remaining.saturating_sub(self.lag.get());
                 let slot = ReplySlot::new(out, self.replies, correlation);
                 let received = Received::new(request);
                 // A handler that unwinds has answered `Panicked` by dropping the slot; the lane goes on.
@@ -157,5 +161,6 @@ impl Desk<'_> {
             Body::Reply(_) => return Err(BadFrame::Misplaced),
         }
         Ok(())
+            Body::Stamp(clock) => self.lag.see(clock, Instant::now()),
     }
 }

@@ -43,10 +43,8 @@ impl Soloist {
         Some(Reserved { bytes, held: self.held.clone() })
     }
 
-    /// Sends a request. Dropping what comes back stops the sending.
-    pub(super) fn request(&self, lane: u8, frame: Vec<u8>, reserved: Reserved) -> Solo {
-        let dropped = Arc::new(Notify::new());
-        let stop = dropped.clone();
+    /// Sends a request, unless it is stopped.
+    pub(super) fn request(&self, lane: u8, frame: Vec<u8>, reserved: Reserved, stop: Stop) {
         let connection = self.connection.clone();
         self.tasks.spawn(async move {
             let _reserved = reserved;
@@ -54,11 +52,11 @@ impl Soloist {
             tokio::pin!(sending);
             tokio::select! {
                 biased;
+                // Asked first, so that nothing is sent of a request that was over before its turn came.
+                () = stop.0.notified() => {}
                 () = &mut sending => {}
-                () = stop.notified() => {}
             }
         });
-        Solo(dropped)
     }
 
     /// Sends a reply. `false` when too many bytes wait already.
@@ -94,6 +92,17 @@ impl Drop for Reserved {
 /// A large request under way; stops being sent when it is dropped.
 #[derive(Debug)]
 pub(super) struct Solo(Arc<Notify>);
+
+/// Hears when the [`Solo`] is dropped.
+#[derive(Debug)]
+pub(super) struct Stop(Arc<Notify>);
+
+impl Solo {
+    pub(super) fn new() -> (Self, Stop) {
+        let dropped = Arc::new(Notify::new());
+        (Self(dropped.clone()), Stop(dropped))
+    }
+}
 
 impl Drop for Solo {
     fn drop(&mut self) {
