@@ -9,6 +9,7 @@
 //! that, and not run it.
 
 mod answer;
+mod budget;
 pub(super) mod inbound;
 mod intake;
 mod lag;

@@ -2,6 +2,7 @@
 
 mod lanes;
 mod pairs;
+mod replies;
 mod stalls;
 mod strangers;
 mod support;

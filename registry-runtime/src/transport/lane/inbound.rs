@@ -56,7 +56,7 @@ pub(in crate::transport) fn handle_alone(
     let mut out = Pile::default();
     let mut desk = Desk { replies, link, handler, lag: Lag::new(Instant::now()) };
     desk.handle(&Cut::whole(frame), &mut out)?;
-    replies.put_all(&mut out);
+    replies.put(out.take());
     Ok(())
 }
 
@@ -104,8 +104,11 @@ impl Pump {
     fn poll_read(&mut self, desk: &mut Desk<'_>, task: &mut Context<'_>) -> Poll<StreamEnd> {
         for _ in 0..self.turn {
             if desk.replies.is_full(self.out.len()) {
-                // Whoever answers, or the stream when it takes more, wakes the task again.
-                return Poll::Pending;
+                // Whoever answers, the stream when it takes more, or a large reply that was sent wakes the task again.
+                desk.replies.wait(task);
+                if desk.replies.is_full(self.out.len()) {
+                    return Poll::Pending;
+                }
             }
             self.burst = self.burst.saturating_add(1);
             loop {
@@ -139,10 +142,10 @@ struct Desk<'a> {
     replies: &'a Arc<Replies>,
     link: &'a Link,
     handler: &'a dyn Handler,
+    lag: Lag,
 }
 
 impl Desk<'_> {
-    lag: Lag,
     #[inline]
     fn handle(&mut self, cut: &Cut<'_>, out: &mut Pile) -> Result<(), BadFrame> {
         let Frame { correlation, body } = Frame::read(cut.frame)?;
@@ -158,9 +161,9 @@ impl Desk<'_> {
                 let ticket = Ticket { correlation, ..self.replies.ticket() };
                 let _ = catch_unwind(AssertUnwindSafe(|| self.handler.cancel(self.link, ticket)));
             }
+            Body::Stamp(clock) => self.lag.see(clock, Instant::now()),
             Body::Reply(_) => return Err(BadFrame::Misplaced),
         }
         Ok(())
-            Body::Stamp(clock) => self.lag.see(clock, Instant::now()),
     }
 }

@@ -82,6 +82,14 @@ impl Pile {
         into.append(&mut self.full);
     }
 
+    /// Takes everything out, in one piece.
+    pub(super) fn take(&mut self) -> Vec<u8> {
+        let mut chunks = std::mem::take(&mut self.full);
+        self.full_bytes = 0;
+        chunks.push_back(Bytes::from(std::mem::take(&mut self.open)));
+        Vec::from(chunks).concat()
+    }
+
     #[cold]
     fn make_room(&mut self, bytes: usize) {
         if self.open.len().saturating_add(bytes) > CHUNK_BYTES {
