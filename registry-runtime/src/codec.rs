@@ -4,12 +4,14 @@
 //! costs stack or memory.
 
 mod guard;
+mod scratch;
 
 use postcard::ser_flavors::Flavor;
 use serde::Serialize;
 use serde::de::Deserialize;
 
 use self::guard::{Guard, Guarded};
+pub(crate) use self::scratch::with_scratch;
 
 /// How deep a value may nest: every sequence, map, structure, tuple, option, variant and newtype is one level.
 ///
@@ -22,11 +24,26 @@ const DEPTH_MAX: usize = 64;
 /// this allowance, and the 2^64 that fit into ten bytes do not.
 const EMPTY_ELEMENTS_MAX: usize = 1 << 10;
 
-/// Appends the encoding of a value.
-///
-/// After an error the buffer may hold a part of it; the caller cuts it back.
+/// Appends the encoding of a value; after an error the buffer is as it was.
 pub(crate) fn encode<T: Serialize + ?Sized>(value: &T, into: &mut Vec<u8>) -> Result<(), EncodeError> {
-    postcard::serialize_with_flavor(value, Append(into)).map_err(EncodeError)
+    encode_within(value, into, usize::MAX)
+}
+
+/// [`encode`], which stops where the encoding would be longer than `bytes_max`.
+pub(crate) fn encode_within<T: Serialize + ?Sized>(
+    value: &T,
+    into: &mut Vec<u8>,
+    bytes_max: usize,
+) -> Result<(), EncodeError> {
+    let start = into.len();
+    let end = start.saturating_add(bytes_max);
+    postcard::serialize_with_flavor(value, Append { into: &mut *into, end }).map_err(|error| {
+        into.truncate(start);
+        match error {
+            postcard::Error::SerializeBufferFull => EncodeError::TooLong { bytes_max },
+            error => EncodeError::Fails(error),
+        }
+    })
 }
 
 /// The encoding of a value.
@@ -51,10 +68,19 @@ pub(crate) fn decode<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<T, De
     }
 }
 
-/// A value that has no encoding: a sequence of unknown length, or an error of the value's own `Serialize`.
+/// A value that cannot be encoded.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the value has no encoding: {0}")]
-pub(crate) struct EncodeError(postcard::Error);
+pub(crate) enum EncodeError {
+    /// It has more bytes than it may have.
+    #[error("the encoding is longer than {bytes_max} bytes")]
+    TooLong {
+        /// How many it may have.
+        bytes_max: usize,
+    },
+    /// It has no encoding: a sequence of unknown length, or an error of the value's own `Serialize`.
+    #[error("the value has no encoding: {0}")]
+    Fails(postcard::Error),
+}
 
 /// Bytes that are not the encoding of a value of the expected type.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -76,21 +102,30 @@ pub(crate) enum DecodeError {
     TooManyElements,
 }
 
-/// Appends to a byte vector; postcard's own flavors either own the vector or push byte by byte.
-struct Append<'a>(&'a mut Vec<u8>);
+/// Appends to a byte vector up to an end; postcard's own flavors either own the vector or push byte by byte.
+struct Append<'a> {
+    into: &'a mut Vec<u8>,
+    end: usize,
+}
 
 impl Flavor for Append<'_> {
     type Output = ();
 
     #[inline]
     fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
-        self.0.extend_from_slice(bytes);
+        if self.end.saturating_sub(self.into.len()) < bytes.len() {
+            return Err(postcard::Error::SerializeBufferFull);
+        }
+        self.into.extend_from_slice(bytes);
         Ok(())
     }
 
     #[inline]
     fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
-        self.0.push(byte);
+        if self.into.len() >= self.end {
+            return Err(postcard::Error::SerializeBufferFull);
+        }
+        self.into.push(byte);
         Ok(())
     }
 
@@ -165,6 +200,16 @@ mod tests {
         there_and_back(Everything { choice: Choice::Two(9, "x".into()), ..plain });
         there_and_back(vec![Choice::Unit, Choice::One(7)]);
         there_and_back((1_u8, "two".to_owned(), Some(3_i64)));
+    }
+
+    #[test]
+    fn what_is_too_long_leaves_the_buffer_alone() {
+        for (bytes_max, fits) in [(5, true), (4, false), (0, false)] {
+            let mut buffer = vec![9];
+            let told = encode_within("abcd", &mut buffer, bytes_max);
+            assert_eq!(told, if fits { Ok(()) } else { Err(EncodeError::TooLong { bytes_max }) });
+            assert_eq!(buffer.len(), if fits { 6 } else { 1 }, "{bytes_max}");
+        }
     }
 
     #[test]

@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
 use super::Reach;
-use super::parts::Parts;
+use super::parts::{Parts, Unfit};
 use super::peer::{Outstanding, Peer};
 use super::port::Subscription;
 use super::routes::Changes;
@@ -22,6 +22,7 @@ use crate::codec::decode;
 use crate::exec::{Attempt, Handle, Started};
 use crate::id::{CommandId, Epoch, NodeId, Slot};
 use crate::resource::{Command, CommandError, Commands, Executed, Kind, Reason};
+use crate::telemetry;
 use crate::transport::{Link, LinkError, Pending, Reply};
 use crate::wire::frame::{Request, WireCommand};
 use crate::wire::limits::COMMAND_BYTES_MAX;
@@ -43,11 +44,12 @@ pub(super) struct Run<R: Commands, A: 'static, T: 'static, E: 'static> {
     id: CommandId,
     deadline: Instant,
     attempts: u32,
-    /// Whether an attempt was sent and never answered: then nothing may claim that the command never ran.
-    unresolved: bool,
+    /// Why an attempt may have run without telling: then nothing may claim that the command never ran.
+    unresolved: Option<Reason>,
     /// An owner that another node named, newer than the own table.
     hint: Option<(NodeId, Epoch)>,
-    hops: u32,
+    /// The owners followed on the word of other nodes since the own table was in this epoch.
+    hops: (u32, Epoch),
 }
 
 /// How an attempt begins.
@@ -82,7 +84,18 @@ where
         id: CommandId,
         deadline: Instant,
     ) -> Self {
-        Self { reach, command, slot, parts, id, deadline, attempts: 0, unresolved: false, hint: None, hops: 0 }
+        Self {
+            reach,
+            command,
+            slot,
+            parts,
+            id,
+            deadline,
+            attempts: 0,
+            unresolved: None,
+            hint: None,
+            hops: (0, Epoch::ZERO),
+        }
     }
 
     /// Begins an attempt, wherever it goes.
@@ -141,15 +154,15 @@ where
     /// Takes in what the last attempt has taught and waits until there is reason for another one.
     async fn pause(
         &mut self,
-        again: Again,
+        mut again: Again,
         changes: &mut Option<Changes>,
         waiting: &mut Option<Waiting>,
     ) -> Result<(), CommandError<E>> {
-        let (reason, blind) = (again.reason, again.blind);
-        let hopped = self.learn(again);
+        let hopped = self.learn(&mut again);
+        let Again { reason, blind, .. } = again;
         let now = Instant::now();
         if now >= self.deadline {
-            return Err(self.settle(CommandError::Unavailable { reason }));
+            return Err(self.out_of_time(reason));
         }
         if hopped {
             return Ok(());
@@ -168,7 +181,7 @@ where
         let until = if blind { self.deadline.min(now + PAUSE) } else { self.deadline };
         changes.next(until).await;
         match Instant::now() >= self.deadline {
-            true => Err(self.settle(CommandError::Unavailable { reason })),
+            true => Err(self.out_of_time(reason)),
             false => Ok(()),
         }
     }
@@ -183,7 +196,7 @@ where
         self.attempts = self.attempts.saturating_add(1);
         let (key, arguments) = match self.parts.take() {
             Ok(parts) => parts,
-            Err(detail) => return end(CommandError::Incompatible { detail }),
+            Err(unfit) => return end(refusal(&unfit)),
         };
         let attempt = Attempt {
             slot: self.slot,
@@ -214,9 +227,6 @@ where
         self.attempts = self.attempts.saturating_add(1);
         let Self { slot, id, attempts, deadline, .. } = *self;
         let sent = self.parts.show(|key, arguments| {
-            if key.len().saturating_add(arguments.len()) > COMMAND_BYTES_MAX {
-                return Err(LinkError::TooLarge);
-            }
             let attempt = u8::try_from(attempts).unwrap_or(u8::MAX);
             let remaining = deadline.saturating_duration_since(now);
             let request = Request { command, slot, epoch, id, attempt, flags: 0, remaining, key, arguments };
@@ -225,7 +235,11 @@ where
         match sent {
             Ok(Ok(pending)) => Start::Waits(Awaited::There { pending, occupied }),
             Ok(Err(error)) => Start::Ended(self.understand(occupied.peer(), Err(error))),
-            Err(detail) => Start::Ended(Verdict::End(Err(CommandError::Incompatible { detail }))),
+            Err(unfit) => {
+                let Reach { port, subscription, .. } = &*self.reach;
+                telemetry::unsendable(&port.node, subscription.spec.name, self.command.name, &unfit);
+                Start::Ended(Verdict::End(Err(refusal(&unfit))))
+            }
         }
     }
 
@@ -235,8 +249,7 @@ where
             Ok(reply) => reply,
             Err(LinkError::Lost { sent: false }) => return Verdict::Again(Again::soon(Reason::ConnectionLost)),
             Err(LinkError::Lost { sent: true }) if self.repeatable() => {
-                self.unresolved = true;
-                return Verdict::Again(Again::soon(Reason::ConnectionLost));
+                return Verdict::Again(Again::soon_after_start(Reason::ConnectionLost));
             }
             Err(LinkError::Lost { sent: true }) => {
                 return Verdict::End(Err(CommandError::Unknown { reason: Reason::ConnectionLost }));
@@ -265,20 +278,23 @@ where
     }
 
     /// Takes in what an attempt has taught; `true` when it named another owner that is worth a hop at once.
-    fn learn(&mut self, again: Again) -> bool {
-        let Some((node, epoch)) = again.hint else {
-            self.hint = None;
-            return false;
-        };
-        let newer = self.hint.as_ref().is_none_or(|(_, known)| epoch > *known);
+    fn learn(&mut self, again: &mut Again) -> bool {
+        if again.started {
+            self.unresolved.get_or_insert(again.reason);
+        }
+        self.hint = None;
+        let Some((node, epoch)) = again.hint.take() else { return false };
         let known = self.reach.subscription.routes.table().slot(self.slot).map_or(Epoch::ZERO, |entry| entry.epoch);
-        if !newer || epoch <= known || self.hops >= HOPS_MAX {
-            self.hint = None;
-            self.hops = 0;
+        if epoch <= known {
+            return false;
+        }
+        let (hops, since) = self.hops;
+        self.hops = if known > since { (1, known) } else { (hops.saturating_add(1), since) };
+        if self.hops.0 > HOPS_MAX {
+            again.reason = Reason::TooManyHops;
             return false;
         }
         self.hint = Some((node, epoch));
-        self.hops = self.hops.saturating_add(1);
         true
     }
 
@@ -287,15 +303,31 @@ where
         self.command.idempotent || self.command.kind() == Kind::Read
     }
 
-    /// What the call may say at its end: with an attempt unanswered, not that the command never ran.
+    /// What the call may say at its end: with an attempt unresolved, not that the command never ran.
     pub(super) fn settle(&self, error: CommandError<E>) -> CommandError<E> {
-        if !self.unresolved || error.executed() != Executed::No {
-            return error;
+        match (self.unresolved, error) {
+            (Some(reason), error) if error.executed() == Executed::No => match error {
+                CommandError::DeadlineExceeded { .. } => CommandError::DeadlineExceeded { executed: Executed::Maybe },
+                _ => CommandError::Unknown { reason },
+            },
+            (_, error) => error,
         }
-        match error {
-            CommandError::DeadlineExceeded { .. } => CommandError::DeadlineExceeded { executed: Executed::Maybe },
-            _ => CommandError::Unknown { reason: Reason::ConnectionLost },
+    }
+
+    /// How the call ends when its time is over while nobody could take it.
+    fn out_of_time(&self, reason: Reason) -> CommandError<E> {
+        match self.unresolved {
+            Some(_) => CommandError::DeadlineExceeded { executed: Executed::Maybe },
+            None => CommandError::Unavailable { reason },
         }
+    }
+}
+
+/// What a caller hears whose key or arguments cannot be used.
+fn refusal<E>(unfit: &Unfit) -> CommandError<E> {
+    match unfit {
+        Unfit::TooLarge => CommandError::TooLarge { limit: COMMAND_BYTES_MAX },
+        unfit => CommandError::Incompatible { detail: unfit.to_string() },
     }
 }
 

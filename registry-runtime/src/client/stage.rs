@@ -5,6 +5,7 @@
 
 use std::mem;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -74,6 +75,9 @@ where
     }
 }
 
+/// What a timeout beyond what the clock can count comes to: a year.
+const FAR: Duration = Duration::from_secs(365 * 24 * 3600);
+
 impl<R, A, T, E> Stage<R, A, T, E>
 where
     R: Commands,
@@ -91,7 +95,7 @@ where
         };
         let now = Instant::now();
         let inherited = within.as_ref().map(Calling::deadline);
-        let by_timeout = limits.timeout.and_then(|timeout| now.checked_add(timeout));
+        let by_timeout = limits.timeout.map(|timeout| now.checked_add(timeout).unwrap_or(now + FAR));
         // The earliest of what the call and the command that it is made from say; without either, the registry's default.
         let said = [by_timeout, limits.deadline, inherited].into_iter().flatten().min();
         let deadline = said.unwrap_or(now + definition.spec.timeout);

@@ -22,17 +22,24 @@ pub(super) struct Again {
     pub(super) hint: Option<(NodeId, Epoch)>,
     /// Whether no change of the own table may come before the next attempt, so that the call asks again by itself.
     pub(super) blind: bool,
+    /// Whether the attempt may have started the command: then nothing may claim later that it never ran.
+    pub(super) started: bool,
 }
 
 impl Again {
     /// Once the own table changes.
     pub(super) fn news(reason: Reason) -> Self {
-        Self { reason, hint: None, blind: false }
+        Self { reason, hint: None, blind: false, started: false }
     }
 
     /// In a while, whether or not the own table changes.
     pub(super) fn soon(reason: Reason) -> Self {
-        Self { reason, hint: None, blind: true }
+        Self { reason, hint: None, blind: true, started: false }
+    }
+
+    /// [`soon`](Self::soon), after an attempt that may have started the command.
+    pub(super) fn soon_after_start(reason: Reason) -> Self {
+        Self { started: true, ..Self::soon(reason) }
     }
 }
 
@@ -45,12 +52,11 @@ pub(super) fn here<T, E>(outcome: exec::Outcome<T, E>, repeatable: bool) -> Verd
         Outcome::NotFound => CommandError::NotFound,
         Outcome::AlreadyExists => CommandError::AlreadyExists,
         Outcome::Overloaded { retry_after } => CommandError::Overloaded { retry_after },
-        Outcome::NotOwner { .. } | Outcome::Moved { .. } => return Verdict::Again(Again::soon(Reason::Opening)),
+        Outcome::NotOwner { .. } => return Verdict::Again(Again::soon(Reason::Opening)),
+        Outcome::Moved { started } => return Verdict::Again(Again { started, ..Again::soon(Reason::Opening) }),
         Outcome::NoLease => return Verdict::Again(Again::soon(Reason::NoMajority)),
-        Outcome::LeaseLost if repeatable => return Verdict::Again(Again::soon(Reason::NoMajority)),
-        Outcome::LeaseLost | Outcome::Cancelled { started: true } => {
-            CommandError::Unknown { reason: Reason::OwnerLost }
-        }
+        Outcome::Lost if repeatable => return Verdict::Again(Again::soon_after_start(Reason::OwnerLost)),
+        Outcome::Lost | Outcome::Cancelled { started: true } => CommandError::Unknown { reason: Reason::OwnerLost },
         Outcome::Cancelled { started: false } => CommandError::Unavailable { reason: Reason::ShuttingDown },
         Outcome::DeadlineExceeded { started } => CommandError::DeadlineExceeded { executed: maybe(started) },
         Outcome::Panicked => CommandError::Panicked,
@@ -69,15 +75,18 @@ pub(super) fn there<T, E>(outcome: wire::Outcome, repeatable: bool) -> Verdict<T
         Outcome::Overloaded { retry_after } => CommandError::Overloaded { retry_after },
         Outcome::NotOwner { owner, epoch } => {
             let hint = owner.map(|owner| (owner, epoch));
-            return Verdict::Again(Again { reason: Reason::Opening, hint, blind: true });
+            return Verdict::Again(Again { hint, ..Again::soon(Reason::Opening) });
         }
-        Outcome::Moved => return Verdict::Again(Again::soon(Reason::Opening)),
+        // A hand-over keeps nothing of what it stops, so even what was started may be sent again.
+        Outcome::Moved { started } => return Verdict::Again(Again { started, ..Again::soon(Reason::Opening) }),
         Outcome::Unavailable { reason } => match Reason::from_wire(reason) {
             // The other node stops, or cannot serve now: whoever owns the slot next will answer.
             reason @ (Reason::NoMajority | Reason::ShuttingDown) => return Verdict::Again(Again::soon(reason)),
             reason => CommandError::Unavailable { reason },
         },
-        Outcome::Unknown { .. } if repeatable => return Verdict::Again(Again::soon(Reason::OwnerLost)),
+        Outcome::Unknown { .. } if repeatable => {
+            return Verdict::Again(Again::soon_after_start(Reason::OwnerLost));
+        }
         Outcome::Unknown { reason } => CommandError::Unknown { reason: Reason::from_wire(reason) },
         Outcome::DeadlineExceeded { started } => CommandError::DeadlineExceeded { executed: maybe(started) },
         Outcome::Panicked => CommandError::Panicked,

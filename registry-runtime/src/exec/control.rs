@@ -14,9 +14,11 @@ const PLACE: u8 = 2;
 const STARTED: u8 = 4;
 /// Its caller has lost interest.
 const CANCELLED: u8 = 8;
-/// Its slot has been sealed or closed.
+/// Its slot is being handed over.
 const MOVED: u8 = 16;
-const STOPPED: u8 = CANCELLED | MOVED;
+/// Its slot has been closed.
+const CLOSED: u8 = 32;
+const STOPPED: u8 = CANCELLED | MOVED | CLOSED;
 
 /// Shared by a command's task, its caller, its slot and the door.
 ///
@@ -34,8 +36,10 @@ pub(super) struct Control {
 pub(super) enum Stop {
     /// Its caller has lost interest.
     Cancelled,
-    /// Its slot has been sealed or closed.
+    /// Its slot is being handed over.
     Moved,
+    /// Its slot has been closed.
+    Closed,
 }
 
 impl Control {
@@ -74,6 +78,11 @@ impl Control {
     }
 
     /// The slot has been closed.
+    pub(super) fn stop_closed(&self) {
+        self.set(CLOSED);
+    }
+
+    /// The slot has been sealed, and what has been started has had its time.
     pub(super) fn stop_moved(&self) {
         self.set(MOVED);
     }
@@ -88,7 +97,7 @@ impl Control {
         let before = self
             .bits
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, |bits| (bits & STOPPED == 0).then_some(bits | STARTED));
-        before.map(|_| ()).map_err(|bits| Stop::read(bits).unwrap_or(Stop::Moved))
+        before.map(|_| ()).map_err(|bits| Stop::read(bits).unwrap_or(Stop::Closed))
     }
 
     /// Whether it has been started.
@@ -153,6 +162,8 @@ impl Stop {
             Some(Self::Cancelled)
         } else if bits & MOVED != 0 {
             Some(Self::Moved)
+        } else if bits & CLOSED != 0 {
+            Some(Self::Closed)
         } else {
             None
         }
@@ -163,6 +174,8 @@ impl Stop {
         match self {
             Self::Cancelled => Refused::Cancelled { started },
             Self::Moved => Refused::Moved { started },
+            Self::Closed if started => Refused::Lost,
+            Self::Closed => Refused::Moved { started: false },
         }
     }
 }

@@ -83,7 +83,7 @@ impl<T, E> Future for Handle<T, E> {
     fn poll(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Self::Output> {
         Poll::Ready(ready!(Pin::new(&mut self.told).poll(task)).unwrap_or_else(|_| {
             // The runtime dropped the task, which it can do only where the task awaits: nothing was committed.
-            Outcome::Moved { started: self.control.is_started() }
+            if self.control.is_started() { Outcome::Lost } else { Outcome::Moved { started: false } }
         }))
     }
 }

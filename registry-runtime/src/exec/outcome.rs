@@ -32,11 +32,11 @@ pub(crate) enum Outcome<T = (), E = ()> {
     },
     /// The slot is open but the lease has run out, so that what is here may be old; not started.
     NoLease,
-    /// The lease ran out while the command ran; its result was discarded.
-    LeaseLost,
-    /// The slot was sealed or closed before the command could commit: send it again, elsewhere.
+    /// The slot was closed, or its lease ran out, while the command ran; its result was discarded.
+    Lost,
+    /// The slot is being handed over: send the command again, to the next owner. Nothing of it was committed here.
     Moved {
-        /// Whether the body was started.
+        /// Whether the body was started, and stopped when the slot could not wait for it any longer.
         started: bool,
     },
     /// The caller cancelled.
@@ -83,7 +83,7 @@ impl<T, E> Outcome<T, E> {
         match self {
             Self::Done(_)
             | Self::Rejected(_)
-            | Self::LeaseLost
+            | Self::Lost
             | Self::Panicked
             | Self::BadReply { .. }
             | Self::TooLarge { .. } => true,
@@ -114,7 +114,7 @@ impl Refused {
             Self::Overloaded { retry_after } => Outcome::Overloaded { retry_after },
             Self::NotOwner { epoch } => Outcome::NotOwner { epoch },
             Self::NoLease => Outcome::NoLease,
-            Self::LeaseLost => Outcome::LeaseLost,
+            Self::Lost => Outcome::Lost,
             Self::Moved { started } => Outcome::Moved { started },
             Self::Cancelled { started } => Outcome::Cancelled { started },
             Self::DeadlineExceeded { started } => Outcome::DeadlineExceeded { started },

@@ -53,7 +53,7 @@ impl<R: Resource> Seat<R> {
     pub(super) fn settle(mut self, change: Change<R>) -> Result<(), Refused> {
         match self.stand.take() {
             Some(stand) => self.host.settle(self.slot, &self.key, self.claim, stand, change),
-            None => Err(Refused::Moved { started: true }),
+            None => Err(Refused::Lost),
         }
     }
 }

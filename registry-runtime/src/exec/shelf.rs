@@ -30,6 +30,8 @@ pub(super) struct Shelf<R: Resource> {
     /// Counts the times that this node had the slot. Openings in a higher epoch without a pause between are one time:
     /// what was begun before may be committed after.
     tenure: u64,
+    /// The last tenure that ended with a hand-over.
+    ceded: Option<u64>,
     /// Counts the seals, so that a late alarm of one does not end the next.
     seals: u64,
     last_turn: Turn,
@@ -123,6 +125,7 @@ impl<R: Resource> Shelf<R> {
             gate: Gate::Closed,
             epoch: Epoch::ZERO,
             tenure: 0,
+            ceded: None,
             seals: 0,
             last_turn: Turn::default(),
             in_place: 0,
@@ -137,25 +140,37 @@ impl<R: Resource> Shelf<R> {
         if epoch <= self.epoch {
             return None;
         }
-        let mut swept = Swept { states: Vec::new(), lanes: HashMap::with_hasher(*self.lanes.hasher()) };
-        if !keep {
-            self.stop();
-            std::mem::swap(&mut self.lanes, &mut swept.lanes);
-            // Stopped commands stand on their lanes until they notice, and nobody may join them there before.
-            for (key, mut lane) in swept.lanes.extract_if(|_, lane| !lane.is_free()) {
-                swept.states.extend(lane.state.take());
-                self.lanes.insert(key, lane);
-            }
-            self.instances = 0;
-        }
+        let swept = if keep { self.nothing() } else { self.sweep() };
         self.epoch = epoch;
         self.gate = Gate::Open(lease);
         Some(swept)
     }
 
+    /// Gives up the instances of a closed slot; `None` when it is not closed. What is swept away is handed out.
+    pub(super) fn clear(&mut self) -> Option<Swept<R>> {
+        matches!(self.gate, Gate::Closed).then(|| self.sweep())
+    }
+
+    fn sweep(&mut self) -> Swept<R> {
+        let mut swept = self.nothing();
+        self.stop(Control::stop_closed);
+        std::mem::swap(&mut self.lanes, &mut swept.lanes);
+        // Stopped commands stand on their lanes until they notice, and nobody may join them there before.
+        for (key, mut lane) in swept.lanes.extract_if(|_, lane| !lane.is_free()) {
+            swept.states.extend(lane.state.take());
+            self.lanes.insert(key, lane);
+        }
+        self.instances = 0;
+        swept
+    }
+
+    fn nothing(&self) -> Swept<R> {
+        Swept { states: Vec::new(), lanes: HashMap::with_hasher(*self.lanes.hasher()) }
+    }
+
     /// Closes; what runs is stopped and commits nothing. Instances stay until the next opening says what becomes of them.
     pub(super) fn close(&mut self) {
-        self.stop();
+        self.stop(Control::stop_closed);
         self.gate = Gate::Closed;
     }
 
@@ -175,7 +190,8 @@ impl<R: Resource> Shelf<R> {
         match &mut self.gate {
             Gate::Sealed { drained, .. } if self.seals == seal && !*drained => {
                 *drained = true;
-                self.stop();
+                self.ceded = Some(self.tenure);
+                self.stop(Control::stop_moved);
                 true
             }
             _ => false,
@@ -278,7 +294,7 @@ impl<R: Resource> Shelf<R> {
             self.in_place = self.in_place.saturating_sub(1);
         }
         if claim.tenure != self.tenure {
-            control.stop_moved();
+            control.stop_closed();
         } else if !matches!(self.gate, Gate::Open(_)) {
             control.stop_moved_unless_started();
         }
@@ -325,10 +341,11 @@ impl<R: Resource> Shelf<R> {
                 if lease.holds(clock) {
                     Ok(())
                 } else {
-                    Err(Refused::LeaseLost)
+                    Err(Refused::Lost)
                 }
             }
-            _ => Err(Refused::Moved { started: true }),
+            _ if self.ceded == Some(claim.tenure) => Err(Refused::Moved { started: true }),
+            _ => Err(Refused::Lost),
         };
         let (mut state, mut entry) = (None, None);
         if let Some(lane) = self.lanes.get_mut(key) {
@@ -400,10 +417,10 @@ impl<R: Resource> Shelf<R> {
     }
 
     /// Ends the present tenure: whatever was begun in it commits nothing.
-    fn stop(&mut self) {
+    fn stop(&mut self, tell: impl Fn(&Control)) {
         self.tenure = self.tenure.wrapping_add(1);
         for (_, task) in &self.tasks {
-            task.stop_moved();
+            tell(task);
         }
     }
 

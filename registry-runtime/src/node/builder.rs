@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::error::StartError;
 use super::{Node, launch};
+use crate::engine::membership::Profile;
 use crate::exec::Hosted;
 use crate::id::NodeId;
 use crate::resource::States;
@@ -18,8 +19,9 @@ const CLUSTER_NAME_BYTES_MAX: usize = 128;
 /// The most entries of a join list: it is dialled as a whole while nobody is found.
 const JOIN_ENTRIES_MAX: usize = 64;
 
-/// The most registries that one node hosts: each is a table of slots on every node of the cluster.
-const REGISTRIES_MAX: usize = 256;
+/// The most registries that one node hosts: each is a table of slots on every node of the cluster. Peers take no longer
+/// profile than this.
+const REGISTRIES_MAX: usize = Profile::HOSTED_MAX;
 
 /// Sets up a node; made by [`Node::builder`].
 #[must_use = "a builder does nothing until `start` is awaited"]
@@ -89,7 +91,7 @@ impl NodeBuilder {
         self
     }
 
-    /// Hosts a registry: its slots may be owned here. At most 256, with different wire names.
+    /// Hosts a registry: its slots may be owned here. At most 128, with different wire names.
     pub fn host(mut self, registry: Hosted) -> Self {
         self.hosted.push(registry);
         self
@@ -151,6 +153,14 @@ impl NodeBuilder {
         if self.join.len() > JOIN_ENTRIES_MAX {
             return Err(StartError::Setting(format!("a join list has at most {JOIN_ENTRIES_MAX} entries")));
         }
+        if let Some(entry) = self.join.iter().find(|entry| !names_a_port(entry)) {
+            return Err(StartError::Setting(format!("the join entry `{entry}` has no port: write `host:port`")));
+        }
+        if self.require_join.is_some() && self.join.is_empty() {
+            return Err(StartError::Setting(
+                "`require_join` without a join list: there is nobody to wait for".to_owned(),
+            ));
+        }
         if self.hosted.len() > REGISTRIES_MAX {
             return Err(StartError::Setting(format!("a node hosts at most {REGISTRIES_MAX} registries")));
         }
@@ -159,12 +169,22 @@ impl NodeBuilder {
             if names.insert(hosted.spec().name, ()).is_some() {
                 return Err(StartError::DuplicateRegistry(hosted.spec().name));
             }
+            let misfits = hosted.misfits();
+            if !misfits.is_empty() {
+                let (name, misfits) = (hosted.spec().name, misfits.join("\n"));
+                return Err(StartError::Setting(format!("the registry `{name}` cannot be hosted:\n{misfits}")));
+            }
         }
         if self.identity.is_none() {
             return Err(StartError::MissingIdentity);
         }
         Ok(id)
     }
+}
+
+/// Whether an entry of a join list has the form `host:port`, as every lookup needs it.
+fn names_a_port(entry: &str) -> bool {
+    entry.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
 }
 
 impl std::fmt::Debug for NodeBuilder {

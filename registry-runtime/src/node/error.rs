@@ -92,6 +92,9 @@ pub enum Stopped {
         /// Where the other one listens.
         address: SocketAddr,
     },
+    /// Its own machinery failed, which is a fault of this library. It serves nothing any more; for the others it crashed.
+    #[error("it failed: {0}")]
+    Failed(Arc<str>),
     /// Its socket or its endpoint failed.
     #[error("its endpoint failed: {0}")]
     Endpoint(Arc<str>),

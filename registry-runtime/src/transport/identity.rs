@@ -50,6 +50,22 @@ impl Identity {
         }))
     }
 
+    /// Does the slow part of deriving beside the runtime's threads, which have others to serve meanwhile.
+    pub(crate) async fn prepare(&self) {
+        let Source::Secret { authority, .. } = &*self.0 else { return };
+        if authority.get().is_none() {
+            let identity = self.clone();
+            // If the runtime is shutting down, nothing is derived, and whoever needs it does it then.
+            let _ = tokio::task::spawn_blocking(move || identity.derive()).await;
+        }
+    }
+
+    fn derive(&self) {
+        if let Source::Secret { secret, authority } = &*self.0 {
+            authority.get_or_init(|| Authority::derive(secret).map(Box::new));
+        }
+    }
+
     /// What the node shows and trusts. Takes up to a tenth of a second for the first time with a shared secret.
     pub(super) fn credentials(&self, node: &NodeId, seeds: &mut Seeds) -> Result<Credentials, IdentityError> {
         match &*self.0 {

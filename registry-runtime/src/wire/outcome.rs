@@ -61,7 +61,10 @@ pub(crate) enum Outcome {
         epoch: Epoch,
     },
     /// A hand-over stopped it before anything was kept of it: it may be sent again.
-    Moved,
+    Moved {
+        /// Whether the body was started, and stopped.
+        started: bool,
+    },
     /// The request broke a rule of the wire; not started.
     BadFrame,
     /// Same instance and idempotency key, different command or arguments; not started.
@@ -115,7 +118,7 @@ impl Outcome {
             Self::Unauthorized => UNAUTHORIZED,
             Self::TooLarge { .. } => TOO_LARGE,
             Self::NotOwner { .. } => NOT_OWNER,
-            Self::Moved => MOVED,
+            Self::Moved { .. } => MOVED,
             Self::BadFrame => BAD_FRAME,
             Self::IdempotencyKeyReused => IDEMPOTENCY_KEY_REUSED,
             Self::ReceiptExpired => RECEIPT_EXPIRED,
@@ -136,7 +139,7 @@ impl Outcome {
         match self {
             Self::Overloaded { retry_after } => put_micros(out, *retry_after),
             Self::Unavailable { reason } | Self::Unknown { reason } => out.push(*reason),
-            Self::DeadlineExceeded { started } => out.push(u8::from(*started)),
+            Self::DeadlineExceeded { started } | Self::Moved { started } => out.push(u8::from(*started)),
             Self::Incompatible { detail } => {
                 // Cut at the end of a letter; the longest has four bytes.
                 let cut = (0..=DETAIL_BYTES_MAX).rev().find_map(|end| detail.get(..end)).unwrap_or_default();
@@ -181,7 +184,7 @@ impl Outcome {
                 };
                 Self::NotOwner { owner, epoch }
             }
-            MOVED => Self::Moved,
+            MOVED => Self::Moved { started: parts.byte()? != 0 },
             BAD_FRAME => Self::BadFrame,
             IDEMPOTENCY_KEY_REUSED => Self::IdempotencyKeyReused,
             RECEIPT_EXPIRED => Self::ReceiptExpired,

@@ -56,6 +56,11 @@ impl Lamp {
     fn is_on(&self) -> bool {
         self.on
     }
+
+    /// The whole seconds until the deadline.
+    fn remaining(cx: &Context) -> u64 {
+        cx.deadline().saturating_duration_since(tokio::time::Instant::now()).as_secs()
+    }
 }
 
 async fn hang_first(cx: &Context) {
@@ -103,6 +108,39 @@ async fn reads_are_sent_again() {
     let (node, attempt) = outcome.unwrap();
     assert_ne!(node, lost);
     assert!(attempt > 1, "the second run is attempt {attempt}");
+}
+
+/// One node, the only one, stops while a command runs there.
+async fn stop_under_way<T, E>(call: impl FnOnce(&LampClient) -> Call<T, E>) -> CommandError<E>
+where
+    T: std::fmt::Debug + Send + 'static,
+    E: std::fmt::Debug + Send + 'static,
+{
+    let probe = Arc::new(Probe::default());
+    let cluster = Cluster::builder().nodes(1).host(lamps::registry()).state(Arc::clone(&probe)).start().await.unwrap();
+    let lamps = lamps::client(cluster.node(0));
+    let under_way = tokio::spawn(call(&lamps).timeout(PATIENCE));
+    eventually(PATIENCE, async || if probe.entered() == 1 { Ok(()) } else { Err("the command has not started") }).await;
+    cluster.node(0).clone().shutdown().await;
+    under_way.await.unwrap().unwrap_err()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_started_when_the_node_stopped_may_have_run() {
+    let error = stop_under_way(|lamps| lamps.toggle(1)).await;
+    assert_eq!(error.executed(), Executed::Maybe, "{error:?}");
+    // Harmless to repeat, but there is nobody to repeat it.
+    let error = stop_under_way(|lamps| lamps.switch_on(1)).await;
+    assert_eq!(error.executed(), Executed::Maybe, "{error:?}");
+}
+
+#[tokio::test]
+async fn a_timeout_beyond_the_clock_is_no_timeout() {
+    let cluster = Cluster::builder().nodes(1).host(lamps::registry()).start().await.unwrap();
+    let lamps = lamps::client(cluster.node(0));
+    assert_eq!(lamps.is_on(1).timeout(std::time::Duration::MAX).await, Ok(false));
+    let remaining = lamps.remaining().timeout(std::time::Duration::MAX).await.unwrap();
+    assert!(remaining > 3_600, "{remaining} s");
 }
 
 #[tokio::test(flavor = "multi_thread")]

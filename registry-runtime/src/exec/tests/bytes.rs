@@ -148,7 +148,7 @@ async fn a_lease_that_is_lost_takes_the_reply_out_of_the_buffer() {
     world.lend(1);
     world.clock.set(10);
     world.stage.gate.add_permits(1);
-    assert_eq!(served.await.unwrap(), (Outcome::LeaseLost, vec![]));
+    assert_eq!(served.await.unwrap(), (Outcome::Lost, vec![]));
 }
 
 #[tokio::test]

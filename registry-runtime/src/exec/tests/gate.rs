@@ -85,6 +85,21 @@ async fn a_closed_slot_serves_nobody_and_keeps_its_instances_for_the_next_openin
 }
 
 #[tokio::test]
+async fn what_a_closed_slot_gives_up_is_gone_whatever_the_next_opening_says() {
+    let world = World::with(1, 5);
+    let slot = world.slot(1);
+    world.host.clear(slot);
+    assert_eq!(world.host.len(slot), 1, "an open slot gives up nothing");
+    world.host.close(slot);
+    world.host.clear(slot);
+    assert_eq!(world.host.len(slot), 0);
+    assert!(world.host.open(slot, NEXT, Lease::forever(), true));
+    let mut attempt = world.attempt(1);
+    attempt.epoch = NEXT;
+    assert_eq!(world.host.call(&SUM, attempt, (), &mut |_, _| ()).ready(), Outcome::NotFound);
+}
+
+#[tokio::test]
 async fn closing_stops_what_runs_and_what_waits() {
     let world = World::with(1, 5);
     let runs = world.call(&ADD_SLOWLY, 1, (1, Do::Add(1))).later();
@@ -92,9 +107,9 @@ async fn closing_stops_what_runs_and_what_waits() {
     let reads = world.call(&SUM_SLOWLY, 1, (1, Do::Add(1))).later();
     let elsewhere = world.call(&PING_SLOWLY, 1, (1, Do::Add(1))).later();
     world.host.close(world.slot(1));
-    assert_eq!(runs.await, Outcome::Moved { started: true });
+    assert_eq!(runs.await, Outcome::Lost);
     assert_eq!(waits.await, Outcome::Moved { started: false });
-    assert_eq!(reads.await, Outcome::Moved { started: true });
+    assert_eq!(reads.await, Outcome::Lost);
     world.stage.insiders(1).await;
     world.stage.gate.add_permits(1);
     assert_eq!(elsewhere.await, Outcome::Done(0), "an action needs no slot");
@@ -124,7 +139,7 @@ async fn a_synchronous_update_commits_only_while_its_slot_is_open() {
     assert_eq!((outcome, world.sum(1)), (Outcome::Done(6), Some(6)));
 
     let (world, outcome) = during_a_synchronous_update(|world| world.host.close(world.slot(1))).await;
-    assert_eq!(outcome, Outcome::Moved { started: true });
+    assert_eq!(outcome, Outcome::Lost);
     assert!(world.host.open(world.slot(1), NEXT, Lease::forever(), true));
     let mut attempt = world.attempt(1);
     attempt.epoch = NEXT;
@@ -136,14 +151,14 @@ async fn a_synchronous_update_commits_only_while_its_slot_is_open() {
         world.host.open(world.slot(1), NEXT, Lease::forever(), true);
     })
     .await;
-    assert_eq!(outcome, Outcome::Moved { started: true });
+    assert_eq!(outcome, Outcome::Lost);
 
     let (_, outcome) = during_a_synchronous_update(|world| {
         world.host.open(world.slot(1), NEXT, Lease::forever(), false);
         assert_eq!(world.host.len(world.slot(1)), 0);
     })
     .await;
-    assert_eq!(outcome, Outcome::Moved { started: true }, "its instance is gone");
+    assert_eq!(outcome, Outcome::Lost, "its instance is gone");
 }
 
 #[tokio::test]
@@ -183,7 +198,7 @@ async fn nobody_joins_a_stopped_command_on_its_lane() {
     let make = world.host.call(&MAKE, attempt, (Do::Add(9),), &mut |_, _| ()).later();
     world.waiting(1).await;
     world.stage.gate.add_permits(1);
-    assert_eq!(update.await.unwrap(), Outcome::Moved { started: true });
+    assert_eq!(update.await.unwrap(), Outcome::Lost);
     assert_eq!(make.await, Outcome::Done(Tally { id: 1, sum: 9 }));
     assert_eq!(world.host.len(world.slot(1)), 1);
     world.idle().await;
@@ -298,7 +313,7 @@ async fn a_late_alarm_of_one_seal_does_not_end_the_next() {
 async fn a_gate_that_turns_while_a_body_is_first_polled_is_noticed() {
     let mut world = World::with(1, 5);
     let closed = world.call(&TURN, 1, (Gate::Close,)).later();
-    assert_eq!(closed.await, Outcome::Moved { started: true });
+    assert_eq!(closed.await, Outcome::Lost);
     assert!(world.host.open(world.slot(1), NEXT, Lease::forever(), true));
     let mut attempt = world.attempt(1);
     attempt.epoch = NEXT;
@@ -337,7 +352,7 @@ async fn a_lease_that_ends_while_a_command_runs_discards_its_result() {
         world.clock.set(10);
         assert_eq!(world.call(&ADD, 1, (Do::Panic(0),)).ready(), Outcome::NoLease, "not even a stand in the line");
         world.stage.gate.add_permits(1);
-        assert_eq!(runs.await, Outcome::LeaseLost, "{what:?}");
+        assert_eq!(runs.await, Outcome::Lost, "{what:?}");
         assert_eq!(waits.await, Outcome::NoLease);
         lease.set(moment(100));
         assert_eq!(world.sum(1), Some(5));
@@ -348,7 +363,7 @@ async fn a_lease_that_ends_while_a_command_runs_discards_its_result() {
         world.clock.set(10);
     })
     .await;
-    assert_eq!(outcome, Outcome::LeaseLost);
+    assert_eq!(outcome, Outcome::Lost);
     world.host.set_lease(world.slot(1), Lease::forever());
     assert_eq!(world.sum(1), Some(5));
 }
