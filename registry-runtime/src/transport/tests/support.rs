@@ -55,11 +55,13 @@ pub(super) struct Options {
     pub(super) start: u64,
     pub(super) cluster: &'static str,
     pub(super) seeds: Seeds,
+    /// Instead of one on a free port of loopback.
+    pub(super) socket: Option<Socket>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { identity: SECRET.clone(), start: 1, cluster: "main", seeds: Seeds::from_system().unwrap() }
+        Self { identity: SECRET.clone(), start: 1, cluster: "main", seeds: Seeds::from_system().unwrap(), socket: None }
     }
 }
 
@@ -96,7 +98,7 @@ impl Node {
         let (transport, events) = Transport::start(Setup {
             identity: options.identity,
             hello,
-            socket: Socket::new(bind(loopback()).unwrap(), gate.clone()).unwrap(),
+            socket: options.socket.unwrap_or_else(|| Socket::new(bind(loopback()).unwrap(), gate.clone()).unwrap()),
             seeds: options.seeds,
             handler: desk.clone(),
             runtime: Arc::new(quinn::TokioRuntime),
