@@ -127,7 +127,7 @@ impl NodeBuilder {
         self
     }
 
-    #[cfg(feature = "testing")]
+    #[cfg(any(test, feature = "testing"))]
     pub(crate) fn socket(mut self, socket: Socket) -> Self {
         self.socket = Some(socket);
         self

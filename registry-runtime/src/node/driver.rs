@@ -245,6 +245,7 @@ impl Driver {
                     false => telemetry::refused(&self.port.node, address, &error),
                 }
             }
+            Event::Ended { reason } => self.end = Some(Stopped::Endpoint(reason)),
         }
     }
 

@@ -64,6 +64,7 @@ impl Link {
 
     /// Sends a request; requests with the same hint keep their order.
     ///
+    /// The request's remaining time is what is left until the deadline when it is made.
     /// The answer comes by the deadline, or an error does: the lane takes care of that, without a timer for each request.
     /// An error of this function itself means that the request was not sent.
     #[inline]
