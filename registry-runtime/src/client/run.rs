@@ -230,7 +230,7 @@ where
             let attempt = u8::try_from(attempts).unwrap_or(u8::MAX);
             let remaining = deadline.saturating_duration_since(now);
             let request = Request { command, slot, epoch, id, attempt, flags: 0, remaining, key, arguments };
-            link.request(0, &request, deadline)
+            link.request(slot.get(), &request, deadline)
         });
         match sent {
             Ok(Ok(pending)) => Start::Waits(Awaited::There { pending, occupied }),
