@@ -110,7 +110,8 @@ impl Caller {
             key: &number.to_le_bytes(),
             arguments: &arguments,
         };
-        let pending = self.link.request(0, &request, Instant::now() + timeout).map_err(io::Error::other)?;
+        let pending =
+            self.link.request(request.slot.get(), &request, Instant::now() + timeout).map_err(io::Error::other)?;
         let reply = pending.await.map_err(io::Error::other)?;
         codec::decode(&reply.payload).map_err(io::Error::other)
     }

@@ -69,7 +69,7 @@ mod tests {
     use crate::resource::{CommandError, Reason};
     use crate::time::Timing;
     use crate::transport::Identity;
-    use crate::{Resource, commands, registry};
+    use registry_macros::{Resource, commands, registry};
 
     registry! {
         crate crate;

@@ -91,7 +91,7 @@ async fn too_large() {
         assert_eq!(shelves.put(id, text(LARGE)).await, Ok(round), "what is below the limit travels");
     }
     assert_eq!(shelves.puts(id).await, Ok(3));
-    events::warned(&[&["call is too large"], &["registry=\"shelves\""], &["command=\"put\""]]).await;
+    events::warned(&[&["a call cannot be sent"], &["registry=\"shelves\""], &["command=\"put\""]]).await;
 
     assert_eq!(shelves.shout(id, LARGE).await.map(|reply| reply.len() as u64), Ok(LARGE));
     let error = shelves.shout(id, TOO_LARGE).await.unwrap_err();
