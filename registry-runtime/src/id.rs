@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 /// The longest node id, in bytes: it stands in a certificate as one DNS label (RFC 1035, section 2.3.4).
 pub const NODE_ID_BYTES_MAX: usize = 63;
 
-/// The longest wire name of a registry or a command, in bytes.
+/// The longest name of a cluster, and the longest wire name of a registry or a command, in bytes: all of them travel in every hello.
 pub const NAME_BYTES_MAX: usize = 128;
 
 /// The name of a node: 1 to 63 ASCII letters, digits, `-` and `_`.

@@ -6,13 +6,14 @@
 
 mod refusals;
 
-use std::fmt::Display;
+use std::fmt::{Debug, Display};
 use std::net::SocketAddr;
 
 use tracing::{Span, debug, debug_span, error, info, warn};
 
 use crate::engine::{Change, Event, MembershipEvent, OwnershipEvent};
 use crate::id::{CommandId, NodeId, Slot};
+use crate::policy::ration::Line;
 
 pub(crate) use self::refusals::{Asked, Refusals};
 
@@ -54,14 +55,38 @@ pub(crate) fn connected(node: &NodeId, peer: &NodeId, address: SocketAddr) {
     info!(%node, %peer, %address, "connected");
 }
 
-/// A connection has ended.
-pub(crate) fn disconnected(node: &NodeId, peer: &NodeId, reason: &dyn Display) {
-    info!(%node, %peer, %reason, "disconnected");
+/// A connection has ended; `fault` says that the peer did what no honest one does.
+pub(crate) fn disconnected(node: &NodeId, peer: &NodeId, reason: &dyn Display, fault: bool) {
+    match fault {
+        true => warn!(%node, %peer, %reason, "disconnected"),
+        false => info!(%node, %peer, %reason, "disconnected"),
+    }
+}
+
+/// What became of all connections, in numbers, when a node has ended them.
+pub(crate) fn connections(node: &NodeId, counts: &dyn Debug) {
+    debug!(%node, ?counts, "connections are ended");
 }
 
 /// A stranger was refused.
 pub(crate) fn refused(node: &NodeId, address: SocketAddr, error: &dyn Display) {
     warn!(%node, %address, %error, "refused a peer");
+}
+
+/// Many strangers come at once, so one of them has to show that it receives at its address.
+pub(crate) fn stranger_tried(node: &NodeId, address: SocketAddr) {
+    debug!(%node, %address, "many peers come at once; asked one to prove its address");
+}
+
+/// More strangers come at once than there is room for.
+pub(crate) fn crowded_out(node: &NodeId, address: SocketAddr, line: Line) {
+    let Line { total, silent } = line;
+    warn!(%node, %address, total, silent, "too many peers come at once; turned one away");
+}
+
+/// A reply finds no room behind those that wait to be sent to the same peer.
+pub(crate) fn no_room_for_reply(bytes: usize) {
+    debug!(bytes, "too many replies wait for a peer; the caller of one more is told that it cannot be had");
 }
 
 /// Of two connections with a peer one is given up, as happens whenever two nodes dial each other at once.

@@ -39,6 +39,7 @@ use tokio::time::timeout;
 
 pub(crate) use self::channel::Channel;
 use self::core::Core;
+pub(crate) use self::counters::Counts;
 pub(crate) use self::end::{HandshakeError, Reason};
 use self::endpoint::Endpoint;
 pub(crate) use self::event::Event;
@@ -54,6 +55,7 @@ pub(crate) use self::socket::Breaker;
 pub(crate) use self::socket::{Socket, bind};
 use self::tls::Tls;
 use crate::id::NodeId;
+use crate::telemetry;
 use crate::wire::hello::Hello;
 
 /// How long a shutdown waits for peers to be told: a few round trips on a slow path.
@@ -164,15 +166,15 @@ impl Transport {
     }
 
     /// What has happened so far, in numbers.
-    #[cfg(test)]
-    pub(crate) fn counters(&self) -> &Arc<counters::Counters> {
-        &self.core.counters
+    pub(crate) fn counts(&self) -> Counts {
+        self.core.counters.read()
     }
 
     /// Ends every connection, tells the peers, and stops listening.
     pub(crate) async fn shutdown(&self) {
         self.core.close();
         let _ = timeout(SHUTDOWN_TIME, self.core.endpoint.wait_idle()).await;
+        telemetry::connections(&self.core.hello().node, &self.counts());
     }
 }
 

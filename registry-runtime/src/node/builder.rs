@@ -8,13 +8,10 @@ use super::error::StartError;
 use super::{Node, launch};
 use crate::engine::membership::Profile;
 use crate::exec::Hosted;
-use crate::id::NodeId;
+use crate::id::{NAME_BYTES_MAX, NodeId};
 use crate::resource::States;
 use crate::time::Timing;
 use crate::transport::{Identity, Socket};
-
-/// The longest cluster name, in bytes: it travels in every hello.
-const CLUSTER_NAME_BYTES_MAX: usize = 128;
 
 /// The most entries of a join list: it is dialled as a whole while nobody is found.
 const JOIN_ENTRIES_MAX: usize = 64;
@@ -147,8 +144,8 @@ impl NodeBuilder {
 
     fn check(&self) -> Result<NodeId, StartError> {
         let id = NodeId::new(&self.id)?;
-        if self.cluster.is_empty() || self.cluster.len() > CLUSTER_NAME_BYTES_MAX {
-            return Err(StartError::Setting(format!("a cluster's name has 1 to {CLUSTER_NAME_BYTES_MAX} bytes")));
+        if self.cluster.is_empty() || self.cluster.len() > NAME_BYTES_MAX {
+            return Err(StartError::Setting(format!("a cluster's name has 1 to {NAME_BYTES_MAX} bytes")));
         }
         if self.join.len() > JOIN_ENTRIES_MAX {
             return Err(StartError::Setting(format!("a join list has at most {JOIN_ENTRIES_MAX} entries")));

@@ -221,7 +221,7 @@ impl Driver {
                 self.connect(link, dialled);
             }
             Event::Disconnected { node, link, reason } => {
-                telemetry::disconnected(&self.port.node, &node, &reason);
+                telemetry::disconnected(&self.port.node, &node, &reason, reason.is_fault());
                 self.inbound.hang_up(link);
                 if self.peers.disconnect(&node, link) {
                     self.stale.everything = true;

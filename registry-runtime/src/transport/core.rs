@@ -8,8 +8,9 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use quinn::Connection;
 use tokio::runtime::Handle;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{Semaphore, mpsc};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::bounds::{HANDSHAKE_TIME, HANDSHAKES_AT_ONCE, LINGER_TIME};
 use super::counters::Counters;
@@ -22,6 +23,9 @@ use super::link::{Link, Mainspring, supervise};
 use super::peer::LinkId;
 use super::roster::Roster;
 use crate::id::NodeId;
+use crate::policy::ration::Ration;
+use crate::telemetry;
+use crate::time::Moment;
 use crate::wire::hello::{Hello, Refusal};
 
 pub(super) struct Core {
@@ -100,8 +104,8 @@ impl Core {
             self.close_if_failed(&connection, met).map(|met| (connection, met))
         });
         let (connection, met) = made.await.unwrap_or(Err(HandshakeError::TimedOut)).inspect_err(|error| {
+            // The node has a line for it: it asked for the dial.
             self.counters.dial_failed(error);
-            tracing::debug!(%address, %error, "a dial failed");
         })?;
         self.begin(connection, met, Some(address)).await
     }
@@ -109,16 +113,21 @@ impl Core {
     /// Takes strangers until the endpoint is closed, and tells when it ends by itself. No stranger holds up another.
     pub(super) async fn accept(self: Arc<Self>) {
         let places = Arc::new(Semaphore::new(HANDSHAKES_AT_ONCE));
+        let (began, mut crowd) = (Instant::now(), Ration::default());
         while let Some(incoming) = self.endpoint.accept().await {
             let crowded = places.available_permits() < HANDSHAKES_AT_ONCE / 2;
             if crowded && incoming.may_retry() && !incoming.remote_address_validated() {
                 // Under load, who dials must first show that it receives at its address.
                 self.counters.retried();
+                telemetry::stranger_tried(&self.hello().node, incoming.remote_address());
                 let _ = incoming.retry();
                 continue;
             }
             let Ok(place) = places.clone().try_acquire_owned() else {
                 self.counters.crowded_out();
+                if let Some(line) = crowd.count(&(), Moment::from_origin(began.elapsed())) {
+                    telemetry::crowded_out(&self.hello().node, incoming.remote_address(), line);
+                }
                 incoming.refuse();
                 continue;
             };
@@ -147,8 +156,10 @@ impl Core {
         };
         if let Err(error) = begun {
             self.counters.stranger_refused(&error);
-            tracing::warn!(%address, %error, "a stranger was refused");
-            let _ = self.events.try_send(Event::Refused { address, error });
+            let told = self.events.try_send(Event::Refused { address, error });
+            if let Err(Event::Refused { address, error }) = told.map_err(TrySendError::into_inner) {
+                telemetry::refused(&self.hello().node, address, &error);
+            }
         }
     }
 
@@ -179,7 +190,6 @@ impl Core {
                 replaced.end(Reason::Duplicate);
             });
         }
-        tracing::info!(node = %link.peer().node, address = %link.peer().address, "connected");
         self.counters.connected();
         let spring = Mainspring { handler: self.handler.clone(), events: self.events.clone(), good_for: met.good_for };
         let (core, driven) = (self.clone(), link.clone());
@@ -196,10 +206,6 @@ impl Core {
         let node = link.peer().node.clone();
         self.roster.remove(&node, link.id());
         self.counters.disconnected(&reason);
-        match reason {
-            Reason::Violation(_) | Reason::Slow => tracing::warn!(%node, %reason, "disconnected"),
-            _ => tracing::info!(%node, %reason, "disconnected"),
-        }
         let _ = self.events.send(Event::Disconnected { node, link: link.id(), reason }).await;
     }
 }

@@ -18,7 +18,6 @@ pub(crate) struct Counters {
 }
 
 /// The counts at one moment.
-#[cfg(test)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
     /// Connections that came to life.
@@ -41,7 +40,6 @@ pub(crate) struct Counts {
 
 impl Counters {
     /// The counts now.
-    #[cfg(test)]
     pub(crate) fn read(&self) -> Counts {
         let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
         Counts {

@@ -148,6 +148,11 @@ pub(super) enum StreamEnd {
 }
 
 impl Reason {
+    /// Whether the peer did what no honest one does.
+    pub(crate) fn is_fault(&self) -> bool {
+        matches!(self, Self::Violation(_) | Self::Slow)
+    }
+
     fn code(&self) -> VarInt {
         match self {
             Self::Shutdown => code::SHUTDOWN,

@@ -40,7 +40,8 @@ pub(crate) enum Event {
         /// The frame.
         frame: ControlFrame,
     },
-    /// A stranger was refused, or broke off, before it was known. Left out when nobody takes the events.
+    /// A stranger was refused, or broke off, before it was known. Left out, and recorded by the transport itself, when nobody takes the
+    /// events.
     Refused {
         /// Where it came from.
         address: SocketAddr,

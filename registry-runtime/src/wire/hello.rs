@@ -13,18 +13,16 @@ use serde::{Deserialize, Serialize};
 pub(crate) use catalogue::{CommandEntry, CommandKind, RegistryEntry};
 pub(crate) use refusal::{Life, Refusal};
 
-use super::limits::HELLO_BYTES_MAX;
+use super::limits::{CATALOGUE_COMMANDS_MAX, HELLO_BYTES_MAX};
 use crate::codec::{self, DecodeError};
-use crate::id::{Incarnation, NodeId, Start};
+use crate::id::{Incarnation, NAME_BYTES_MAX, NodeId, Start};
+use crate::message::REGISTRIES_MAX;
 
 /// The version of frames, hello and channels. Peers of different versions refuse each other.
 pub(crate) const PROTOCOL_VERSION: u16 = 1;
 
 /// The version of the key hash. Peers that would put one key into different slots refuse each other.
 pub(crate) const HASH_VERSION: u16 = 1;
-
-/// The longest cluster name, in bytes: as long as a DNS name.
-pub(crate) const CLUSTER_BYTES_MAX: usize = 253;
 
 /// What a node says of itself when it meets another.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -151,9 +149,8 @@ impl Hello {
     }
 
     fn is_within_limits(&self) -> bool {
-        use super::limits::{CATALOGUE_COMMANDS_MAX, CATALOGUE_REGISTRIES_MAX};
-        (1..=CLUSTER_BYTES_MAX).contains(&self.cluster.len())
-            && self.catalogue.len() <= CATALOGUE_REGISTRIES_MAX
+        (1..=NAME_BYTES_MAX).contains(&self.cluster.len())
+            && self.catalogue.len() <= REGISTRIES_MAX
             && self.catalogue.iter().all(|entry| entry.commands.len() <= CATALOGUE_COMMANDS_MAX && entry.has_names())
     }
 }
@@ -277,6 +274,13 @@ mod tests {
         };
         assert_eq!(hello("a", &[]).check(&long(128)), Ok(()));
         assert_eq!(hello("a", &[]).check(&long(129)), Err(Refusal::OverLimits));
+        let named = |name: usize, node| Hello { cluster: "x".repeat(name), ..hello(node, &[]) };
+        assert_eq!(named(NAME_BYTES_MAX, "a").check(&named(NAME_BYTES_MAX, "b")), Ok(()));
+        let longer = NAME_BYTES_MAX + 1;
+        assert_eq!(named(longer, "a").check(&named(longer, "b")), Err(Refusal::OverLimits));
+        let hosting = |count: usize| Hello { catalogue: vec![long(9).catalogue.remove(0); count], ..hello("b", &[]) };
+        assert_eq!(hello("a", &[]).check(&hosting(REGISTRIES_MAX)), Ok(()));
+        assert_eq!(hello("a", &[]).check(&hosting(REGISTRIES_MAX + 1)), Err(Refusal::OverLimits));
     }
 
     #[test]

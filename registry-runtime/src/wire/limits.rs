@@ -31,9 +31,6 @@ pub(crate) const LARGE_AT_ONCE: u32 = 16;
 /// The largest hello. A hundred registries of fifty commands with names of twenty bytes take about 150 KiB.
 pub(crate) const HELLO_BYTES_MAX: usize = 512 << 10;
 
-/// The most registries that a catalogue may name.
-pub(crate) const CATALOGUE_REGISTRIES_MAX: usize = 1 << 10;
-
 /// The most commands that a catalogue may name for one registry: the numbers of commands have 16 bits.
 pub(crate) const CATALOGUE_COMMANDS_MAX: usize = 1 << 12;
 

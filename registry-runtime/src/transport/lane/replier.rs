@@ -7,6 +7,7 @@ use std::task::{Context, Waker};
 use super::pile::Pile;
 use super::solo::Soloist;
 use crate::codec::EncodeError;
+use crate::telemetry;
 use crate::transport::peer::LinkId;
 use crate::wire::frame::{Body, Frame, LENGTH_BYTES, put_reply};
 use crate::wire::limits::{HEADER_BYTES_MAX, LARGE_FRAME, REPLY_BYTES_MAX};
@@ -277,10 +278,7 @@ fn put_checked(
 /// The answer in place of one for which there is no room. The command may have run, so it is none of those that say it did not.
 #[cold]
 fn instead_of(frame: &[u8]) -> Vec<u8> {
-    tracing::warn!(
-        bytes = frame.len(),
-        "there is no room for a reply, for too many wait to be sent; its caller is told so"
-    );
+    telemetry::no_room_for_reply(frame.len());
     let mut out = Vec::new();
     match Frame::read(frame.get(LENGTH_BYTES..).unwrap_or_default()) {
         Ok(Frame { correlation, body: Body::Reply(reply) }) => {

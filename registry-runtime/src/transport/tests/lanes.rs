@@ -171,8 +171,8 @@ async fn an_answer_that_nobody_polls_for_does_not_block_others() {
     assert_eq!(unpolled.await.unwrap().payload, &b"unpolled"[..]);
 }
 
-// Of several threads, or only the first lane is used.
-#[tokio::test(flavor = "multi_thread")]
+// On several threads, where a link uses all of its lanes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn more_than_may_wait_is_told_at_once() {
     let ((_a, to_b), _b) = pair().await;
     let mut pendings = Vec::new();

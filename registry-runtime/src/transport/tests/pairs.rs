@@ -12,7 +12,7 @@ use crate::wire::hello::Refusal;
 /// Waits until a node has one connection alive, and says how many events there were.
 async fn settle(node: &Node) {
     until("one connection is left", || {
-        let counts = node.transport.counters().read();
+        let counts = node.transport.counts();
         counts.connected >= 1 && counts.connected - counts.disconnected == 1 && node.transport.links().len() == 1
     })
     .await;

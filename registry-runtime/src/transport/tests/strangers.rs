@@ -46,7 +46,7 @@ async fn check_refused(dialler: &mut Node, other: &mut Node) -> (HandshakeError,
         assert!(node.transport.links().is_empty());
         assert!(node.events.try_recv().is_err(), "no further event");
         assert_eq!(node.desk.requests.load(Ordering::Relaxed), 0);
-        assert_eq!(node.transport.counters().read().connected, 0);
+        assert_eq!(node.transport.counts().connected, 0);
     }
     (at_dialler, at_other)
 }
@@ -250,7 +250,7 @@ async fn a_stranger_without_a_certificate() {
         }
         assert!(matches!(node.refused().await, HandshakeError::Connection(_)));
     }
-    assert_eq!(node.transport.counters().read().strangers_refused, 2);
+    assert_eq!(node.transport.counts().strangers_refused, 2);
 }
 
 #[tokio::test]
@@ -261,7 +261,7 @@ async fn nobody_lives_there() {
     assert_eq!(dialled.err(), Some(HandshakeError::TimedOut));
     let dialled = a.transport.dial(([127, 0, 0, 1], 0).into(), None, PATIENCE).await;
     assert!(matches!(dialled, Err(HandshakeError::Address(_))));
-    assert_eq!(a.transport.counters().read().dials_failed, 2);
+    assert_eq!(a.transport.counts().dials_failed, 2);
 }
 
 #[tokio::test]

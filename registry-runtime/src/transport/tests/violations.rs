@@ -53,7 +53,7 @@ async fn check(deed: Deed, expected: Violation) {
     let reason = rogue.closed().await;
     assert!(is_closing(&reason, Closing::Violation), "{reason:?}");
     assert_eq!(node.disconnected().await, (of_rogue.id(), Reason::Violation(expected)));
-    assert_eq!(node.transport.counters().read().violations, 1);
+    assert_eq!(node.transport.counts().violations, 1);
     assert_eq!(node.desk.requests.load(Ordering::Relaxed), 0);
     assert_eq!(call(&link, ECHO, b"unharmed").await.payload, &b"unharmed"[..]);
 }
