@@ -38,6 +38,9 @@ impl History {
     pub fn begin(&self, ask: Ask) -> CallId {
         let mut records = self.lock();
         let id = CallId(records.calls.len() as u64 + 1);
+        if let Some(effect) = ask.effect {
+            records.effects.entry(effect).or_insert(id);
+        }
         records.calls.push(CallRecord { id, ask, begun: self.clock.stamp(), ends: Vec::new() });
         id
     }
@@ -85,6 +88,17 @@ impl History {
         let history = Arc::clone(cx.state::<Arc<Self>>());
         let id = history.run_begin(cx.node().as_str(), CallId(call), cx.epoch().get(), cx.attempt());
         Running { history, id, ending: Ending::Stopped }
+    }
+
+    /// The same for a command that carries the name of its effect, since a repetition under an idempotency key must ask for the
+    /// very same: the run is noted as that of the first call with this effect, whichever of them it is.
+    ///
+    /// # Panics
+    ///
+    /// When the node was not given an `Arc<History>` as state.
+    pub fn running_effect(cx: &Context, effect: u64) -> Running {
+        let first = cx.state::<Arc<Self>>().lock().effects.get(&effect).copied();
+        Self::running(cx, first.map_or(0, |call| call.0))
     }
 
     /// Something happens to a host.

@@ -20,10 +20,10 @@ mod no_second_effect;
 mod one_owner;
 mod reserved;
 mod score;
-mod suspicion;
-mod tenure;
 #[cfg(test)]
 pub(super) mod story;
+mod suspicion;
+mod tenure;
 
 use std::fmt;
 

@@ -26,7 +26,7 @@ pub struct Ask {
     pub place: Place,
     /// The command.
     pub op: Op,
-    /// What the effect is known by, when several calls stand for one (an idempotency key); the call's own number otherwise.
+    /// What the effect is known by when several calls stand for one: an idempotency key.
     pub effect: Option<u64>,
     /// The call's timeout.
     pub timeout_ms: u64,
@@ -46,9 +46,13 @@ pub struct CallRecord {
 }
 
 impl CallRecord {
-    /// What the call's effect is known by.
+    /// What the call's effect is known by: its idempotency key, the entry that it appends, or else its own number.
     pub fn effect(&self) -> u64 {
-        self.ask.effect.unwrap_or(self.id.0)
+        match (self.ask.effect, self.ask.op) {
+            (Some(effect), _) => effect,
+            (None, Op::Append(entry)) => entry,
+            (None, _) => self.id.0,
+        }
     }
 
     /// When it must have ended, by the clock of an undisturbed host.
@@ -90,7 +94,7 @@ pub enum Ending {
 pub struct RunRecord {
     /// Its name.
     pub id: RunId,
-    /// Whose command.
+    /// Whose command; with an idempotency key, the first call under it.
     pub call: CallId,
     /// The instance, as the call has it.
     pub place: Place,
@@ -154,6 +158,8 @@ pub struct Records {
     pub fates: Vec<(Stamp, Arc<str>, Fate)>,
     /// The final states.
     pub audits: Vec<Audit>,
+    /// The first call of each effect that several calls may stand for.
+    pub effects: BTreeMap<u64, CallId>,
     /// The slots of instances.
     pub slots: BTreeMap<Place, u32>,
     /// What was noted that cannot be: each is a fault of the bookkeeping or of the library.

@@ -34,6 +34,8 @@ pub enum Op {
     Write(u64),
     /// Remove, if it exists.
     Destroy,
+    /// Change the instance and then refuse, so that nothing may be left of the change.
+    Balk,
     /// Say what is there.
     Read,
     /// Do something anywhere.
@@ -56,6 +58,7 @@ impl fmt::Display for Op {
             Self::Create(value) => write!(f, "create {value}"),
             Self::Write(value) => write!(f, "write {value}"),
             Self::Destroy => f.write_str("destroy"),
+            Self::Balk => f.write_str("balk"),
             Self::Read => f.write_str("read"),
             Self::Act => f.write_str("act"),
         }

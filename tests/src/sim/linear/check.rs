@@ -1,8 +1,8 @@
 //! The search for an order.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::fmt;
-use std::mem;
+use std::hash::Hash;
 
 use super::model::Model;
 
@@ -79,20 +79,49 @@ pub fn check<M: Model>(history: &[Entry<M::Op, M::Reply>], budget: Budget) -> Ve
 }
 
 /// Which entries were taken, and the state that they led to.
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone)]
 struct Configuration<S> {
+    reached: Reached<S>,
+    /// The pending entries that were taken, in order.
+    pending: Vec<usize>,
+}
+
+/// Which answered entries were taken, and the state.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Reached<S> {
     /// All answered entries before this place were taken...
     front: usize,
     /// ...and these beyond it, in order. As few as callers overlap.
     ahead: Vec<usize>,
-    /// The pending entries that were taken, in order.
-    pending: Vec<usize>,
     state: S,
 }
 
 impl<S> Configuration<S> {
     fn explained(&self) -> usize {
-        self.front + self.ahead.len()
+        self.reached.front + self.reached.ahead.len()
+    }
+}
+
+/// What was looked at already.
+///
+/// Whoever has come to the same state by the same answered entries with fewer pending ones can do all that one with more can,
+/// so what has spent more is not looked at: a step beyond Lowe's memory, which histories with many lost answers need.
+struct Memory<S> {
+    spent: HashMap<Reached<S>, Vec<Vec<usize>>>,
+    remembered: usize,
+}
+
+impl<S: Clone + Eq + Hash> Memory<S> {
+    /// Whether the configuration is worth a look.
+    fn is_new(&mut self, configuration: &Configuration<S>) -> bool {
+        let spent = self.spent.entry(configuration.reached.clone()).or_default();
+        let is_part = |part: &Vec<usize>, of: &Vec<usize>| part.iter().all(|index| of.binary_search(index).is_ok());
+        if spent.iter().any(|less| is_part(less, &configuration.pending)) {
+            return false;
+        }
+        self.remembered += 1;
+        spent.push(configuration.pending.clone());
+        true
     }
 }
 
@@ -119,8 +148,9 @@ impl<'a, M: Model> Search<'a, M> {
     }
 
     fn run(&self, budget: Budget) -> Verdict {
-        let first = Configuration { front: 0, ahead: Vec::new(), pending: Vec::new(), state: M::first() };
-        let mut seen = HashSet::from([first.clone()]);
+        let reached = Reached { front: 0, ahead: Vec::new(), state: M::first() };
+        let first = Configuration { reached, pending: Vec::new() };
+        let mut memory = Memory { spent: HashMap::new(), remembered: 0 };
         let mut best = first.clone();
         // Each level keeps the configurations that are still to be tried there, the most promising last.
         let mut levels = vec![vec![first]];
@@ -133,12 +163,14 @@ impl<'a, M: Model> Search<'a, M> {
             if configuration.explained() == self.answered.len() {
                 return Verdict::Linearizable;
             }
+            if !memory.is_new(&configuration) {
+                continue;
+            }
             steps += 1;
-            if steps > budget.steps || seen.len() > budget.remembered {
+            if steps > budget.steps || memory.remembered > budget.remembered {
                 return Verdict::Undecided { steps };
             }
             let mut next = self.successors(&configuration);
-            next.retain(|configuration| seen.insert(configuration.clone()));
             next.reverse();
             levels.push(next);
             if configuration.explained() > best.explained() {
@@ -155,7 +187,7 @@ impl<'a, M: Model> Search<'a, M> {
         let minimal = self.minimal(from);
         for index in &minimal.answered {
             let (_, entry) = self.at(*index);
-            let (state, reply) = M::apply(&from.state, &entry.op);
+            let (state, reply) = M::apply(&from.reached.state, &entry.op);
             if entry.ended.as_ref().is_none_or(|(_, heard)| *heard != reply) {
                 continue;
             }
@@ -174,9 +206,10 @@ impl<'a, M: Model> Search<'a, M> {
             // Of pending entries that ask the same, the earlier does whatever a later one could do.
             let twin_is_open = self.twin[index].is_some_and(|twin| from.pending.binary_search(&twin).is_err());
             let Err(place) = from.pending.binary_search(&index) else { continue };
-            let (state, _) = M::apply(&from.state, &entry.op);
-            if !twin_is_open && state != from.state {
-                let mut next = Configuration { state, ..from.clone() };
+            let (state, _) = M::apply(&from.reached.state, &entry.op);
+            if !twin_is_open && state != from.reached.state {
+                let mut next = from.clone();
+                next.reached.state = state;
                 next.pending.insert(place, index);
                 fits.push(next);
             }
@@ -188,12 +221,12 @@ impl<'a, M: Model> Search<'a, M> {
     fn minimal(&self, from: &Configuration<M::State>) -> Minimal {
         let mut earliest_end = u64::MAX;
         let mut open: Vec<(u64, usize)> = Vec::new();
-        for index in from.front..self.answered.len() {
+        for index in from.reached.front..self.answered.len() {
             let (end, entry) = self.at(index);
             if entry.begun > earliest_end {
                 break;
             }
-            if from.ahead.binary_search(&index).is_err() {
+            if from.reached.ahead.binary_search(&index).is_err() {
                 earliest_end = earliest_end.min(end);
                 open.push((end, index));
             }
@@ -211,7 +244,7 @@ impl<'a, M: Model> Search<'a, M> {
 
     fn witness(&self, best: &Configuration<M::State>) -> Witness {
         let next = self.minimal(best).answered.into_iter().map(|index| self.answered[index]).collect();
-        let state = format!("{:?}", best.state);
+        let state = format!("{:?}", best.reached.state);
         Witness { explained: best.explained(), answered: self.answered.len(), state, next }
     }
 }
@@ -225,12 +258,14 @@ struct Minimal {
 
 /// The configuration after an answered entry.
 fn take<S: Clone>(from: &Configuration<S>, index: usize, state: S) -> Configuration<S> {
-    let mut next = Configuration { state, ..from.clone() };
-    if let Err(place) = next.ahead.binary_search(&index) {
-        next.ahead.insert(place, index);
+    let mut next = from.clone();
+    let Reached { front, ahead, .. } = &mut next.reached;
+    if let Err(place) = ahead.binary_search(&index) {
+        ahead.insert(place, index);
     }
-    let reached = next.ahead.iter().zip(next.front..).take_while(|(taken, front)| *taken == front).count();
-    next.front += reached;
-    next.ahead = mem::take(&mut next.ahead).split_off(reached);
+    let closed = ahead.iter().zip(*front..).take_while(|(taken, place)| *taken == place).count();
+    *front += closed;
+    ahead.drain(..closed);
+    next.reached.state = state;
     next
 }

@@ -24,7 +24,7 @@ pub trait Model {
     fn only_looked(op: &Self::Op, reply: &Self::Reply) -> bool;
 }
 
-/// A number that is there from the start: `Add`, `Take` (refused below zero) and `Read`.
+/// A number that is there from the start: `Add`, `Take` (refused below zero) and `Read`. `Balk` refuses everywhere.
 #[derive(Debug)]
 pub enum Counter {}
 
@@ -42,6 +42,7 @@ impl Model for Counter {
             Op::Add(amount) => state.saturating_add(*amount),
             Op::Take(amount) if amount > state => return (*state, Reply::Refused),
             Op::Take(amount) => state - amount,
+            Op::Balk => return (*state, Reply::Refused),
             _ => *state,
         };
         (after, Reply::Number(after))
@@ -67,14 +68,17 @@ impl Model for Log {
     }
 
     fn apply(state: &Reply, op: &Op) -> (Reply, Reply) {
-        let Op::Append(entry) = op else { return (*state, *state) };
-        let after = state.with(*entry);
+        let after = match op {
+            Op::Append(entry) => state.with(*entry),
+            Op::Balk => return (*state, Reply::Refused),
+            _ => return (*state, *state),
+        };
         let count = if let Reply::List { count, .. } = after { count } else { 0 };
         (after, Reply::Number(i64::try_from(count).unwrap_or(i64::MAX)))
     }
 
     fn only_looked(op: &Op, _reply: &Reply) -> bool {
-        *op == Op::Read
+        matches!(op, Op::Read | Op::Balk)
     }
 }
 
@@ -98,12 +102,13 @@ impl Model for Cell {
             (Op::Create(_), Some(_)) => (*state, Reply::Exists),
             (Op::Create(value), None) | (Op::Write(value), Some(_)) => (Some(*value), number(*value)),
             (_, None) => (None, Reply::Absent),
+            (Op::Balk, Some(value)) => (Some(value), Reply::Refused),
             (Op::Destroy, Some(value)) => (None, number(value)),
             (_, Some(value)) => (Some(value), number(value)),
         }
     }
 
     fn only_looked(op: &Op, reply: &Reply) -> bool {
-        *op == Op::Read || matches!(reply, Reply::Absent | Reply::Exists)
+        *op == Op::Read || matches!(reply, Reply::Absent | Reply::Exists | Reply::Refused)
     }
 }

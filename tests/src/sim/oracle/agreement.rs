@@ -57,8 +57,9 @@ mod tests {
         story.believes("n1", "n1 up\nn2 up", "0 n1").believes("n2", "n1 up\nn2 up", "0 n1");
         assert_eq!(found(&INVARIANT, &story.evidence()), [""; 0]);
         story.believes("n3", "n1 up\nn2 down", "0 n1");
-        assert_eq!(found(&INVARIANT, &story.evidence()), [
-            "n1 and n3 differ in their members: only the first: n2 up; only the second: n2 down"
-        ]);
+        assert_eq!(
+            found(&INVARIANT, &story.evidence()),
+            ["n1 and n3 differ in their members: only the first: n2 up; only the second: n2 down"]
+        );
     }
 }

@@ -38,7 +38,7 @@ fn judge(evidence: &Evidence, findings: &mut Findings) {
         }
     }
     let mut last: BTreeMap<_, Direct<'_>> = BTreeMap::new();
-    for call in records.calls.iter().filter(|call| call.ask.op.changes()) {
+    for call in records.calls.iter().filter(|call| call.ask.op.changes() && call.ask.effect.is_none()) {
         let Some([run]) = runs.get(&call.id).map(Vec::as_slice) else { continue };
         let knew = heard.get(&(&call.ask.host, call.ask.place, run.host.as_str(), run.epoch));
         if run.attempt != 1 || knew.is_none_or(|knew| *knew > call.begun) {

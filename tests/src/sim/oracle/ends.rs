@@ -61,11 +61,14 @@ mod tests {
         story.at(2_000).call(1, Op::Read, 500);
         story.at(9_000).call(1, Op::Read, 500);
         let faults = found(&INVARIANT, &story.at(9_100).evidence());
-        assert_eq!(faults, [
-            "call 2 (n1/1, ledger[1] read) ends 51 ms after its deadline, dropped by its caller",
-            "call 3 (n1/1, ledger[1] read) ends dropped by its caller, and again dropped by its caller",
-            "call 4 (n1/1, ledger[1] read) has no end",
-        ]);
+        assert_eq!(
+            faults,
+            [
+                "call 2 (n1/1, ledger[1] read) ends 51 ms after its deadline, dropped by its caller",
+                "call 3 (n1/1, ledger[1] read) ends dropped by its caller, and again dropped by its caller",
+                "call 4 (n1/1, ledger[1] read) has no end",
+            ]
+        );
     }
 
     #[test]

@@ -60,8 +60,11 @@ mod tests {
         story.done(1, Op::Add(1), 3, "n3", 9).run(beside, "n3", 8).ok(beside, 4, "n3", 8);
         assert_eq!(found(&INVARIANT, &story.evidence()), [""; 0]);
         story.done(1, Op::Add(1), 2, "n2", 7);
-        assert_eq!(found(&INVARIANT, &story.evidence()), [
-            "an ex-owner acknowledged call 6 (n1/1, ledger[1] add 1) after call 5 (n1/1, ledger[1] add 1) in a higher epoch"
-        ]);
+        assert_eq!(
+            found(&INVARIANT, &story.evidence()),
+            [
+                "an ex-owner acknowledged call 6 (n1/1, ledger[1] add 1) after call 5 (n1/1, ledger[1] add 1) in a higher epoch"
+            ]
+        );
     }
 }

@@ -61,7 +61,9 @@ fn judge(evidence: &Evidence, findings: &mut Findings) {
                 *floor = run.epoch.max(*floor);
                 let Some(slot) = evidence.records.slots.get(&run.place) else { continue };
                 let slot = SlotOf { registry: run.place.registry.to_owned(), slot: *slot };
-                if evidence.sightings.is_empty() || held.get(&(run.host.as_str(), &slot)) == Some(&Holds::Open(run.epoch)) {
+                if evidence.sightings.is_empty()
+                    || held.get(&(run.host.as_str(), &slot)) == Some(&Holds::Open(run.epoch))
+                {
                     continue;
                 }
                 let what = match held.get(&(run.host.as_str(), &slot)) {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use registry_runtime::Executed;
 
 use super::{Evidence, Findings, Invariant, Kind};
-use crate::sim::history::{CallRecord, Op, Outcome, Place, Reply};
+use crate::sim::history::{CallId, CallRecord, Ending, Op, Outcome, Place, Reply};
 use crate::sim::linear::{Budget, Cell, Counter, Entry, Log, Model, Verdict, check};
 
 pub(super) const INVARIANT: Invariant = Invariant {
@@ -21,9 +21,12 @@ fn judge(evidence: &Evidence, findings: &mut Findings) {
     for call in &evidence.records.calls {
         histories.entry(call.ask.place).or_default().push(call);
     }
-    let ran = evidence.records.runs.iter().map(|run| run.call).collect::<std::collections::BTreeSet<_>>();
+    let returned = returned(evidence);
     for (place, kind) in evidence.places() {
-        let entries = entries(&histories[&place], |call| ran.contains(&call.id));
+        let entries = entries(&histories[&place], |call| {
+            let noted_as = call.ask.effect.and_then(|effect| evidence.records.effects.get(&effect));
+            returned.get(noted_as.unwrap_or(&call.id)).copied()
+        });
         let history: Vec<Entry<Op, Reply>> = entries.iter().map(|(entry, _)| entry.clone()).collect();
         let verdict = match kind {
             Kind::Counter => decide::<Counter>(&history),
@@ -53,13 +56,28 @@ fn decide<M: Model<Op = Op, Reply = Reply>>(history: &[Entry<Op, Reply>]) -> Ver
     check::<M>(history, Budget::default())
 }
 
+/// When the first run of each call began that returned its reply or may still do so: a run that was stopped or that refused
+/// leaves nothing behind.
+fn returned(evidence: &Evidence) -> BTreeMap<CallId, u64> {
+    let mut first = BTreeMap::new();
+    for run in &evidence.records.runs {
+        let left_nothing = run.ended.is_some_and(|(_, ending)| ending != Ending::Returned);
+        let gone = run.ended.is_none() && evidence.records.gone_after(&run.host, run.begun).is_some();
+        if !left_nothing && !gone {
+            first.entry(run.call).or_insert(run.begun.sequence);
+        }
+    }
+    first
+}
+
 /// The history of one instance, each entry with the call that stands for it.
 ///
 /// Calls of one idempotency key are one entry: it takes effect once, after the first of them has begun and before the first
-/// acknowledgement. What never ran, as its outcome promises or as no node has noted, is left out; so are unanswered reads.
+/// acknowledgement. An unanswered call is pending from the moment when the first run of it began that may have left
+/// something; without one it is left out, as are unanswered reads.
 fn entries<'a>(
     calls: &[&'a CallRecord],
-    ran: impl Fn(&CallRecord) -> bool,
+    returned: impl Fn(&CallRecord) -> Option<u64>,
 ) -> Vec<(Entry<Op, Reply>, &'a CallRecord)> {
     let mut entries: Vec<(Entry<Op, Reply>, &CallRecord)> = Vec::new();
     let mut by_effect: BTreeMap<u64, usize> = BTreeMap::new();
@@ -68,14 +86,17 @@ fn entries<'a>(
             Executed::Maybe => None,
             Executed::Yes | Executed::No => Some((at.sequence, outcome.reply()?)),
         });
-        let never = call.outcome().is_some_and(|outcome: &Outcome| outcome.executed() == Executed::No) || !ran(call);
-        if answer.is_none() && (never || !call.ask.op.changes()) {
-            continue;
-        }
-        let entry = Entry { begun: call.begun.sequence, ended: answer, op: call.ask.op };
+        let never = call.outcome().is_some_and(|outcome: &Outcome| outcome.executed() == Executed::No);
+        let begun = match (&answer, returned(call)) {
+            (Some(_), _) => call.begun.sequence,
+            (None, Some(first_run)) if !never && call.ask.op.changes() => first_run.max(call.begun.sequence),
+            _ => continue,
+        };
+        let entry = Entry { begun, ended: answer, op: call.ask.op };
         let known = call.ask.effect.and_then(|effect| by_effect.get(&effect).copied());
         match known.and_then(|index| entries.get_mut(index)) {
             Some((first, stands)) => {
+                first.begun = first.begun.min(begun);
                 let earlier = entry.ended.filter(|(end, _)| first.ended.is_none_or(|(other, _)| *end < other));
                 if earlier.is_some() {
                     (first.ended, *stands) = (earlier, call);
@@ -103,7 +124,10 @@ mod tests {
         story.done(1, Op::Add(2), 2, "n2", 7).done(1, Op::Read, 0, "n2", 7);
         let faults = found(&INVARIANT, &story.evidence());
         assert_eq!(faults.len(), 1);
-        assert!(faults[0].starts_with("ledger[1]: 1 of 2 answers can be put in order, up to the state 2"), "{faults:?}");
+        assert!(
+            faults[0].starts_with("ledger[1]: 1 of 2 answers can be put in order, up to the state 2"),
+            "{faults:?}"
+        );
         assert!(faults[0].contains("call 2 (n1/1, ledger[1] read) at"), "{faults:?}");
     }
 

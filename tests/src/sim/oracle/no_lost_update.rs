@@ -42,8 +42,9 @@ mod tests {
         story.done(1, Op::Add(1), 1, "n2", 7).done(1, Op::Add(1), 2, "n2", 7).done(1, Op::Read, 2, "n2", 7);
         let maybe = story.call(1, Op::Add(1), 500);
         story.fail(maybe, Executed::Maybe).audit(1, 1, &[2]);
-        assert_eq!(found(&INVARIANT, &story.evidence()), [
-            "call 1 (n1/1, ledger[1] add 1) was acknowledged, and its effect is gone"
-        ]);
+        assert_eq!(
+            found(&INVARIANT, &story.evidence()),
+            ["call 1 (n1/1, ledger[1] add 1) was acknowledged, and its effect is gone"]
+        );
     }
 }

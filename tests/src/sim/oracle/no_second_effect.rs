@@ -19,7 +19,11 @@ fn judge(evidence: &Evidence, findings: &mut Findings) {
         let twice: BTreeSet<u64> = audit.effects.iter().copied().filter(|effect| !seen.insert(*effect)).collect();
         for effect in twice {
             let count = audit.effects.iter().filter(|other| **other == effect).count();
-            findings.fault(&INVARIANT, audit.at, format!("the effect {effect} took place {count} times on {}", audit.place));
+            findings.fault(
+                &INVARIANT,
+                audit.at,
+                format!("the effect {effect} took place {count} times on {}", audit.place),
+            );
         }
     }
     let mut first: BTreeMap<_, (Reply, &_)> = BTreeMap::new();
@@ -27,7 +31,11 @@ fn judge(evidence: &Evidence, findings: &mut Findings) {
         let Some((at, Outcome::Ok { reply, .. })) = call.ends.first() else { continue };
         let (answer, before) = first.entry((call.ask.place, call.effect())).or_insert((*reply, call));
         if answer != reply {
-            findings.fault(&INVARIANT, *at, format!("{call} repeats {before}, which was answered {answer}, and is answered {reply}"));
+            findings.fault(
+                &INVARIANT,
+                *at,
+                format!("{call} repeats {before}, which was answered {answer}, and is answered {reply}"),
+            );
         }
     }
 }
@@ -48,10 +56,13 @@ mod tests {
             story.run(call, "n2", 7).ok(call, number, "n2", 7);
         }
         story.audit(1, 2, &[90, 90]);
-        assert_eq!(found(&INVARIANT, &story.evidence()), [
-            "the effect 90 took place 2 times on ledger[1]",
-            "call 2 (n1/1, ledger[1] add 1) repeats call 1 (n1/1, ledger[1] add 1), which was answered 1, and is answered 2",
-        ]);
+        assert_eq!(
+            found(&INVARIANT, &story.evidence()),
+            [
+                "the effect 90 took place 2 times on ledger[1]",
+                "call 2 (n1/1, ledger[1] add 1) repeats call 1 (n1/1, ledger[1] add 1), which was answered 1, and is answered 2",
+            ]
+        );
     }
 
     #[test]

@@ -41,9 +41,10 @@ mod tests {
         story.done(1, Op::Add(1), 1, "n2", 7).done(2, Op::Add(1), 1, "n3", 7).done(1, Op::Add(1), 1, "n3", 8);
         assert_eq!(found(&INVARIANT, &story.evidence()), [""; 0]);
         story.done(1, Op::Add(1), 2, "n3", 7);
-        assert_eq!(found(&INVARIANT, &story.evidence()), [
-            "call 4 (n1/1, ledger[1] add 1) was acknowledged by n3 in the epoch in which n2 acknowledged \
-             call 1 (n1/1, ledger[1] add 1)"
-        ]);
+        assert_eq!(
+            found(&INVARIANT, &story.evidence()),
+            ["call 4 (n1/1, ledger[1] add 1) was acknowledged by n3 in the epoch in which n2 acknowledged \
+             call 1 (n1/1, ledger[1] add 1)"]
+        );
     }
 }

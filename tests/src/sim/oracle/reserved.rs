@@ -30,7 +30,10 @@ fn judge(evidence: &Evidence, findings: &mut Findings) {
                     if waited >= evidence.rules.fastest(*wait) {
                         continue;
                     }
-                    format!("{owner} opened {slot} {waited} ms after {} was first down; it waits {wait} ms", before.owner)
+                    format!(
+                        "{owner} opened {slot} {waited} ms after {} was first down; it waits {wait} ms",
+                        before.owner
+                    )
                 }
                 (None, _) => format!("{owner} opened {slot} while nobody had noted that {} is down", before.owner),
             };
@@ -56,9 +59,10 @@ mod tests {
 
     #[test]
     fn an_early_opening_is_found() {
-        assert_eq!(story(Some(5_000), Change::Down, 5_999), [
-            "n3 opened slot 0 of ledger 4999 ms after n2 was first down; it waits 5000 ms"
-        ]);
+        assert_eq!(
+            story(Some(5_000), Change::Down, 5_999),
+            ["n3 opened slot 0 of ledger 4999 ms after n2 was first down; it waits 5000 ms"]
+        );
         assert_eq!(story(Some(5_000), Change::Down, 6_000), [""; 0]);
         assert_eq!(story(Some(5_000), Change::Left, 1_600), [""; 0]);
         assert_eq!(story(Some(5_000), Change::Suspect, 60_000).len(), 1);

@@ -34,11 +34,14 @@ impl Score {
     /// What is wrong with the series as a whole: invariants that were broken though they must hold, and, in a series that is
     /// long enough, ones on the list of [`expected`](super::expected) that were never broken.
     pub fn complaints(&self) -> Vec<String> {
-        let unexpected = self.broken.iter().filter(|(name, _)| !AWAITS_RECEIPTS.contains(name)).map(
-            |(name, (count, first))| format!("`{name}` was broken in {count} of {} runs, first by seed {first}", self.runs),
-        );
+        let unexpected =
+            self.broken.iter().filter(|(name, _)| !AWAITS_RECEIPTS.contains(name)).map(|(name, (count, first))| {
+                format!("`{name}` was broken in {count} of {} runs, first by seed {first}", self.runs)
+            });
         let idle = AWAITS_RECEIPTS.iter().filter(|name| self.runs >= RUNS_MIN && !self.broken.contains_key(*name)).map(
-            |name| format!("`{name}` held in all of {} runs: take it off the list of what is expected to fail", self.runs),
+            |name| {
+                format!("`{name}` held in all of {} runs: take it off the list of what is expected to fail", self.runs)
+            },
         );
         unexpected.chain(idle).collect()
     }
@@ -47,9 +50,12 @@ impl Score {
 impl fmt::Display for Score {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for invariant in &INVARIANTS {
-            let expected = if AWAITS_RECEIPTS.contains(&invariant.name) { "  (expected until receipts land)" } else { "" };
+            let expected =
+                if AWAITS_RECEIPTS.contains(&invariant.name) { "  (expected until receipts land)" } else { "" };
             match self.broken.get(invariant.name) {
-                Some((count, first)) => writeln!(f, "{:<18} broken in {count}, first by seed {first}{expected}", invariant.name)?,
+                Some((count, first)) => {
+                    writeln!(f, "{:<18} broken in {count}, first by seed {first}{expected}", invariant.name)?
+                }
                 None => writeln!(f, "{:<18} held{expected}", invariant.name)?,
             }
         }

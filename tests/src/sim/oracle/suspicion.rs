@@ -39,9 +39,10 @@ mod tests {
     fn a_failover_upon_suspicion_is_found() {
         let mut story = Story::new();
         story.opens("n2", 7, "Founding").member("n3", "n2", Change::Suspect).opens("n3", 8, "Failover");
-        assert_eq!(found(&INVARIANT, &story.evidence()), [
-            "n3 opened slot 0 of ledger as a failover from n2, which nobody had noted to be down or to have left"
-        ]);
+        assert_eq!(
+            found(&INVARIANT, &story.evidence()),
+            ["n3 opened slot 0 of ledger as a failover from n2, which nobody had noted to be down or to have left"]
+        );
     }
 
     #[test]

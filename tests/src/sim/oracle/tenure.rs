@@ -35,7 +35,8 @@ pub(super) fn tenures(evidence: &Evidence) -> BTreeMap<&SlotOf, Vec<Tenure<'_>>>
 pub(super) fn departed(evidence: &Evidence, tenure: &Tenure<'_>, before: Stamp) -> Option<(Stamp, Change)> {
     let started = |fate: &Fate| *fate == Fate::Up;
     let ups = evidence.records.fates.iter().filter(|(_, host, fate)| **host == *tenure.owner && started(fate));
-    let rejoins = evidence.sightings.iter().filter(|sighting| sighting.node == tenure.owner && sighting.what == Seen::Rejoined);
+    let rejoins =
+        evidence.sightings.iter().filter(|sighting| sighting.node == tenure.owner && sighting.what == Seen::Rejoined);
     let risen = ups.map(|(at, ..)| *at).chain(rejoins.map(|sighting| sighting.at));
     let born = risen.filter(|at| *at <= tenure.at).max().unwrap_or_default();
     evidence.sightings.iter().find_map(|sighting| match &sighting.what {
