@@ -136,6 +136,8 @@ struct Score {
     calls: usize,
     answered: usize,
     slowest_ms: u64,
+    /// Of all logs, in the order of the seeds.
+    digest: u64,
 }
 
 impl Score {
@@ -144,6 +146,7 @@ impl Score {
         if !report.broken.is_empty() {
             self.failing.push(report.seed);
         }
+        self.digest = self.digest.rotate_left(1) ^ report.trace.digest();
         self.simulated_ms += report.simulated_ms;
         self.calls += report.calls.0;
         self.answered += report.calls.1;
@@ -152,14 +155,14 @@ impl Score {
 
     /// The same for the same seeds, however long they took.
     fn summary(&self) -> String {
-        let Self { seeds, failing, simulated_ms, calls, answered, slowest_ms } = self;
+        let Self { seeds, failing, simulated_ms, calls, answered, slowest_ms, digest } = self;
         let broken = match failing.as_slice() {
             [] => "every promise kept".to_owned(),
             failing => format!("{} broken: {failing:?}", failing.len()),
         };
         format!(
             "{seeds} seeds, {:.0} simulated s, {calls} calls, {answered} answered, settled at most {slowest_ms} ms after \
-             a heal; {broken}",
+             a heal, digest {digest:016x}; {broken}",
             *simulated_ms as f64 / 1000.0,
         )
     }
