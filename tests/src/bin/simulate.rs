@@ -75,7 +75,9 @@ fn main() -> Result<ExitCode, Box<dyn error::Error>> {
     if let Some(seed) = score.failing.first().filter(|_| !arguments.trace) {
         show(*seed, arguments.log)?;
     }
-    writeln!(io::stdout(), "{}", score.summary(began.elapsed()))?;
+    let seconds = began.elapsed().as_secs_f64();
+    writeln!(io::stderr(), "{seconds:.1} s, {:.2} seeds a second", score.seeds as f64 / seconds)?;
+    writeln!(io::stdout(), "{}", score.summary())?;
     Ok(if score.failing.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -134,6 +136,8 @@ struct Score {
     calls: usize,
     answered: usize,
     slowest_ms: u64,
+    /// Of all logs, in the order of the seeds.
+    digest: u64,
 }
 
 impl Score {
@@ -142,23 +146,23 @@ impl Score {
         if !report.broken.is_empty() {
             self.failing.push(report.seed);
         }
+        self.digest = self.digest.rotate_left(1) ^ report.trace.digest();
         self.simulated_ms += report.simulated_ms;
         self.calls += report.calls.0;
         self.answered += report.calls.1;
         self.slowest_ms = self.slowest_ms.max(report.settled_ms.unwrap_or_default());
     }
 
-    fn summary(&self, took: Duration) -> String {
-        let Self { seeds, failing, simulated_ms, calls, answered, slowest_ms } = self;
-        let seconds = took.as_secs_f64();
+    /// The same for the same seeds, however long they took.
+    fn summary(&self) -> String {
+        let Self { seeds, failing, simulated_ms, calls, answered, slowest_ms, digest } = self;
         let broken = match failing.as_slice() {
             [] => "every promise kept".to_owned(),
             failing => format!("{} broken: {failing:?}", failing.len()),
         };
         format!(
-            "{seeds} seeds in {seconds:.1} s ({:.2} a second), {:.0} simulated s, {calls} calls, {answered} answered, \
-             settled at most {slowest_ms} ms after a heal; {broken}",
-            *seeds as f64 / seconds,
+            "{seeds} seeds, {:.0} simulated s, {calls} calls, {answered} answered, settled at most {slowest_ms} ms after \
+             a heal, digest {digest:016x}; {broken}",
             *simulated_ms as f64 / 1000.0,
         )
     }
