@@ -12,11 +12,14 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 use std::{env, error, thread};
 
-use registry_tests::sim::{Report, Settings, run_seed};
+use registry_tests::sim::{self, Report, Settings, Sometimes, run_seed};
 use tracing::Level;
 
 /// How often progress is told.
 const TELL: Duration = Duration::from_secs(2);
+
+/// From how many seeds on every rare situation must have been reached: what a night plays.
+const SEEDS_OF_A_NIGHT: u64 = 500;
 
 const USAGE: &str = "usage: simulate [--seeds N] [--first SEED] [--trace] [--log LEVEL] [--threads N]";
 
@@ -60,7 +63,7 @@ fn main() -> Result<ExitCode, Box<dyn error::Error>> {
         if arguments.trace {
             let mut out = BufWriter::new(io::stdout().lock());
             report.trace.print(true, &mut out)?;
-            writeln!(out, "{report}")?;
+            writeln!(out, "{}\n{report}", report.story)?;
         }
         if told.elapsed() >= TELL || !report.broken.is_empty() {
             told = Instant::now();
@@ -77,8 +80,13 @@ fn main() -> Result<ExitCode, Box<dyn error::Error>> {
     }
     let seconds = began.elapsed().as_secs_f64();
     writeln!(io::stderr(), "{seconds:.1} s, {:.2} seeds a second", score.seeds as f64 / seconds)?;
+    writeln!(io::stderr(), "\n{}\n{}", score.promises, score.sometimes)?;
+    let complaints = score.complaints();
+    for complaint in &complaints {
+        writeln!(io::stderr(), "{complaint}")?;
+    }
     writeln!(io::stdout(), "{}", score.summary())?;
-    Ok(if score.failing.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if score.failing.is_empty() && complaints.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// Plays the seeds and hands out what came of them, in their order.
@@ -120,6 +128,7 @@ fn show(seed: u64, level: Level) -> io::Result<()> {
     let mut err = BufWriter::new(io::stderr().lock());
     writeln!(err, "\nthe log of seed {seed}, without its packets:\n")?;
     report.trace.print(false, &mut err)?;
+    writeln!(err, "\nwhat callers asked and heard, what ran where, and what was found:\n\n{}", report.story)?;
     writeln!(err, "\nplay it again, with every packet:\n")?;
     writeln!(
         err,
@@ -138,11 +147,15 @@ struct Score {
     slowest_ms: u64,
     /// Of all logs, in the order of the seeds.
     digest: u64,
+    promises: sim::Score,
+    sometimes: Sometimes,
 }
 
 impl Score {
     fn add(&mut self, report: &Report) {
         self.seeds += 1;
+        self.promises.add(report.seed, &report.findings);
+        self.sometimes.merge(&report.sometimes);
         if !report.broken.is_empty() {
             self.failing.push(report.seed);
         }
@@ -153,9 +166,18 @@ impl Score {
         self.slowest_ms = self.slowest_ms.max(report.settled_ms.unwrap_or_default());
     }
 
+    /// What is wrong with the series as a whole.
+    fn complaints(&self) -> Vec<String> {
+        let mut complaints = self.promises.complaints();
+        if self.seeds >= SEEDS_OF_A_NIGHT {
+            complaints.extend(self.sometimes.never().into_iter().map(|name| format!("never reached: {name}")));
+        }
+        complaints
+    }
+
     /// The same for the same seeds, however long they took.
     fn summary(&self) -> String {
-        let Self { seeds, failing, simulated_ms, calls, answered, slowest_ms, digest } = self;
+        let Self { seeds, failing, simulated_ms, calls, answered, slowest_ms, digest, .. } = self;
         let broken = match failing.as_slice() {
             [] => "every promise kept".to_owned(),
             failing => format!("{} broken: {failing:?}", failing.len()),

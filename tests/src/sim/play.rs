@@ -12,10 +12,12 @@ use tracing::Level;
 
 use super::history::{Fate, Records};
 use super::network::Way;
+use super::oracle::Digest;
 use super::plan::{Fault, Scenario};
 use super::tally::{self, Client};
+use super::workload::{self, Workload};
 use super::world::World;
-use super::{Clock, History, Trace, dice, panics};
+use super::{Caller, Clock, Evidence, Findings, History, Sometimes, Trace, dice, panics};
 
 /// How long after the heal the cluster may take to be one again: the longest hold-down of the engine, and a founding after it.
 const SETTLE_MS_MAX: u64 = 30_000;
@@ -26,11 +28,17 @@ const LOOK_MS: u64 = 50;
 /// How long a call after the heal may take: the cluster is settled, so only lost packets may delay it.
 const SERVE_MS: u64 = 5000;
 
-/// How much later than its deadline a call may end.
-const OVERSHOOT_MS: u64 = 50;
+/// The callers on each host that do nothing but add.
+const CLIENTS: u32 = 1;
 
-/// The callers on each host.
-const CLIENTS: u32 = 2;
+/// The callers on each host that carry out the workloads.
+const CALLERS: u32 = 2;
+
+/// How long the final audit may take: every instance answers within its first tries.
+const AUDIT_MS_MAX: u64 = 120_000;
+
+/// By how many per cent clocks may differ from the world's: hosts' run up to a twentieth fast or slow.
+const CLOCK_PERCENT: u64 = 6;
 
 /// How long a process must have lived to count as whole again after a crash or a departure: what it held is elsewhere by then.
 const WHOLE_MS: u64 = 3000;
@@ -69,6 +77,12 @@ pub struct Report {
     pub settled_ms: Option<u64>,
     /// The calls, and how many of them ended with their reply.
     pub calls: (usize, usize),
+    /// What the oracles found, expected or not.
+    pub findings: Findings,
+    /// The rare situations that the run came to.
+    pub sometimes: Sometimes,
+    /// What callers asked and heard, what ran where, and what was found, as lines; empty unless the records are kept.
+    pub story: String,
     /// The event log.
     pub trace: Trace,
 }
@@ -107,7 +121,7 @@ impl Scenario {
         let clock = Clock::default();
         let trace = Trace::new(clock.clone(), settings.keeps);
         let _listening = tracing::subscriber::set_default(trace.subscriber(settings.level));
-        let mut play = Play::new(self, clock, trace);
+        let mut play = Play::new(self, settings.keeps, clock, trace);
         play.open();
         play.act();
         let settled_ms = play.heal();
@@ -116,6 +130,7 @@ impl Scenario {
 }
 
 struct Play<'a> {
+    keeps: bool,
     scenario: &'a Scenario,
     world: World,
     trace: Trace,
@@ -127,6 +142,9 @@ struct Play<'a> {
     /// When each host's present life began.
     born_ms: BTreeMap<u16, u64>,
     broken: Vec<String>,
+    workloads: Vec<Workload>,
+    /// What each node believes once the cluster has settled.
+    digests: Vec<Digest>,
 }
 
 #[derive(Clone, Debug)]
@@ -141,10 +159,12 @@ enum Step {
 }
 
 impl<'a> Play<'a> {
-    fn new(scenario: &'a Scenario, clock: Clock, trace: Trace) -> Self {
-        let history = tally::history(&clock);
+    fn new(scenario: &'a Scenario, keeps: bool, clock: Clock, trace: Trace) -> Self {
+        let history = History::new(clock.clone());
         let (notes, timing) = (Arc::clone(&history), scenario.timing.1);
-        let recipe = move |_, builder| tally::equip(registry_runtime::NodeBuilder::timing(builder, timing), &notes);
+        let recipe = move |_, builder| {
+            workload::equip(tally::equip(registry_runtime::NodeBuilder::timing(builder, timing)), &notes)
+        };
         let mut world = World::new(scenario.seed, clock, trace.clone(), scenario.founders, Box::new(recipe));
         if scenario.tiny {
             // A dozen packets of the usual size.
@@ -152,6 +172,7 @@ impl<'a> Play<'a> {
         }
         world.network().set_climate(scenario.climate);
         Self {
+            keeps,
             scenario,
             world,
             trace,
@@ -161,6 +182,8 @@ impl<'a> Play<'a> {
             steps: 0,
             born_ms: BTreeMap::new(),
             broken: Vec::new(),
+            workloads: workload::draw(&mut dice(scenario.seed, "workloads", 0)),
+            digests: Vec::new(),
         }
     }
 
@@ -218,7 +241,9 @@ impl<'a> Play<'a> {
                 let took_ms = self.world.now_ms() - began;
                 self.trace.say(format!("settled after {took_ms} ms"));
                 self.stop.store(true, Ordering::Relaxed);
+                self.digests = self.world.nodes().iter().map(workload::digest).collect();
                 self.serve();
+                self.audit();
                 return Some(took_ms);
             }
             for _ in 0..LOOK_MS {
@@ -254,15 +279,44 @@ impl<'a> Play<'a> {
         }
     }
 
+    /// Reads what is left of every instance.
+    fn audit(&mut self) {
+        let Some(host) = self.all_hosts().first().copied() else { return };
+        let (caller, workloads) = (self.caller(host, CALLERS + 1), self.workloads.clone());
+        let audit = self.world.host(host).spawn(async move { caller.audit(&workloads).await });
+        self.world.run_until(AUDIT_MS_MAX, |_| audit.is_finished());
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        match audit.is_finished().then(|| runtime.block_on(audit)) {
+            Some(Ok(Ok(()))) => {}
+            Some(Ok(Err(fault))) => self.breaks(format!("liveness: a settled cluster cannot be audited: {fault}")),
+            Some(Err(error)) => self.breaks(format!("liveness: the audit stopped: {error}")),
+            None => self.breaks("liveness: the audit does not end".to_owned()),
+        }
+    }
+
     /// Whether the promises were kept.
     fn judge(mut self, settled_ms: Option<u64>) -> Report {
-        let records = self.history.records();
+        let evidence = Evidence {
+            records: self.history.records(),
+            sightings: self.trace.take_sightings(),
+            digests: std::mem::take(&mut self.digests),
+            end_ms: self.world.now_ms(),
+            rules: workload::rules(CLOCK_PERCENT),
+        };
         for panic in self.world.panics().to_vec() {
             self.breaks(format!("a task panicked: {panic}"));
         }
-        for fault in one_host_per_epoch(&records).into_iter().chain(ended_in_time(&records, self.world.now_ms())) {
+        let records = &evidence.records;
+        for fault in one_host_per_epoch(records) {
             self.breaks(fault);
         }
+        let findings = Findings::of(&evidence);
+        for fault in findings.unexpected() {
+            self.breaks(fault.to_string());
+        }
+        let mut sometimes = Sometimes::default();
+        sometimes.add(&evidence);
+        let story = if self.keeps { evidence.tell(&findings) } else { String::new() };
         let answered = records.calls.iter().filter(|call| call.acknowledged().is_some()).count();
         Report {
             seed: self.scenario.seed,
@@ -270,6 +324,9 @@ impl<'a> Play<'a> {
             simulated_ms: self.world.now_ms(),
             settled_ms,
             calls: (records.calls.len(), answered),
+            findings,
+            sometimes,
+            story,
             trace: self.trace,
         }
     }
@@ -401,6 +458,19 @@ impl<'a> Play<'a> {
             let client = self.client(number, place);
             self.world.host(number).spawn(client.run(Arc::clone(&self.stop)));
         }
+        for place in 1..=CALLERS {
+            let caller = self.caller(number, place);
+            self.world.host(number).spawn(caller.run(self.workloads.clone(), Arc::clone(&self.stop)));
+        }
+    }
+
+    /// A caller that carries out the workloads.
+    fn caller(&self, number: u16, place: u32) -> Caller {
+        let host = self.world.host(number);
+        let caller = host.lives() * 10 + CLIENTS + place;
+        let Some(node) = host.node() else { panic!("nobody lives on n{number}") };
+        let rng = dice(self.scenario.seed, "caller", u64::from(number) << 32 | u64::from(caller));
+        Caller::new(node.clone(), caller, rng, &self.history)
     }
 
     fn client(&self, number: u16, place: u32) -> Client {
@@ -466,28 +536,6 @@ fn one_host_per_epoch(records: &Records) -> Vec<String> {
         let host = first.entry((run.place, run.epoch)).or_insert(&run.host);
         if *host != run.host {
             faults.push(format!("two hosts in one epoch: {run} begins, and {host} had run before"));
-        }
-    }
-    faults
-}
-
-/// Every call ends by its deadline, unless its host goes down or stands still.
-fn ended_in_time(records: &Records, now_ms: u64) -> Vec<String> {
-    let mut faults = Vec::new();
-    for call in &records.calls {
-        if records.gone_after(&call.ask.host, call.begun).is_some() {
-            continue;
-        }
-        let end_ms = call.ends.first().map_or(now_ms, |(at, _)| at.at_ms);
-        let frozen_ms = records.frozen_ms(&call.ask.host, call.begun.at_ms, end_ms);
-        // A slow clock's timeout is a twentieth longer.
-        let latest_ms = call.begun.at_ms + call.ask.timeout_ms * 106 / 100 + frozen_ms + OVERSHOOT_MS;
-        match call.ends.as_slice() {
-            [(at, _)] if at.at_ms <= latest_ms => {}
-            [] if now_ms <= latest_ms => {}
-            [(at, outcome)] => faults.push(format!("{call} ends at {} instead of {latest_ms}: {outcome}", at.at_ms)),
-            [] => faults.push(format!("{call} has not ended at {now_ms}, {latest_ms} was its last moment")),
-            _ => faults.push(format!("{call} has ended {} times", call.ends.len())),
         }
     }
     faults

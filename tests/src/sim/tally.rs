@@ -10,8 +10,8 @@ use registry_runtime::{Context, Node, NodeBuilder, Resource, commands, registry}
 use serde::{Deserialize, Serialize};
 use tokio::time::sleep;
 
+use super::History;
 use super::history::{Ask, Op, Outcome, Place, Ran, Reply};
-use super::{Clock, History};
 
 /// How many instances there are: few, so that callers meet.
 pub const KEYS: u64 = 12;
@@ -83,9 +83,9 @@ impl Told {
     }
 }
 
-/// Gives a node what the workload needs.
-pub fn equip(builder: NodeBuilder, history: &Arc<History>) -> NodeBuilder {
-    builder.host(tallies::registry()).host(narrow::registry()).state(Arc::clone(history))
+/// Gives a node what the workload needs, but for the notes.
+pub fn equip(builder: NodeBuilder) -> NodeBuilder {
+    builder.host(tallies::registry()).host(narrow::registry())
 }
 
 /// One caller on a host.
@@ -154,9 +154,4 @@ impl Client {
         let host = self.node.id().as_str().into();
         Ask { host, client: self.number, place: Place { registry, key }, op, effect: None, timeout_ms }
     }
-}
-
-/// Notes of a run by that clock.
-pub fn history(clock: &Clock) -> Arc<History> {
-    History::new(clock.clone())
 }

@@ -1,6 +1,6 @@
 //! The event log of a world: every packet, every fault, and what the nodes say.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt::{self, Debug, Write as _};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -10,7 +10,7 @@ use tracing::level_filters::LevelFilter;
 use tracing::span::{Attributes, Id, Record as SpanRecord};
 use tracing::{Event, Level, Metadata, Subscriber};
 
-use super::Clock;
+use super::{Clock, Sighting};
 
 /// The records that are kept: a long seed of many nodes makes fewer than a million. The oldest give way, counted.
 const RECORDS_MAX: usize = 4_000_000;
@@ -29,6 +29,7 @@ struct Book {
     forgotten: u64,
     packets: u64,
     digest: u64,
+    sightings: Vec<Sighting>,
 }
 
 struct Record {
@@ -64,7 +65,15 @@ pub enum Fate {
 impl Trace {
     /// An empty log of the world with this clock. One that does not keep its records counts and digests them only.
     pub fn new(clock: Clock, keeps: bool) -> Self {
-        let book = Book { keeps, speaker: 0, records: VecDeque::new(), forgotten: 0, packets: 0, digest: FNV_OFFSET };
+        let book = Book {
+            keeps,
+            speaker: 0,
+            records: VecDeque::new(),
+            forgotten: 0,
+            packets: 0,
+            digest: FNV_OFFSET,
+            sightings: Vec::new(),
+        };
         Self { clock, book: Arc::new(Mutex::new(book)) }
     }
 
@@ -89,6 +98,18 @@ impl Trace {
     /// A number that two logs share only if they are the same, kept or not.
     pub fn digest(&self) -> u64 {
         self.book().digest
+    }
+
+    /// What the nodes noted of themselves and one another so far, kept whatever the log keeps; it is handed out once.
+    pub fn take_sightings(&self) -> Vec<Sighting> {
+        std::mem::take(&mut self.book().sightings)
+    }
+
+    /// Notes what a node has recorded, if an oracle may ask for it.
+    fn sight(&self, message: &str, fields: &BTreeMap<String, String>) {
+        if let Some(sighting) = Sighting::read(self.clock.stamp(), message, fields) {
+            self.book().sightings.push(sighting);
+        }
     }
 
     /// How many packets were sent.
@@ -212,17 +233,22 @@ struct Scribe {
 
 impl Subscriber for Scribe {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        *metadata.level() <= self.level && metadata.target().starts_with("registry")
+        // What the engine tells is evidence, at whatever level it is recorded.
+        let level = if metadata.target().ends_with("::telemetry") { self.level.max(Level::DEBUG) } else { self.level };
+        *metadata.level() <= level && metadata.target().starts_with("registry")
     }
 
     fn max_level_hint(&self) -> Option<LevelFilter> {
-        Some(LevelFilter::from_level(self.level))
+        Some(LevelFilter::from_level(self.level.max(Level::DEBUG)))
     }
 
     fn event(&self, event: &Event<'_>) {
-        let mut line = Line { head: format!("{} ", event.metadata().level()), fields: String::new() };
-        event.record(&mut line);
-        self.trace.say(line.head + &line.fields);
+        let mut words = Words::default();
+        event.record(&mut words);
+        self.trace.sight(&words.message, &words.fields);
+        if *event.metadata().level() <= self.level {
+            self.trace.say(format!("{} {}{}", event.metadata().level(), words.message, words.line));
+        }
     }
 
     fn new_span(&self, _: &Attributes<'_>) -> Id {
@@ -238,19 +264,27 @@ impl Subscriber for Scribe {
     fn exit(&self, _: &Id) {}
 }
 
-/// An event as text: its message, then its fields.
-struct Line {
-    head: String,
-    fields: String,
+/// An event as text: its message and its fields.
+#[derive(Default)]
+struct Words {
+    message: String,
+    fields: BTreeMap<String, String>,
+    /// The fields in their order, for a person.
+    line: String,
 }
 
-impl Visit for Line {
+impl Visit for Words {
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        let _ = match field.name() {
-            "message" => write!(self.head, "{value:?}"),
-            // The host that speaks is named already.
-            "node" => Ok(()),
-            name => write!(self.fields, " {name}={value:?}"),
-        };
+        let text = format!("{value:?}");
+        match field.name() {
+            "message" => self.message = text,
+            name => {
+                // The host that speaks is named already.
+                if name != "node" {
+                    let _ = write!(self.line, " {name}={text}");
+                }
+                self.fields.insert(name.to_owned(), text);
+            }
+        }
     }
 }

@@ -16,12 +16,13 @@ mod work;
 use std::sync::Arc;
 
 use rand::seq::IndexedRandom;
-use registry_runtime::NodeBuilder;
+use registry_runtime::{Node, NodeBuilder, NodeId, Route};
 
 pub use caller::Caller;
 
 use super::History;
-use super::oracle::{Kind, Rules};
+use super::history::{Era, Place};
+use super::oracle::{Digest, Kind, Rules};
 
 /// Something that callers do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -93,6 +94,21 @@ pub fn equip(builder: NodeBuilder, history: &Arc<History>) -> NodeBuilder {
         .state(Arc::clone(history))
 }
 
+/// What a node believes: members, and owner and epoch of every instance's slot.
+pub fn digest(node: &Node) -> Digest {
+    let slots =
+        [ledger::slots(node), journal::slots(node), tickets::slots(node), cards::slots(node), reserved::slots(node)];
+    let view: Vec<String> = crate::view(node).into_iter().collect();
+    Digest { node: node.id().to_string(), view: view.join("\n"), slots: slots.concat().join("\n") }
+}
+
+/// Owner and epoch of a slot, as a line that can be compared.
+fn line(place: Place, route: &Route) -> String {
+    let Route { slot, owner, epoch, .. } = route;
+    let owner = owner.as_ref().map_or("nobody", NodeId::as_str);
+    format!("{place}: slot {slot}, {owner} in {}", Era(epoch.get()))
+}
+
 /// What the registries are to be judged by, for clocks that differ by so many per cent from virtual time.
 pub fn rules(clock_percent: u64) -> Rules {
     let kinds = [
@@ -102,6 +118,8 @@ pub fn rules(clock_percent: u64) -> Rules {
         (cards::cards::Registry::NAME, Kind::Cell),
         (reserved::kept::Registry::NAME, Kind::Counter),
         (reserved::pinned::Registry::NAME, Kind::Counter),
+        (super::tally::tallies::Registry::NAME, Kind::Counter),
+        (super::tally::narrow::Registry::NAME, Kind::Counter),
     ];
     let reserved =
         [(reserved::kept::Registry::NAME, Some(reserved::WAIT_MS)), (reserved::pinned::Registry::NAME, None)];

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::Findings;
 use crate::sim::history::{Op, Place, Records};
 use crate::sim::sighting::Sighting;
 
@@ -19,6 +20,9 @@ pub struct Evidence {
     /// What to judge by.
     pub rules: Rules,
 }
+
+/// How many characters a stamp takes at the head of a line.
+const STAMP_WIDTH: usize = "    0.000 #000000".len();
 
 /// What a node believes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,6 +80,17 @@ impl Rules {
 }
 
 impl Evidence {
+    /// The whole run and what was found in it, a line for each thing in the order in which it happened.
+    pub fn tell(&self, findings: &Findings) -> String {
+        // Every line begins with its stamp in columns of one width, so the order of the text is the order of time.
+        let mut lines: Vec<String> = self.records.to_string().lines().map(str::to_owned).collect();
+        lines.extend(self.sightings.iter().map(ToString::to_string));
+        lines.sort_by(|one, other| one.get(..STAMP_WIDTH).cmp(&other.get(..STAMP_WIDTH)));
+        lines.extend(findings.faults.iter().map(|fault| format!("FOUND {fault}")));
+        lines.extend(findings.undecided.iter().map(|what| format!("UNDECIDED {what}")));
+        lines.join("\n")
+    }
+
     /// The instances whose state can be judged, with what they are.
     pub(super) fn places(&self) -> BTreeMap<Place, Kind> {
         let kind = |place: Place| Some((place, *self.rules.kinds.get(place.registry)?));

@@ -1,7 +1,7 @@
 //! Instances that come and go.
 
 use rand::RngExt;
-use registry_runtime::{Context, Resource, commands, registry};
+use registry_runtime::{Context, Node, Resource, commands, registry};
 use serde::{Deserialize, Serialize};
 
 use super::caller::{Caller, Task};
@@ -111,6 +111,11 @@ pub(super) async fn turn(caller: &mut Caller) {
             caller.wait(call).await;
         }
     }
+}
+
+pub(super) fn slots(node: &Node) -> Vec<String> {
+    let client = cards::client(node);
+    (0..KEYS).map(|key| super::line(place(key), &client.registry().explain(key))).collect()
 }
 
 /// What a card carries is no list of effects: only that it answers, or says that it is not there, is of interest.

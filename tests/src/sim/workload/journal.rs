@@ -1,7 +1,7 @@
 //! Lists that grow.
 
 use rand::RngExt;
-use registry_runtime::{Context, Resource, commands, registry};
+use registry_runtime::{Context, Node, Resource, commands, registry};
 use serde::{Deserialize, Serialize};
 
 use super::caller::{Caller, Noted, Task};
@@ -100,6 +100,11 @@ async fn read(caller: &mut Caller, key: u64) {
     let task = Task { place: place(key), op: Op::Read, effect: None, timeout_ms };
     let call = caller.call(task, move |call, _| client.entries(key, call, work), Told::parts);
     caller.wait(call).await;
+}
+
+pub(super) fn slots(node: &Node) -> Vec<String> {
+    let client = journals::client(node);
+    (0..KEYS).map(|key| super::line(place(key), &client.registry().explain(key))).collect()
 }
 
 pub(super) async fn audit(caller: &mut Caller) -> Result<(), String> {

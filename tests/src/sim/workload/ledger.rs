@@ -1,7 +1,7 @@
 //! Accounts and transfers between them.
 
 use rand::RngExt;
-use registry_runtime::{Context, Resource, commands, registry};
+use registry_runtime::{Context, Node, Resource, commands, registry};
 use serde::{Deserialize, Serialize};
 
 use super::caller::{Caller, Noted, Task};
@@ -139,6 +139,11 @@ async fn transfer(caller: &mut Caller) {
     let task = Task { place: place(to), op: Op::Add(amount), effect: None, timeout_ms: caller.timeout_ms() };
     let give = move |call, effect| client.add(to, call, effect, amount, Work::default());
     caller.call(task, give, Told::parts).await;
+}
+
+pub(super) fn slots(node: &Node) -> Vec<String> {
+    let client = accounts::client(node);
+    (0..KEYS).map(|key| super::line(place(key), &client.registry().explain(key))).collect()
 }
 
 pub(super) async fn audit(caller: &mut Caller) -> Result<(), String> {

@@ -1,7 +1,7 @@
 //! Sums whose slots are reserved for a node that is away: for a while, or until it returns.
 
 use rand::RngExt;
-use registry_runtime::{Context, Resource, commands, registry};
+use registry_runtime::{Context, Node, Resource, commands, registry};
 use serde::{Deserialize, Serialize};
 
 use super::caller::{Caller, Task};
@@ -77,12 +77,19 @@ impl Sum {
 }
 
 /// Both registries, by their names and clients.
-fn both(caller: &Caller) -> [(&'static str, SumClient); 2] {
-    [(kept::Registry::NAME, kept::client(&caller.node)), (pinned::Registry::NAME, pinned::client(&caller.node))]
+fn both(node: &Node) -> [(&'static str, SumClient); 2] {
+    [(kept::Registry::NAME, kept::client(node)), (pinned::Registry::NAME, pinned::client(node))]
+}
+
+pub(super) fn slots(node: &Node) -> Vec<String> {
+    let lines = both(node).map(|(registry, client)| {
+        (0..KEYS).map(move |key| super::line(Place { registry, key }, &client.registry().explain(key)))
+    });
+    lines.into_iter().flatten().collect()
 }
 
 pub(super) async fn turn(caller: &mut Caller) {
-    let [kept, pinned] = both(caller);
+    let [kept, pinned] = both(&caller.node);
     let (registry, client) = if caller.once_in(3) { pinned } else { kept };
     let place = Place { registry, key: caller.key(KEYS) };
     // Longer than others wait, so that some calls see their owner return.
@@ -102,7 +109,7 @@ pub(super) async fn turn(caller: &mut Caller) {
 }
 
 pub(super) async fn audit(caller: &mut Caller) -> Result<(), String> {
-    for (registry, client) in both(caller) {
+    for (registry, client) in both(&caller.node) {
         for key in 0..KEYS {
             let (place, client) = (Place { registry, key }, client.clone());
             caller.note_slot(place, client.registry().explain(key).slot.get());

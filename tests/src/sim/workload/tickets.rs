@@ -1,7 +1,7 @@
 //! Sums with idempotency keys: whoever does not know what became of a call repeats it under the same key.
 
 use rand::RngExt;
-use registry_runtime::{Context, Executed, Resource, commands, registry};
+use registry_runtime::{Context, Executed, Node, Resource, commands, registry};
 use serde::{Deserialize, Serialize};
 
 use super::caller::{Caller, Task};
@@ -93,6 +93,11 @@ pub(super) async fn turn(caller: &mut Caller) {
             return;
         }
     }
+}
+
+pub(super) fn slots(node: &Node) -> Vec<String> {
+    let client = tickets::client(node);
+    (0..KEYS).map(|key| super::line(place(key), &client.registry().explain(key))).collect()
 }
 
 pub(super) async fn audit(caller: &mut Caller) -> Result<(), String> {
