@@ -1,12 +1,12 @@
 //! Suspicion moves nothing.
 
-use super::tenure::{departed, tenures};
+use super::tenure::{departed, restarted, tenures};
 use super::{Evidence, Findings, Invariant};
 
 pub(super) const INVARIANT: Invariant = Invariant {
     name: "suspicion",
     statement: "a slot is opened elsewhere as a failover only after somebody has noted that the incarnation that had it is Down \
-                or has left",
+                or has left, or after another process has started on its host",
     source: "CONTRACT 8, Suspicion moves nothing; SCENARIOS 2.1, G9",
     judge,
 };
@@ -16,7 +16,8 @@ fn judge(evidence: &Evidence, findings: &mut Findings) {
         for pair in tenures.windows(2) {
             let [before, after] = pair else { continue };
             let is_failover = after.why == "Failover" && before.owner != after.owner && before.at < after.at;
-            if is_failover && departed(evidence, before, after.at).is_none() {
+            let has_reason = || departed(evidence, before, after.at).is_some() || restarted(evidence, before, after.at);
+            if is_failover && !has_reason() {
                 let what = format!(
                     "{} opened {slot} as a failover from {}, which nobody had noted to be down or to have left",
                     after.owner, before.owner
@@ -29,6 +30,7 @@ fn judge(evidence: &Evidence, findings: &mut Findings) {
 
 #[cfg(test)]
 mod tests {
+    use crate::sim::history::Fate;
     use crate::sim::oracle::found;
     use crate::sim::oracle::story::Story;
     use crate::sim::sighting::{Change, Seen};
@@ -51,6 +53,13 @@ mod tests {
         story.member("n3", "n2", Change::Down).sees("n2", Seen::Rejoined);
         story.opens("n2", 7, "Return").opens("n3", 8, "Failover");
         assert_eq!(found(&INVARIANT, &story.evidence()).len(), 1);
+    }
+
+    #[test]
+    fn a_new_process_in_the_place_of_the_old_is_a_reason() {
+        let mut story = Story::new();
+        story.fate("n2", Fate::Up).opens("n2", 7, "Founding").fate("n2", Fate::Crashed).fate("n2", Fate::Up);
+        assert_eq!(found(&INVARIANT, &story.opens("n3", 8, "Failover").evidence()), [""; 0]);
     }
 
     #[test]

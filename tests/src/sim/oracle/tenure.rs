@@ -48,3 +48,10 @@ pub(super) fn departed(evidence: &Evidence, tenure: &Tenure<'_>, before: Stamp) 
         _ => None,
     })
 }
+
+/// Whether the process that had the slot was gone and another had started on its host before a moment: then nobody need have
+/// noted a Down.
+pub(super) fn restarted(evidence: &Evidence, tenure: &Tenure<'_>, before: Stamp) -> bool {
+    let fates = &evidence.records.fates;
+    fates.iter().any(|(at, host, fate)| **host == *tenure.owner && *fate == Fate::Up && tenure.at < *at && *at < before)
+}
