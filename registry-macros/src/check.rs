@@ -12,6 +12,7 @@ mod returns;
 mod runtime;
 mod strategies;
 mod time;
+mod travel;
 mod values;
 mod words;
 mod written;

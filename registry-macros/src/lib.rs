@@ -37,7 +37,30 @@ mod tests;
 /// | `#[resource(crate = path)]` | where `registry_runtime` is found |
 ///
 /// The derive names the client type (`OrderClient`, with the struct's visibility) and, for several key fields, the key type
-/// (`OrderKey`, with `From` a tuple of the fields).
+/// (`OrderKey`, with `From` a tuple of the fields). A create takes that type first, callers may hand in a tuple:
+///
+/// ```text
+/// #[derive(Clone, Serialize, Deserialize, Resource)]
+/// pub struct Account {
+///     #[key]
+///     bank: String,
+///     #[key]
+///     number: u64,
+///     cents: u64,
+/// }
+///
+/// #[commands]
+/// impl Account {
+///     pub fn open(key: AccountKey, cents: u64) -> Self {
+///         Self { bank: key.bank, number: key.number, cents }
+///     }
+/// }
+///
+/// accounts.open(("DE", 7), 100).await?;
+/// ```
+///
+/// An instance travels without the names of its fields, so serde's `tag`, `untagged`, `flatten`, `skip_serializing_if`,
+/// `skip_serializing` and `skip_deserializing` are refused.
 #[proc_macro_derive(Resource, attributes(key, resource))]
 pub fn resource(input: TokenStream) -> TokenStream {
     expand::resource(check::resource(input.into())).into()

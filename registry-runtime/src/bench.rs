@@ -12,11 +12,11 @@ use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use crate::codec;
 use crate::id::{CommandId, Epoch, Incarnation, NodeId, Slot, Start};
 use crate::transport::{
     Event, Gate, Handler, Identity, Link, Part, Received, ReplySlot, Seeds, Setup, Socket, Ticket, Transport, bind,
 };
-use crate::wire::codec;
 use crate::wire::frame::{Request, WireCommand};
 use crate::wire::hello::{HASH_VERSION, Hello};
 use crate::wire::outcome::Outcome;
@@ -110,7 +110,8 @@ impl Caller {
             key: &number.to_le_bytes(),
             arguments: &arguments,
         };
-        let pending = self.link.request(0, &request, Instant::now() + timeout).map_err(io::Error::other)?;
+        let pending =
+            self.link.request(request.slot.get(), &request, Instant::now() + timeout).map_err(io::Error::other)?;
         let reply = pending.await.map_err(io::Error::other)?;
         codec::decode(&reply.payload).map_err(io::Error::other)
     }

@@ -193,6 +193,13 @@ pub(crate) enum Output {
         /// The slots with the epochs that are over.
         slots: Vec<(Slot, Epoch)>,
     },
+    /// Drop what is kept of these slots, which are closed: another process has had them open since.
+    Forget {
+        /// The registry.
+        registry: RegistryName,
+        /// The slots.
+        slots: Vec<Slot>,
+    },
     /// Start nothing new on these slots, let what runs end, and answer with [`Input::Drained`] for each.
     Seal {
         /// The registry.
@@ -380,6 +387,7 @@ impl Engine {
                     self.decide(now, ownership::Input::MemberChanged(view::Member::seen(now, myself)));
                     self.outputs.push_back(Output::MembersChanged);
                 }
+                membership::Output::Outlived { former } => self.decide(now, ownership::Input::Outlived(former)),
                 membership::Output::Stop(membership::StopReason::DuplicateNode { address }) => {
                     self.outputs.push_back(Output::Stop { address });
                 }
@@ -411,6 +419,7 @@ impl Engine {
                 output::Output::Send { to, message } => Output::Send { to, letter: Letter::Ownership(message) },
                 output::Output::Open { registry, slots } => Output::Open { registry, slots },
                 output::Output::Close { registry, slots } => Output::Close { registry, slots },
+                output::Output::Forget { registry, slots } => Output::Forget { registry, slots },
                 output::Output::Seal { registry, slots } => Output::Seal { registry, slots },
                 output::Output::Lease { registry, slots, until } => Output::Lease { registry, slots, until },
                 output::Output::TableChanged(registry) => Output::TableChanged(registry),

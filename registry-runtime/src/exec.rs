@@ -8,7 +8,8 @@
 //! the copy becomes the committed state in one step (`Shelf::settle`) that first looks whether the slot is still this
 //! node's. Reads take the committed state and ask nobody.
 //!
-//! A synchronous command on a free lane runs where it was called, without task, channel or timer. An asynchronous one is
+//! Every body takes one of the registry's places to run (`Door`), so that `concurrency` and the load count all of them. A
+//! synchronous command on a free lane, with a place free, runs where it was called, without task, channel or timer. An asynchronous one is
 //! polled once in place. Whatever has to wait becomes a task of its own, so that a caller that stops polling holds up
 //! nobody.
 //!

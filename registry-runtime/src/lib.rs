@@ -56,7 +56,190 @@
 //! | be called | [`Context`], [`Epoch`] |
 //! | test | `testing::Cluster` and `testing::context`, with the feature `testing` |
 //!
-//! What survives and what does not, and how ownership moves, stands in `README.md` and `ARCHITECTURE.md` of the repository.
+//! # What runs where
+//!
+//! | kind | signature | runs on | meanwhile |
+//! |---|---|---|---|
+//! | create | no receiver, returns `Self` or `Result<Self, E>`; the key comes first | the key's owner | one at a time for each key |
+//! | read | `&self` | the key's owner | any number at once, beside an update too |
+//! | update | `&mut self` | the key's owner | one at a time for each key |
+//! | destroy | `self` | the key's owner | one at a time for each key |
+//! | action | no receiver, returns anything else | any node that hosts the registry | any number at once |
+//!
+//! The owner of a key is the same for every caller. So `load_balancing` is about **actions**; a keyed command goes to its
+//! owner, however busy that is. `client.registry().explain(key)` says who it is, and why.
+//!
+//! - **Reads see what is committed.** An update works on a copy, which becomes the instance when it returns `Ok`; reads go on
+//!   meanwhile and see the instance as it was. An `Err`, a panic, a cancelled call or a passed deadline leaves no trace. (What
+//!   an `Arc<Mutex<_>>` in the instance shares is outside of this.)
+//! - **Commands do not nest on one key.** An update that calls an update of its own key waits for itself, and two instances that call
+//!   each other may wait for one another; both calls end as `DeadlineExceeded`. A read of one's own key is fine: it
+//!   sees the instance as it was before. Calls from a command have the command's deadline.
+//! - **An instance keeps its key.** A create that returns another key than it was given, or an update that leaves another one,
+//!   ends as `Panicked`, without effect.
+//!
+//! # Keys of several fields
+//!
+//! Several `#[key]` fields make a struct, here `AccountKey`. A create takes it as its first parameter; callers hand in a tuple
+//! of the fields, or the struct:
+//!
+//! ```
+//! use registry_runtime::{CommandError, Context, Resource, commands, registry};
+//! use serde::{Deserialize, Serialize};
+//!
+//! #[derive(Clone, Serialize, Deserialize, Resource)]
+//! struct Account {
+//!     #[key]
+//!     bank: String,
+//!     #[key]
+//!     number: u64,
+//!     cents: u64,
+//! }
+//!
+//! #[commands]
+//! impl Account {
+//!     fn open(key: AccountKey) -> Self {
+//!         let AccountKey { bank, number } = key;
+//!         Self { bank, number, cents: 0 }
+//!     }
+//!
+//!     fn deposit(&mut self, cents: u64) -> u64 {
+//!         self.cents += cents;
+//!         self.cents
+//!     }
+//! }
+//!
+//! registry! {
+//!     accounts {
+//!         resource Account;
+//!         sharding by_attribute(bank); // the accounts of one bank live together
+//!     }
+//! }
+//!
+//! # async fn calls(cx: &Context) -> Result<(), Box<dyn std::error::Error>> {
+//! let accounts = accounts::client(cx);
+//! accounts.open(("DE", 7)).await?;
+//! accounts.deposit(AccountKey { bank: "DE".into(), number: 7 }, 100).await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What can travel
+//!
+//! Instances, parameters, replies and errors are `Serialize + DeserializeOwned + Send + 'static`, and go from node to node in a
+//! compact format without field names: postcard. Serde attributes that need the names do not work with it: `tag`,
+//! `untagged`, `flatten`, `skip_serializing_if`, `skip_serializing`, `skip_deserializing`. Neither do types that take whatever
+//! comes, such as `serde_json::Value`: send them as a `String`. A foreign type without serde, such as `std::io::Error`, becomes a
+//! `String` or a type of your own.
+//!
+//! `#[derive(Resource)]` refuses those attributes on the struct itself. All other types are tried when a node that hosts the
+//! registry starts: it makes values of them, full and empty ones, sends them there and back, and answers with a [`StartError`] that names
+//! command, type and cure. What it cannot see is a field that is left out for a value other than an empty one, and a type
+//! that no made-up value satisfies: such a command works where caller and owner are one node, and ends as `Incompatible` or
+//! `Unknown` where they are two.
+//!
+//! # Errors
+//!
+//! A call ends as `Result<T, CommandError<E>>`, where `E` is the command's own error, or [`Infallible`](std::convert::Infallible)
+//! for a command without one. [`CommandError::widen`] takes the latter into a function whose `?` serves both:
+//!
+//! ```
+//! # use registry_runtime::{Call, CommandError, Resource, commands, registry};
+//! # use serde::{Deserialize, Serialize};
+//! # #[derive(Clone, Serialize, Deserialize, Resource)]
+//! # struct Account {
+//! #     #[key]
+//! #     number: u64,
+//! #     cents: u64,
+//! # }
+//! #[derive(Debug, Serialize, Deserialize)]
+//! struct Short {
+//!     missing: u64,
+//! }
+//!
+//! #[commands]
+//! impl Account {
+//!     fn balance(&self) -> u64 {
+//!         self.cents
+//!     }
+//!
+//!     fn withdraw(&mut self, cents: u64) -> Result<u64, Short> {
+//!         self.cents = self.cents.checked_sub(cents).ok_or(Short { missing: cents - self.cents })?;
+//!         Ok(self.cents)
+//!     }
+//! }
+//! # registry! { accounts { resource Account; } }
+//!
+//! async fn empty(accounts: &AccountClient, number: u64) -> Result<u64, CommandError<Short>> {
+//!     let cents = accounts.balance(number).await.map_err(CommandError::widen)?;
+//!     accounts.withdraw(number, cents).await
+//! }
+//! ```
+//!
+//! `CommandError<E>` is a `std::error::Error`, and so fits `Box<dyn Error>`, when `E` has `Display`; `Short` above has not yet.
+//! Match on what you can act upon, and ask [`executed`](CommandError::executed) for the rest:
+//!
+//! | error | the command | then |
+//! |---|---|---|
+//! | `Rejected(E)` | ran, changed nothing | its own matter |
+//! | `NotFound`, `AlreadyExists` | was not started | |
+//! | `Overloaded { retry_after }` | was not started | call again after that time |
+//! | `Unavailable { reason }` | was not started | call again; `reason` says who is missing |
+//! | `Incompatible`, `TooLarge`, `Unauthorized` | was not started | calling again is of no use |
+//! | `DeadlineExceeded { executed }` | was not started (`No`), or may have run or still run (`Maybe`) | after `Maybe`, read before you call again |
+//! | `Unknown { reason }` | may have run | read before you call again |
+//! | `Panicked` | panicked; the instance is unchanged | a mistake in the command |
+//!
+//! `Unknown` means that the command was sent and no answer can come. `ConnectionLost`: the connection to its node broke.
+//! `OwnerLost`: that node lost the slot, or stopped, while the command ran. `BadReply`: the reply could not be
+//! encoded, or was too large, and what the command changed was undone; or it came and could not be decoded, and the change stands.
+//! Reads, and commands marked `#[command(idempotent)]`, are sent again instead where that helps.
+//!
+//! # How long a call waits
+//!
+//! A call has one deadline: the registry's `timeout` (5 s), or `.timeout(..)` on the call. Within it the call waits for whatever
+//! can still come, and is sent again where that cannot do harm. So a slot between two owners costs time, not an error; if the time is over
+//! first, the call ends as `Unavailable`, and `reason` says what it waited for.
+//!
+//! Under `failover wait_for_node(30s)` that includes the wait for a lost owner. Calls with 5 s end as `Unavailable { reason: Reserved }` after
+//! 5 s; give those that shall outlast the reservation a longer `.timeout(..)`. Once it is over, `then = reassign` opens the slots
+//! elsewhere, and under `then = fail` calls end at once, with `OwnerAway`.
+//!
+//! # Limits
+//!
+//! | limit | value | set by | over it |
+//! |---|---|---|---|
+//! | an encoded command, key and arguments | 4 MiB | fixed | `TooLarge`, not sent |
+//! | an encoded reply or error | 4 MiB | fixed | `Unknown { reason: BadReply }`; the change is undone |
+//! | nesting of a value | 64 levels | fixed | `Incompatible`; in a reply `Unknown { reason: BadReply }` |
+//! | commands that run at once, for each node and registry | [256](spec::defaults::CONCURRENCY) | no clause yet | further ones wait |
+//! | commands that wait, likewise; at the caller, calls that wait for an owner | [1024](spec::defaults::QUEUE) | no clause yet | `Overloaded` |
+//! | travelling parameters of a command | 16 | fixed | refused by the compiler |
+//!
+//! Where caller and owner are one node, nothing is encoded and the sizes do not count; so keep to them in tests with one
+//! node, too.
+//!
+//! # When a node is ready
+//!
+//! [`start`](NodeBuilder::start) returns before the node has found the others. Give every node the same [`join`](NodeBuilder::join) list, with
+//! its own address in it: more than half of the list must be up before a new cluster serves, so that two halves never found
+//! two clusters. A node without a list is a cluster by itself.
+//!
+//! Await [`wait_for_members(n)`](Node::wait_for_members) with the number that you expect: the node counts itself, so `1` is true
+//! at once and says nothing. [`require_join`](NodeBuilder::require_join) makes `start` itself wait for somebody, or fail. Or just
+//! call: a call waits within its deadline.
+//!
+//! # Debug builds
+//!
+//! Cryptography and codecs without optimisation make a start, with its key derivation, and large arguments slow. Let Cargo optimise what you
+//! depend on, and nothing of your own:
+//!
+//! ```toml
+//! [profile.dev.package."*"]
+//! opt-level = 2
+//! ```
+//!
+//! What survives and what does not stands in `README.md` of the repository, how ownership moves in `ARCHITECTURE.md`.
 
 #![forbid(unsafe_code)]
 
@@ -67,6 +250,7 @@ extern crate self as registry_runtime;
 #[doc(hidden)]
 pub mod bench;
 mod client;
+mod codec;
 mod engine;
 mod exec;
 pub mod id;
@@ -97,8 +281,9 @@ pub mod __private {
     pub use crate::client::{Call, Caller, Client, RegistryHandle, Typed};
     pub use crate::exec::Hosted;
     pub use crate::resource::{
-        Boxed, Checked, Command, Commands, Context, Defines, Definition, ErrorCodec, HasCommands, IntoKey, Invocation,
-        IsResource, Probe, Resource, ResultLike, Run, Stays, Travel, Travelling, Unprobed, Visitor, stable_hash,
+        Boxed, ClientOf, Command, Commands, Context, CreateKey, Defines, Definition, ErrorCodec, HasCommands, IntoKey,
+        Invocation, IsResource, Probe, Resource, ResultLike, Run, Stays, Travel, Travelling, Unprobed, Visitor, Whole,
+        stable_hash,
     };
     pub use crate::spec::{Failover, LoadBalancing, Sharding, Spec, Then, defaults};
     pub use serde;

@@ -1,6 +1,7 @@
 //! A node: one process's part in the cluster. Builder, the one driver loop, peers, inbound dispatch, shutdown.
 
 mod builder;
+mod differences;
 mod driver;
 mod error;
 mod inbound;
@@ -15,13 +16,15 @@ mod owners;
 mod peers;
 mod publish;
 mod status;
+mod supervisor;
+mod twin;
 
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, timeout_at};
 
 pub use builder::NodeBuilder;
@@ -55,13 +58,16 @@ struct Inner {
     orders: mpsc::UnboundedSender<Order>,
 }
 
-/// What a handle asks of its node. A handle sends each at most once and waits for the answer, so the queue is as long as there
-/// are callers.
+/// What a handle asks of its node. The outcome is read in the node's status, by however many asked. A caller sends one order
+/// and waits until the node has stopped, so the queue is as long as there are callers.
 enum Order {
     /// Hand everything over, then stop.
-    Leave(oneshot::Sender<Result<(), LeaveError>>),
+    Leave,
     /// Stop.
     Shutdown,
+    /// Panic.
+    #[cfg(test)]
+    Fail,
 }
 
 impl Node {
@@ -122,17 +128,20 @@ impl Node {
         }
     }
 
-    /// Drains, hands everything over, then stops.
+    /// Drains, hands everything over, then stops. Who asks while the node is leaving already hears of the same outcome.
     ///
     /// # Errors
     ///
     /// When not everything could be handed over in time; the node has stopped all the same.
     pub async fn leave(&self) -> Result<(), LeaveError> {
-        let (done, outcome) = oneshot::channel();
-        let asked = self.inner.orders.send(Order::Leave(done)).is_ok();
-        match outcome.await {
-            Ok(outcome) if asked => outcome,
-            _ => Err(LeaveError::Stopped(self.stopped().await)),
+        if let Some(stopped) = self.inner.status.borrow().stopped.clone() {
+            return Err(LeaveError::Stopped(stopped));
+        }
+        // Who has stopped meanwhile does not listen, and its status says why.
+        let _ = self.inner.orders.send(Order::Leave);
+        match self.stopped().await {
+            Stopped::Left => self.inner.status.borrow().left_behind.clone().map_or(Ok(()), Err),
+            stopped => Err(LeaveError::Stopped(stopped)),
         }
     }
 

@@ -4,3 +4,4 @@
 //! back.
 
 pub(crate) mod admission;
+pub(crate) mod ration;

@@ -56,11 +56,11 @@ mod shape;
 mod travel;
 
 pub use command::{Boxed, Command, Commands, ErrorCodec, Kind, Run, Visitor};
-pub use context::{Context, Invocation, Origin, States};
-pub use definition::{Defines, Definition, HasCommands, IsResource};
+pub use context::{Context, Invocation, KeyText, Origin, States};
+pub use definition::{ClientOf, Defines, Definition, HasCommands, IsResource};
 pub use error::{CommandError, Executed, Reason};
 pub use hash::stable_hash;
-pub use key::{Instance, IntoKey, Key, Resource};
+pub use key::{CreateKey, Instance, IntoKey, Key, Resource, Whole};
 pub use returns::{Probe, ResultLike, Unprobed};
-pub use shape::{Shape, fingerprint};
-pub use travel::{Checked, Stays, Travel, Travelling};
+pub use shape::{Shape, fingerprint, misfits};
+pub use travel::{Stays, Travel, Travelling};

@@ -1,15 +1,53 @@
 //! What a node records of its life: one function for each thing that is worth a line.
 //!
-//! Levels: `WARN` for what a person should look at (a refusal, a possible loss, a false Down), `INFO` for members and
-//! openings, `DEBUG` for the rest. No payload, key or secret is ever recorded.
+//! Levels: `ERROR` for a fault of this library that ends a node, `WARN` for what a person should look at (a refusal, a
+//! possible loss, a false Down), `INFO` for members and openings, `DEBUG` for the rest, spans of commands
+//! (`registry_runtime::command`) included. No payload, key or secret is ever recorded.
+
+mod refusals;
 
 use std::fmt::Display;
 use std::net::SocketAddr;
 
-use tracing::{debug, info, warn};
+use tracing::{Span, debug, debug_span, error, info, warn};
 
 use crate::engine::{Change, Event, MembershipEvent, OwnershipEvent};
-use crate::id::NodeId;
+use crate::id::{CommandId, NodeId, Slot};
+
+pub(crate) use self::refusals::{Asked, Refusals};
+
+/// The span of one attempt at a command, around all that its body does. `slot` is `None` for an action.
+///
+/// A command that is called from another one on the same node lies within that one's span. Without a subscriber that
+/// wants it, the span costs the look at one atomic number.
+#[inline]
+pub(crate) fn command(
+    registry: &'static str,
+    command: &'static str,
+    slot: Option<Slot>,
+    node: &NodeId,
+    caller: &NodeId,
+    id: CommandId,
+    attempt: u32,
+) -> Span {
+    let slot = slot.map(Slot::get);
+    debug_span!(target: "registry_runtime::command", "command", registry, command, slot, %node, %caller, %id, attempt)
+}
+
+/// A peer offers something otherwise than this node calls it; such calls are refused here.
+pub(crate) fn peer_differs(node: &NodeId, peer: &NodeId, registry: &str, command: &str, detail: &str) {
+    warn!(%node, %peer, registry, command, detail, "a peer differs; calls that do not fit are refused");
+}
+
+/// A call's key and arguments cannot be sent.
+pub(crate) fn unsendable(node: &NodeId, registry: &str, command: &str, error: &dyn Display) {
+    warn!(%node, registry, command, %error, "a call cannot be sent");
+}
+
+/// No member hosts a registry that this node calls.
+pub(crate) fn nobody_hosts(node: &NodeId, registry: &str) {
+    info!(%node, registry, "no member hosts a registry that is called here");
+}
 
 /// A connection stands.
 pub(crate) fn connected(node: &NodeId, peer: &NodeId, address: SocketAddr) {
@@ -54,6 +92,11 @@ pub(crate) fn letter_too_large(node: &NodeId, peer: &NodeId) {
 /// The node has stopped.
 pub(crate) fn stopped(node: &NodeId, reason: &dyn Display) {
     info!(%node, %reason, "stopped");
+}
+
+/// The driver has failed, and the node is ended by its supervisor.
+pub(crate) fn driver_failed(node: &NodeId, what: &str) {
+    error!(%node, what, "the driver failed; the node serves nothing any more");
 }
 
 /// What the engine has to tell.

@@ -49,6 +49,8 @@ pub(crate) use self::lane::{LinkError, Pending, Replier, Reply, ReplySlot, Ticke
 pub(crate) use self::link::Link;
 pub(crate) use self::peer::{LinkId, PeerInfo};
 pub(crate) use self::seeds::Seeds;
+#[cfg(test)]
+pub(crate) use self::socket::Breaker;
 pub(crate) use self::socket::{Socket, bind};
 use self::tls::Tls;
 use crate::id::NodeId;

@@ -42,7 +42,7 @@ pub(super) fn inputs(method: &ImplItemFn, kind: Option<Kind>, own: &Own<'_>, rep
         owned(&typed.ty, "a parameter", report);
         let Some(name) = parameter_name(typed, report) else { continue };
         inputs.push(if kind == Some(Kind::Create) && travelling == 1 {
-            Input::Key { name, span }
+            Input::Key { name, ty: own.written(&typed.ty) }
         } else {
             Input::Argument { name, ty: own.written(&typed.ty) }
         });

@@ -4,6 +4,7 @@ use proc_macro2::TokenStream;
 use syn::{Data, DeriveInput, Field, Fields, Ident, Path};
 
 use super::runtime;
+use super::travel::travels_whole;
 use super::words::unknown;
 use crate::model::resource::{Derived, KeyField, Resource, Stub};
 use crate::model::{Checked, Declared};
@@ -18,6 +19,7 @@ pub(crate) fn resource(input: TokenStream) -> Checked<Option<Derived>> {
     };
     let mut report = Report::default();
     let options = Options::read(&input, &mut report);
+    travels_whole(&input, &mut report);
 
     let mut at_type = Report::default();
     let keys = key_fields(&input, &mut report, &mut at_type);

@@ -21,7 +21,6 @@ pub(super) fn methods(methods: &[Method], scope: &Scope<'_>) -> TokenStream {
 }
 
 fn sound(place: usize, method: &Method, command: &Command, scope: &Scope<'_>) -> TokenStream {
-    let resource = scope.resource;
     let door = scope.runtime.door_at(method.name.span());
     let Method { attributes, visibility, name, .. } = method;
     let command_name = item("__COMMAND", place, method);
@@ -38,9 +37,8 @@ fn sound(place: usize, method: &Method, command: &Command, scope: &Scope<'_>) ->
         Kind::Action { .. } => None,
         _ => Some(key_name(command, &names)),
     };
-    let key_parameter = key
-        .iter()
-        .map(|key| quote_spanned!(name.span()=> #key: impl #door::IntoKey<<#resource as #door::Resource>::Key>,));
+    let key_parameter =
+        key.iter().map(|key| quote_spanned!(name.span()=> #key: impl #door::IntoKey<<Self as #door::ClientOf>::Key>,));
     let key_parameter = quote!(#(#key_parameter)*);
     let key = match &key {
         Some(key) => quote_spanned!(name.span()=> ::core::option::Option::Some(#door::IntoKey::into_key(#key))),

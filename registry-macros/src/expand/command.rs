@@ -2,7 +2,6 @@
 
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
-use syn::spanned::Spanned;
 use syn::{Ident, Path};
 
 use super::client;
@@ -14,12 +13,19 @@ use crate::model::commands::{Command, Commands, Fallible, Input, Kind, Method, W
 pub(super) struct Scope<'a> {
     pub(super) runtime: Runtime,
     pub(super) resource: &'a Path,
+    /// The resource as its client names it. A struct without the derive has no client, and of what is made of an unknown type
+    /// the compiler says nothing.
+    pub(super) known: Ident,
 }
 
 /// Everything that stands beside the user's block.
 pub(super) fn commands(commands: &Commands) -> TokenStream {
-    let scope = Scope { runtime: Runtime::at(commands.runtime.as_ref()), resource: &commands.resource };
-    let resource = scope.resource;
+    let scope = Scope {
+        runtime: Runtime::at(commands.runtime.as_ref()),
+        resource: &commands.resource,
+        known: format_ident!("__Resource"),
+    };
+    let Scope { resource, known, .. } = &scope;
     let door = scope.runtime.door();
     let Commands { conditions, client, methods, .. } = commands;
     let statics = methods.iter().enumerate().filter_map(|(place, method)| match &method.declared {
@@ -50,6 +56,8 @@ pub(super) fn commands(commands: &Commands) -> TokenStream {
             #[allow(unused_imports)]
             use #door::{Stays as _, Unprobed as _};
 
+            type #known = <#client as #door::ClientOf>::Resource;
+
             #[automatically_derived]
             impl #door::HasCommands for #resource {
                 type Type = #resource;
@@ -64,7 +72,7 @@ pub(super) fn commands(commands: &Commands) -> TokenStream {
                 type Client = #client;
 
                 #[allow(unused_variables)]
-                fn each<__V: #door::Visitor<Self>>(#visitor: &mut __V) {
+                fn each<__V: #door::Visitor<#known>>(#visitor: &mut __V) {
                     #(#visits)*
                 }
             }
@@ -74,7 +82,7 @@ pub(super) fn commands(commands: &Commands) -> TokenStream {
                 #client_methods
 
                 /// The client's own questions: where a key lives, and why.
-                pub fn registry(&self) -> #door::RegistryHandle<'_, #resource> {
+                pub fn registry(&self) -> #door::RegistryHandle<'_, <Self as #door::ClientOf>::Resource> {
                     #door::Client::handle(#door::Typed::untyped(self))
                 }
             }
@@ -96,7 +104,8 @@ fn described(place: usize, method: &Method, command: &Command, scope: &Scope<'_>
     let error_name = item("__ERROR", place, method);
     let Command { wire_name, number, idempotent, written, .. } = command;
     let types = Types::of(command, scope);
-    let Travelling { resource, arguments, value, error } = Travelling::of(method, command, scope);
+    let Travelling { arguments, value, error } = Travelling::of(method, command, scope);
+    let known = &scope.known;
     let codec = if types.never { quote!(never) } else { quote!(travelling) };
     let error_door = scope.runtime.door_at(types.error.span);
     // An item of its own, because its signature ends the matter for an error that cannot travel.
@@ -110,7 +119,7 @@ fn described(place: usize, method: &Method, command: &Command, scope: &Scope<'_>
         #error_codec
 
         #(#conditions)*
-        static #command_name: #door::Command<#resource, #arguments, #value, #error> = #door::Command {
+        static #command_name: #door::Command<#known, #arguments, #value, #error> = #door::Command {
             name: #wire_name,
             number: #number,
             idempotent: #idempotent,
@@ -154,10 +163,9 @@ impl Types {
     }
 }
 
-/// The types of a command as the expansion works with them: a type that is no resource or cannot travel is one message at the
-/// place where it is written, and about what is made of it the compiler says nothing more.
+/// The types of a command as the expansion works with them: a type that cannot travel is one message at the place where it is
+/// written, and about what is made of it the compiler says nothing more.
 struct Travelling {
-    resource: TokenStream,
     /// The tuple.
     arguments: TokenStream,
     value: TokenStream,
@@ -168,27 +176,26 @@ impl Travelling {
     fn of(method: &Method, command: &Command, scope: &Scope<'_>) -> Self {
         let checked = |Written { ty, span }: &Written| {
             let door = scope.runtime.door_at(*span);
-            quote_spanned!(*span=> <#door::Checked<{ #door::Travel::<#ty>::CAN }> as #door::Travelling<#ty>>::Type)
+            // A message about the whole path underlines it from its first token to its last: so the whole type.
+            let name = Ident::new("Type", ty.clone().into_iter().last().map_or(*span, |last| last.span()));
+            quote_spanned!(*span=> <#ty as #door::Travelling<{ #door::Travel::<#ty>::CAN }>>::#name)
         };
         let arguments = command.inputs.iter().filter_map(|input| match input {
             Input::Argument { ty, .. } => Some(checked(ty)),
             _ => None,
         });
         let types = Types::of(command, scope);
-        let resource = scope.resource;
-        let door = scope.runtime.door_at(resource.span());
         Self {
             arguments: quote_spanned!(method.name.span()=> (#(#arguments,)*)),
             value: if command.kind == Kind::Create { types.value.ty.clone() } else { checked(&types.value) },
             error: if types.never { types.error.ty.clone() } else { checked(&types.error) },
-            resource: quote_spanned!(scope.resource.span()=> <#resource as #door::IsResource>::Type),
         }
     }
 }
 
 /// What tokens cannot show, asked of the compiler: does the name of the return type hide a `Result`, or the resource?
 fn questions(method: &Method, command: &Command, types: &Types, scope: &Scope<'_>) -> TokenStream {
-    let resource = scope.resource;
+    let resource = &scope.known;
     let conditions = &method.conditions;
     let name = &method.name;
     let output = &command.output;
@@ -229,7 +236,7 @@ fn questions(method: &Method, command: &Command, types: &Types, scope: &Scope<'_
 
 /// The function that calls the method, in the variant for its kind.
 fn run(method: &Method, command: &Command, scope: &Scope<'_>) -> TokenStream {
-    let resource = scope.resource;
+    let Scope { resource, known, .. } = scope;
     let name = &method.name;
     let span = name.span();
     let door = scope.runtime.door_at(span);
@@ -240,7 +247,14 @@ fn run(method: &Method, command: &Command, scope: &Scope<'_>) -> TokenStream {
     let mut asks_context = false;
     for (place, input) in command.inputs.iter().enumerate() {
         match input {
-            Input::Key { span: at, .. } => passed.push(local("__key", *at).to_token_stream()),
+            Input::Key { ty: Written { ty, span: at }, .. } => {
+                let key = local("__key", span);
+                let door = scope.runtime.door_at(*at);
+                let name = Ident::new("take", ty.clone().into_iter().last().map_or(*at, |last| last.span()));
+                passed.push(quote_spanned! {*at=>
+                    <#ty as #door::CreateKey<<#known as #door::Resource>::Key, #known>>::#name(#key)
+                });
+            }
             Input::Argument { ty, .. } => {
                 let argument = local(&format!("__argument_{place}"), ty.span);
                 taken.push(local(&format!("__argument_{place}"), span));
@@ -292,5 +306,5 @@ fn run(method: &Method, command: &Command, scope: &Scope<'_>) -> TokenStream {
     };
     let variant = Ident::new(&format!("{variant}{}", if command.is_async { "Async" } else { "" }), span);
     let invocation = if asks_context { quote_spanned!(span=> __invocation) } else { quote!(_) };
-    quote_spanned!(span=> #door::Run::#variant(|#first #taken, #invocation| #body #more))
+    quote_spanned!(span=> #door::Run::<#known, _, _, _>::#variant(|#first #taken, #invocation| #body #more))
 }

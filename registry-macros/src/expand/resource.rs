@@ -2,6 +2,7 @@
 
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote, quote_spanned};
+use syn::Ident;
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 
@@ -32,7 +33,8 @@ fn sound(derived: &Derived, resource: &Resource, door: &TokenStream) -> TokenStr
     let visibility = &derived.visibility;
     let key = key::key(derived, resource);
     let (key_item, key_type, key_of) = (&key.item, &key.ty, &key.of_self);
-    let fields_name = format_ident!("{}KeyFields", name.unraw(), span = name.span());
+    // The compiler's "no field `n` on type .." is to say what kind of field is asked for.
+    let fields_name = format_ident!("FieldsMarkedKeyOf{}", name.unraw(), span = name.span());
     let fields: Vec<_> = key::fields(resource).collect();
     let names: Vec<_> = fields.iter().map(|field| &field.name).collect();
     let types: Vec<_> = fields.iter().map(|field| &field.ty).collect();
@@ -45,7 +47,7 @@ fn sound(derived: &Derived, resource: &Resource, door: &TokenStream) -> TokenStr
     });
     let key_span = resource.first.ty.span();
     let key_declared = quote_spanned!(key_span=> type Key = #key_type;);
-    let is_resource = is_resource(derived, door);
+    let is_resource = is_resource(derived, door, &whole(name, door));
     quote! {
         #key_item
 
@@ -86,7 +88,7 @@ fn client(derived: &Derived, door: &TokenStream) -> TokenStream {
         format!("Calls the commands of a [`{}`] on the right node; made by a registry's `client(..)`.", name.unraw());
     quote! {
         #[doc = #doc]
-        #visibility struct #client(#door::Client<#name>);
+        #visibility struct #client(#door::Client<<#name as #door::IsResource>::Type>);
 
         #[automatically_derived]
         impl ::core::clone::Clone for #client {
@@ -103,30 +105,54 @@ fn client(derived: &Derived, door: &TokenStream) -> TokenStream {
         }
 
         #[automatically_derived]
-        impl ::core::convert::From<#door::Client<#name>> for #client {
-            fn from(client: #door::Client<#name>) -> Self {
+        impl ::core::convert::From<#door::Client<<#name as #door::IsResource>::Type>> for #client {
+            fn from(client: #door::Client<<#name as #door::IsResource>::Type>) -> Self {
                 Self(client)
             }
         }
 
         #[automatically_derived]
-        impl #door::Typed for #client {
-            type Untyped = #door::Client<#name>;
+        impl #door::ClientOf for #client {
+            type Resource = <#name as #door::IsResource>::Type;
+            type Key = <<#name as #door::IsResource>::Type as #door::Resource>::Key;
+        }
 
-            fn untyped(&self) -> &#door::Client<#name> {
+        #[automatically_derived]
+        impl #door::Typed for #client {
+            type Untyped = #door::Client<<#name as #door::IsResource>::Type>;
+
+            fn untyped(&self) -> &Self::Untyped {
                 &self.0
             }
         }
     }
 }
 
-fn is_resource(derived: &Derived, door: &TokenStream) -> TokenStream {
+fn is_resource(derived: &Derived, door: &TokenStream, ty: &TokenStream) -> TokenStream {
     let name = &derived.name;
     quote! {
         #[automatically_derived]
         impl #door::IsResource for #name {
-            type Type = #name;
+            type Type = #ty;
         }
+    }
+}
+
+/// The resource, if it is all that an instance must be. If not, an argument of the type is an error, and of what is made of
+/// such a type the compiler says nothing more.
+fn whole(name: &Ident, door: &TokenStream) -> TokenStream {
+    let text = format!(
+        "`{}` cannot be a resource, which is `Clone + Serialize + DeserializeOwned + Send + Sync`: put \
+         `#[derive(Clone, serde::Serialize, serde::Deserialize)]` on it",
+        name.unraw()
+    );
+    quote_spanned! {name.span()=>
+        <#name as #door::Travelling<{
+            #[allow(unused_imports)]
+            use #door::Stays as _;
+            ::core::assert!(#door::Whole::<#name>::CAN, #text);
+            true
+        }>>::Type
     }
 }
 
@@ -140,7 +166,7 @@ fn stub(derived: &Derived, stub: &Stub, door: &TokenStream) -> TokenStream {
         let error = stub.because.to_compile_error();
         return quote!(#error);
     }
-    let is_resource = is_resource(derived, door);
+    let is_resource = is_resource(derived, door, &quote!(#name));
     quote! {
         const _: () = {
             #unknown

@@ -65,7 +65,7 @@ pub(crate) enum Kind {
 
 pub(crate) enum Input {
     /// The key of a create, under the name that the user gave it.
-    Key { name: Ident, span: Span },
+    Key { name: Ident, ty: Written },
     /// An argument.
     Argument { name: Ident, ty: Written },
     /// `&Context`.

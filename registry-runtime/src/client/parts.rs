@@ -1,11 +1,10 @@
 //! Key and arguments of a call: as the caller gave them, or as they travel.
 
-use std::cell::Cell;
-
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::wire::codec;
+use crate::codec::{self, DecodeError, EncodeError};
+use crate::wire::limits::COMMAND_BYTES_MAX;
 
 /// Key and arguments of a call. They are given away to run on this node and shown encoded to run on another; whichever comes
 /// first, a later attempt still finds them.
@@ -26,7 +25,7 @@ pub(super) enum Parts<K, A> {
 impl<K: Serialize + DeserializeOwned, A: Serialize + DeserializeOwned> Parts<K, A> {
     /// Gives them away as values. What comes of the attempt may [`spare`](Self::spare) them.
     #[inline]
-    pub(super) fn take(&mut self) -> Result<(Option<K>, A), String> {
+    pub(super) fn take(&mut self) -> Result<(Option<K>, A), Unfit> {
         match std::mem::replace(self, Self::Spent) {
             Self::Typed(key, arguments) => Ok((key, arguments)),
             Self::Encoded { key, arguments } => {
@@ -35,7 +34,7 @@ impl<K: Serialize + DeserializeOwned, A: Serialize + DeserializeOwned> Parts<K, 
                 *self = Self::Encoded { key, arguments };
                 Ok((key_value, arguments_value))
             }
-            Self::Spent => Err("the arguments could not be encoded for another attempt".to_owned()),
+            Self::Spent => Err(Unfit::Spent),
         }
     }
 
@@ -53,35 +52,33 @@ impl<K: Serialize + DeserializeOwned, A: Serialize + DeserializeOwned> Parts<K, 
     }
 
     /// Shows them as they travel: the key, empty in an action, and the tuple of arguments.
-    pub(super) fn show<T>(&self, see: impl FnOnce(&[u8], &[u8]) -> T) -> Result<T, String> {
+    pub(super) fn show<T>(&self, see: impl FnOnce(&[u8], &[u8]) -> T) -> Result<T, Unfit> {
         match self {
-            Self::Typed(key, arguments) => with_scratch(|scratch| {
+            Self::Typed(key, arguments) => codec::with_scratch(|scratch| {
                 let (key, arguments) = put(key.as_ref(), arguments, scratch)?;
                 Ok(see(key, arguments))
             }),
             Self::Encoded { key, arguments } => Ok(see(key.as_deref().unwrap_or_default(), arguments)),
-            Self::Spent => Err("the arguments could not be encoded for another attempt".to_owned()),
+            Self::Spent => Err(Unfit::Spent),
         }
     }
 }
 
-/// The most bytes that a thread keeps for its next encoding: most commands are far shorter.
-const SCRATCH_BYTES_MAX: usize = 16 << 10;
-
-thread_local! {
-    static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
-}
-
-/// Lends a buffer that this thread's calls use one after the other. An encoding that encodes on its way finds another one.
-fn with_scratch<T>(write: impl FnOnce(&mut Vec<u8>) -> T) -> T {
-    let mut scratch = SCRATCH.try_with(Cell::take).unwrap_or_default();
-    scratch.clear();
-    let written = write(&mut scratch);
-    if scratch.capacity() <= SCRATCH_BYTES_MAX {
-        // A thread that ends keeps nothing.
-        let _ = SCRATCH.try_with(|place| place.set(scratch));
-    }
-    written
+/// Why key and arguments cannot be used for an attempt.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Unfit {
+    /// Together they are over [`COMMAND_BYTES_MAX`].
+    #[error("the command is over the limit of {COMMAND_BYTES_MAX} bytes")]
+    TooLarge,
+    /// One of them does not encode.
+    #[error("the {0} cannot be sent: {1}")]
+    Fails(&'static str, EncodeError),
+    /// One of them does not come back from its encoding.
+    #[error("an argument does not come back from its encoding: {0}")]
+    Lossy(DecodeError),
+    /// They were given away to an attempt that left nothing for another.
+    #[error("the arguments were used up by an attempt before")]
+    Spent,
 }
 
 /// Encodes key and arguments one behind the other.
@@ -89,15 +86,22 @@ fn put<'b, K: Serialize, A: Serialize>(
     key: Option<&K>,
     arguments: &A,
     into: &'b mut Vec<u8>,
-) -> Result<(&'b [u8], &'b [u8]), String> {
+) -> Result<(&'b [u8], &'b [u8]), Unfit> {
+    let unfit = |what| {
+        move |error| match error {
+            EncodeError::TooLong { .. } => Unfit::TooLarge,
+            error @ EncodeError::Fails(_) => Unfit::Fails(what, error),
+        }
+    };
     if let Some(key) = key {
-        codec::encode(key, into).map_err(|error| format!("the key does not encode: {error}"))?;
+        codec::encode_within(key, into, COMMAND_BYTES_MAX).map_err(unfit("key"))?;
     }
     let border = into.len();
-    codec::encode(arguments, into).map_err(|error| format!("the arguments do not encode: {error}"))?;
+    let rest = COMMAND_BYTES_MAX.saturating_sub(border);
+    codec::encode_within(arguments, into, rest).map_err(unfit("arguments"))?;
     Ok(into.split_at_checked(border).unwrap_or_default())
 }
 
-fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
-    codec::decode(bytes).map_err(|error| format!("an argument does not come back from its encoding: {error}"))
+fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Unfit> {
+    codec::decode(bytes).map_err(Unfit::Lossy)
 }

@@ -12,17 +12,18 @@ use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
 use super::Reach;
-use super::parts::Parts;
+use super::parts::{Parts, Unfit};
 use super::peer::{Outstanding, Peer};
 use super::port::Subscription;
 use super::routes::Changes;
 use super::target::{Aim, Refusal, Target};
 use super::verdict::{self, Again, Verdict};
+use crate::codec::decode;
 use crate::exec::{Attempt, Handle, Started};
 use crate::id::{CommandId, Epoch, NodeId, Slot};
 use crate::resource::{Command, CommandError, Commands, Executed, Kind, Reason};
+use crate::telemetry;
 use crate::transport::{Link, LinkError, Pending, Reply};
-use crate::wire::codec::decode;
 use crate::wire::frame::{Request, WireCommand};
 use crate::wire::limits::COMMAND_BYTES_MAX;
 use crate::wire::outcome as wire;
@@ -195,7 +196,7 @@ where
         self.attempts = self.attempts.saturating_add(1);
         let (key, arguments) = match self.parts.take() {
             Ok(parts) => parts,
-            Err(detail) => return end(CommandError::Incompatible { detail }),
+            Err(unfit) => return end(refusal(&unfit)),
         };
         let attempt = Attempt {
             slot: self.slot,
@@ -226,9 +227,6 @@ where
         self.attempts = self.attempts.saturating_add(1);
         let Self { slot, id, attempts, deadline, .. } = *self;
         let sent = self.parts.show(|key, arguments| {
-            if key.len().saturating_add(arguments.len()) > COMMAND_BYTES_MAX {
-                return Err(LinkError::TooLarge);
-            }
             let attempt = u8::try_from(attempts).unwrap_or(u8::MAX);
             let remaining = deadline.saturating_duration_since(now);
             let request = Request { command, slot, epoch, id, attempt, flags: 0, remaining, key, arguments };
@@ -237,7 +235,11 @@ where
         match sent {
             Ok(Ok(pending)) => Start::Waits(Awaited::There { pending, occupied }),
             Ok(Err(error)) => Start::Ended(self.understand(occupied.peer(), Err(error))),
-            Err(detail) => Start::Ended(Verdict::End(Err(CommandError::Incompatible { detail }))),
+            Err(unfit) => {
+                let Reach { port, subscription, .. } = &*self.reach;
+                telemetry::unsendable(&port.node, subscription.spec.name, self.command.name, &unfit);
+                Start::Ended(Verdict::End(Err(refusal(&unfit))))
+            }
         }
     }
 
@@ -318,6 +320,14 @@ where
             Some(_) => CommandError::DeadlineExceeded { executed: Executed::Maybe },
             None => CommandError::Unavailable { reason },
         }
+    }
+}
+
+/// What a caller hears whose key or arguments cannot be used.
+fn refusal<E>(unfit: &Unfit) -> CommandError<E> {
+    match unfit {
+        Unfit::TooLarge => CommandError::TooLarge { limit: COMMAND_BYTES_MAX },
+        unfit => CommandError::Incompatible { detail: unfit.to_string() },
     }
 }
 

@@ -61,11 +61,11 @@ pub(crate) fn next(
     let (true, Some(&owner)) = (calm, rank.first()) else { return Move::Stay };
     let surplus = || backups().rfind(|member| !wanted.contains(member));
     if owner == me {
-        let full = set.len() > replicas;
+        // Without a newcomer all that are wanted are there, and the surplus is one too many or one that leaves. A set that
+        // must do with fewer than `replicas` lets go of who leaves, too: it waits for that.
         return match (surplus(), newcomer) {
-            (Some(out), None) if full => change(Some(out), None, Why::Rebalance),
-            (Some(out), Some(_)) => change(Some(out), newcomer, Why::Rebalance),
-            _ => Move::Stay,
+            (Some(out), newcomer) => change(Some(out), newcomer, Why::Rebalance),
+            (None, _) => Move::Stay,
         };
     }
     if set.contains(owner) {
@@ -122,6 +122,14 @@ mod tests {
         check("abc", "bd", 3, "c", "abd");
         check("abcde", "aefgh", 5, "bcd", "aefcd");
         check("abcde", "afghi", 5, "bcde", "afghi");
+        // "l" leaves and nobody can take its place.
+        check("abl", "ab", 3, "", "ab");
+        check("bal", "ab", 3, "", ">a");
+        check("lab", "ab", 3, "", ">a");
+        check("al", "a", 3, "", "a");
+        check("la", "a", 3, "", ">a");
+        check("l", "a", 3, "", "la");
+        check("ablm", "ab", 5, "", "abl");
     }
 
     #[test]

@@ -30,6 +30,13 @@ pub(crate) enum Output {
         /// The slots with the epochs that are over.
         slots: Vec<(Slot, Epoch)>,
     },
+    /// Drop what is kept of these slots, which are closed: another process has had them open since.
+    Forget {
+        /// The registry.
+        registry: RegistryName,
+        /// The slots.
+        slots: Vec<Slot>,
+    },
     /// Start nothing new on these slots, let what runs end, and answer with `Input::Drained` for each.
     Seal {
         /// The registry.
@@ -69,7 +76,8 @@ pub(crate) struct Opened {
     pub(crate) source: Process,
     /// The epoch and position of that data.
     pub(crate) taken_over: (Epoch, Position),
-    /// Whether that is what this node holds itself.
+    /// Whether the instances that are here count: this process is the last that is known to have had the slot open. What
+    /// became of them in another's hands it cannot know from its own memory.
     pub(crate) keep: bool,
 }
 

@@ -59,6 +59,8 @@ pub(crate) enum Input {
     Tick,
     /// Membership knows something new about a member.
     MemberChanged(Member),
+    /// A life of this node is over, whatever its start says.
+    Outlived(Process),
     /// Membership no longer lists a node.
     #[expect(dead_code, reason = "follows from `Membership::forget`, of the next release")]
     MemberRemoved(NodeId),
@@ -131,6 +133,7 @@ impl Ownership {
         match input {
             Input::Tick => {}
             Input::MemberChanged(member) => self.member_changed(member),
+            Input::Outlived(former) => self.shared.view.bury(&former),
             Input::MemberRemoved(node) => self.member_removed(&node),
             Input::Connected(process) => self.connected(process),
             Input::Disconnected(node) => _ = self.shared.peers.remove(&node),

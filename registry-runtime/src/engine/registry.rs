@@ -38,6 +38,8 @@ pub(crate) struct Registry {
     planned: Vec<(Process, Weight)>,
     table: Table,
     holdings: Holdings,
+    /// Slots whose instances are here, open or not: this process is the last that is known to have opened them.
+    kept: BTreeSet<Slot>,
     openings: BTreeMap<Slot, Opening>,
     /// Slots whose last attempt met a higher epoch, and when the next may begin.
     pauses: BTreeMap<Slot, Retry>,
@@ -61,6 +63,7 @@ impl Registry {
             planned: Vec::new(),
             table: Table::new(slots),
             holdings: Holdings::default(),
+            kept: BTreeSet::new(),
             openings: BTreeMap::new(),
             pauses: BTreeMap::new(),
             moving: BTreeSet::new(),
@@ -207,6 +210,11 @@ impl Registry {
         let active = self.table.row(slot).and_then(|row| row.active_epoch());
         if self.holdings.get(slot).is_some_and(|held| active > Some(held.epoch)) {
             self.close(slot, shared, Closing::Opened);
+        }
+        let is_anothers =
+            self.table.row(slot).and_then(|row| row.active()).map(|active| *active.set.owner() != shared.me);
+        if is_anothers == Some(true) && self.kept.remove(&slot) {
+            shared.forget(&self.name, slot);
         }
         let is_over = |opening: &Opening| {
             active >= Some(opening.epoch()) || opening.is_hopeless(|process| shared.view.is_live(process))

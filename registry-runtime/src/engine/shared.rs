@@ -97,6 +97,14 @@ impl Shared {
         self.outputs.push_back(Output::Close { registry: registry.clone(), slots: vec![(slot, epoch)] });
     }
 
+    /// Lets go of what is kept of a slot; neighbours in time share one output.
+    pub(crate) fn forget(&mut self, registry: &RegistryName, slot: Slot) {
+        match self.outputs.back_mut() {
+            Some(Output::Forget { registry: same, slots }) if same == registry => slots.push(slot),
+            _ => self.outputs.push_back(Output::Forget { registry: registry.clone(), slots: vec![slot] }),
+        }
+    }
+
     /// Seals a slot; neighbours in time share one output.
     pub(crate) fn seal(&mut self, registry: &RegistryName, slot: Slot, epoch: Epoch) {
         match self.outputs.back_mut() {

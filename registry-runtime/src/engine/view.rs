@@ -1,11 +1,11 @@
 //! The member list that this node acts on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::membership;
-use crate::id::{Incarnation, NodeId, Process, RegistryName};
+use crate::id::{Incarnation, NodeId, Process, RegistryName, Start};
 use crate::spec::{Failover, Then};
 use crate::time::Moment;
 
@@ -13,7 +13,12 @@ use crate::time::Moment;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct View {
     members: BTreeMap<NodeId, Known>,
+    /// Lives that have ended although they began later than their node's present one: the wall clock was set back between.
+    buried: BTreeMap<NodeId, BTreeSet<Start>>,
 }
+
+/// How many such lives of one node are remembered: a clock that is set back at every start is broken.
+const BURIED_MAX: usize = 16;
 
 /// A member as membership reports it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,8 +72,6 @@ pub(crate) struct HostedRegistry {
     pub(crate) name: RegistryName,
     /// The number of slots, 1 to 65,536.
     pub(crate) slots: u32,
-    /// A digest of how keys are spread over slots.
-    pub(crate) sharding: u64,
     /// What happens to the slots of a node that is Down.
     pub(crate) failover: Failover,
     /// The size of a slot's replica set, 1 to 7.
@@ -99,7 +102,7 @@ impl From<membership::HostedRegistry> for HostedRegistry {
                 Failover::WaitForNode { wait, then: if reassign { Then::Reassign } else { Then::Fail } }
             }
         };
-        Self { name: said.name, slots: said.slots, sharding: said.sharding, failover, replicas: said.replicas }
+        Self { name: said.name, slots: said.slots, failover, replicas: said.replicas }
     }
 }
 
@@ -135,7 +138,7 @@ pub(crate) enum Life {
     Live,
     /// It may run or not, and was first declared Down at this moment.
     Down(Moment),
-    /// Its memory is gone: it said goodbye, or the node has a newer start.
+    /// Its memory is gone: it said goodbye, or the node has a newer life.
     Over,
     /// The view still has an older life of its node: word of this one is on its way.
     Unknown,
@@ -155,10 +158,12 @@ impl View {
     /// anything has changed that ownership depends on, which a load is not.
     pub(crate) fn update(&mut self, now: Moment, member: Member) -> bool {
         let known = self.members.get(&member.process.node);
-        let age = |member: &Member| (member.process.start, member.incarnation);
+        // As membership has it: only incarnations rise whatever the wall clock does.
+        let age = |member: &Member| (member.incarnation, member.process.start);
         if known.is_some_and(|known| age(&known.member) > age(&member)) {
             return false;
         }
+        let former = known.map(|known| known.member.process.clone());
         let same = known.is_some_and(|known| {
             known.member.process == member.process && known.member.incarnation == member.incarnation
         });
@@ -167,13 +172,27 @@ impl View {
         let before = known.filter(|_| same && is_down).and_then(|known| known.down_since);
         let down_since = [reported, before].into_iter().flatten().min();
         let matters = known.is_none_or(|known| known.down_since != down_since || !known.member.owns_like(&member));
+        let start = member.process.start;
         self.members.insert(member.process.node.clone(), Known { member, down_since });
+        if let Some(former) = former.filter(|former| former.start > start) {
+            self.bury(&former);
+        }
         matters
+    }
+
+    /// Notes that a life is over, whatever its start says.
+    pub(crate) fn bury(&mut self, process: &Process) {
+        let buried = self.buried.entry(process.node.clone()).or_default();
+        buried.insert(process.start);
+        if buried.len() > BURIED_MAX {
+            buried.pop_first();
+        }
     }
 
     /// Drops a member that membership no longer lists.
     pub(crate) fn remove(&mut self, node: &NodeId) {
         self.members.remove(node);
+        self.buried.remove(node);
     }
 
     /// The members in the order of their names.
@@ -193,7 +212,8 @@ impl View {
             return Life::Over;
         }
         if known.member.process.start < process.start {
-            return Life::Unknown;
+            let is_buried = self.buried.get(&process.node).is_some_and(|buried| buried.contains(&process.start));
+            return if is_buried { Life::Over } else { Life::Unknown };
         }
         match known.member.state {
             MemberState::Up | MemberState::Suspect => Life::Live,
@@ -273,5 +293,36 @@ impl Member {
     /// Whether it hosts anything, which a client-only node does not.
     pub(crate) fn is_hosting(&self) -> bool {
         self.profile.as_ref().is_some_and(|profile| !profile.hosted.is_empty())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn member(start: u64, incarnation: u64, state: MemberState) -> Member {
+        Member {
+            process: Process { node: NodeId::new("a").unwrap(), start: Start::new(start) },
+            incarnation: Incarnation::new(incarnation),
+            address: ([127, 0, 0, 1], 1).into(),
+            state,
+            down_for: None,
+            profile: None,
+        }
+    }
+
+    #[test]
+    fn the_later_incarnation_counts_whatever_the_clock_said_at_its_start() {
+        let mut view = View::default();
+        let [former, present] = [member(9, 9, MemberState::Down), member(3, 10, MemberState::Up)];
+        let process = |start| member(start, 0, MemberState::Up).process;
+        assert!(view.update(Moment::default(), former.clone()));
+        assert!(matches!(view.life(&process(9)), Life::Down(_)));
+        assert!(view.update(Moment::default(), present));
+        assert_eq!([9, 3, 2].map(|start| view.life(&process(start))), [Life::Over, Life::Live, Life::Over]);
+        assert!(!view.update(Moment::default(), former), "word of it is late");
+        assert_eq!(view.life(&process(10)), Life::Unknown);
+        view.bury(&process(10));
+        assert_eq!(view.life(&process(10)), Life::Over);
     }
 }

@@ -1,12 +1,12 @@
 //! One attempt at a command, as it arrives.
 
-use std::fmt::Debug;
 use std::sync::Arc;
 
 use tokio::time::Instant;
+use tracing::Span;
 
 use crate::id::{CommandId, Epoch, NodeId, Slot};
-use crate::resource::{Invocation, Origin, Resource};
+use crate::resource::{Invocation, KeyText, Origin, Resource};
 
 /// One attempt at a command by a caller in this process.
 #[derive(Debug)]
@@ -59,19 +59,20 @@ pub(super) struct Kept {
     pub(super) attempt: u32,
     pub(super) caller: NodeId,
     pub(super) deadline: Instant,
+    pub(super) span: Span,
 }
 
 impl<R: Resource> Attempt<'_, R> {
     /// Without the key, for as long as it takes.
-    pub(super) fn keep(&self) -> Kept {
-        Kept { id: self.id, attempt: self.attempt, caller: self.caller.clone(), deadline: self.deadline }
+    pub(super) fn keep(&self, span: Span) -> Kept {
+        Kept { id: self.id, attempt: self.attempt, caller: self.caller.clone(), deadline: self.deadline, span }
     }
 
     /// What a body that starts at once is told.
     pub(super) fn invocation<'a>(&'a self, origin: &'a Arc<Origin>, key: Option<&'a R::Key>) -> Invocation<'a> {
         Invocation {
             origin,
-            key: key.map(|key| key as &dyn Debug),
+            key: key.map(|key| key as &dyn KeyText),
             caller: self.caller,
             // An action has no slot, so it has no epoch either, whatever the caller wrote there.
             epoch: if key.is_some() { self.epoch } else { Epoch::ZERO },
@@ -87,7 +88,7 @@ impl Kept {
     pub(super) fn invocation<'a>(
         &'a self,
         origin: &'a Arc<Origin>,
-        key: Option<&'a dyn Debug>,
+        key: Option<&'a dyn KeyText>,
         epoch: Epoch,
     ) -> Invocation<'a> {
         Invocation {

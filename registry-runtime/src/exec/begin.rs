@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use tokio::time::Instant;
+use tracing::Span;
 
 use super::Attempt;
 use super::control::Control;
@@ -19,6 +20,7 @@ use super::work::{Ran, Work, conclude, discard};
 use crate::id::{Epoch, Slot};
 use crate::policy::admission::Full;
 use crate::resource::{Command, Kind, Resource, Run};
+use crate::telemetry;
 
 /// How many asynchronous commands may be polled inside one another on one thread. Commands that call commands of the same
 /// node nest on the stack; beyond this they run as tasks. Eight levels of even large futures stay far below the 2 MiB that
@@ -70,13 +72,19 @@ impl<R: Resource> Host<R> {
         }
         let refuse = |refused: Refused| Begun::Ready(refused.widen());
         if let (Run::Read(_), Some(key)) = (&command.run, &attempt.key) {
-            return match self.look(attempt.slot, attempt.epoch, key) {
-                Ok(state) => Begun::Ready(self.read(command, &attempt, key, state, args, reply)),
+            let (claim, state) = match self.look(attempt.slot, attempt.epoch, key) {
+                Ok(seen) => seen,
                 Err(refused) => {
                     spare(Some(key), &args);
-                    refuse(refused)
+                    return refuse(refused);
                 }
             };
+            if let Some(_inside) = self.door.step_in() {
+                return Begun::Ready(self.read(command, &attempt, key, state, args, reply));
+            }
+            spare(Some(key), &args);
+            let grip = attempt.key.take().map(|key| Grip { slot: attempt.slot, key, claim });
+            return self.wait_for_place(command, attempt, grip, args).unwrap_or_else(refuse);
         }
         let (grip, state) = match self.meet(command.kind(), &mut attempt) {
             Ok(Met::Free(grip, state)) => (grip, state),
@@ -95,7 +103,14 @@ impl<R: Resource> Host<R> {
             }
             return self.fly(command, attempt, grip, state, args, reply).unwrap_or_else(refuse);
         }
-        let ran = match self.start(command, &attempt, grip.as_ref(), state, args) {
+        let Some(_inside) = self.door.step_in() else {
+            if let Some(grip) = &grip {
+                spare(Some(&grip.key), &args);
+            }
+            return self.wait_for_place(command, attempt, grip, args).unwrap_or_else(refuse);
+        };
+        let span = self.span(command, &attempt);
+        let ran = match span.in_scope(|| self.start(command, &attempt, grip.as_ref(), state, args)) {
             Some(Work::Ran(ran)) => Some(ran),
             _ => None,
         };
@@ -104,9 +119,9 @@ impl<R: Resource> Host<R> {
 
     /// The committed state of an instance, for a read.
     #[inline]
-    fn look(&self, slot: Slot, epoch: Epoch, key: &R::Key) -> Result<Option<Arc<R>>, Refused> {
+    fn look(&self, slot: Slot, epoch: Epoch, key: &R::Key) -> Result<(Claim, Option<Arc<R>>), Refused> {
         let shelf = self.shelf(slot).ok_or_else(|| no_such_slot(slot))?;
-        shelf.look(epoch, key, self.clock()).map(|(_, state)| state)
+        shelf.look(epoch, key, self.clock())
     }
 
     /// Runs a synchronous read: the shortest way, for nothing is held and nothing has to be given back.
@@ -121,7 +136,8 @@ impl<R: Resource> Host<R> {
         reply: &mut S,
     ) -> Outcome<S::Done, S::Rejected> {
         let invocation = attempt.invocation(&self.setting.origin, Some(key));
-        let ran = match Work::start(&command.run, state, Some(key), args, &invocation) {
+        let span = self.span(command, attempt);
+        let ran = match span.in_scope(|| Work::start(&command.run, state, Some(key), args, &invocation)) {
             Some(Work::Ran(ran)) => Some(ran),
             _ => None,
         };
@@ -170,6 +186,14 @@ impl<R: Resource> Host<R> {
         Work::start(&command.run, state, key, args, &attempt.invocation(&self.setting.origin, key))
     }
 
+    /// The span around the body, a child of whatever span the caller is in on this thread.
+    #[inline]
+    fn span<A, T, E>(&self, command: &Command<R, A, T, E>, attempt: &Attempt<'_, R>) -> Span {
+        let slot = (command.kind() != Kind::Action).then_some(attempt.slot);
+        let (registry, node) = (self.definition.spec.name, &self.setting.origin.node);
+        telemetry::command(registry, command.name, slot, node, attempt.caller, attempt.id, attempt.attempt)
+    }
+
     /// Takes an asynchronous command as far as it goes in one poll.
     fn fly<A, T, E, S: Reply<T, E>>(
         self: &Arc<Self>,
@@ -183,18 +207,15 @@ impl<R: Resource> Host<R> {
         let place = match self.door.enter() {
             Ok(place) => place,
             Err(full) => {
-                if let Some(grip) = grip {
-                    let _ = self.settle(grip.slot, &grip.key, grip.claim, Stand::InPlace, Change::Keep);
-                }
-                return Err(full.into());
+                discard(args);
+                return Err(self.turn_away(grip, full));
             }
         };
         let Some(nesting) = Nesting::enter(&place) else {
-            let control = Arc::new(Control::ready());
-            let seat = grip.map(|grip| Seat::from_place(self, grip, &control));
-            return Ok(Begun::Later(Box::new(Job::waiting(self, command, attempt.keep(), control, place, seat, args))));
+            return Ok(self.postpone(command, &attempt, grip, place, args));
         };
-        let mut flight = match self.start(command, &attempt, grip.as_ref(), state, args) {
+        let span = self.span(command, &attempt);
+        let mut flight = match span.in_scope(|| self.start(command, &attempt, grip.as_ref(), state, args)) {
             Some(Work::Flying(flight)) => flight,
             Some(Work::Ran(ran)) => {
                 return Ok(Begun::Ready(self.end(Some(ran), attempt.deadline, grip, None, reply)));
@@ -205,7 +226,7 @@ impl<R: Resource> Host<R> {
             // Timers and sockets that the body makes belong to the node's runtime, whoever polls the caller. There is
             // nobody to wake: who drives the command on polls it again at once.
             let _entered = self.setting.runtime.enter();
-            flight.poll(&mut Context::from_waker(Waker::noop()))
+            span.in_scope(|| flight.poll(&mut Context::from_waker(Waker::noop())))
         };
         drop(nesting);
         match polled {
@@ -216,9 +237,58 @@ impl<R: Resource> Host<R> {
             Poll::Pending => {
                 let control = Arc::new(Control::running());
                 let seat = grip.map(|grip| Seat::from_place(self, grip, &control));
-                Ok(Begun::Later(Box::new(Job::running(self, command, attempt.keep(), control, place, seat, flight))))
+                Ok(Begun::Later(Box::new(Job::running(
+                    self,
+                    command,
+                    attempt.keep(span),
+                    control,
+                    place,
+                    seat,
+                    flight,
+                ))))
             }
         }
+    }
+
+    /// For a synchronous command that found every place to run taken: it waits for one, as a task, if it may wait.
+    #[cold]
+    fn wait_for_place<A, T, E, D, J>(
+        self: &Arc<Self>,
+        command: &'static Command<R, A, T, E>,
+        attempt: Attempt<'_, R>,
+        grip: Option<Grip<R>>,
+        args: A,
+    ) -> Result<Begun<R, A, T, E, D, J>, Refused> {
+        match self.door.enter() {
+            Ok(place) => Ok(self.postpone(command, &attempt, grip, place, args)),
+            Err(full) => {
+                discard(args);
+                Err(self.turn_away(grip, full))
+            }
+        }
+    }
+
+    /// Makes a task of a command that nothing but a place to run, or a deep stack, keeps from starting here.
+    fn postpone<A, T, E, D, J>(
+        self: &Arc<Self>,
+        command: &'static Command<R, A, T, E>,
+        attempt: &Attempt<'_, R>,
+        grip: Option<Grip<R>>,
+        place: Place,
+        args: A,
+    ) -> Begun<R, A, T, E, D, J> {
+        let control = Arc::new(Control::ready());
+        let seat = grip.map(|grip| Seat::from_place(self, grip, &control));
+        let kept = attempt.keep(self.span(command, attempt));
+        Begun::Later(Box::new(Job::waiting(self, command, kept, control, place, seat, args)))
+    }
+
+    /// Lets go of everything, for there is room neither to run nor to wait.
+    fn turn_away(&self, grip: Option<Grip<R>>, full: Full) -> Refused {
+        if let Some(grip) = grip.filter(|grip| grip.claim.turn.is_some()) {
+            let _ = self.settle(grip.slot, &grip.key, grip.claim, Stand::InPlace, Change::Keep);
+        }
+        full.into()
     }
 
     /// For an exclusive command that found its lane busy.
@@ -232,7 +302,8 @@ impl<R: Resource> Host<R> {
         let place = self.door.enter_waiting()?;
         let control = Arc::new(Control::queued());
         let seat = Seat::in_line(self, attempt.slot, attempt.epoch, key, &control)?;
-        Ok(Begun::Later(Box::new(Job::waiting(self, command, attempt.keep(), control, place, Some(seat), args))))
+        let kept = attempt.keep(self.span(command, &attempt));
+        Ok(Begun::Later(Box::new(Job::waiting(self, command, kept, control, place, Some(seat), args))))
     }
 
     /// Makes the reply (`ran` is `None` when the body panicked), commits, and gives the lane back. The time since `since`

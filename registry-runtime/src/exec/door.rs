@@ -13,7 +13,7 @@ use crate::spec::Spec;
 /// How busy a registry is on this node.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Load {
-    /// Commands that run as tasks or are being polled; synchronous ones on a free lane end too soon to be counted.
+    /// Commands whose bodies run, wherever they do.
     pub(crate) running: u32,
     /// Commands that wait for their lane or for a place to run.
     pub(crate) waiting: u32,
@@ -22,29 +22,50 @@ pub(crate) struct Load {
     pub(crate) busy: Duration,
 }
 
-/// The one way in for commands that run as tasks.
+/// The one way in for commands, and the count of those that run.
+///
+/// There are as many places to run as the registry's `concurrency` says. A synchronous body takes one by `step_in`, which
+/// takes no lock: two steps on one atomic number are all that a command pays that ends where it was called. Everything that
+/// waits goes through the admission, under its lock.
+///
+/// No wake-up is lost between the two: who lines up makes that known (`in_line`) before looking once more for a place, and
+/// who gives a place back does so before looking whether anybody stands in line. In the one order that sequential
+/// consistency gives these four steps, one of the two sees the other.
 #[derive(Debug)]
 pub(super) struct Door {
-    admission: Mutex<Admission<Arc<Control>>>,
-    /// Copies of the admission's counts, so that looking at the load takes no lock.
-    running: AtomicU32,
+    concurrency: u32,
+    /// How many places to run are taken; never more than `concurrency`.
+    taken: AtomicU32,
+    /// A copy of the admission's count, written under its lock.
+    in_line: AtomicU32,
+    /// A copy of the admission's count, so that looking at the load takes no lock.
     waiting: AtomicU32,
     busy_ns: AtomicU64,
+    admission: Mutex<Admission<Arc<Control>>>,
 }
 
 impl Door {
     pub(super) fn new(spec: &Spec) -> Self {
         Self {
-            admission: Mutex::new(Admission::new(spec)),
-            running: AtomicU32::new(0),
+            concurrency: spec.concurrency.max(1),
+            taken: AtomicU32::new(0),
+            in_line: AtomicU32::new(0),
             waiting: AtomicU32::new(0),
             busy_ns: AtomicU64::new(0),
+            admission: Mutex::new(Admission::new(spec)),
         }
+    }
+
+    /// Lets in a body that ends where it was called. `None` when every place is taken, or somebody stands in line for one:
+    /// then it has to [`enter`](Self::enter) like any other.
+    #[inline]
+    pub(super) fn step_in(&self) -> Option<Inside<'_>> {
+        (self.in_line.load(Ordering::Relaxed) == 0 && self.take()).then(|| Inside(self))
     }
 
     /// Lets in a command that could run at once.
     pub(super) fn enter(self: &Arc<Self>) -> Result<Place, Full> {
-        let stage = match self.with(Admission::enter)? {
+        let stage = match self.with(|admission| admission.enter(|| self.take()))? {
             Entry::Runs => Stage::Running(Instant::now()),
             Entry::Waits => Stage::Waiting,
         };
@@ -59,7 +80,7 @@ impl Door {
 
     pub(super) fn load(&self) -> Load {
         Load {
-            running: self.running.load(Ordering::Relaxed),
+            running: self.taken.load(Ordering::Relaxed),
             waiting: self.waiting.load(Ordering::Relaxed),
             busy: Duration::from_nanos(self.busy_ns.load(Ordering::Relaxed)),
         }
@@ -74,9 +95,44 @@ impl Door {
         // Nothing in the admission can panic halfway, so a poisoned lock still guards a whole value.
         let mut admission: MutexGuard<'_, _> = self.admission.lock().unwrap_or_else(PoisonError::into_inner);
         let told = act(&mut admission);
-        self.running.store(admission.running(), Ordering::Relaxed);
         self.waiting.store(admission.waiting(), Ordering::Relaxed);
+        self.in_line.store(admission.in_line(), Ordering::SeqCst);
         told
+    }
+
+    /// Takes a place to run, if one is free.
+    #[inline]
+    fn take(&self) -> bool {
+        let one_more = |taken: u32| (taken < self.concurrency).then(|| taken.saturating_add(1));
+        self.taken.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_more).is_ok()
+    }
+
+    /// Gives a place back.
+    #[inline]
+    fn give_back(&self) {
+        self.taken.fetch_sub(1, Ordering::SeqCst);
+        if self.in_line.load(Ordering::SeqCst) > 0 {
+            self.hand_on();
+        }
+    }
+
+    /// Hands free places to those that stand in line.
+    #[cold]
+    fn hand_on(&self) {
+        while let Some(next) = self.with(|admission| admission.next(|| self.take())) {
+            next.grant_place();
+        }
+    }
+}
+
+/// The stay of a body that ends where it was called; dropping it gives its place back.
+#[derive(Debug)]
+pub(super) struct Inside<'a>(&'a Door);
+
+impl Drop for Inside<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        self.0.give_back();
     }
 }
 
@@ -106,13 +162,16 @@ impl Place {
         if self.is_running() {
             return true;
         }
-        match self.door.with(|admission| admission.start(Arc::clone(control))) {
+        let door = &self.door;
+        match door.with(|admission| admission.start(Arc::clone(control), || door.take())) {
             None => {
                 self.began();
                 true
             }
             Some(ticket) => {
                 self.stage = Stage::InLine(ticket);
+                // A place that was given back before anybody stood in line was handed to nobody.
+                self.door.hand_on();
                 false
             }
         }
@@ -136,8 +195,9 @@ impl Drop for Place {
             Stage::Running(since) => since.elapsed(),
         };
         self.door.add_busy(ran);
-        if let Some(next) = self.door.with(|admission| admission.finish(ran)) {
-            next.grant_place();
+        match self.door.with(|admission| admission.finish(ran)) {
+            Some(next) => next.grant_place(),
+            None => self.door.give_back(),
         }
     }
 }

@@ -14,7 +14,7 @@ use super::outcome::Outcome;
 use super::reply::Encoded;
 use super::work::contain;
 use super::{Attempt, Lease, Load, Request, codec};
-use crate::id::{Epoch, Fingerprint, Slot};
+use crate::id::{Epoch, Fingerprint, NodeId, Slot};
 use crate::resource::{Command, Commands, Kind, Resource, Visitor, fingerprint};
 use crate::spec::Spec;
 
@@ -22,6 +22,9 @@ use crate::spec::Spec;
 pub(crate) trait AnyHost: Debug + Send + Sync + 'static {
     /// The registry.
     fn spec(&self) -> &'static Spec;
+
+    /// The node that keeps it.
+    fn node(&self) -> &NodeId;
 
     /// Runs a command. When it ends at once, `Ready` tells how, and the bytes of a reply (`Done`) or error (`Rejected`)
     /// have been put at the end of `buffer`, which is otherwise left as it was; `later` is not called. When it has to wait,
@@ -42,6 +45,9 @@ pub(crate) trait AnyHost: Debug + Send + Sync + 'static {
 
     /// See [`Host::close`].
     fn close(&self, slot: Slot);
+
+    /// See [`Host::clear`].
+    fn clear(&self, slot: Slot);
 
     /// See [`Host::seal`].
     fn seal(&self, slot: Slot) -> bool;
@@ -120,6 +126,10 @@ impl<R: Resource> AnyHost for Arc<Host<R>> {
         &self.definition.spec
     }
 
+    fn node(&self) -> &NodeId {
+        &self.setting.origin.node
+    }
+
     fn serve(
         &self,
         number: u16,
@@ -151,6 +161,10 @@ impl<R: Resource> AnyHost for Arc<Host<R>> {
 
     fn close(&self, slot: Slot) {
         Host::close(self, slot);
+    }
+
+    fn clear(&self, slot: Slot) {
+        Host::clear(self, slot);
     }
 
     fn seal(&self, slot: Slot) -> bool {

@@ -92,6 +92,12 @@ impl<R: Resource> Host<R> {
         }
     }
 
+    /// Gives up the instances of a closed slot.
+    pub(crate) fn clear(&self, slot: Slot) {
+        let swept = self.shelf(slot).and_then(|mut shelf| shelf.clear());
+        discard(swept);
+    }
+
     /// Seals an open slot: starts nothing new, gives what runs [`SEAL_GRACE`], cancels the rest, then tells `drained`,
     /// perhaps before this returns. `false` when the slot is not open; then `drained` is not told, and neither is it when the
     /// slot is closed or opened again before.

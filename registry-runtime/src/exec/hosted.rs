@@ -4,7 +4,7 @@ use std::fmt::{self, Debug};
 use std::sync::Arc;
 
 use super::{AnyHost, Host, Setting};
-use crate::resource::{Commands, Definition};
+use crate::resource::{Commands, Definition, misfits};
 use crate::spec::Spec;
 
 /// What a node hosts: the value of `orders::registry()`, to hand to `Node::builder().host(..)`.
@@ -23,6 +23,11 @@ impl Hosted {
         self.0.spec()
     }
 
+    /// What of it does not survive the way between nodes, in words.
+    pub(crate) fn misfits(&self) -> Vec<String> {
+        self.0.misfits()
+    }
+
     /// Makes what one node keeps of it.
     pub(crate) fn build(&self, setting: Setting) -> Arc<dyn AnyHost> {
         self.0.build(setting)
@@ -38,12 +43,17 @@ impl Debug for Hosted {
 /// A definition without the type of its resource.
 trait Plan: Send + Sync {
     fn spec(&'static self) -> &'static Spec;
+    fn misfits(&'static self) -> Vec<String>;
     fn build(&'static self, setting: Setting) -> Arc<dyn AnyHost>;
 }
 
 impl<R: Commands> Plan for Definition<R> {
     fn spec(&'static self) -> &'static Spec {
         &self.spec
+    }
+
+    fn misfits(&'static self) -> Vec<String> {
+        misfits::<R>()
     }
 
     fn build(&'static self, setting: Setting) -> Arc<dyn AnyHost> {

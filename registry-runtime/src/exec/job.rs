@@ -1,6 +1,5 @@
 //! A command that could not end where it began: it waits, or it runs in its own time.
 
-use std::fmt::Debug;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
@@ -18,7 +17,7 @@ use super::seat::Seat;
 use super::shelf::Change;
 use super::work::{Flight, Ran, Work, conclude, discard};
 use crate::id::Epoch;
-use crate::resource::{Command, Kind, Resource};
+use crate::resource::{Command, KeyText, Kind, Resource};
 
 /// A command that has to be driven. Dropping it lets go of everything and commits nothing.
 #[must_use = "a command that waits must be driven"]
@@ -136,8 +135,8 @@ impl<R: Resource, A, T, E> Hold<R, A, T, E> {
             }
         };
         let key = self.seat.as_ref().map(|seat| &seat.key);
-        let invocation = self.kept.invocation(&self.host.setting.origin, key.map(|key| key as &dyn Debug), epoch);
-        Ok(Work::start(&self.command.run, state, key, args, &invocation))
+        let invocation = self.kept.invocation(&self.host.setting.origin, key.map(|key| key as &dyn KeyText), epoch);
+        Ok(self.kept.span.in_scope(|| Work::start(&self.command.run, state, key, args, &invocation)))
     }
 
     fn may_start(&self) -> Result<(Epoch, Option<Arc<R>>), Refused> {
@@ -159,9 +158,9 @@ impl<R: Resource, A, T, E> Hold<R, A, T, E> {
             biased;
             stop = self.control.stopped() => Err(stop.outcome(true)),
             () = deadline => Err(Refused::DeadlineExceeded { started: true }),
-            ran = poll_fn(|task| flight.poll(task)) => Ok(ran),
+            ran = poll_fn(|task| self.kept.span.in_scope(|| flight.poll(task))) => Ok(ran),
         };
-        discard(flight);
+        self.kept.span.in_scope(|| discard(flight));
         flown
     }
 

@@ -140,20 +140,32 @@ impl<R: Resource> Shelf<R> {
         if epoch <= self.epoch {
             return None;
         }
-        let mut swept = Swept { states: Vec::new(), lanes: HashMap::with_hasher(*self.lanes.hasher()) };
-        if !keep {
-            self.stop(Control::stop_closed);
-            std::mem::swap(&mut self.lanes, &mut swept.lanes);
-            // Stopped commands stand on their lanes until they notice, and nobody may join them there before.
-            for (key, mut lane) in swept.lanes.extract_if(|_, lane| !lane.is_free()) {
-                swept.states.extend(lane.state.take());
-                self.lanes.insert(key, lane);
-            }
-            self.instances = 0;
-        }
+        let swept = if keep { self.nothing() } else { self.sweep() };
         self.epoch = epoch;
         self.gate = Gate::Open(lease);
         Some(swept)
+    }
+
+    /// Gives up the instances of a closed slot; `None` when it is not closed. What is swept away is handed out.
+    pub(super) fn clear(&mut self) -> Option<Swept<R>> {
+        matches!(self.gate, Gate::Closed).then(|| self.sweep())
+    }
+
+    fn sweep(&mut self) -> Swept<R> {
+        let mut swept = self.nothing();
+        self.stop(Control::stop_closed);
+        std::mem::swap(&mut self.lanes, &mut swept.lanes);
+        // Stopped commands stand on their lanes until they notice, and nobody may join them there before.
+        for (key, mut lane) in swept.lanes.extract_if(|_, lane| !lane.is_free()) {
+            swept.states.extend(lane.state.take());
+            self.lanes.insert(key, lane);
+        }
+        self.instances = 0;
+        swept
+    }
+
+    fn nothing(&self) -> Swept<R> {
+        Swept { states: Vec::new(), lanes: HashMap::with_hasher(*self.lanes.hasher()) }
     }
 
     /// Closes; what runs is stopped and commits nothing. Instances stay until the next opening says what becomes of them.

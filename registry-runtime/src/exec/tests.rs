@@ -7,10 +7,11 @@ mod lanes;
 mod limits;
 mod mixture;
 mod on_demand;
+mod spans;
 mod tally;
 mod world;
 
 /// One may run and two may wait.
-pub(super) fn narrow() -> crate::spec::Spec {
+pub(super) const fn narrow() -> crate::spec::Spec {
     crate::spec::Spec { concurrency: 1, queue: 2, ..tally::spec("narrow") }
 }

@@ -8,6 +8,7 @@ use super::error::StartError;
 #[cfg(feature = "testing")]
 use super::machine::Machine;
 use super::{Node, launch};
+use crate::engine::membership::Profile;
 use crate::exec::Hosted;
 use crate::id::NodeId;
 use crate::resource::States;
@@ -22,8 +23,9 @@ const CLUSTER_NAME_BYTES_MAX: usize = 128;
 /// The most entries of a join list: it is dialled as a whole while nobody is found.
 const JOIN_ENTRIES_MAX: usize = 64;
 
-/// The most registries that one node hosts: each is a table of slots on every node of the cluster.
-const REGISTRIES_MAX: usize = 256;
+/// The most registries that one node hosts: each is a table of slots on every node of the cluster. Peers take no longer
+/// profile than this.
+const REGISTRIES_MAX: usize = Profile::HOSTED_MAX;
 
 /// Sets up a node; made by [`Node::builder`].
 #[must_use = "a builder does nothing until `start` is awaited"]
@@ -99,7 +101,7 @@ impl NodeBuilder {
         self
     }
 
-    /// Hosts a registry: its slots may be owned here. At most 256, with different wire names.
+    /// Hosts a registry: its slots may be owned here. At most 128, with different wire names.
     pub fn host(mut self, registry: Hosted) -> Self {
         self.hosted.push(registry);
         self
@@ -135,7 +137,7 @@ impl NodeBuilder {
         self
     }
 
-    #[cfg(feature = "testing")]
+    #[cfg(any(test, feature = "testing"))]
     pub(crate) fn socket(mut self, socket: Socket) -> Self {
         self.socket = Some(socket);
         self
@@ -186,6 +188,11 @@ impl NodeBuilder {
         for hosted in &self.hosted {
             if names.insert(hosted.spec().name, ()).is_some() {
                 return Err(StartError::DuplicateRegistry(hosted.spec().name));
+            }
+            let misfits = hosted.misfits();
+            if !misfits.is_empty() {
+                let (name, misfits) = (hosted.spec().name, misfits.join("\n"));
+                return Err(StartError::Setting(format!("the registry `{name}` cannot be hosted:\n{misfits}")));
             }
         }
         if self.identity.is_none() {

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::error::{LeaveError, Stopped};
@@ -14,7 +14,7 @@ use super::join::{Join, Resolved};
 use super::load::LoadMeter;
 use super::peers::Peers;
 use super::status::Status;
-use super::{Order, letter, publish};
+use super::{Order, letter, publish, twin};
 use crate::client::{Port, Subscription};
 use crate::engine::{self, Engine, Input, Output};
 use crate::exec::{AnyHost, BootClock, Clock, Lease};
@@ -27,10 +27,6 @@ use crate::wire::hello::Refusal;
 /// How many things that have happened already are taken in before their consequences are carried out: enough to make one
 /// batch of a burst, few enough that no consequence waits long.
 const BURST: usize = 64;
-
-/// How long a leaving node tries to hand its slots over: longer than a thousand hand-overs take, shorter than what service
-/// managers wait before they kill.
-pub(super) const LEAVE: Duration = Duration::from_secs(20);
 
 /// How long a goodbye may take to be sent.
 const GOODBYE: Duration = Duration::from_millis(500);
@@ -127,7 +123,10 @@ pub(super) struct Driver {
     pub(super) idle: mpsc::UnboundedSender<Drained>,
     pub(super) dial_timeout: Duration,
     pub(super) stale: Stale,
-    pub(super) leaving: Option<oneshot::Sender<Result<(), LeaveError>>>,
+    /// Since when this node has been leaving.
+    pub(super) leaving_since: Option<Moment>,
+    /// What it could not hand over, once it has left.
+    pub(super) left_behind: Option<LeaveError>,
     /// Why the loop is to end.
     pub(super) end: Option<Stopped>,
 }
@@ -154,7 +153,6 @@ impl Driver {
             let mut burst = 0;
             while let Some(happened) = happening {
                 self.take_in(happened);
-                self.carry_out();
                 burst += 1;
                 happening = if burst < BURST && self.end.is_none() { sources.next_now() } else { None };
             }
@@ -169,7 +167,6 @@ impl Driver {
                 let load = self.load.read();
                 if std::mem::replace(&mut self.load_told, load) != load {
                     self.tell(Input::Load(load));
-                    self.carry_out();
                 }
                 self.tell(Input::Tick);
             }
@@ -188,11 +185,13 @@ impl Driver {
                 self.tell(Input::Join(self.join.addresses()));
             }
             Happening::FailedDial(failed) => self.take_failed_dial(failed),
-            Happening::Order(Order::Leave(done)) => {
-                self.leaving = Some(done);
+            Happening::Order(Order::Leave) => {
+                self.leaving_since.get_or_insert(self.clock.now());
                 self.tell(Input::Leave);
             }
             Happening::Order(Order::Shutdown) => self.end = Some(Stopped::Shutdown),
+            #[cfg(test)]
+            Happening::Order(Order::Fail) => panic!("as a test has ordered"),
         }
     }
 
@@ -205,8 +204,11 @@ impl Driver {
         }
     }
 
+    /// Tells the engine one thing, and does what follows: some happenings are more than one thing to it, and it wants its
+    /// tray emptied between them.
     fn tell(&mut self, input: Input) {
         self.engine.handle(self.clock.now(), input);
+        self.carry_out();
     }
 
     fn take_event(&mut self, event: Event) {
@@ -243,6 +245,7 @@ impl Driver {
                     false => telemetry::refused(&self.port.node, address, &error),
                 }
             }
+            Event::Ended { reason } => self.end = Some(Stopped::Endpoint(reason)),
         }
     }
 
@@ -274,17 +277,9 @@ impl Driver {
     /// Stops if a later process has this node's id: of the two, the older gives way.
     fn look_for_twin(&mut self, error: &HandshakeError) {
         let own = self.engine.membership().identity().start;
-        let later = match error {
-            HandshakeError::Refused(Refusal::NameTaken { yours: life, .. })
-            | HandshakeError::RefusedByPeer(Refusal::NameTaken { ours: life, .. })
-                if life.start > own =>
-            {
-                life.address
-            }
-            HandshakeError::RefusedByPeer(Refusal::Outlived { later }) => *later,
-            _ => return,
-        };
-        self.end = Some(Stopped::DuplicateNode { node: self.port.node.clone(), address: later });
+        if let Some(address) = twin::later_twin(error, own, self.transport.local_addr()) {
+            self.end = Some(Stopped::DuplicateNode { node: self.port.node.clone(), address });
+        }
     }
 
     /// Does everything that the engine wants done.
@@ -296,6 +291,7 @@ impl Driver {
                 Output::Hangup { process } => self.hang_up(&process),
                 Output::Open { registry, slots } => self.open(&registry, &slots),
                 Output::Close { registry, slots } => self.close(&registry, &slots),
+                Output::Forget { registry, slots } => self.forget(&registry, &slots),
                 Output::Seal { registry, slots } => self.seal(&registry, &slots),
                 Output::Lease { registry, slots, until } => self.lend(&registry, &slots, until),
                 Output::TableChanged(registry) => _ = self.stale.tables.insert(registry),
@@ -359,6 +355,11 @@ impl Driver {
         }
     }
 
+    fn forget(&self, registry: &RegistryName, slots: &[Slot]) {
+        let Some(kept) = self.kept.get(registry) else { return };
+        slots.iter().for_each(|slot| kept.host.clear(*slot));
+    }
+
     fn seal(&mut self, registry: &RegistryName, slots: &[(Slot, Epoch)]) {
         let Some(kept) = self.kept.get(registry) else { return };
         self.sealed.extend(slots.iter().map(|(slot, epoch)| ((registry.clone(), *slot), *epoch)));
@@ -380,14 +381,15 @@ impl Driver {
     }
 
     fn left(&mut self) {
-        let outcome = match publish::owned(&self.engine) {
-            0 => Ok(()),
-            slots => Err(LeaveError::TimedOut { slots, waited: LEAVE }),
+        let now = self.clock.now();
+        let waited = now.since(self.leaving_since.unwrap_or(now));
+        // A cluster of one has nobody to hand over to, so nothing was left that somebody could have taken.
+        let alone = publish::is_alone(&self.engine);
+        self.left_behind = match publish::owned(&self.engine) {
+            0 => None,
+            _ if alone => None,
+            slots => Some(LeaveError::TimedOut { slots, waited }),
         };
-        if let Some(done) = self.leaving.take() {
-            // Whoever asked may be gone.
-            let _ = done.send(outcome);
-        }
         self.end = Some(Stopped::Left);
     }
 
@@ -433,10 +435,8 @@ impl Driver {
         self.peers.clear();
         self.transport.shutdown().await;
         telemetry::stopped(&self.port.node, &end);
-        if let Some(done) = self.leaving.take() {
-            let _ = done.send(Err(LeaveError::Stopped(end.clone())));
-        }
         let mut status = Status::clone(&self.status.borrow());
+        status.left_behind = self.left_behind.take();
         status.stopped = Some(end);
         self.status.send_replace(Arc::new(status));
     }

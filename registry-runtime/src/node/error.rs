@@ -92,6 +92,9 @@ pub enum Stopped {
         /// Where the other one listens.
         address: SocketAddr,
     },
+    /// Its own machinery failed, which is a fault of this library. It serves nothing any more; for the others it crashed.
+    #[error("it failed: {0}")]
+    Failed(Arc<str>),
     /// Its socket or its endpoint failed.
     #[error("its endpoint failed: {0}")]
     Endpoint(Arc<str>),
@@ -99,4 +102,21 @@ pub enum Stopped {
 
 fn names(seen: &[NodeId]) -> String {
     seen.iter().map(NodeId::as_str).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::node::Node;
+    use crate::transport::{Breaker, Identity};
+
+    #[tokio::test]
+    async fn a_node_whose_socket_fails_stops_and_says_why() {
+        let breaker = Breaker::default();
+        let builder = Node::builder("alone").identity(Identity::shared_secret("a secret of one"));
+        let node = builder.socket(breaker.socket()).start().await.unwrap();
+        breaker.break_off("the cable was cut");
+        let stopped = node.wait_for_members(2).await;
+        assert_eq!(stopped, Err(WaitError::Stopped(Stopped::Endpoint("the cable was cut".into()))));
+    }
 }

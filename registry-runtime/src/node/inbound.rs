@@ -1,19 +1,24 @@
 //! Requests of other nodes, on their way to the registries that this node hosts.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::time::Instant;
 
 use super::load::LoadMeter;
 use super::owners::Owners;
+use crate::codec::with_scratch;
 use crate::exec::{self, Answer, AnyHost, Cancel, Served};
+use crate::id::{Epoch, NodeId, Slot};
 use crate::resource::Reason;
+use crate::telemetry::{Asked, Refusals};
 use crate::transport::{Handler, Link, LinkId, Part, Received, Replier, ReplySlot, Ticket};
+use crate::wire::frame::WireCommand;
 use crate::wire::outcome::Outcome;
 
-/// What a reply begins with room for: most replies are short.
-const REPLY_BYTES_USUAL: usize = 128;
+#[cfg(test)]
+mod tests;
 
 /// Takes the requests of peers and hands them to the hosts.
 pub(super) struct Inbound {
@@ -22,11 +27,14 @@ pub(super) struct Inbound {
     owners: Arc<Owners>,
     load: Arc<LoadMeter>,
     running: Arc<Running>,
+    refusals: Arc<Refusals>,
 }
 
 impl Inbound {
     pub(super) fn new(hosts: Vec<Arc<dyn AnyHost>>, owners: Arc<Owners>, load: Arc<LoadMeter>) -> Self {
-        Self { desks: hosts.into_iter().map(Desk::new).collect(), owners, load, running: Arc::default() }
+        let refusals = Arc::new(Refusals::new(hosts.first().map(|host| host.node().clone())));
+        let desks = hosts.into_iter().map(Desk::new).collect();
+        Self { desks, owners, load, running: Arc::default(), refusals }
     }
 
     /// Cancels what a connection that has ended was waiting for.
@@ -38,12 +46,20 @@ impl Inbound {
 impl Handler for Inbound {
     fn request(&self, from: &Link, received: Received<'_>, reply: ReplySlot<'_>) {
         let request = received.request;
-        let desk = self.desks.get(usize::from(request.command.registry()));
-        let number = desk.and_then(|desk| desk.numbers.get(usize::from(request.command.command())));
-        let (Some(Desk { host, .. }), Some(number)) = (desk, number) else {
-            let detail = "there is no such command in this node's catalogue".to_owned();
-            return reply.answer(&Outcome::Incompatible { detail }, self.load.read());
+        let (desk, entry) = match self.find(request.command) {
+            Ok(found) => found,
+            Err(detail) => {
+                let registry =
+                    self.desks.get(usize::from(request.command.registry())).map(|desk| desk.host.spec().name);
+                let asked = Asked { peer: &from.peer().node, registry: registry.unwrap_or_default(), command: "" };
+                match registry {
+                    Some(_) => self.refusals.unknown_command(asked, &detail),
+                    None => self.refusals.unknown_registry(asked, &detail),
+                }
+                return reply.answer(&Outcome::Incompatible { detail }, self.load.read());
+            }
         };
+        let host = &desk.host;
         let now = Instant::now();
         let asked = exec::Request {
             slot: request.slot,
@@ -58,31 +74,40 @@ impl Handler for Inbound {
             args: request.arguments,
         };
         let ticket = reply.ticket();
-        let mut bytes = Vec::with_capacity(REPLY_BYTES_USUAL);
-        let mut place = Some(reply);
+        let place = Cell::new(Some(reply));
         let mut later = || -> Box<dyn exec::Replier> {
             let replier = place.take().map(ReplySlot::later);
             Box::new(Later {
                 replier,
                 ticket,
                 slot: request.slot,
-                host: Arc::downgrade(host),
+                caller: from.peer().node.clone(),
+                registry: host.spec().name,
+                command: entry.name,
                 owners: Arc::clone(&self.owners),
                 load: Arc::clone(&self.load),
                 running: Arc::clone(&self.running),
+                refusals: Arc::clone(&self.refusals),
             })
         };
-        match host.serve(*number, asked, &mut bytes, &mut later) {
-            Served::Ready(outcome) => {
+        let served = with_scratch(|bytes| {
+            let served = host.serve(entry.number, asked, bytes, &mut later);
+            if let Served::Ready(outcome) = served {
+                let asked = Asked { peer: &from.peer().node, registry: host.spec().name, command: entry.name };
+                note(&self.refusals, asked, &outcome);
                 let outcome = translate(outcome, || self.owners.of(host.spec().name, request.slot));
-                if let Some(reply) = place {
+                if let Some(reply) = place.take() {
                     reply.answer_with(&outcome, self.load.read(), |out| {
-                        out.extend_from_slice(&bytes);
+                        out.extend_from_slice(bytes);
                         Ok(())
                     });
                 }
+                return None;
             }
-            Served::Later(cancel) => self.running.began(ticket, cancel),
+            Some(served)
+        });
+        if let Some(Served::Later(cancel)) = served {
+            self.running.began(ticket, cancel);
         }
     }
 
@@ -96,17 +121,37 @@ impl Handler for Inbound {
     }
 }
 
+impl Inbound {
+    /// What a command's code stands for in the catalogue; otherwise what is wrong with it.
+    fn find(&self, code: WireCommand) -> Result<(&Desk, &Entry), String> {
+        let (registry, command) = (code.registry(), code.command());
+        let desk = self.desks.get(usize::from(registry));
+        let desk = desk.ok_or_else(|| format!("there is no registry number {registry} in this node's catalogue"))?;
+        let entry = desk.entries.get(usize::from(command));
+        let name = desk.host.spec().name;
+        let entry =
+            entry.ok_or_else(|| format!("`{name}` has no command number {command} in this node's catalogue"))?;
+        Ok((desk, entry))
+    }
+}
+
 /// A registry as its entry in the catalogue has it.
 struct Desk {
     host: Arc<dyn AnyHost>,
-    /// The commands' numbers, in the order of the entry.
-    numbers: Vec<u16>,
+    /// The commands, in the order of the entry.
+    entries: Vec<Entry>,
+}
+
+/// A command of a registry.
+struct Entry {
+    number: u16,
+    name: &'static str,
 }
 
 impl Desk {
     fn new(host: Arc<dyn AnyHost>) -> Self {
-        let numbers = host.list().into_iter().map(|(number, _)| number).collect();
-        Self { host, numbers }
+        let entries = host.list().into_iter().map(|(number, described)| Entry { number, name: described.name });
+        Self { entries: entries.collect(), host }
     }
 }
 
@@ -158,19 +203,23 @@ impl Running {
 struct Later {
     replier: Option<Replier>,
     ticket: Ticket,
-    slot: crate::id::Slot,
-    host: Weak<dyn AnyHost>,
+    slot: Slot,
+    caller: NodeId,
+    registry: &'static str,
+    command: &'static str,
     owners: Arc<Owners>,
     load: Arc<LoadMeter>,
     running: Arc<Running>,
+    refusals: Arc<Refusals>,
 }
 
 impl exec::Replier for Later {
     fn reply(mut self: Box<Self>, answer: Answer) {
         let Some(replier) = self.replier.take() else { return };
         let Answer { outcome, bytes } = answer;
-        let name = self.host.upgrade().map(|host| host.spec().name);
-        let outcome = translate(outcome, || name.and_then(|name| self.owners.of(name, self.slot)));
+        let asked = Asked { peer: &self.caller, registry: self.registry, command: self.command };
+        note(&self.refusals, asked, &outcome);
+        let outcome = translate(outcome, || self.owners.of(self.registry, self.slot));
         replier.answer_with(&outcome, self.load.read(), |out| {
             out.extend_from_slice(&bytes);
             Ok(())
@@ -184,8 +233,18 @@ impl Drop for Later {
     }
 }
 
+/// Records what a person should look at: the wire has no room for the details.
+fn note(refusals: &Refusals, asked: Asked<'_>, outcome: &exec::Outcome) {
+    match outcome {
+        exec::Outcome::BadRequest { detail } => refusals.unreadable(asked, detail),
+        exec::Outcome::TooLarge { limit } => refusals.reply_too_large(asked, *limit),
+        exec::Outcome::BadReply { detail } => refusals.reply_fails(asked, detail),
+        _ => {}
+    }
+}
+
 /// What the wire says for an outcome of a host.
-fn translate(outcome: exec::Outcome, owner: impl FnOnce() -> Option<(crate::id::NodeId, crate::id::Epoch)>) -> Outcome {
+fn translate(outcome: exec::Outcome, owner: impl FnOnce() -> Option<(NodeId, Epoch)>) -> Outcome {
     use exec::Outcome as Here;
     match outcome {
         Here::Done(()) => Outcome::Ok,
@@ -204,7 +263,9 @@ fn translate(outcome: exec::Outcome, owner: impl FnOnce() -> Option<(crate::id::
         Here::DeadlineExceeded { started } => Outcome::DeadlineExceeded { started },
         Here::Panicked => Outcome::Panicked,
         Here::BadReply { .. } | Here::TooLarge { .. } => Outcome::BadReply,
-        Here::BadRequest { .. } => Outcome::BadFrame,
+        Here::BadRequest { detail } => {
+            Outcome::Incompatible { detail: format!("the other node could not read the request: {detail}") }
+        }
         Here::Incompatible { detail } => Outcome::Incompatible { detail },
     }
 }

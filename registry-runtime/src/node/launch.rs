@@ -16,6 +16,7 @@ use super::join::{self, Join};
 use super::load::LoadMeter;
 use super::owners::Owners;
 use super::peers::Peers;
+use super::supervisor::Supervisor;
 use super::{Inner, Node, publish};
 use crate::client::{OwnCommand, Port};
 use crate::engine::membership::{HostedRegistry, Load, Profile, Weight};
@@ -160,10 +161,13 @@ pub(super) async fn launch(builder: NodeBuilder, id: NodeId) -> Result<Node, Sta
         port.subscribe(host.spec(), || own_commands(&**host));
     }
     owners.set(port.routes());
+    let transport = Arc::new(transport);
+    let supervisor =
+        Supervisor { port: Arc::clone(&port), transport: Arc::downgrade(&transport), status: status_sender.clone() };
     let driver = Driver {
         clock,
         engine,
-        transport: Arc::new(transport),
+        transport,
         inbound,
         kept,
         peers,
@@ -179,13 +183,15 @@ pub(super) async fn launch(builder: NodeBuilder, id: NodeId) -> Result<Node, Sta
         sealed: BTreeMap::new(),
         idle: drained_sender,
         stale: Default::default(),
-        leaving: None,
+        leaving_since: None,
+        left_behind: None,
         end: None,
     };
     join::watch(&join, &resolved_sender);
     drop(resolved_sender);
     let sources = Sources { orders, events, drained, wishes, resolved, failed_dials };
-    runtime.spawn(driver.run(sources));
+    let driver = runtime.spawn(driver.run(sources));
+    runtime.spawn(supervisor.watch(driver));
     let node = Node { inner: Arc::new(Inner { id, local_addr, port, status, orders: order_sender }) };
     if let Some(patience) = require_join
         && node.wait_for_members_within(2, patience).await.is_err()
@@ -247,6 +253,5 @@ fn hosted(spec: &Spec) -> Option<HostedRegistry> {
         slots: spec.slots(),
         replicas: spec.replicas,
         failover: spec.failover.into(),
-        sharding: 0,
     })
 }

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 
+use crate::codec::{self, DecodeError};
 use crate::engine::Letter;
-use crate::wire::codec::{self, DecodeError};
 use crate::wire::limits::CHANNEL_FRAME_BYTES_MAX;
 
 const MEMBERSHIP: u8 = 0;

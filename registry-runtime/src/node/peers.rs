@@ -3,12 +3,16 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::differences::Differences;
 use crate::client::Peer;
 use crate::id::NodeId;
 use crate::transport::{Link, LinkId};
 
 /// The nodes that this one has met, itself included.
 pub(super) struct Peers {
+    own: NodeId,
+    /// What has been said of what they offer.
+    pub(super) differences: Differences,
     met: BTreeMap<NodeId, Met>,
 }
 
@@ -21,7 +25,12 @@ impl Peers {
     /// Knows only this node.
     pub(super) fn new(own: NodeId) -> Self {
         let met = Met { peer: Peer::new(own.clone(), true), link: None };
-        Self { met: BTreeMap::from([(own, met)]) }
+        Self { met: BTreeMap::from([(own.clone(), met)]), differences: Differences::default(), own }
+    }
+
+    /// This node.
+    pub(super) fn own(&self) -> &NodeId {
+        &self.own
     }
 
     /// Makes sure that a member can be pointed at, whether or not there is a connection with it.
@@ -39,6 +48,7 @@ impl Peers {
 
     /// A connection has ended; `true` when it was the one in use.
     pub(super) fn disconnect(&mut self, node: &NodeId, link: LinkId) -> bool {
+        self.differences.forget(link);
         match self.met.get_mut(node) {
             Some(met) if met.link.as_ref().is_some_and(|current| current.id() == link) => {
                 met.link = None;
@@ -49,7 +59,7 @@ impl Peers {
         }
     }
 
-    /// Lets go of all connections, so that the socket behind them can close while handles to the node live on.
+    /// Lets go of all connections.
     pub(super) fn clear(&mut self) {
         for met in self.met.values_mut() {
             met.link = None;
@@ -70,5 +80,12 @@ impl Peers {
     /// All connections.
     pub(super) fn links(&self) -> impl Iterator<Item = &Link> {
         self.met.values().filter_map(|met| met.link.as_ref())
+    }
+}
+
+impl Drop for Peers {
+    /// Callers hold on to the nodes for as long as handles live, and the socket must close before, whatever ends the driver.
+    fn drop(&mut self) {
+        self.clear();
     }
 }

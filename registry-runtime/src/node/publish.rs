@@ -9,10 +9,10 @@ use super::status::Status;
 use crate::client::{Codes, OwnCommand, PeerRoute, SlotRoute, SlotState, Subscription, Table};
 use crate::engine::membership;
 use crate::engine::ownership::Ownership;
-use crate::engine::{self, Engine};
+use crate::engine::{self, Engine, MemberState};
 use crate::id::{Epoch, NodeId, Process, RegistryName, Slot};
 use crate::resource::{Kind, Reason};
-use crate::transport::PeerInfo;
+use crate::transport::{Link, PeerInfo};
 use crate::wire::hello::CommandKind;
 
 /// The routing table of one registry as it follows from what this node knows now.
@@ -21,6 +21,9 @@ pub(super) fn table(ownership: &Ownership, peers: &Peers, subscription: &Subscri
     let mut index = Index::new(peers, subscription);
     let hosts: Vec<u16> = ownership.hosts(&name).filter_map(|process| index.of(&process.node)).collect();
     let known = ownership.table(&name);
+    if joined {
+        peers.differences.hosted(peers.own(), subscription.spec.name, known.is_some() || !hosts.is_empty());
+    }
     let slots = (0..subscription.spec.slots()).map(|slot| match known.and_then(|table| table.get(Slot::new(slot))) {
         Some((state, active)) => {
             let owner = active.and_then(|active| index.of(&active.set.owner().node));
@@ -79,7 +82,7 @@ impl<'a> Index<'a> {
         }
         let peer = self.peers.get(node)?;
         let codes = match peer.link().as_ref() {
-            Some(link) => codes(link.peer(), self.subscription),
+            Some(link) => self.codes(link),
             None => Codes::default(),
         };
         let place = u16::try_from(self.routes.len()).ok()?;
@@ -88,37 +91,38 @@ impl<'a> Index<'a> {
         Some(place)
     }
 
+    /// What the caller's commands are called on a peer.
+    fn codes(&self, link: &Link) -> Codes {
+        let Subscription { spec, commands, .. } = self.subscription;
+        let peer: &PeerInfo = link.peer();
+        let count = commands.iter().map(|command| usize::from(command.number) + 1).max().unwrap_or(0);
+        let mut codes = vec![Err("there is no such command".into()); count];
+        for OwnCommand { number, name, kind, shape } in commands {
+            let code = peer.command(spec.name, name, on_the_wire(*kind), shape.get());
+            if let Err(difference) = &code {
+                self.peers.differences.differs(self.peers.own(), link, spec.name, name, difference);
+            }
+            if let Some(place) = codes.get_mut(usize::from(*number)) {
+                *place = code.map_err(Into::into);
+            }
+        }
+        Codes::new(codes)
+    }
+
     /// How the cluster's registry of this name differs from the caller's, if some connected host says so.
     fn mismatch(&self) -> Option<Arc<str>> {
         self.peers.links().find_map(|link| {
             let spec = &self.subscription.spec;
             let entry = link.peer().hello.registry(spec.name)?;
-            (entry.slots != spec.slots()).then(|| {
-                format!(
-                    "the registry `{}` has {} slots on `{}` and {} slots here",
-                    spec.name,
-                    entry.slots,
-                    link.peer().node,
-                    spec.slots(),
-                )
-                .into()
-            })
+            if entry.slots == spec.slots() {
+                return None;
+            }
+            let (theirs, peer, ours) = (entry.slots, &link.peer().node, spec.slots());
+            let detail = format!("the registry `{}` has {theirs} slots on `{peer}` and {ours} slots here", spec.name);
+            self.peers.differences.differs(self.peers.own(), link, spec.name, "", &detail);
+            Some(detail.into())
         })
     }
-}
-
-/// What the caller's commands are called on a peer.
-fn codes(peer: &PeerInfo, subscription: &Subscription) -> Codes {
-    let count = subscription.commands.iter().map(|command| usize::from(command.number) + 1).max().unwrap_or(0);
-    let mut codes = vec![Err("there is no such command".into()); count];
-    for OwnCommand { number, name, kind, shape } in &subscription.commands {
-        if let Some(place) = codes.get_mut(usize::from(*number)) {
-            *place = peer
-                .command(subscription.spec.name, name, on_the_wire(*kind), shape.get())
-                .map_err(|difference| difference.into());
-        }
-    }
-    Codes::new(codes)
 }
 
 /// The kind of a command as a hello says it.
@@ -146,6 +150,7 @@ pub(super) fn status(engine: &Engine) -> Status {
         table: digest(engine.ownership()),
         #[cfg(feature = "testing")]
         unsettled: unsettled(engine.ownership()),
+        left_behind: None,
         stopped: None,
     }
 }
@@ -194,6 +199,14 @@ pub(super) fn owned(engine: &Engine) -> usize {
     let ownership = engine.ownership();
     let tables = ownership.registries().filter_map(|name| ownership.table(name));
     tables.map(|table| table.active().filter(|(_, active)| *active.set.owner() == me).count()).sum()
+}
+
+/// Whether no other member that hosts anything is Up.
+pub(super) fn is_alone(engine: &Engine) -> bool {
+    let is_heir = |member: membership::Member| {
+        member.state == MemberState::Up && member.profile.is_some_and(|profile| !profile.hosted.is_empty())
+    };
+    !engine.membership().members().any(is_heir)
 }
 
 /// Whether this node has found its cluster: a member, or that it is one by itself.

@@ -1,6 +1,6 @@
 //! What a node tells about itself: one value, replaced as a whole.
 
-use super::error::Stopped;
+use super::error::{LeaveError, Stopped};
 use super::member::{Member, MemberState};
 use crate::id::{Incarnation, NodeId};
 
@@ -20,6 +20,8 @@ pub(crate) struct Status {
     /// What keeps the cluster from being settled, as far as this node knows; `None` when nothing does.
     #[cfg(feature = "testing")]
     pub(crate) unsettled: Option<String>,
+    /// What it could not hand over, once it has left.
+    pub(crate) left_behind: Option<LeaveError>,
     /// Why it has stopped, once it has.
     pub(crate) stopped: Option<Stopped>,
 }

@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::{Invocation, Resource, Shape};
+use crate::codec::{self, DecodeError, EncodeError};
 
 /// A boxed future that can be spawned.
 pub type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -119,11 +120,11 @@ impl<R: Resource, A, T, E> Run<R, A, T, E> {
 #[derive(Debug)]
 pub struct ErrorCodec<E: 'static> {
     /// Encodes an error.
-    pub encode: fn(&E) -> Result<Vec<u8>, postcard::Error>,
-    /// Decodes an error.
-    pub decode: fn(&[u8]) -> Result<E, postcard::Error>,
+    pub(crate) encode: fn(&E) -> Result<Vec<u8>, EncodeError>,
+    /// Decodes an error that a peer sent.
+    pub(crate) decode: fn(&[u8]) -> Result<E, DecodeError>,
     /// Traces its shape, for the fingerprint.
-    pub shape: fn() -> Option<Shape>,
+    pub(crate) shape: fn() -> Option<Shape>,
 }
 
 // Written out, because a derive would ask for an `E` that can be copied.
@@ -138,11 +139,7 @@ impl<E> Copy for ErrorCodec<E> {}
 impl<E: Serialize + DeserializeOwned> ErrorCodec<E> {
     /// For an error that travels.
     pub const fn travelling() -> Self {
-        Self {
-            encode: |error| postcard::to_stdvec(error),
-            decode: |bytes| postcard::from_bytes(bytes),
-            shape: Shape::of::<E>,
-        }
+        Self { encode: |error| codec::encoded(error), decode: |bytes| codec::decode(bytes), shape: Shape::of::<E> }
     }
 }
 
@@ -151,8 +148,35 @@ impl ErrorCodec<std::convert::Infallible> {
     pub const fn never() -> Self {
         Self {
             encode: |error| match *error {},
-            decode: |_| Err(postcard::Error::DeserializeBadEncoding),
+            decode: |_| Err(DecodeError::Malformed(postcard::Error::DeserializeBadEncoding)),
             shape: || Some(Shape::NEVER),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, PartialEq, Serialize, serde::Deserialize)]
+    enum Because {
+        Of(Box<Because>),
+        Nothing,
+    }
+
+    #[test]
+    fn an_error_travels() {
+        let codec = ErrorCodec::<Because>::travelling();
+        let bytes = (codec.encode)(&Because::Of(Box::new(Because::Nothing))).unwrap();
+        assert_eq!((codec.decode)(&bytes), Ok(Because::Of(Box::new(Because::Nothing))));
+        assert_eq!((codec.decode)(&[bytes, vec![0]].concat()), Err(DecodeError::Trailing { bytes: 1 }));
+    }
+
+    #[test]
+    fn a_made_up_error_costs_neither_stack_nor_memory() {
+        assert_eq!((ErrorCodec::<Because>::travelling().decode)(&vec![0; 1 << 20]), Err(DecodeError::TooDeep));
+        let endless = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01];
+        let decoded = (ErrorCodec::<Vec<()>>::travelling().decode)(&endless);
+        assert_eq!(decoded, Err(DecodeError::TooManyElements));
     }
 }

@@ -1,6 +1,7 @@
 //! What a running command may ask about itself and its surroundings.
 
 use std::any::{Any, TypeId, type_name};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::{self, Debug};
 use std::sync::Arc;
@@ -28,6 +29,8 @@ pub struct Context {
 
 impl Context {
     /// The instance's key as text for logs; empty in an action.
+    ///
+    /// A key that is text is that text, and a `char` is itself; every other key is what its `Debug` says.
     pub fn key(&self) -> &str {
         &self.key
     }
@@ -112,7 +115,7 @@ pub struct Invocation<'a> {
     /// The node that runs the command.
     pub origin: &'a Arc<Origin>,
     /// The key, `None` in an action.
-    pub key: Option<&'a dyn Debug>,
+    pub key: Option<&'a dyn KeyText>,
     /// The node that called.
     pub caller: &'a NodeId,
     /// The slot's epoch, zero in an action.
@@ -130,7 +133,7 @@ impl Invocation<'_> {
     pub fn context(&self) -> Context {
         Context {
             origin: Arc::clone(self.origin),
-            key: self.key.map_or_else(|| "".into(), |key| format!("{key:?}").into()),
+            key: self.key.map_or_else(|| "".into(), KeyText::key_text),
             caller: self.caller.clone(),
             epoch: self.epoch,
             deadline: self.deadline,
@@ -144,6 +147,27 @@ impl Invocation<'_> {
 impl Debug for Invocation<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Invocation").field("id", &self.id).field("attempt", &self.attempt).finish_non_exhaustive()
+    }
+}
+
+/// A key as text for logs.
+pub trait KeyText {
+    /// The text itself of a key that is text, what `Debug` says of every other.
+    fn key_text(&self) -> Arc<str>;
+}
+
+impl<K: Debug + Any> KeyText for K {
+    fn key_text(&self) -> Arc<str> {
+        let key: &dyn Any = self;
+        let text = key.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| key.downcast_ref::<Box<str>>().map(AsRef::as_ref));
+        let text = text.or_else(|| key.downcast_ref::<Arc<str>>().map(AsRef::as_ref));
+        let text = text.or_else(|| key.downcast_ref::<Cow<'static, str>>().map(AsRef::as_ref));
+        match (text, key.downcast_ref::<char>()) {
+            (Some(text), _) => text.into(),
+            (None, Some(letter)) => letter.to_string().into(),
+            (None, None) => format!("{self:?}").into(),
+        }
     }
 }
 
@@ -182,5 +206,31 @@ impl States {
 impl Debug for States {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "States({})", self.0.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn textual_keys_are_themselves_and_others_are_what_debug_says() {
+        #[derive(Debug)]
+        struct Tag(#[expect(dead_code, reason = "only shown")] String);
+
+        let text = || "it's \"eu\"".to_owned();
+        let keys: [(&dyn KeyText, &str); 8] = [
+            (&text(), "it's \"eu\""),
+            (&text().into_boxed_str(), "it's \"eu\""),
+            (&Arc::<str>::from(text()), "it's \"eu\""),
+            (&Cow::<str>::Owned(text()), "it's \"eu\""),
+            (&'\'', "'"),
+            (&7_u64, "7"),
+            (&Tag("eu".to_owned()), "Tag(\"eu\")"),
+            (&("eu".to_owned(), 7), "(\"eu\", 7)"),
+        ];
+        for (key, expected) in keys {
+            assert_eq!(&*key.key_text(), expected);
+        }
     }
 }

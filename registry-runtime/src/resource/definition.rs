@@ -30,6 +30,15 @@ pub trait IsResource {
     type Type;
 }
 
+/// Names the resource of a client type, and its key; implemented beside both.
+#[doc(hidden)]
+pub trait ClientOf {
+    /// The resource.
+    type Resource;
+    /// What names an instance of it.
+    type Key;
+}
+
 /// Names a resource that has commands; implemented beside `Commands`, for the same purpose as [`IsResource`].
 #[diagnostic::on_unimplemented(
     message = "`{Self}` has no commands",

@@ -2,6 +2,7 @@
 
 use std::fmt::Debug;
 use std::hash::Hash;
+use std::marker::PhantomData;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -82,4 +83,34 @@ impl IntoKey<String> for &str {
     fn into_key(self) -> String {
         self.into()
     }
+}
+
+/// Hands the key of a new instance of `R` to the first parameter of a create.
+#[diagnostic::on_unimplemented(
+    message = "a create of `{R}` takes the key first: expected `{K}`, found `{Self}`",
+    label = "expected `{K}`",
+    note = "write `key: {K}`; several fields marked `#[key]` are one key, which the body takes apart and callers may hand in as a tuple"
+)]
+#[doc(hidden)]
+pub trait CreateKey<K, R> {
+    /// The key itself.
+    fn take(key: K) -> Self;
+}
+
+#[diagnostic::do_not_recommend]
+impl<K, R> CreateKey<K, R> for K {
+    #[inline]
+    fn take(key: K) -> Self {
+        key
+    }
+}
+
+/// Asks whether a type is an [`Instance`]. The inherent constant exists for those that are, and wins over that of
+/// [`Stays`](super::Stays).
+#[doc(hidden)]
+pub struct Whole<T: ?Sized>(PhantomData<T>);
+
+impl<T: Instance> Whole<T> {
+    /// It is.
+    pub const CAN: bool = true;
 }

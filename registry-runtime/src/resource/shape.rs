@@ -4,29 +4,41 @@
 //! names are no part of it, so a type may be renamed or moved freely, and a newtype is what it wraps. It is found by
 //! letting the types deserialize themselves from a source that writes down what they ask for.
 
+mod misfit;
 mod trace;
 
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::{Command, Kind, Resource};
 use crate::id::Fingerprint;
 
+use misfit::Misfit;
+pub use misfit::misfits;
+
 /// Changes with the way a fingerprint is made, so that two releases that make it differently never agree by accident.
 const EDITION: u8 = 1;
 
 /// The shape of one type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Shape(u64);
+pub struct Shape {
+    /// `None` where it cannot be told.
+    number: Option<u64>,
+    misfit: Option<Misfit>,
+}
 
 impl Shape {
     /// The shape of an error that never occurs.
-    pub const NEVER: Self = Self(0);
+    pub const NEVER: Self = Self { number: Some(0), misfit: None };
 
-    /// Traces a type. `None` where a type asks for something that has no place on the wire, or checks its content so
-    /// closely that no sample satisfies it.
-    pub fn of<T: DeserializeOwned>() -> Option<Self> {
-        trace::trace::<T>().map(Self)
+    /// Traces a type. `None` where it checks its content so closely that no sample satisfies it.
+    pub fn of<T: Serialize + DeserializeOwned>() -> Option<Self> {
+        let (number, misfit) = match trace::trace::<T>() {
+            Ok(number) => (number, None),
+            Err(misfit) => (None, Some(misfit)),
+        };
+        (number.is_some() || misfit.is_some()).then_some(Self { number, misfit })
     }
 }
 
@@ -37,23 +49,24 @@ impl Shape {
 pub fn fingerprint<R, A, T, E>(command: &'static Command<R, A, T, E>) -> Fingerprint
 where
     R: Resource,
-    A: DeserializeOwned,
-    T: DeserializeOwned,
+    A: Serialize + DeserializeOwned,
+    T: Serialize + DeserializeOwned,
 {
     let kind = command.kind();
     let key = if kind == Kind::Action { Some(Shape::NEVER) } else { Shape::of::<R::Key>() };
     let shapes = [key, Shape::of::<A>(), Shape::of::<T>(), (command.error.shape)()];
+    let numbers = shapes.map(|shape| shape.and_then(|shape| shape.number));
     let mut bytes = vec![EDITION, tag(kind)];
-    for shape in shapes {
-        match shape {
-            Some(Shape(number)) => {
+    for number in numbers {
+        match number {
+            Some(number) => {
                 bytes.push(1);
                 bytes.extend_from_slice(&number.to_le_bytes());
             }
             None => bytes.push(0),
         }
     }
-    if shapes.contains(&None) {
+    if numbers.contains(&None) {
         bytes.extend_from_slice(command.written.as_bytes());
     }
     Fingerprint::new(xxh3_64(&bytes))

@@ -5,6 +5,8 @@ use std::marker::PhantomData;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::Whole;
+
 /// Asks whether a type can travel. The inherent constant exists for those that can, and wins over that of [`Stays`].
 pub struct Travel<T: ?Sized>(PhantomData<T>);
 
@@ -13,30 +15,30 @@ impl<T: Serialize + DeserializeOwned + Send + 'static> Travel<T> {
     pub const CAN: bool = true;
 }
 
-/// The answer for all other types.
+/// The answer for all other types, to this question and that of [`Whole`].
 pub trait Stays {
     /// It cannot.
     const CAN: bool = false;
 }
 
 impl<T: ?Sized> Stays for Travel<T> {}
+impl<T: ?Sized> Stays for Whole<T> {}
 
-/// An answer of [`Travel`] as a type.
-pub struct Checked<const CAN: bool>;
-
-/// Names a type if it can travel. If not, there is no type to name, and whatever is made of it gives no second message.
+/// Names a type if it can travel, which [`Travel`] tells. If not, there is no type to name, and whatever is made of it gives no
+/// second message.
 #[diagnostic::on_unimplemented(
-    message = "`{T}` cannot travel between nodes",
+    message = "`{Self}` cannot travel between nodes",
     label = "does not travel",
     note = "what a command takes and gives is `Serialize + DeserializeOwned + Send + 'static`",
-    note = "put `#[derive(serde::Serialize, serde::Deserialize)]` on it"
+    note = "put `#[derive(serde::Serialize, serde::Deserialize)]` on a type of your own; of a type from elsewhere turn on the `serde` feature, \
+            or let what matters of it travel as a type of your own or as a `String`"
 )]
-pub trait Travelling<T> {
+pub trait Travelling<const CAN: bool> {
     /// The type itself.
     type Type;
 }
 
 #[diagnostic::do_not_recommend]
-impl<T> Travelling<T> for Checked<true> {
+impl<T> Travelling<true> for T {
     type Type = T;
 }

@@ -48,7 +48,7 @@ impl TestContext {
         let origin = Arc::new(Origin { node: node.clone(), states: states.clone(), port });
         let context = Invocation {
             origin: &origin,
-            key: Some(&Bare(&key)),
+            key: Some(&key),
             caller: &node,
             epoch: Epoch::ZERO,
             deadline: Instant::now() + DEADLINE,
@@ -59,7 +59,8 @@ impl TestContext {
         Self { key, states, context }
     }
 
-    /// The key that the command is to find, as text.
+    /// The key that the command is to find, as text: a key that is text or a number reads as it does on a node. A node shows
+    /// any other key by its `Debug`; for those hand in `format!("{key:?}")`.
     #[must_use]
     pub fn key(self, key: impl Display) -> Self {
         Self::new(key.to_string(), self.states)
@@ -90,14 +91,5 @@ impl AsRef<Context> for TestContext {
 impl Debug for TestContext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         Debug::fmt(&self.context, f)
-    }
-}
-
-/// A text whose `Debug` is the text itself.
-struct Bare<'a>(&'a str);
-
-impl Debug for Bare<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0)
     }
 }

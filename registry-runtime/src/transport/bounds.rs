@@ -12,8 +12,8 @@ use crate::wire::limits::LARGE_AT_ONCE;
 
 /// The lanes that a node opens to a peer.
 ///
-/// Lanes do not make anything faster: on one lane more commands share a write. A second keeps a lost packet, which holds up its
-/// whole lane until it has been sent again, from holding up everything.
+/// A second one lets threads that call at once stay out of one another's way, and keeps a lost packet, which holds up its whole lane
+/// until it has been sent again, from holding up everything. Runtimes of one thread use only the first.
 pub(crate) const LANES: usize = 2;
 
 /// The lanes that a peer may open to a node: room for a release that takes more.

@@ -106,7 +106,7 @@ impl Core {
         self.begin(connection, met, Some(address)).await
     }
 
-    /// Takes strangers until the endpoint is closed. No stranger holds up another.
+    /// Takes strangers until the endpoint is closed, and tells when it ends by itself. No stranger holds up another.
     pub(super) async fn accept(self: Arc<Self>) {
         let places = Arc::new(Semaphore::new(HANDSHAKES_AT_ONCE));
         while let Some(incoming) = self.endpoint.accept().await {
@@ -127,6 +127,9 @@ impl Core {
                 core.meet(incoming).await;
                 drop(place);
             });
+        }
+        if !self.is_closing() {
+            let _ = self.events.send(Event::Ended { reason: self.endpoint.fault() }).await;
         }
     }
 

@@ -10,7 +10,7 @@ use ring::{hkdf, hmac};
 use super::bounds;
 use super::end::HandshakeError;
 use super::seeds::{ConnectionIds, FirstIds, Seeds};
-use super::socket::Socket;
+use super::socket::{Fault, Socket};
 use super::tls::Tls;
 
 /// A node's QUIC endpoint.
@@ -18,6 +18,7 @@ use super::tls::Tls;
 pub(super) struct Endpoint {
     quinn: quinn::Endpoint,
     client: ClientConfig,
+    fault: Fault,
 }
 
 impl Endpoint {
@@ -39,8 +40,9 @@ impl Endpoint {
         let mut client = ClientConfig::new(Arc::new(tls.client));
         client.transport_config(transport).initial_dst_cid_provider(Arc::new(move || first_ids.draw()));
 
+        let fault = socket.fault();
         let quinn = quinn::Endpoint::new_with_abstract_socket(config, Some(server), Arc::new(socket), runtime)?;
-        Ok(Self { quinn, client })
+        Ok(Self { quinn, client, fault })
     }
 
     /// Where the endpoint listens.
@@ -54,7 +56,13 @@ impl Endpoint {
         connecting.map_err(|error| HandshakeError::Address(error.to_string()))
     }
 
-    /// The next stranger; `None` once the endpoint is closed.
+    /// Why the endpoint has ended, when it was not closed.
+    pub(super) fn fault(&self) -> Arc<str> {
+        let fault = self.fault.get().unwrap_or("the runtime that drove it has ended");
+        Arc::from(fault)
+    }
+
+    /// The next stranger; `None` once the endpoint is closed or has failed.
     pub(super) async fn accept(&self) -> Option<quinn::Incoming> {
         self.quinn.accept().await
     }

@@ -1,6 +1,7 @@
 //! What the transport tells the node.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio::sync::OwnedSemaphorePermit;
@@ -45,6 +46,11 @@ pub(crate) enum Event {
         address: SocketAddr,
         /// Why.
         error: HandshakeError,
+    },
+    /// The endpoint has failed: nothing goes out or comes in any more, and nothing will.
+    Ended {
+        /// Why.
+        reason: Arc<str>,
     },
 }
 

@@ -26,7 +26,8 @@ pub(crate) trait Handler: Send + Sync + 'static {
 /// A request, borrowed from the packet that it came in.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Received<'a> {
-    /// What is asked.
+    /// What is asked. The time that the request has lain somewhere is taken off its remaining time, as far as it is known; nothing may
+    /// be left.
     pub(crate) request: Request<'a>,
 }
 

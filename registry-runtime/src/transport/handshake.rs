@@ -176,7 +176,7 @@ async fn read_exact(stream: &mut RecvStream, into: &mut [u8]) -> Result<(), Hand
 }
 
 fn malformed() -> HandshakeError {
-    use crate::wire::codec::DecodeError;
+    use crate::codec::DecodeError;
     HandshakeError::Hello(BadHello::Malformed(DecodeError::Malformed(postcard::Error::DeserializeUnexpectedEnd)))
 }
 

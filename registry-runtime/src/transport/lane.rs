@@ -3,9 +3,16 @@
 //! Many small frames go into one write and one packet: that is where the speed comes from. A caller only appends to the lane's
 //! buffer and wakes the lane's pump, which takes the whole buffer as one chunk. There is no task and no timer for a
 //! single request.
+//!
+//! A request that ends before the pump has taken it is never sent, so that its caller may be told so. One that was taken may reach the peer
+//! long after its deadline, when the connection or the peer stood still meanwhile; stamps between the requests let the peer see
+//! that, and not run it.
 
+mod answer;
+mod budget;
 pub(super) mod inbound;
 mod intake;
+mod lag;
 pub(super) mod outbound;
 mod pending;
 mod pile;
@@ -16,11 +23,13 @@ pub(super) mod solo;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+pub(crate) use self::answer::{LinkError, Reply};
 pub(super) use self::intake::{FRAMES_PER_TURN, Intake};
 pub(crate) use self::pending::Pending;
 use self::pile::Pile;
@@ -29,9 +38,8 @@ pub(crate) use self::replier::{Replier, ReplySlot, Ticket};
 use self::ring::Ring;
 use self::solo::Solo;
 pub(super) use self::solo::Soloist;
-use crate::wire::frame::{CANCEL_BYTES, Request, put_cancel};
+use crate::wire::frame::{Body, CANCEL_BYTES, Frame, Request, STAMP_BYTES_MAX, put_cancel, put_stamp};
 use crate::wire::limits::{COMMAND_BYTES_MAX, LARGE_FRAME};
-use crate::wire::outcome::Outcome;
 
 /// The requests of one lane that may wait for an answer. At a millisecond each, that is four million a second.
 pub(crate) const WAITING_MAX: usize = 4096;
@@ -39,6 +47,10 @@ pub(crate) const WAITING_MAX: usize = 4096;
 /// The bytes that may wait in one lane for the pump: the commands of [`WAITING_MAX`] callers at one KiB. Beyond it,
 /// callers are told `Full` at once rather than made to wait behind a peer that does not read.
 pub(crate) const OUT_BYTES_MAX: usize = 4 << 20;
+
+/// How much older than the last stamp a request may be without one of its own: by so much its remaining time may be wrong when it
+/// is read. Less than a busy scheduler takes, and far more than a stamp costs.
+const STAMP_EVERY: Duration = Duration::from_millis(2);
 
 /// The caller's side of a lane.
 #[derive(Debug)]
@@ -52,10 +64,16 @@ pub(super) struct Lane {
 #[derive(Debug)]
 struct State {
     out: Pile,
+    /// Whether a request in `out` is over already. It must not be sent: its caller may have been told that it never was.
+    stale: bool,
     pump: Option<Waker>,
     waiting: Ring<Waiting>,
     /// The first number that the stream has not been given yet.
     handed: u32,
+    /// What the stamps count from.
+    begun: Instant,
+    /// A request that was made no earlier than this has a stamp in front.
+    stamp_at: Instant,
     /// When the sweeper looks at this lane next.
     sweep_at: Option<Instant>,
     closed: bool,
@@ -65,6 +83,7 @@ struct State {
 struct Waiting {
     deadline: Instant,
     stage: Stage,
+    /// For a request that goes alone. It counts as sent from the start, since it does not wait for the pump.
     solo: Option<Solo>,
 }
 
@@ -76,54 +95,25 @@ enum Stage {
     Ended(Result<Reply, LinkError>),
 }
 
-/// The answer to a request.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Reply {
-    /// In one word.
-    pub(crate) outcome: Outcome,
-    /// How busy the replying node is, in thousandths of what it can take.
-    pub(crate) load: u16,
-    /// The encoded reply or error. Shares the received packet and keeps it alive; read it soon.
-    pub(crate) payload: Bytes,
-}
-
-/// Why a request has no answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum LinkError {
-    /// The connection was lost.
-    #[error("the connection was lost")]
-    Lost {
-        /// Whether the request may have reached the peer. When `false`, it was never handed to the stream.
-        sent: bool,
-    },
-    /// The deadline passed. The peer has been told to stop.
-    #[error("the deadline passed")]
-    DeadlinePassed {
-        /// Whether the request may have reached the peer. When `false`, it was never handed to the stream.
-        sent: bool,
-    },
-    /// Too many requests wait for this peer; not sent.
-    #[error("too many requests wait for this peer")]
-    Full,
-    /// The request is over the limit; not sent.
-    #[error("the request is over the limit of {COMMAND_BYTES_MAX} bytes")]
-    TooLarge,
-}
-
 impl Lane {
     pub(super) fn new(number: u8, sweeper: Arc<Notify>, soloist: Soloist) -> Self {
+        let begun = Instant::now();
         let state = State {
             out: Pile::default(),
+            stale: false,
             pump: None,
             waiting: Ring::new(WAITING_MAX),
             handed: 0,
+            begun,
+            stamp_at: begun,
             sweep_at: None,
             closed: false,
         };
         Self { state: Mutex::new(state), sweeper, soloist, number }
     }
 
-    /// Sends a request. What comes back is polled for the answer and takes the request back when it is dropped.
+    /// Sends a request whose remaining time counts to the deadline. What comes back is polled for the answer and takes the request back
+    /// when it is dropped.
     #[inline]
     pub(super) fn request(self: &Arc<Self>, request: &Request<'_>, deadline: Instant) -> Result<Pending, LinkError> {
         let bytes = request.frame_bytes_max();
@@ -138,6 +128,7 @@ impl Lane {
             return Err(LinkError::Full);
         }
         let number = state.wait(Waiting { deadline, stage: Stage::Asked(None), solo: None })?;
+        state.stamp(deadline, request.remaining);
         request.put(state.out.space(bytes), number);
         let sweep = state.is_sooner(deadline);
         let pump = state.pump.take();
@@ -160,16 +151,13 @@ impl Lane {
         if state.closed {
             return Err(LinkError::Lost { sent: false });
         }
-        let number = state.wait(Waiting { deadline, stage: Stage::Asked(None), solo: None })?;
+        let (solo, stop) = Solo::new();
+        let number = state.wait(Waiting { deadline, stage: Stage::Asked(None), solo: Some(solo) })?;
         let sweep = state.is_sooner(deadline);
         drop(state);
         let mut frame = Vec::new();
         request.put(&mut frame, number);
-        let solo = self.soloist.request(self.number, frame, budget);
-        // The request may be over already; then nobody needs the handle.
-        if let Some(waiting) = self.lock().waiting.get_mut(number) {
-            waiting.solo = Some(solo);
-        }
+        self.soloist.request(self.number, frame, budget, stop);
         if sweep {
             self.sweeper.notify_one();
         }
@@ -183,6 +171,9 @@ impl Lane {
     /// Takes everything that is to be written, or leaves word whom to wake when there is something.
     fn poll_out(&self, into: &mut VecDeque<Bytes>, task: &mut Context<'_>) -> Poll<()> {
         let mut state = self.lock();
+        if state.stale {
+            state.drop_stale();
+        }
         if state.out.is_empty() {
             if !state.pump.as_ref().is_some_and(|pump| pump.will_wake(task.waker())) {
                 state.pump = Some(task.waker().clone());
@@ -209,11 +200,11 @@ impl Lane {
         wakers.drain(..).for_each(Waker::wake);
     }
 
-    /// Ends what is over its deadline, and tells the peer to stop. Says when to come again.
+    /// Ends what is over its deadline, and tells the peer to stop what it was sent. Says when to come again.
     pub(super) fn sweep(&self, now: Instant) -> Option<Instant> {
         let mut wakers = Vec::new();
         let mut state = self.lock();
-        let State { out, waiting, handed, .. } = &mut *state;
+        let State { out, stale, waiting, handed, .. } = &mut *state;
         let mut earliest: Option<Instant> = None;
         for (number, waiting) in waiting.iter_mut() {
             let Stage::Asked(waker) = &mut waiting.stage else { continue };
@@ -225,7 +216,11 @@ impl Lane {
             let sent = is_before(number, *handed) || waiting.solo.is_some();
             waiting.stage = Stage::Ended(Err(LinkError::DeadlinePassed { sent }));
             waiting.solo = None;
-            put_cancel(out.space(CANCEL_BYTES), number);
+            if sent {
+                put_cancel(out.space(CANCEL_BYTES), number);
+            } else {
+                *stale = true;
+            }
         }
         state.sweep_at = earliest;
         if !state.out.is_empty() {
@@ -285,6 +280,10 @@ impl Lane {
         if state.closed || matches!(waiting.stage, Stage::Ended(_)) {
             return;
         }
+        if waiting.solo.is_none() && !is_before(number, state.handed) {
+            state.stale = true;
+            return;
+        }
         put_cancel(state.out.space(CANCEL_BYTES), number);
         let pump = state.pump.take();
         drop(state);
@@ -300,6 +299,31 @@ impl Lane {
 impl State {
     fn wait(&mut self, waiting: Waiting) -> Result<u32, LinkError> {
         self.waiting.insert(waiting).ok_or(LinkError::Full)
+    }
+
+    /// Puts a stamp in front of a request that was made long enough after the last one.
+    #[inline]
+    fn stamp(&mut self, deadline: Instant, remaining: Duration) {
+        match deadline.checked_sub(remaining) {
+            Some(made) if made >= self.stamp_at => {
+                put_stamp(self.out.space(STAMP_BYTES_MAX), made.saturating_duration_since(self.begun));
+                self.stamp_at = made.checked_add(STAMP_EVERY).unwrap_or(made);
+            }
+            _ => {}
+        }
+    }
+
+    /// Takes the requests that nobody waits for any more out of what is to be written.
+    #[cold]
+    fn drop_stale(&mut self) {
+        let Self { out, stale, waiting, .. } = self;
+        *stale = false;
+        out.retain(|frame| match Frame::read(frame) {
+            Ok(Frame { correlation, body: Body::Request(_) }) => {
+                waiting.get_mut(correlation).is_some_and(|waiting| matches!(waiting.stage, Stage::Asked(_)))
+            }
+            _ => true,
+        });
     }
 
     /// Notes the deadline; whether the sweeper must come sooner for it than it meant to.

@@ -5,7 +5,7 @@ mod supervisor;
 use std::fmt;
 use std::sync::Arc;
 
-use tokio::runtime::Handle;
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -27,6 +27,9 @@ struct Shared {
     peer: PeerInfo,
     connection: quinn::Connection,
     lanes: [Arc<Lane>; LANES],
+    /// Whether requests are spread over the lanes. One thread alone fills packets better from one lane (measured: 610,000
+    /// instead of 460,000 calls per second at 64 under way); several get in one another's way there (270,000 instead of 330,000).
+    spread: bool,
     replies: [Arc<Replies>; LANES_MAX],
     outboxes: [Outbox; 2],
     sweeper: Arc<Notify>,
@@ -36,6 +39,7 @@ struct Shared {
 impl Link {
     pub(super) fn new(id: LinkId, peer: PeerInfo, connection: quinn::Connection, tasks: Handle) -> Self {
         let sweeper = Arc::new(Notify::new());
+        let spread = tasks.runtime_flavor() != RuntimeFlavor::CurrentThread;
         let ending = Ending::new(connection.clone());
         let soloist = Soloist::new(connection.clone(), ending.clone(), tasks);
         let lane = |at: usize| Arc::new(Lane::new(number(at), sweeper.clone(), soloist.clone()));
@@ -45,6 +49,7 @@ impl Link {
             peer,
             connection,
             lanes: std::array::from_fn(lane),
+            spread,
             replies: std::array::from_fn(replies),
             outboxes: Default::default(),
             sweeper: sweeper.clone(),
@@ -64,12 +69,13 @@ impl Link {
 
     /// Sends a request; requests with the same hint keep their order.
     ///
+    /// The request's remaining time is what is left until the deadline when it is made.
     /// The answer comes by the deadline, or an error does: the lane takes care of that, without a timer for each request.
     /// An error of this function itself means that the request was not sent.
     #[inline]
     pub(crate) fn request(&self, hint: u32, request: &Request<'_>, deadline: Instant) -> Result<Pending, LinkError> {
         let [first, second] = &self.0.lanes;
-        let lane = if hint.is_multiple_of(2) { first } else { second };
+        let lane = if self.0.spread && !hint.is_multiple_of(2) { second } else { first };
         lane.request(request, deadline)
     }
 

@@ -1,14 +1,19 @@
 //! The UDP socket as quinn sees it: oversized batches are split, and a gate may hold packets back.
 
+#[cfg(test)]
+mod broken;
+
 use std::io::{self, IoSliceMut};
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
 use quinn::udp::{RecvMeta, Transmit};
 use quinn::{AsyncUdpSocket, UdpPoller};
 
+#[cfg(test)]
+pub(crate) use self::broken::Breaker;
 use super::gate::Gate;
 
 /// The bytes that the kernel is asked to buffer in each direction.
@@ -38,6 +43,25 @@ pub(crate) fn bind(address: SocketAddr) -> io::Result<std::net::UdpSocket> {
 pub(crate) struct Socket {
     inner: Arc<dyn AsyncUdpSocket>,
     gate: Gate,
+    fault: Fault,
+}
+
+/// Why a socket no longer receives, once it does not. Quinn ends its endpoint then and keeps the reason to itself.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Fault(Arc<OnceLock<String>>);
+
+impl Fault {
+    /// The reason in words.
+    pub(super) fn get(&self) -> Option<&str> {
+        self.0.get().map(String::as_str)
+    }
+
+    fn note(&self, error: &io::Error) {
+        // The one error that quinn passes over: the answer of a machine on which nobody listens.
+        if error.kind() != io::ErrorKind::ConnectionReset {
+            self.0.get_or_init(|| error.to_string());
+        }
+    }
 }
 
 impl Socket {
@@ -47,13 +71,18 @@ impl Socket {
         let inner = Arc::new(super::kernel::KernelSocket::new(socket)?);
         #[cfg(not(unix))]
         let inner = quinn::Runtime::wrap_udp_socket(&quinn::TokioRuntime, socket)?;
-        Ok(Self { inner, gate })
+        Ok(Self { inner, gate, fault: Fault::default() })
     }
 
     /// Takes any socket: the seam for simulated networks. One that receives batches keeps each below 64 KiB.
     #[cfg(any(test, feature = "testing"))]
     pub(crate) fn over(inner: Arc<dyn AsyncUdpSocket>, gate: Gate) -> Self {
-        Self { inner, gate }
+        Self { inner, gate, fault: Fault::default() }
+    }
+
+    /// Where the socket's end will be noted.
+    pub(super) fn fault(&self) -> Fault {
+        self.fault.clone()
     }
 }
 
@@ -79,6 +108,9 @@ impl AsyncUdpSocket for Socket {
         metas: &mut [RecvMeta],
     ) -> Poll<io::Result<usize>> {
         let received = self.inner.poll_recv(task, buffers, metas);
+        if let Poll::Ready(Err(error)) = &received {
+            self.fault.note(error);
+        }
         if let Poll::Ready(Ok(count)) = received
             && !self.gate.is_open()
         {

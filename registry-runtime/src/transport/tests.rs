@@ -2,6 +2,8 @@
 
 mod lanes;
 mod pairs;
+mod replies;
+mod stalls;
 mod strangers;
 mod support;
 mod violations;

@@ -13,6 +13,9 @@ use crate::id::{CommandId, Epoch, Slot};
 /// The bytes of a cancellation, length included.
 pub(crate) const CANCEL_BYTES: usize = 9;
 
+/// The bytes of a stamp, length included, or a few more.
+pub(crate) const STAMP_BYTES_MAX: usize = 19;
+
 /// The bytes of a frame's length.
 pub(crate) const LENGTH_BYTES: usize = 4;
 
@@ -32,6 +35,9 @@ pub(crate) enum Body<'a> {
     Request(Request<'a>),
     /// The caller has lost interest in the request.
     Cancel,
+    /// What the caller's clock showed, since a beginning of its own, when it made the requests that follow. The receiver sees by it
+    /// how long they have lain somewhere.
+    Stamp(Duration),
     /// How the request ended.
     Reply(Reply<'a>),
 }
@@ -51,7 +57,7 @@ pub(crate) struct Request<'a> {
     pub(crate) attempt: u8,
     /// Marks that caller and callee have agreed on; the wire carries them unread.
     pub(crate) flags: u8,
-    /// How long the caller goes on waiting, counted from the sending; travels in microseconds.
+    /// How long the caller goes on waiting, counted from when it made the request; travels in microseconds.
     pub(crate) remaining: Duration,
     /// The encoded key; empty in actions.
     pub(crate) key: &'a [u8],
@@ -64,7 +70,7 @@ pub(crate) struct Request<'a> {
 pub(crate) struct Reply<'a> {
     /// In one word.
     pub(crate) outcome: Outcome,
-    /// How busy the replying node is, in thousandths of what it can take.
+    /// How busy the replying node is: the commands that it runs or has waiting, 65,535 for that many and more.
     pub(crate) load: u16,
     /// The encoded reply or error of the command's own.
     pub(crate) payload: &'a [u8],
@@ -126,6 +132,7 @@ pub(crate) enum BadFrame {
 const REQUEST: u8 = 1;
 const CANCEL: u8 = 2;
 const REPLY: u8 = 3;
+const STAMP: u8 = 4;
 
 impl<'a> Frame<'a> {
     /// Reads a frame from what follows its length.
@@ -138,6 +145,13 @@ impl<'a> Frame<'a> {
             CANCEL if parts.rest().is_empty() => Body::Cancel,
             CANCEL => return Err(BadFrame::Long),
             REPLY => Body::Reply(Reply::read(parts)?),
+            STAMP => {
+                let stamp = read_micros(&mut parts)?;
+                if !parts.rest().is_empty() {
+                    return Err(BadFrame::Long);
+                }
+                Body::Stamp(stamp)
+            }
             tag => return Err(BadFrame::Tag(tag)),
         };
         Ok(Self { correlation, body })
@@ -197,6 +211,13 @@ impl<'a> Reply<'a> {
 /// Appends a cancellation as a frame.
 pub(crate) fn put_cancel(out: &mut Vec<u8>, correlation: u32) {
     let start = begin(out, correlation, CANCEL);
+    end(out, start);
+}
+
+/// Appends a stamp as a frame.
+pub(crate) fn put_stamp(out: &mut Vec<u8>, clock: Duration) {
+    let start = begin(out, 0, STAMP);
+    put_micros(out, clock);
     end(out, start);
 }
 
@@ -356,6 +377,17 @@ mod tests {
             assert!(out.len() <= HEADER_BYTES_MAX || matches!(outcome, Outcome::Incompatible { .. }));
             let frame = Frame::read(body(&out)).unwrap();
             assert_eq!(frame, Frame { correlation: 9, body: Body::Reply(Reply { outcome, load: 512, payload }) });
+        }
+    }
+
+    #[test]
+    fn stamps_travel() {
+        for micros in [0, 1, 300, u64::MAX] {
+            let (mut out, clock) = (Vec::new(), Duration::from_micros(micros));
+            put_stamp(&mut out, clock);
+            assert!(out.len() <= STAMP_BYTES_MAX);
+            assert_eq!(Frame::read(body(&out)), Ok(Frame { correlation: 0, body: Body::Stamp(clock) }));
+            assert_eq!(Frame::read(&[body(&out), &[0]].concat()), Err(BadFrame::Long));
         }
     }
 

@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 pub(crate) use catalogue::{CommandEntry, CommandKind, RegistryEntry};
 pub(crate) use refusal::{Life, Refusal};
 
-use super::codec::{self, DecodeError};
 use super::limits::HELLO_BYTES_MAX;
+use crate::codec::{self, DecodeError};
 use crate::id::{Incarnation, NodeId, Start};
 
 /// The version of frames, hello and channels. Peers of different versions refuse each other.

@@ -42,14 +42,3 @@ pub(crate) const CATALOGUE_COMMANDS_MAX: usize = 1 << 12;
 /// Long enough for a snapshot of a few thousand rows, short enough not to hold up heartbeats for longer than about 10 ms
 /// at 1 Gbit/s.
 pub(crate) const CHANNEL_FRAME_BYTES_MAX: usize = 1 << 20;
-
-/// How deep a value may nest: every sequence, map, structure, tuple, option, variant and newtype is one level.
-///
-/// A recursive type would otherwise let a peer choose the depth of our stack; 64 levels take some ten kilobytes of it.
-pub(crate) const DEPTH_MAX: usize = 64;
-
-/// How many elements of sequences and maps a value may have beyond one for each byte of input.
-///
-/// An element takes a byte at least, unless its type is empty (`Vec<()>`); those few that a decent program sends fit into
-/// this allowance, and the 2^64 that fit into ten bytes do not.
-pub(crate) const EMPTY_ELEMENTS_MAX: usize = 1 << 10;

@@ -5,6 +5,8 @@ use std::time::Duration;
 use registry_runtime::{CommandError, Executed, Node};
 use registry_tests::{builder, eventually};
 
+use crate::events;
+
 /// What the hosts were compiled with.
 mod ours {
     use registry_runtime::{Resource, commands, registry};
@@ -147,6 +149,7 @@ use theirs::{finer_notes, nobodys, their_notes};
 
 /// A host of `notes` that serves, and a node that only calls.
 async fn host_and_visitor(test: &str) -> (Node, Node) {
+    events::listen();
     let host = builder(&format!("{test}-host")).host(notes::registry()).start().await.unwrap();
     let visitor = builder(&format!("{test}-visitor")).client_only().join([host.local_addr()]).start().await.unwrap();
     visitor.wait_for_members(2).await.unwrap();
@@ -169,6 +172,9 @@ async fn an_unknown_registry() {
         assert!(matches!(error, CommandError::Unavailable { .. } | CommandError::Incompatible { .. }), "{error:?}");
         assert_eq!(error.executed(), Executed::No);
     }
+    for name in ["node=unknown-host", "node=unknown-visitor"] {
+        events::told(&[&[name], &["nobodys"], &["no member hosts"]]).await;
+    }
     assert_eq!(notes::client(&visitor).len(1).await, Ok(0));
 }
 
@@ -179,6 +185,7 @@ async fn an_unknown_command() {
     let line = ours::Line { author: "Ada".to_owned(), page: 1 };
     assert_eq!(ours.add(1, line).await, Ok(1));
     assert_incompatible(theirs.erase(1).await, "erase");
+    events::warned(&[&["node=command-visitor"], &["peer=command-host"], &["command=\"erase\""]]).await;
     assert_eq!(ours.len(1).await, Ok(1), "nothing was erased");
 }
 
@@ -188,6 +195,9 @@ async fn a_command_of_another_shape() {
     let (ours, theirs) = (notes::client(&visitor), their_notes::client(&visitor));
     assert_incompatible(theirs.stamp(1, 1815).await, "stamp");
     assert_incompatible(theirs.last(1).await, "last");
+    for command in ["command=\"stamp\"", "command=\"last\""] {
+        events::warned(&[&["node=shape-visitor"], &["peer=shape-host"], &["notes"], &[command]]).await;
+    }
     assert_eq!(ours.stamp(1, 1815).await, Ok(1816));
     // What fits is served, whatever the types are called.
     assert_eq!(theirs.add(1, theirs::Entry { author: "Bo".to_owned(), page: 2 }).await, Ok(1));
@@ -201,17 +211,18 @@ async fn a_caller_with_another_slot_count() {
     for key in 0..8 {
         assert_incompatible(finer_notes::client(&visitor).len(key).await, "slot");
     }
+    events::warned(&[&["node=slots-visitor"], &["peer=slots-host"], &["128 slots"]]).await;
     assert_eq!(notes::client(&visitor).len(1).await, Ok(0));
 }
 
 #[tokio::test]
 async fn a_host_with_another_slot_count() {
-    crate::events::listen();
+    events::listen();
     let host = builder("finer-host").host(notes::registry()).start().await.unwrap();
     let at_home = notes::client(&host);
     eventually(Duration::from_secs(20), async || at_home.len(1).await).await;
     let finer = builder("finer-other").host(finer_notes::registry()).join([host.local_addr()]).start().await.unwrap();
-    crate::events::warned(&[&["notes"], &["slot"], &["finer-"]]).await;
+    events::warned(&[&["notes"], &["slot"], &["finer-"]]).await;
 
     assert!(host.members().iter().all(|member| member.id != *finer.id()), "a member with another slot count");
     let error = finer_notes::client(&finer).len(1).timeout(Duration::from_secs(1)).await.unwrap_err();

@@ -76,3 +76,90 @@ async fn two_registries_of_one_wire_name() {
     refuses_to_start(builder("double").host(tally::registry()).host(tally_again::registry()), "tally").await;
     refuses_to_start(builder("double").host(tally::registry()).host(tally::registry()), "tally").await;
 }
+
+/// Types that run as long as caller and owner are one node, and fail as soon as they are two.
+mod unfit {
+    use registry_runtime::{Resource, commands, registry};
+    use serde::{Deserialize, Serialize};
+
+    #[derive(Clone, Serialize, Deserialize, Resource)]
+    #[resource(on_demand)]
+    pub(super) struct Diary {
+        #[key]
+        day: u64,
+        #[serde(skip)]
+        read: u64,
+    }
+
+    impl From<u64> for Diary {
+        fn from(day: u64) -> Self {
+            Self { day, read: 0 }
+        }
+    }
+
+    #[derive(Clone, Serialize, Deserialize)]
+    #[serde(tag = "kind")]
+    pub(super) enum Event {
+        Rain { litres: u64 },
+        Sun,
+    }
+
+    #[derive(Clone, Serialize, Deserialize)]
+    pub(super) struct Entry {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        author: Option<String>,
+        page: u64,
+    }
+
+    #[derive(Clone, Serialize, Deserialize)]
+    #[serde(untagged)]
+    pub(super) enum Torn {
+        Page(u64),
+        Word(String),
+    }
+
+    #[commands]
+    impl Diary {
+        pub(super) fn day(&self) -> u64 {
+            self.day + self.read
+        }
+
+        pub(super) fn note(&mut self, event: Event) {
+            self.read = match event {
+                Event::Rain { litres } => litres,
+                Event::Sun => 0,
+            }
+        }
+
+        pub(super) fn entries(&self) -> Vec<Entry> {
+            vec![Entry { author: None, page: self.read }]
+        }
+
+        pub(super) fn tear(&mut self) -> Result<(), Torn> {
+            self.read = 0;
+            Err(Torn::Page(self.day))
+        }
+    }
+
+    registry! {
+        pub(super) diaries {
+            resource Diary;
+        }
+    }
+}
+
+#[tokio::test]
+async fn types_that_do_not_survive_the_way_between_nodes() {
+    let whole = [
+        "the registry `diaries`",
+        "the arguments of its command `note`",
+        "unfit::Event` looks for its tag",
+        "the reply of its command `entries`",
+        "unfit::Entry` or what it holds writes other fields than it reads",
+        "the error of its command `tear`",
+        "unfit::Torn` asks what comes next",
+    ];
+    for part in whole {
+        refuses_to_start(builder("unfit").host(unfit::diaries::registry()), part).await;
+    }
+}

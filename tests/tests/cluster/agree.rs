@@ -1,14 +1,12 @@
 //! Agreement after a start.
 
-use std::time::Duration;
-
 use registry_runtime::Node;
 use registry_tests::{builder, counters, eventually, free_addresses, one_key_per_slot};
 
-use crate::hold_one_view_and_table;
+use crate::{PATIENCE, hold_one_view_and_table};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn three_nodes_agree_within_three_seconds_of_start() {
+async fn three_nodes_that_start_together_agree() {
     let addresses = free_addresses(3);
     let start = async |index: usize| -> Node {
         builder(&format!("agree-{index}"))
@@ -23,7 +21,7 @@ async fn three_nodes_agree_within_three_seconds_of_start() {
     let keys = one_key_per_slot(&counters::client(&one));
     let nodes = [one, two, three];
 
-    eventually(Duration::from_secs(3), async || {
+    eventually(PATIENCE, async || {
         for node in &nodes {
             let up = node.members().iter().filter(|member| format!("{:?}", member.state) == "Up").count();
             if up != nodes.len() {
@@ -47,7 +45,7 @@ async fn a_cluster_starts_settled() {
     let nodes = crate::nodes(&cluster, &[0, 1, 2]);
     let keys = one_key_per_slot(&counters::client(&nodes[0]));
     // The routes of a registry come to a node with its first client there.
-    eventually(Duration::from_secs(3), async || hold_one_view_and_table(&nodes, &keys)).await;
+    eventually(PATIENCE, async || hold_one_view_and_table(&nodes, &keys)).await;
     for node in &nodes {
         node.wait_for_members(3).await.unwrap();
         assert_eq!(node.members().len(), 3);

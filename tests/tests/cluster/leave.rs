@@ -14,6 +14,40 @@ const CALLERS: usize = 8;
 /// How many calls must have ended before the node leaves, and again after it has left.
 const CALLS: usize = 400;
 
+/// An upper bound for a leave, below the time after which a leaving node goes even so.
+const LEAVES: Duration = Duration::from_secs(15);
+
+/// With three replicas the one that leaves is in every set, and nobody is left to take its place there.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_node_after_another_leaves_without_waiting_for_a_replacement() {
+    let cluster = crate::three_nodes().await;
+    let last = counters::client(cluster.node(0));
+    let keys = one_key_per_slot(&last);
+    every_slot_answers(Duration::from_secs(10), &last, &keys).await;
+    for index in [2, 1] {
+        tokio::time::timeout(LEAVES, cluster.leave(index)).await.expect("it goes on to its own time limit").unwrap();
+        every_slot_answers(Duration::from_secs(10), &last, &keys).await;
+    }
+    assert!(owner_of(&last, keys[0]).await == cluster.node(0).id().as_str());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_who_ask_a_node_to_leave_hear_of_the_same_outcome() {
+    let cluster = crate::three_nodes().await;
+    let node = cluster.node(2);
+    let outcomes = tokio::join!(node.leave(), node.leave(), cluster.leave(2));
+    assert_eq!(outcomes, (Ok(()), Ok(()), Ok(())));
+    let again = node.leave().await.unwrap_err();
+    assert!(again.to_string().contains("stopped already"), "{again}");
+}
+
+#[tokio::test]
+async fn a_cluster_of_one_has_nobody_to_hand_over_to() {
+    let cluster = Cluster::builder().nodes(1).host(counters::registry()).start().await.unwrap();
+    every_slot_answers(Duration::from_secs(5), &counters::client(cluster.node(0)), &[1]).await;
+    assert_eq!(cluster.node(0).clone().leave().await, Ok(()));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_graceful_leave_under_load_gives_no_errors() {
     let runs = Arc::new(Runs::default());

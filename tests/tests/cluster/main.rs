@@ -8,6 +8,8 @@
 )]
 
 mod agree;
+mod comeback;
+mod everywhere;
 mod failover;
 mod grow;
 mod leave;
@@ -16,9 +18,15 @@ mod reservation;
 mod restart;
 mod twins;
 
+use std::time::Duration;
+
 use registry_runtime::Node;
 use registry_runtime::testing::Cluster;
 use registry_tests::{counters, view};
+
+/// How long a cluster may take for what it does unaided while other tests run beside it. How fast it is on a machine of
+/// its own is measured in `tests/promptness.rs`.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Three nodes that host counters.
 async fn three_nodes() -> Cluster {

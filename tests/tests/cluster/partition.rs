@@ -10,9 +10,13 @@ use registry_tests::{
     Acknowledged, CounterClient, Runs, counters, eventually, every_slot_answers, one_key_per_slot, state_of,
 };
 use tokio::task::JoinSet;
+use tokio::time::MissedTickBehavior;
 
 /// An upper bound for what a cluster does unaided after a cut or a heal.
 const UNAIDED: Duration = Duration::from_secs(20);
+
+/// How often a writer begins a write at most. A refusal may come at once, and the nodes need the machine too.
+const PACE: Duration = Duration::from_millis(2);
 
 /// Every key is refused as unavailable; else the first that is not.
 async fn refuses_all(counters: &CounterClient, keys: &[u64]) -> Result<(), String> {
@@ -105,6 +109,8 @@ impl Writers {
             let (acknowledged, attempts, enough) =
                 (Arc::clone(&writers.acknowledged), Arc::clone(&writers.attempts), Arc::clone(&writers.enough));
             writers.tasks.spawn(async move {
+                let mut pace = tokio::time::interval(PACE);
+                pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
                 for key in keys.into_iter().cycle() {
                     if enough.load(Ordering::Relaxed) {
                         break;
@@ -114,8 +120,7 @@ impl Writers {
                         acknowledged.record(key, begun, ran);
                     }
                     attempts.fetch_add(1, Ordering::Relaxed);
-                    // A refusal may come at once; the nodes need the machine too.
-                    tokio::task::yield_now().await;
+                    pace.tick().await;
                 }
             });
         }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use registry_runtime::{Context, Resource, commands, registry};
 use registry_tests::Probe;
@@ -69,6 +70,11 @@ impl Account {
 
     pub(crate) fn balance(&self) -> i64 {
         self.balance
+    }
+
+    /// The call's deadline, counted from the beginning of this process.
+    pub(crate) fn due(&self, cx: &Context) -> Duration {
+        cx.deadline().saturating_duration_since(crate::beginning())
     }
 
     pub(crate) fn entries(&self) -> Vec<i64> {

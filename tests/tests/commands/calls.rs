@@ -15,6 +15,9 @@ use crate::account::{Account, AccountClient};
 /// A call of `hold`.
 type Hold = Call<i64, std::convert::Infallible>;
 
+/// Long against the millisecond that a deadline may lose on its way.
+const BEFORE_THE_FIRST_POLL: Duration = Duration::from_millis(20);
+
 #[tokio::test]
 async fn nothing_happens_before_the_first_poll() {
     let bank = Bank::with_nodes(2).await;
@@ -23,10 +26,16 @@ async fn nothing_happens_before_the_first_poll() {
         let id = bank.number(owner, 0).await;
         accounts.open(id, "Jo".to_owned()).await.unwrap();
         drop(accounts.deposit(id, 5));
-        let late = accounts.deposit(id, 7).timeout(Duration::from_secs(2));
+        let made = Instant::now();
+        let due = accounts.due(id).timeout(crate::PATIENCE);
+        // Other calls take their time before the first poll of this one.
+        while made.elapsed() < BEFORE_THE_FIRST_POLL {
+            assert_eq!(accounts.balance(id).await, Ok(0), "nothing was paid in");
+        }
         // The timeout counts from the first poll: time before it is not taken from it.
-        tokio::time::sleep(Duration::from_millis(2_100)).await;
-        assert_eq!(late.await, Ok(7));
+        let due = crate::beginning() + due.await.unwrap();
+        let counted_from = due - crate::PATIENCE;
+        assert!(counted_from >= made + BEFORE_THE_FIRST_POLL / 2, "{:?}", counted_from - made);
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use registry_runtime::testing::Cluster;
-use registry_runtime::{CommandError, IntoKey, Resource, commands, registry};
+use registry_runtime::testing::{self, Cluster};
+use registry_runtime::{CommandError, Context, IntoKey, Resource, commands, registry};
 use registry_tests::eventually;
 use serde::{Deserialize, Serialize};
 
@@ -49,6 +49,10 @@ impl Seat {
 
     fn guest(&self) -> Option<String> {
         self.guest.clone()
+    }
+
+    fn shown(&self, cx: &Context) -> String {
+        cx.key().to_owned()
     }
 
     fn take(&mut self, guest: String) -> Option<String> {
@@ -147,6 +151,10 @@ impl From<String> for Tag {
 
 #[commands]
 impl Tag {
+    fn shown(&self, cx: &Context) -> String {
+        cx.key().to_owned()
+    }
+
     fn note(&mut self) -> u32 {
         self.uses += 1;
         self.uses
@@ -162,4 +170,20 @@ async fn a_textual_key_is_named_by_text() {
     let borrowed = "a".to_owned();
     assert_eq!(tags.note(&borrowed).await, Ok(3), "{borrowed}");
     assert_eq!(tags.note("").await, Ok(1));
+}
+
+#[tokio::test]
+async fn a_key_reads_on_a_node_as_it_does_in_a_unit_test() {
+    let cluster = Cluster::builder().nodes(1).host(tags::registry()).host(seats::registry()).start().await.unwrap();
+    let tags = tags::client(cluster.node(0));
+    let tag = Tag::from("it's \"a\"".to_owned());
+    assert_eq!(tags.shown(&tag.name).await.unwrap(), tag.shown(&testing::context().key(&tag.name)));
+    assert_eq!(tags.shown("eu").await.unwrap(), "eu");
+
+    let seats = seats::client(cluster.node(0));
+    let key = SeatKey { hall: "eu".to_owned(), number: SeatNumber(7) };
+    let seat = seats.install(&key).await.unwrap();
+    let shown = seats.shown(&key).await.unwrap();
+    assert_eq!(shown, seat.shown(&testing::context().key(format!("{key:?}"))));
+    assert!(shown.contains("eu") && shown.contains('7'), "{shown}");
 }

@@ -21,16 +21,23 @@ mod nested;
 mod on_demand;
 mod state;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use registry_runtime::testing::Cluster;
 use registry_tests::{Probe, eventually};
+use tokio::time::Instant;
 
 use account::{AccountClient, accounts};
 
 /// How long anything may take that is no matter of time.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A moment that all nodes and callers of this process count from, so that moments can travel.
+fn beginning() -> Instant {
+    static BEGINNING: OnceLock<Instant> = OnceLock::new();
+    *BEGINNING.get_or_init(Instant::now)
+}
 
 /// A bank of so many nodes, and the probe that its commands enter.
 struct Bank {

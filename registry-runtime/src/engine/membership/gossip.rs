@@ -1,5 +1,7 @@
 //! A foca packet taken apart, so that it can be judged before foca believes it.
 
+use std::net::SocketAddr;
+
 use bytes::Buf;
 use foca::{Header, Message};
 
@@ -44,16 +46,27 @@ impl Gossip {
         &self.header.src
     }
 
-    /// Puts the packet together again, with the members that are left.
-    pub(super) fn to_bytes(&self) -> Option<Vec<u8>> {
-        let mut bytes = postcard::to_stdvec(&self.header).ok()?;
-        if self.header.message != Message::Announce {
-            bytes.extend(u16::try_from(self.marks.len()).ok()?.to_be_bytes());
-            for mark in &self.marks {
-                bytes.extend(postcard::to_stdvec(mark).ok()?);
+    /// Puts the address where the sender is met in the place of what it says.
+    pub(super) const fn locate_sender(&mut self, address: SocketAddr) {
+        self.header.src.address = address;
+    }
+
+    /// Puts the packet together again, with the members that are left. Addresses may have grown: the last members are left
+    /// out when it is too large by that, and come with the next news of them.
+    pub(super) fn encode(&mut self) -> Option<Vec<u8>> {
+        loop {
+            let mut bytes = postcard::to_stdvec(&self.header).ok()?;
+            if self.header.message != Message::Announce {
+                bytes.extend(u16::try_from(self.marks.len()).ok()?.to_be_bytes());
+                for mark in &self.marks {
+                    bytes.extend(postcard::to_stdvec(mark).ok()?);
+                }
             }
+            if bytes.len() <= SWIM_BYTES_MAX {
+                return Some(bytes);
+            }
+            self.marks.pop()?;
         }
-        (bytes.len() <= SWIM_BYTES_MAX).then_some(bytes)
     }
 }
 
@@ -71,7 +84,7 @@ mod tests {
     fn packet(message: Message<Identity>, told: &[&str]) -> Vec<u8> {
         let header = Header { src: identity("a"), src_incarnation: 3, dst: identity("b"), message };
         let marks = told.iter().map(|name| Mark::new(identity(name), 1, State::Suspect)).collect();
-        Gossip { header, marks }.to_bytes().unwrap()
+        Gossip { header, marks }.encode().unwrap()
     }
 
     #[test]
@@ -83,11 +96,24 @@ mod tests {
             (Message::Feed, &["z"]),
         ] {
             let bytes = packet(message, told);
-            let gossip = Gossip::parse(&bytes).unwrap();
+            let mut gossip = Gossip::parse(&bytes).unwrap();
             assert_eq!(gossip.sender(), &identity("a"));
             assert!(gossip.marks.iter().map(|mark| mark.id().node.as_str()).eq(told.iter().copied()));
-            assert_eq!(gossip.to_bytes().unwrap(), bytes);
+            assert_eq!(gossip.encode().unwrap(), bytes);
         }
+    }
+
+    #[test]
+    fn a_longer_address_costs_the_last_members_and_not_the_packet() {
+        let header = Header { src: identity("a"), src_incarnation: 3, dst: identity("b"), message: Message::Gossip };
+        let marks = vec![Mark::new(identity("x"), 1, State::Alive); 1000];
+        let mut gossip = Gossip { header, marks };
+        let full = gossip.encode().unwrap();
+        let told = gossip.marks.len();
+        assert!(full.len() > SWIM_BYTES_MAX - 40);
+        gossip.locate_sender(([u16::MAX; 8], 7400).into());
+        let relocated = gossip.encode().unwrap();
+        assert!(relocated.len() <= SWIM_BYTES_MAX && gossip.marks.len() + 1 >= told);
     }
 
     #[test]
@@ -105,6 +131,6 @@ mod tests {
         let mut wild = Gossip::parse(&packet(Message::Gossip, &[])).unwrap();
         let incarnation = Incarnation::new(u64::MAX);
         wild.marks.push(Mark::new(Identity { incarnation, ..identity("x") }, 0, State::Down));
-        assert!(Gossip::parse(&wild.to_bytes().unwrap()).is_err());
+        assert!(Gossip::parse(&wild.encode().unwrap()).is_err());
     }
 }

@@ -2,6 +2,9 @@
 //!
 //! A peer speaks for itself only: a packet must come from the process at the other end of the connection. What it says of
 //! others is taken in, except that a member that is alive here is asked before somebody's word that it is Down counts.
+//! Where a peer listens is not for it to say but for the connection to show: one that listens on all addresses knows none.
+
+use std::net::SocketAddr;
 
 use foca::State as Belief;
 
@@ -21,14 +24,21 @@ const DENIAL: u32 = 3;
 impl Membership {
     /// Takes in what a peer has sent.
     pub(super) fn handle_packet(&mut self, now: Moment, sender: &NodeId, bytes: &[u8]) {
-        let Packet { from, body } = match Packet::decode(bytes) {
+        let Packet { mut from, body } = match Packet::decode(bytes) {
             Ok(packet) => packet,
             Err(reason) => return self.refuse(sender, reason),
         };
-        let same_life = |peer: &Identity| peer.start == from.start && peer.address == from.address;
-        let is_it = self.links.peer(sender).is_none_or(same_life);
+        let peer = self.links.peer(sender);
+        let is_it = peer.is_none_or(|peer| peer.start == from.start);
         if from.node != *sender || !is_it || from.node == self.swim.identity().node {
             return self.refuse(sender, Refusal::WrongSender);
+        }
+        // Without a connection the packet is the last of one that is gone, which had shown the address.
+        let former = || self.roster.get(sender).map(|known| &known.identity).filter(|known| known.start == from.start);
+        match peer.or_else(former).map(|peer| peer.address) {
+            Some(address) => from.address = address,
+            None if from.address.ip().is_unspecified() => return self.refuse(sender, Refusal::Nowhere),
+            None => {}
         }
         if let Some(known) = self.roster.get(sender).filter(|known| known.identity.outranks(&from)) {
             let entry = known.entry(now);
@@ -39,6 +49,9 @@ impl Membership {
         }
         self.hints.hear(sender);
         self.links.refresh(&from);
+        if let Some(member) = self.roster.locate(&from) {
+            self.report(now, member, Change::Profile);
+        }
         if self.roster.is_gone(&from) {
             return self.handle_gone(now, &from, body);
         }
@@ -83,15 +96,14 @@ impl Membership {
             Ok(_) => return self.refuse(&from.node, Refusal::WrongSender),
             Err(reason) => return self.refuse(&from.node, reason),
         };
-        let told = gossip.marks.len();
         let entries: Vec<_> = std::mem::take(&mut gossip.marks).into_iter().map(Entry::from).collect();
         let (marks, doubted) = self.sift(now, from, &entries, None);
         if self.phase != Phase::Running {
             return;
         }
         gossip.marks = marks;
-        let bytes = if gossip.marks.len() == told { Some(bytes) } else { gossip.to_bytes() };
-        if let Some(bytes) = bytes {
+        gossip.locate_sender(from.address);
+        if let Some(bytes) = gossip.encode() {
             self.swim.handle_packet(now, &bytes);
             self.settle(now);
         }
@@ -121,7 +133,7 @@ impl Membership {
     }
 
     /// Sorts what a peer tells of members: what concerns this node is dealt with; what fits in the table is believed,
-    /// except Downs that are to be checked first.
+    /// except Downs that are to be checked first. Whom nobody could dial is left out.
     fn sift(
         &mut self,
         now: Moment,
@@ -143,6 +155,11 @@ impl Membership {
                 }
                 continue;
             }
+            let address = if identity.is_same_process(from) { from.address } else { identity.address };
+            if address.ip().is_unspecified() {
+                self.refuse(&from.node, Refusal::Nowhere);
+                continue;
+            }
             if self.roster.get(&identity.node).is_none() {
                 if newcomers >= self.roster.room() && !self.make_room(now) {
                     self.outputs.push_back(Output::Event(Event::TableFull { node: identity.node.clone() }));
@@ -154,7 +171,7 @@ impl Membership {
                 doubted.push(identity.node.clone());
                 continue;
             }
-            believed.push(entry.mark());
+            believed.push(entry.mark(address));
         }
         (believed, doubted)
     }
@@ -197,11 +214,15 @@ impl Membership {
             }
         } else if entry.identity.outranks(&me) {
             // A process that listens where this one does is not alive, whatever they say: the wall clock was set back
-            // before this start.
-            let other = !entry.identity.is_same_process(&me) && entry.identity.address != me.address;
+            // before this start. One that listens on all addresses cannot tell its own from those of another machine; if
+            // there is another process after all, the older one hears of it at its next connection.
+            let other = !entry.identity.is_same_process(&me) && !me.listens_at(entry.identity.address);
             if other && entry.state.is_live() {
                 self.stop(entry.identity.address);
             } else {
+                if !entry.identity.is_same_process(&me) {
+                    self.outputs.push_back(Output::Outlived { former: entry.identity.process() });
+                }
                 self.swim.leap(now, entry.identity.incarnation);
                 self.settle(now);
             }
@@ -267,13 +288,13 @@ impl From<Mark> for Entry {
 }
 
 impl Entry {
-    /// As foca has it.
-    fn mark(&self) -> Mark {
+    /// As foca has it, of a member that listens at `address`.
+    fn mark(&self, address: SocketAddr) -> Mark {
         let belief = match self.state {
             MemberState::Up => Belief::Alive,
             MemberState::Suspect => Belief::Suspect,
             MemberState::Down | MemberState::Left => Belief::Down,
         };
-        Mark::new(self.identity.clone(), self.refutations, belief)
+        Mark::new(Identity { address, ..self.identity.clone() }, self.refutations, belief)
     }
 }

@@ -7,11 +7,15 @@ use serde::{Deserialize, Serialize};
 use crate::id::{Incarnation, NodeId, Process, Start};
 
 /// A process, where it listens, and how often it has had to come back.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+///
+/// Where it listens says nothing of who it is: a process that listens on all addresses of its machine is met at another
+/// one by each peer. So addresses are left out of all comparisons.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Identity {
     /// The node's name, vouched for by its certificate.
     pub(crate) node: NodeId,
-    /// Where others dial it.
+    /// Where others dial it. Unspecified only in what a process that listens on all addresses says of itself; whoever hears
+    /// that puts the address in its place that the connection shows.
     pub(crate) address: SocketAddr,
     /// The life of its memory.
     pub(crate) start: Start,
@@ -36,17 +40,31 @@ impl Identity {
 
     /// Whether this one is the same process as `other`, in any of its incarnations.
     pub(super) fn is_same_process(&self, other: &Self) -> bool {
-        self.node == other.node && self.start == other.start && self.address == other.address
+        self.node == other.node && self.start == other.start
     }
 
     /// Whether this one is newer than another identity of the same node.
     ///
-    /// The incarnation decides. Start and address only break the tie of two processes that were born in the same
-    /// millisecond, so that exactly one of them wins.
+    /// The incarnation decides. The start only breaks the tie of a former process that came back as often as to reach the
+    /// birth of a later one, so that exactly one of them wins.
     pub(super) fn outranks(&self, other: &Self) -> bool {
-        (self.incarnation, self.start, self.address) > (other.incarnation, other.start, other.address)
+        (self.incarnation, self.start) > (other.incarnation, other.start)
+    }
+
+    /// Whether a process that listens here would be met at `address`.
+    pub(super) fn listens_at(&self, address: SocketAddr) -> bool {
+        let ip = self.address.ip();
+        self.address.port() == address.port() && (ip == address.ip() || ip.is_unspecified())
     }
 }
+
+impl PartialEq for Identity {
+    fn eq(&self, other: &Self) -> bool {
+        self.is_same_process(other) && self.incarnation == other.incarnation
+    }
+}
+
+impl Eq for Identity {}
 
 impl foca::Identity for Identity {
     /// The node and not the socket address: a node that comes back elsewhere replaces its former self.
@@ -90,9 +108,29 @@ mod tests {
     }
 
     #[test]
-    fn of_two_processes_of_one_birth_exactly_one_wins() {
-        let (first, second) = (identity(7, 7, 1), identity(7, 7, 2));
+    fn of_two_processes_in_one_incarnation_exactly_one_wins() {
+        let (first, second) = (identity(6, 7, 1), identity(7, 7, 1));
         assert!(second.outranks(&first) && !first.outranks(&second));
-        assert!(!first.outranks(&first));
+        assert!(!first.outranks(&first) && first != second);
+    }
+
+    #[test]
+    fn where_a_process_is_met_says_nothing_of_who_it_is() {
+        let (here, there) = (identity(7, 7, 1), identity(7, 7, 2));
+        assert_eq!(here, there);
+        assert!(here.is_same_process(&there) && !here.outranks(&there) && !there.outranks(&here));
+    }
+
+    #[test]
+    fn who_listens_on_all_addresses_is_met_at_each() {
+        let check = |own: &str, met: &str, expected: bool| {
+            let own = Identity { address: own.parse().unwrap(), ..identity(7, 7, 1) };
+            assert_eq!(own.listens_at(met.parse().unwrap()), expected, "{met}");
+        };
+        check("10.0.0.1:7400", "10.0.0.1:7400", true);
+        check("10.0.0.1:7400", "10.0.0.2:7400", false);
+        check("0.0.0.0:7400", "10.0.0.2:7400", true);
+        check("[::]:7400", "10.0.0.2:7400", true);
+        check("0.0.0.0:7400", "10.0.0.2:7401", false);
     }
 }

@@ -117,6 +117,7 @@ impl Links {
             return;
         }
         if let Some(target) = self.members.get_mut(&peer.node) {
+            target.address = peer.address;
             target.dial.rest();
         }
         // Of two processes with one id, the newer one is the member.

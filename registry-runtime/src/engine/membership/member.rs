@@ -141,8 +141,6 @@ pub(crate) struct HostedRegistry {
     pub(crate) replicas: u8,
     /// What happens to the slots of a Down node.
     pub(crate) failover: HostedFailover,
-    /// Tells ways of sharding apart: nodes that differ here do not share the registry.
-    pub(crate) sharding: u64,
 }
 
 /// What happens to the slots of a Down node, as it travels.

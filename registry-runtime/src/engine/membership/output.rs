@@ -42,6 +42,12 @@ pub(crate) enum Output {
         /// The new incarnation.
         incarnation: Incarnation,
     },
+    /// A life of this node is over that began later by the wall clock, which was set back since. A [`Output::Rejoined`]
+    /// follows.
+    Outlived {
+        /// That life.
+        former: Process,
+    },
     /// This node must stop.
     Stop(StopReason),
     /// For those who watch.

@@ -138,6 +138,8 @@ pub(crate) enum Refusal {
     Malformed,
     /// It claims to come from somebody else than the peer that sent it.
     WrongSender,
+    /// It tells of a process without saying where that listens.
+    Nowhere,
 }
 
 impl Packet {
@@ -218,7 +220,6 @@ mod tests {
             slots: u32::MAX,
             replicas: u8::MAX,
             failover: HostedFailover::WaitForNode { wait: Duration::MAX, reassign: true },
-            sharding: u64::MAX,
         };
         Profile {
             hosted: vec![hosted; Profile::HOSTED_MAX],

@@ -272,6 +272,13 @@ impl Roster {
         }
     }
 
+    /// Notes where a process is met, which counts more than what others say; says whether that is news.
+    pub(super) fn locate(&mut self, met: &Identity) -> Option<Member> {
+        let record = self.records.get_mut(&met.node).filter(|record| record.identity.is_same_process(met))?;
+        let before = std::mem::replace(&mut record.identity.address, met.address);
+        (before != met.address && !record.forgotten).then(|| record.member())
+    }
+
     /// Takes in what a process says of itself; says whether that is news.
     pub(super) fn set_profile(&mut self, process: &Process, said: &Profile) -> Option<Member> {
         let record = self.records.get_mut(&process.node).filter(|record| record.identity.start == process.start)?;

@@ -38,6 +38,66 @@ fn nodes_find_each_other() {
 }
 
 #[test]
+fn nodes_that_listen_on_all_addresses_learn_where_the_others_are_met() {
+    for (n, seed) in [(2, 1), (3, 2), (5, 3), (10, 4)] {
+        let mut cluster = Cluster::with(n, seed, |setup| {
+            setup.everywhere = true;
+            // All but the first hear of each other from others only.
+            setup.join.truncate(1);
+        });
+        cluster.run_until_whole(FIVE_SECONDS);
+        cluster.run_for(TEN_SECONDS);
+        assert!(cluster.is_whole(), "{n} nodes:\n{}", cluster.picture());
+        for node in &cluster.nodes {
+            assert_eq!((node.downs(), node.rejoins()), (0, 0));
+            let refused = |output: &Output| matches!(output, Output::Event(Event::Refused { .. }));
+            assert!(!node.seen.iter().any(|(_, output)| refused(output)));
+            for member in node.membership.members() {
+                let met = cluster.nodes.iter().find(|other| other.name == member.process.node).unwrap().address;
+                assert_eq!(member.address, met);
+                assert!(node.membership.is_connected(&member.process.node));
+            }
+        }
+        cluster.black_out();
+        cluster.run_for(TEN_SECONDS);
+        cluster.heal();
+        cluster.run_until_whole(TEN_SECONDS);
+        let name = cluster.name(n - 1);
+        cluster.crash(n - 1);
+        cluster.restart_as(n - 1, Start::new(1));
+        cluster.run_until_whole(FIVE_SECONDS);
+        assert!(cluster.nodes[n - 1].is_running(), "a former self that was met somewhere is no other process");
+        assert!(cluster.nodes.iter().take(n - 1).all(|node| node.state_of(&name) == Some(MemberState::Up)));
+    }
+}
+
+#[test]
+fn a_member_that_nobody_could_dial_is_not_taken_in() {
+    let mut cluster = settled(2, 1);
+    let from = cluster.nodes[1].membership.identity().clone();
+    let identity = Identity::at_birth(NodeId::new("x").unwrap(), ([0, 0, 0, 0], 7400).into(), Start::new(1));
+    let entry = Entry { identity: identity.clone(), refutations: 0, state: MemberState::Up, down_ms: 0, profile: None };
+    let state = packet::State {
+        standing: packet::Standing { hosting: 1, live: 1 },
+        entries: vec![entry],
+        profiles: vec![],
+        wanted: vec![],
+        complete: false,
+    };
+    for packet in [
+        Packet { from: from.clone(), body: Body::State(state) },
+        // A packet of a process that was never connected.
+        Packet { from: identity.clone(), body: Body::Digest(1) },
+    ] {
+        let sender = packet.from.node.clone();
+        cluster.call(0, Input::Packet { from: sender.clone(), bytes: packet.encode().unwrap() });
+        let nowhere = Output::Event(Event::Refused { from: sender, reason: Refusal::Nowhere });
+        assert_eq!(cluster.nodes[0].seen.last().map(|(_, seen)| seen), Some(&nowhere));
+    }
+    assert_eq!(cluster.nodes[0].state_of(&identity.node), None);
+}
+
+#[test]
 fn a_crashed_node_is_down_everywhere_soon() {
     for (n, seed) in [(2, 1), (3, 2), (3, 3), (5, 4), (5, 5), (10, 6), (10, 7), (25, 8)] {
         let mut cluster = settled(n, seed);
@@ -452,12 +512,14 @@ fn a_restart_after_the_clock_was_set_back_leaps_over_its_former_self() {
     for down_first in [false, true] {
         let mut cluster = settled(3, 7);
         let before = cluster.nodes[2].membership.identity().clone();
+        let former = Output::Outlived { former: before.process() };
         cluster.crash(2);
         cluster.run_for(if down_first { FIVE_SECONDS } else { ms(200) });
         cluster.restart_as(2, Start::new(before.start.get() - 1_000_000));
         cluster.run_until_whole(FIVE_SECONDS);
         let after = cluster.nodes[2].membership.identity();
         assert!(cluster.nodes[2].is_running() && after.incarnation > before.incarnation && after.start < before.start);
+        assert!(cluster.nodes[2].seen.iter().any(|(_, output)| *output == former));
     }
 }
 

@@ -43,6 +43,8 @@ pub(super) struct Setup {
     pub(super) timing: Timing,
     pub(super) join: Vec<SocketAddr>,
     pub(super) watchdog: bool,
+    /// Nodes listen on all addresses of their machines, and know none.
+    pub(super) everywhere: bool,
 }
 
 pub(super) struct Node {
@@ -112,7 +114,7 @@ impl Cluster {
 
     pub(super) fn with(n: usize, seed: u64, set_up: impl FnOnce(&mut Setup)) -> Self {
         let join = (0..n.min(3)).map(address).collect();
-        let mut config = Setup { timing: Timing::fast(), join, watchdog: true };
+        let mut config = Setup { timing: Timing::fast(), join, watchdog: true, everywhere: false };
         set_up(&mut config);
         let mut cluster = Self {
             now: Moment::from_origin(Duration::from_secs(1000)),
@@ -236,10 +238,11 @@ impl Cluster {
 
     fn process(&mut self, name: &str, address: SocketAddr, start: Start) -> Node {
         let name = NodeId::new(name).unwrap();
+        let everywhere = SocketAddr::from(([0, 0, 0, 0], address.port()));
         let mut membership = Membership::new(
             Config {
                 node: name.clone(),
-                address,
+                address: if self.config.everywhere { everywhere } else { address },
                 start,
                 timing: self.config.timing,
                 join: self.config.join.clone(),
@@ -447,8 +450,8 @@ impl Cluster {
     }
 
     fn open(&mut self, from: usize, to: usize, address: SocketAddr) {
-        let there = self.nodes[to].membership.identity().clone();
-        let here = self.nodes[from].membership.identity().clone();
+        let met = |node: &Node| Identity { address: node.address, ..node.membership.identity().clone() };
+        let (there, here) = (met(&self.nodes[to]), met(&self.nodes[from]));
         if from != to {
             let link = Link { ends: (from.min(to), from.max(to)), last: self.now, stalled: VecDeque::new() };
             self.sequence += 1;

@@ -90,7 +90,8 @@ impl Registry {
         self.table.learn(slot, epoch, &set);
         self.table_changed = true;
         let (source, taken_over) = opening.source(&shared.me);
-        let keep = source == shared.me;
+        // Whatever another has opened since was let go of when that was learnt.
+        let keep = !self.kept.insert(slot);
         let registry = self.name.clone();
         if opening.loses() {
             shared.event(Event::PossibleLoss { registry: registry.clone(), slot, epoch });

@@ -5,9 +5,10 @@ use std::time::Duration;
 use super::sim::{MS, Micros, Options, Sim, registry};
 use crate::engine::opening::Why;
 use crate::engine::output::{Event, StopReason};
+use crate::engine::ownership::Input;
 use crate::engine::table::SlotState;
 use crate::engine::view::MemberState;
-use crate::id::Slot;
+use crate::id::{Slot, Start};
 use crate::spec::{Failover, Then};
 
 pub(crate) const SECOND: Micros = 1000 * MS;
@@ -145,6 +146,27 @@ fn the_minority_stops_and_the_majority_goes_on() {
 }
 
 #[test]
+fn who_is_cut_off_may_acknowledge_for_one_lease_and_no_longer() {
+    let options = Options { clock_error: 40, delay: (0, 30 * MS), ..Options::default() };
+    let lease = u64::try_from(options.timing.lease.as_micros()).unwrap();
+    for seed in 0..20 {
+        let mut sim = Sim::new(seed, options.clone());
+        settle(&mut sim, 10 * SECOND);
+        balance(&mut sim, 10 * SECOND);
+        let mine = owned_by(&sim, 0);
+        assert!(!mine.is_empty() && mine.iter().all(|slot| sim.has_right(0, *slot)));
+        sim.partition(&[&[0], &[1, 2]]);
+        // What was under way arrives yet, so this is the moment from which the lease counts at the latest.
+        sim.run(lease);
+        assert_eq!(mine.iter().find(|slot| sim.has_right(0, **slot)), None, "seed {seed}");
+        // It is not by being declared Down, nor by having found the others Down, that it has stopped.
+        assert!(mine.iter().all(|slot| sim.nodes[0].serving.contains_key(slot)), "seed {seed}");
+        sim.run(60 * SECOND);
+        assert!(slots(&sim).all(|slot| !sim.has_right(0, slot) && sim.state(0, slot) != SlotState::Open));
+    }
+}
+
+#[test]
 fn of_two_nodes_the_one_with_the_smaller_id_goes_on() {
     let options = || Options { nodes: 2, charter: 2, replicas: 2, ..Options::default() };
     let mut sim = founded(options());
@@ -182,6 +204,22 @@ fn a_quick_returner_is_filled_like_a_newcomer() {
 }
 
 #[test]
+fn a_restart_with_the_clock_set_back_is_a_restart() {
+    let mut sim = founded(Options::default());
+    sim.boot(0);
+    balance(&mut sim, 20 * SECOND);
+    let former = sim.nodes[0].process.clone();
+    sim.kill(0);
+    settle(&mut sim, 5 * SECOND);
+    sim.boot_as(0, Start::new(2));
+    // As membership does once others tell it of that life.
+    sim.handle(0, Input::Outlived(former.clone()));
+    balance(&mut sim, 20 * SECOND);
+    assert!(former.start > sim.nodes[0].process.start && !owned_by(&sim, 0).is_empty());
+    assert_eq!(losses(&sim), 0);
+}
+
+#[test]
 fn who_was_wrongly_declared_down_comes_back_with_what_it_held() {
     let mut sim = founded(Options::default());
     sim.partition(&[&[0], &[1, 2]]);
@@ -190,6 +228,40 @@ fn who_was_wrongly_declared_down_comes_back_with_what_it_held() {
     balance(&mut sim, 20 * SECOND);
     assert_eq!(losses(&sim), 0);
     assert!(!owned_by(&sim, 0).is_empty());
+}
+
+#[test]
+fn a_slot_that_comes_back_brings_nothing_back_of_its_former_time() {
+    let mut sim = founded(Options::default());
+    balance(&mut sim, SECOND);
+    let (mine, before) = (owned_by(&sim, 0), sim.nodes[0].kept.clone());
+    sim.partition(&[&[0], &[1, 2]]);
+    settle_on(&mut sim, &[1, 2], 5 * SECOND);
+    sim.heal();
+    let is_given_up = |sim: &Sim| mine.iter().all(|slot| sim.nodes[0].kept.get(slot) != before.get(slot));
+    assert!(sim.run_until(SECOND, is_given_up), "as soon as the others' openings are learnt");
+    balance(&mut sim, 20 * SECOND);
+    assert_eq!(owned_by(&sim, 0), mine);
+    for slot in mine {
+        assert!(sim.nodes[0].kept[&slot] > before[&slot]);
+        assert!((1..3).all(|index| !sim.nodes[index].kept.contains_key(&slot)), "nobody else keeps it");
+    }
+}
+
+#[test]
+fn an_owner_that_opens_again_keeps_what_it_has() {
+    let mut sim = founded(Options::default());
+    balance(&mut sim, SECOND);
+    let (served, kept) = (sim.nodes[0].serving.clone(), sim.nodes[0].kept.clone());
+    sim.kill(2);
+    balance(&mut sim, 10 * SECOND);
+    // The plan of two has some of them elsewhere.
+    let stayed: Vec<_> = owned_by(&sim, 0).into_iter().filter(|slot| served.contains_key(slot)).collect();
+    assert!(!stayed.is_empty());
+    for slot in stayed {
+        assert!(sim.nodes[0].serving[&slot].epoch > served[&slot].epoch, "opened again, with another backup");
+        assert_eq!(sim.nodes[0].kept[&slot], kept[&slot]);
+    }
 }
 
 fn settle_on(sim: &mut Sim, side: &[usize], span: Micros) {
@@ -247,6 +319,20 @@ fn who_leaves_hands_everything_over_first() {
 }
 
 #[test]
+fn who_leaves_waits_for_no_replacement_where_there_is_none() {
+    for (nodes, replicas) in [(2, 2), (2, 3), (3, 3), (3, 5), (5, 7)] {
+        let mut sim = founded(Options { nodes, charter: nodes, replicas, ..Options::default() });
+        balance(&mut sim, 5 * SECOND);
+        sim.leave(1);
+        assert!(sim.run_until(5 * SECOND, |sim| sim.nodes[1].left), "{nodes} nodes with {replicas} replicas");
+        balance(&mut sim, SECOND);
+        assert_eq!(losses(&sim), 0);
+        let stepped_in: usize = (0..nodes).map(|index| opened(&sim, index, Why::Failover)).sum();
+        assert_eq!(stepped_in, 0);
+    }
+}
+
+#[test]
 fn the_last_one_leaves_without_waiting() {
     let mut sim = founded(Options { nodes: 1, charter: 1, ..Options::default() });
     sim.leave(0);
@@ -280,7 +366,7 @@ fn a_next_owner_that_dies_does_not_take_the_slot_with_it() {
 fn a_duplicate_of_this_node_stops_it() {
     let mut sim = founded(Options::default());
     let mut newer = sim.member(0, MemberState::Up);
-    newer.process.start = crate::id::Start::new(u64::MAX);
+    newer.process.start = Start::new(u64::MAX);
     sim.tell(0, newer, 0);
     sim.run(10 * MS);
     assert_eq!(sim.nodes[0].stopped, Some(StopReason::DuplicateNode));

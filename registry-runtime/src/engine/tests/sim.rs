@@ -99,6 +99,8 @@ pub(crate) struct SimNode {
     offset: Micros,
     birth_ms: u64,
     pub(crate) serving: BTreeMap<Slot, Serving>,
+    /// Since which opening what is kept of each slot was never given up.
+    pub(crate) kept: BTreeMap<Slot, Epoch>,
     pub(crate) events: Vec<Event>,
     pub(crate) left: bool,
     pub(crate) stopped: Option<StopReason>,
@@ -159,7 +161,6 @@ impl Sim {
         let hosted = HostedRegistry {
             name: registry(),
             slots: self.options.slots,
-            sharding: 0,
             failover: self.options.failover,
             replicas: self.options.replicas,
         };
@@ -172,6 +173,7 @@ impl Sim {
             // One node's wall clock is an hour ahead, so that the others draw epochs above what they have met.
             birth_ms: if index == 0 { 3_600_000 } else { 0 },
             serving: BTreeMap::new(),
+            kept: BTreeMap::new(),
             events: Vec::new(),
             left: false,
             stopped: None,
@@ -185,12 +187,18 @@ impl Sim {
     /// Starts a process at a node.
     pub(crate) fn boot(&mut self, index: usize) {
         let number = (self.now / MS).max(self.nodes[index].incarnation) + 1;
+        let former = self.nodes[index].process.start;
+        let same = self.options.same_start && former.get() != 0;
+        self.boot_as(index, if same { former } else { Start::new(number) });
+    }
+
+    /// Starts a process at a node where the wall clock shows something of its own.
+    pub(crate) fn boot_as(&mut self, index: usize, start: Start) {
+        let number = (self.now / MS).max(self.nodes[index].incarnation) + 1;
         let born = self.local(index);
         let seed = self.rng.next_u64();
         let node = &mut self.nodes[index];
-        if !self.options.same_start || node.process.start.get() == 0 {
-            node.process.start = Start::new(number);
-        }
+        node.process.start = start;
         node.incarnation = number;
         node.leaving = false;
         let config = Config {
@@ -205,6 +213,7 @@ impl Sim {
         };
         node.engine = Some(Ownership::new(born, config));
         node.serving.clear();
+        node.kept.clear();
         self.take_out(index);
         let process = self.nodes[index].process.clone();
         for other in (0..self.nodes.len()).filter(|other| *other != index) {
@@ -411,7 +420,11 @@ impl Sim {
         match output {
             Output::Send { to, message } => self.post(index, &to, message),
             Output::Open { slots, .. } => {
-                for Opened { slot, epoch, set, taken_over, .. } in slots {
+                for Opened { slot, epoch, set, taken_over, keep, .. } in slots {
+                    if !keep {
+                        self.nodes[index].kept.insert(slot, epoch);
+                    }
+                    assert!(self.nodes[index].kept.contains_key(&slot), "keeps what it does not have");
                     let serving = Serving { epoch, set, sealed: false, lease: Moment::default() };
                     self.nodes[index].serving.insert(slot, serving);
                     let node = self.nodes[index].process.node.clone();
@@ -420,6 +433,12 @@ impl Sim {
                 }
             }
             Output::Close { slots, .. } => slots.iter().for_each(|(slot, _)| _ = node.serving.remove(slot)),
+            Output::Forget { slots, .. } => {
+                for slot in slots {
+                    assert!(!node.serving.contains_key(&slot), "gives up what it serves");
+                    node.kept.remove(&slot);
+                }
+            }
             Output::Seal { slots, .. } => {
                 let start = node.process.start;
                 for (slot, epoch) in slots {

@@ -85,6 +85,21 @@ async fn a_closed_slot_serves_nobody_and_keeps_its_instances_for_the_next_openin
 }
 
 #[tokio::test]
+async fn what_a_closed_slot_gives_up_is_gone_whatever_the_next_opening_says() {
+    let world = World::with(1, 5);
+    let slot = world.slot(1);
+    world.host.clear(slot);
+    assert_eq!(world.host.len(slot), 1, "an open slot gives up nothing");
+    world.host.close(slot);
+    world.host.clear(slot);
+    assert_eq!(world.host.len(slot), 0);
+    assert!(world.host.open(slot, NEXT, Lease::forever(), true));
+    let mut attempt = world.attempt(1);
+    attempt.epoch = NEXT;
+    assert_eq!(world.host.call(&SUM, attempt, (), &mut |_, _| ()).ready(), Outcome::NotFound);
+}
+
+#[tokio::test]
 async fn closing_stops_what_runs_and_what_waits() {
     let world = World::with(1, 5);
     let runs = world.call(&ADD_SLOWLY, 1, (1, Do::Add(1))).later();

@@ -7,33 +7,43 @@ use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU64;
 use std::time::Duration;
 
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
+use super::misfit::Fault;
 use super::*;
 use crate::id::NodeId;
 
-fn shape<T: DeserializeOwned>() -> Shape {
-    Shape::of::<T>().unwrap_or_else(|| panic!("`{}` can be traced", std::any::type_name::<T>()))
+fn shape<T: Serialize + DeserializeOwned>() -> Shape {
+    let shape = Shape::of::<T>().unwrap_or_else(|| panic!("`{}` can be traced", std::any::type_name::<T>()));
+    assert_eq!(shape.misfit, None);
+    shape
+}
+
+/// What is wrong with a type, and with which.
+fn misfit<T: Serialize + DeserializeOwned>() -> Option<(&'static str, Fault)> {
+    let misfit = Shape::of::<T>().and_then(|shape| shape.misfit)?;
+    let name = misfit.ty.rsplit("::").next().unwrap_or_default();
+    Some((name, misfit.fault))
 }
 
 mod one {
     use super::*;
 
-    #[derive(Deserialize)]
+    #[derive(Serialize, Deserialize)]
     pub(super) struct Line {
         article: String,
         count: u32,
     }
 
-    #[derive(Deserialize)]
+    #[derive(Serialize, Deserialize)]
     pub(super) enum Status {
         Placed,
         Shipped { by: String, when: Option<u64> },
         Lost(Line, Vec<Line>),
     }
 
-    #[derive(Deserialize)]
+    #[derive(Serialize, Deserialize)]
     pub(super) struct Order {
         id: u64,
         status: Status,
@@ -45,24 +55,24 @@ mod one {
 mod two {
     use super::*;
 
-    #[derive(Deserialize)]
+    #[derive(Serialize, Deserialize)]
     pub(super) struct Number(u32);
 
-    #[derive(Deserialize)]
+    #[derive(Serialize, Deserialize)]
     pub(super) struct Position {
         #[serde(rename = "article")]
         what: Box<str>,
         count: Number,
     }
 
-    #[derive(Deserialize)]
+    #[derive(Serialize, Deserialize)]
     pub(super) enum State {
         Placed,
         Shipped { by: String, when: Option<u64> },
         Lost(Position, Vec<Position>),
     }
 
-    #[derive(Deserialize)]
+    #[derive(Serialize, Deserialize)]
     pub(super) struct Purchase {
         id: u64,
         status: State,
@@ -80,40 +90,40 @@ fn rust_names_and_newtypes_are_no_part_of_a_shape() {
 
 #[test]
 fn every_shape_of_these_is_another() {
-    #[derive(Deserialize)]
+    #[derive(Serialize, Deserialize)]
     struct Renamed {
         article: String,
         number: u32,
     }
-    #[derive(Deserialize)]
+    #[derive(Serialize, Deserialize)]
     struct Swapped {
         count: u32,
         article: String,
     }
-    #[derive(Deserialize)]
+    #[derive(Serialize, Deserialize)]
     struct Wider {
         article: String,
         count: u64,
     }
-    #[derive(Deserialize)]
+    #[derive(Serialize, Deserialize)]
     struct More {
         article: String,
         count: u32,
         price: u32,
     }
-    #[derive(Deserialize)]
+    #[derive(Serialize, Deserialize)]
     enum OtherOrder {
         Shipped { by: String, when: Option<u64> },
         Placed,
         Lost(one::Line, Vec<one::Line>),
     }
-    #[derive(Deserialize)]
+    #[derive(Serialize, Deserialize)]
     enum OtherName {
         Placed,
         Sent { by: String, when: Option<u64> },
         Lost(one::Line, Vec<one::Line>),
     }
-    #[derive(Deserialize)]
+    #[derive(Serialize, Deserialize)]
     enum OtherContent {
         Placed,
         Shipped { by: String, when: Option<u32> },
@@ -162,9 +172,14 @@ fn types_with_rules_are_traced() {
     shape::<(IpAddr, SocketAddr, NonZeroU64, NodeId)>();
     shape::<HashMap<NodeId, Vec<(char, bool)>>>();
 
-    #[derive(Deserialize)]
-    #[serde(try_from = "String")]
+    #[derive(Clone, Serialize, Deserialize)]
+    #[serde(try_from = "String", into = "String")]
     struct Day;
+    impl From<Day> for String {
+        fn from(_: Day) -> Self {
+            "1970-01-01".into()
+        }
+    }
     impl TryFrom<String> for Day {
         type Error = String;
         fn try_from(text: String) -> Result<Self, String> {
@@ -177,35 +192,35 @@ fn types_with_rules_are_traced() {
 
 #[test]
 fn types_within_themselves_are_cut_off() {
-    #[derive(Deserialize)]
+    #[derive(Serialize, Deserialize)]
     struct Tree {
         value: u8,
         children: Vec<Tree>,
     }
-    #[derive(Deserialize)]
+    #[derive(Serialize, Deserialize)]
     struct Forest {
         value: u8,
         children: Vec<Forest>,
     }
-    #[derive(Deserialize)]
+    #[derive(Serialize, Deserialize)]
     struct Bush {
         value: u16,
         children: Vec<Bush>,
     }
-    #[derive(Deserialize)]
+    #[derive(Serialize, Deserialize)]
     enum Term {
         Sum(Box<Term>, Box<Term>),
         Negated(Box<Term>),
         Number(i64),
         Call { name: String, arguments: Vec<Term>, sort: Sort },
     }
-    #[derive(Deserialize)]
+    #[derive(Serialize, Deserialize)]
     enum Sort {
         Plain,
         Of(Option<Box<Term>>),
         Named(String),
     }
-    #[derive(Deserialize)]
+    #[derive(Serialize, Deserialize)]
     struct Nest(Vec<Nest>);
     assert_eq!(shape::<Tree>(), shape::<Forest>());
     assert_ne!(shape::<Tree>(), shape::<Bush>());
@@ -216,7 +231,7 @@ fn types_within_themselves_are_cut_off() {
 
 #[test]
 fn an_alias_of_a_variant_is_no_variant() {
-    #[derive(Deserialize)]
+    #[derive(Serialize, Deserialize)]
     enum Status {
         #[serde(alias = "New", alias = "Fresh")]
         Placed,
@@ -227,24 +242,140 @@ fn an_alias_of_a_variant_is_no_variant() {
 
 #[test]
 fn what_has_no_place_on_the_wire_has_no_shape() {
-    #[derive(Deserialize)]
+    #[derive(Serialize, Deserialize)]
+    struct Endless {
+        next: Box<Endless>,
+    }
+    assert_eq!(Shape::of::<Endless>(), None);
+}
+
+#[test]
+fn what_asks_the_wire_is_found_wherever_it_stands() {
+    #[derive(Serialize, Deserialize)]
     #[serde(untagged)]
     enum Untagged {
         Number(u8),
     }
-    #[derive(Deserialize)]
-    struct Endless {
-        next: Box<Endless>,
+    #[derive(Serialize, Deserialize)]
+    #[serde(tag = "kind")]
+    enum Tagged {
+        Plain,
+        With { count: u8 },
     }
-    assert_eq!(Shape::of::<Untagged>(), None);
-    assert_eq!(Shape::of::<Endless>(), None);
+    #[derive(Serialize, Deserialize)]
+    #[serde(tag = "kind", content = "value")]
+    enum Adjacent {
+        Plain,
+        With { count: u8 },
+        Of(u8),
+    }
+    #[derive(Serialize, Deserialize)]
+    struct Flat {
+        id: u64,
+        #[serde(flatten)]
+        line: one::Line,
+    }
+    #[derive(Serialize, Deserialize)]
+    struct Newtype(Untagged);
+    #[derive(Serialize, Deserialize)]
+    enum Choice {
+        First,
+        Second(Vec<Option<Tagged>>),
+    }
+    assert_eq!(misfit::<(u8, Untagged)>(), Some(("Untagged", Fault::Asks)));
+    assert_eq!(misfit::<Vec<Tagged>>(), Some(("Tagged", Fault::Tagged)));
+    assert_eq!(misfit::<Vec<Adjacent>>(), Some(("Adjacent", Fault::Tagged)));
+    assert_eq!(misfit::<BTreeMap<u8, Flat>>(), Some(("Flat", Fault::Flattened)));
+    assert_eq!(misfit::<Newtype>(), Some(("Newtype", Fault::Asks)));
+    assert_eq!(misfit::<(Choice,)>(), Some(("Tagged>", Fault::Tagged)), "an option of it");
+}
+
+#[test]
+fn what_is_written_otherwise_than_read_is_found() {
+    #[derive(Serialize, Deserialize)]
+    struct Skips {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        note: Option<String>,
+        name: NodeId,
+    }
+    #[derive(Serialize, Deserialize)]
+    enum Choice {
+        First(u8),
+        Second {
+            lines: Vec<u8>,
+            #[serde(skip_serializing_if = "String::is_empty", default)]
+            text: String,
+        },
+    }
+    #[derive(Serialize, Deserialize)]
+    struct Cents(u64);
+    impl Cents {
+        fn is_zero(&self) -> bool {
+            self.0 == 0
+        }
+    }
+    #[derive(Serialize, Deserialize)]
+    struct Sum {
+        #[serde(skip_serializing_if = "Cents::is_zero")]
+        cents: Cents,
+    }
+    #[derive(Serialize, Deserialize)]
+    struct Half {
+        #[serde(skip_serializing)]
+        more: Option<u8>,
+    }
+    #[derive(Serialize, Deserialize)]
+    struct OtherHalf {
+        #[serde(skip_deserializing)]
+        more: u8,
+    }
+    #[derive(Serialize, Deserialize)]
+    #[serde(tag = "kind")]
+    struct Tagged {
+        id: u8,
+    }
+    assert_eq!(misfit::<Skips>(), Some(("Skips", Fault::Uneven)));
+    assert_eq!(misfit::<(u8, BTreeMap<u8, Vec<Skips>>)>(), Some(("Skips", Fault::Uneven)));
+    assert_eq!(misfit::<Option<Vec<Choice>>>(), Some(("Choice", Fault::Uneven)));
+    assert_eq!(misfit::<Vec<Sum>>(), Some(("Sum", Fault::Uneven)));
+    assert_eq!(misfit::<Half>(), Some(("Half", Fault::Uneven)));
+    assert_eq!(misfit::<OtherHalf>(), Some(("OtherHalf", Fault::Uneven)));
+    assert_eq!(misfit::<Tagged>(), Some(("Tagged", Fault::Uneven)));
+}
+
+#[test]
+fn other_attributes_of_serde_do_no_harm() {
+    #[derive(Serialize, Deserialize)]
+    #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+    #[derive(Default)]
+    struct Renamed {
+        first_name: String,
+        #[serde(skip)]
+        cache: Option<u8>,
+        #[serde(default, alias = "other")]
+        last_name: Option<String>,
+    }
+    #[derive(Serialize, Deserialize)]
+    #[serde(transparent)]
+    struct Transparent {
+        inner: Renamed,
+    }
+    #[derive(Serialize, Deserialize)]
+    struct Few {
+        few: std::num::NonZeroU8,
+        nodes: BTreeMap<NodeId, Option<NonZeroU64>>,
+        net: (IpAddr, Duration, std::time::SystemTime, std::ops::Range<u8>),
+        result: Result<u8, String>,
+    }
+    shape::<(Transparent, Vec<Renamed>)>();
+    shape::<Few>();
 }
 
 #[test]
 fn a_wide_net_of_types_stays_within_bounds() {
     macro_rules! net {
         ($($name:ident $next:ty),*) => {$(
-            #[derive(Deserialize)]
+            #[derive(Serialize, Deserialize)]
             struct $name { a: $next, b: Option<$next>, c: Vec<$next> }
         )*};
     }
@@ -252,11 +383,15 @@ fn a_wide_net_of_types_stays_within_bounds() {
     shape::<A>();
 }
 
+fn number<T: Serialize + DeserializeOwned>() -> u64 {
+    shape::<T>().number.unwrap()
+}
+
 /// Two releases must agree, so these may change only together with the edition.
 #[test]
 fn shapes_are_pinned() {
-    assert_eq!(format!("{:#018x}", shape::<u64>().0), "0x3d7705b13ff71ddd");
-    assert_eq!(format!("{:#018x}", shape::<one::Order>().0), "0x60fea16766bed18f");
+    assert_eq!(format!("{:#018x}", number::<u64>()), "0x3d7705b13ff71ddd");
+    assert_eq!(format!("{:#018x}", number::<one::Order>()), "0x60fea16766bed18f");
 }
 
 mod of_commands {

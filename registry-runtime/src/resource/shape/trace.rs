@@ -1,17 +1,23 @@
-//! Lets a type deserialize itself from samples and writes down what it asks for.
+//! Lets a type deserialize itself from samples and writes down what it asks for, then sends the samples there and back.
 //!
 //! One pass sees one variant of each enum, so there are several; a pass that ends in an error tells which sample did not do,
 //! and the next one offers another. A type within itself is cut off by its name, and given the smallest value that can
 //! be found.
 
+mod hollow;
 mod source;
 mod sum;
 
+use std::any::type_name;
 use std::collections::BTreeMap;
 use std::fmt::{self, Display};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::misfit::{Fault, Misfit};
+use hollow::Hollow;
 use source::Source;
 
 /// Passes over one type: an enum of a thousand variants, or ten samples for each of a hundred types.
@@ -26,26 +32,60 @@ const DEPTH_MAX: usize = 64;
 /// The elements of a tuple that are looked at one by one; serde itself ends at 32.
 const ELEMENTS_MAX: usize = 64;
 
-/// The number that stands for a type's shape.
-pub(super) fn trace<T: DeserializeOwned>() -> Option<u64> {
+/// The number that stands for a type's shape, `None` where no sample satisfies the type. Or what is wrong with the type.
+pub(super) fn trace<T: Serialize + DeserializeOwned>() -> Result<Option<u64>, Misfit> {
     let mut tracer = Tracer::default();
+    let mut hollow = Hollow::default();
     for _ in 0..PASSES_MAX {
-        let explored = tracer.explored;
+        let before = tracer.clone();
         let mut form = Form::Unknown;
-        tracer.blamed = false;
-        match T::deserialize(Source { tracer: &mut tracer, form: &mut form }) {
-            Ok(_) if tracer.is_complete() => return sum::sum(&form, &tracer.entries),
-            Ok(_) if tracer.explored > explored => {}
-            Ok(_) => return None,
-            Err(Stuck) if tracer.is_hopeless() => return None,
-            // Nobody in particular refused a sample: something that checks several values together. Try others for all.
-            Err(Stuck) if !tracer.blamed => tracer.offset += 1,
-            Err(Stuck) => {}
+        match pass::<T>(&mut tracer, &mut form) {
+            Ok(value) => {
+                there_and_back(&value).map_err(|fault| Misfit { ty: type_name::<T>(), fault })?;
+                hollow.look::<T>(&before)?;
+                if tracer.is_complete() {
+                    return Ok(sum::sum(&form, &tracer.entries));
+                }
+                if tracer.explored == before.explored {
+                    return Ok(None);
+                }
+            }
+            Err(Stuck) => match tracer.off_the_wire {
+                Some(misfit) => return Err(misfit),
+                None if tracer.is_hopeless() => return Ok(None),
+                // Nobody in particular refused a sample: something that checks several values together. Try others for all.
+                None if !tracer.blamed => tracer.offset += 1,
+                None => {}
+            },
         }
         tracer.open.clear();
         tracer.small = 0;
     }
-    None
+    Ok(None)
+}
+
+/// Lets the type make one value of itself.
+fn pass<T: DeserializeOwned>(tracer: &mut Tracer, form: &mut Form) -> Result<T, Stuck> {
+    tracer.blamed = false;
+    T::deserialize(Source { tracer, form, ty: type_name::<T>(), hollow: false })
+}
+
+/// Whether a value is read as it was written. What the type itself has against the value is not held against it: a sample
+/// may break a rule.
+fn there_and_back<T: Serialize + DeserializeOwned>(value: &T) -> Result<(), Fault> {
+    let travel = || {
+        let bytes = match postcard::to_stdvec(value) {
+            Ok(bytes) => bytes,
+            Err(postcard::Error::SerdeSerCustom) => return Ok(()),
+            Err(_) => return Err(Fault::Unwritable),
+        };
+        match postcard::take_from_bytes::<T>(&bytes) {
+            Ok((_, [])) | Err(postcard::Error::SerdeDeCustom) => Ok(()),
+            Ok(_) | Err(_) => Err(Fault::Uneven),
+        }
+    };
+    // A type that panics over a sample says nothing about its form.
+    catch_unwind(AssertUnwindSafe(travel)).unwrap_or(Ok(()))
 }
 
 /// What was seen of one value.
@@ -62,7 +102,7 @@ enum Form {
 }
 
 /// What was seen of a type of its own.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Entry {
     /// As good as what it wraps.
     Transparent(Form),
@@ -84,7 +124,7 @@ struct Variant {
 }
 
 /// What is known after some passes.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Tracer {
     entries: BTreeMap<&'static str, Entry>,
     /// The types that the pass is within.
@@ -99,8 +139,10 @@ struct Tracer {
     offset: usize,
     /// Whether the error of this pass is on somebody's account.
     blamed: bool,
-    /// Whether a type asked for what the wire does not have.
-    off_the_wire: bool,
+    /// The first type that asked for what the wire does not have.
+    off_the_wire: Option<Misfit>,
+    /// In a pass of [`Hollow`], what that has seen.
+    hollow: Option<Hollow>,
     steps: usize,
 }
 
@@ -148,8 +190,7 @@ impl Tracer {
     fn is_hopeless(&self) -> bool {
         /// More refusals than there are samples of any kind.
         const REFUSALS_MAX: usize = 16;
-        self.off_the_wire
-            || self.steps > STEPS_MAX
+        self.steps > STEPS_MAX
             || self.offset > REFUSALS_MAX
             || self.refused.values().any(|refusals| *refusals > REFUSALS_MAX)
     }

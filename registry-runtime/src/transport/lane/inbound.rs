@@ -10,8 +10,10 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use quinn::{RecvStream, SendStream};
+use tokio::time::Instant;
 
 use super::intake::{FRAMES_PER_TURN, Intake, poll_write};
+use super::lag::Lag;
 use super::pile::Pile;
 use super::replier::{Replies, ReplySlot, Ticket};
 use crate::transport::end::StreamEnd;
@@ -38,8 +40,8 @@ pub(in crate::transport) async fn pump(
 ) -> StreamEnd {
     let intake = Intake::new(receive, LANE_FRAME_BYTES_MAX);
     let mut pump = Pump { send, intake, writing: VecDeque::new(), out: Pile::default(), burst: 0, turn: TURN_MIN };
-    let desk = Desk { replies: &replies, link: &link, handler: &*handler };
-    let end = poll_fn(|task| pump.poll(&desk, task)).await;
+    let mut desk = Desk { replies: &replies, link: &link, handler: &*handler, lag: Lag::new(Instant::now()) };
+    let end = poll_fn(|task| pump.poll(&mut desk, task)).await;
     replies.close();
     end
 }
@@ -52,9 +54,9 @@ pub(in crate::transport) fn handle_alone(
     frame: &Bytes,
 ) -> Result<(), BadFrame> {
     let mut out = Pile::default();
-    let desk = Desk { replies, link, handler };
+    let mut desk = Desk { replies, link, handler, lag: Lag::new(Instant::now()) };
     desk.handle(&Cut::whole(frame), &mut out)?;
-    replies.put_all(&mut out);
+    replies.put(out.take());
     Ok(())
 }
 
@@ -70,7 +72,7 @@ struct Pump {
 }
 
 impl Pump {
-    fn poll(&mut self, desk: &Desk<'_>, task: &mut Context<'_>) -> Poll<StreamEnd> {
+    fn poll(&mut self, desk: &mut Desk<'_>, task: &mut Context<'_>) -> Poll<StreamEnd> {
         // Write first what was answered later, then read, then write what was answered at once.
         desk.replies.collect(&mut self.out, task);
         if let Poll::Ready(end) = self.poll_write(task) {
@@ -99,11 +101,14 @@ impl Pump {
         }
     }
 
-    fn poll_read(&mut self, desk: &Desk<'_>, task: &mut Context<'_>) -> Poll<StreamEnd> {
+    fn poll_read(&mut self, desk: &mut Desk<'_>, task: &mut Context<'_>) -> Poll<StreamEnd> {
         for _ in 0..self.turn {
             if desk.replies.is_full(self.out.len()) {
-                // Whoever answers, or the stream when it takes more, wakes the task again.
-                return Poll::Pending;
+                // Whoever answers, the stream when it takes more, or a large reply that was sent wakes the task again.
+                desk.replies.wait(task);
+                if desk.replies.is_full(self.out.len()) {
+                    return Poll::Pending;
+                }
             }
             self.burst = self.burst.saturating_add(1);
             loop {
@@ -137,14 +142,16 @@ struct Desk<'a> {
     replies: &'a Arc<Replies>,
     link: &'a Link,
     handler: &'a dyn Handler,
+    lag: Lag,
 }
 
 impl Desk<'_> {
     #[inline]
-    fn handle(&self, cut: &Cut<'_>, out: &mut Pile) -> Result<(), BadFrame> {
+    fn handle(&mut self, cut: &Cut<'_>, out: &mut Pile) -> Result<(), BadFrame> {
         let Frame { correlation, body } = Frame::read(cut.frame)?;
         match body {
-            Body::Request(request) => {
+            Body::Request(mut request) => {
+                request.remaining = request.remaining.saturating_sub(self.lag.get());
                 let slot = ReplySlot::new(out, self.replies, correlation);
                 let received = Received::new(request);
                 // A handler that unwinds has answered `Panicked` by dropping the slot; the lane goes on.
@@ -154,6 +161,7 @@ impl Desk<'_> {
                 let ticket = Ticket { correlation, ..self.replies.ticket() };
                 let _ = catch_unwind(AssertUnwindSafe(|| self.handler.cancel(self.link, ticket)));
             }
+            Body::Stamp(clock) => self.lag.see(clock, Instant::now()),
             Body::Reply(_) => return Err(BadFrame::Misplaced),
         }
         Ok(())

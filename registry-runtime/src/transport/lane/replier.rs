@@ -6,15 +6,19 @@ use std::task::{Context, Waker};
 
 use super::pile::Pile;
 use super::solo::Soloist;
+use crate::codec::EncodeError;
 use crate::transport::peer::LinkId;
-use crate::wire::codec::EncodeError;
-use crate::wire::frame::put_reply;
+use crate::wire::frame::{Body, Frame, LENGTH_BYTES, put_reply};
 use crate::wire::limits::{HEADER_BYTES_MAX, LARGE_FRAME, REPLY_BYTES_MAX};
 use crate::wire::outcome::Outcome;
 
-/// The bytes of replies that may wait in one lane before the connection is given up: the peer asks and does not read. Lanes
-/// stop taking requests at a quarter of it, so only replies that were long under way come so far.
+/// The bytes of replies that may wait in one lane. Lanes stop taking requests at a quarter of it, so only commands that were long
+/// under way come so far; those beyond it end without their reply.
 const OUT_BYTES_MAX: usize = 16 << 20;
+
+/// The bytes of replies that may wait in one lane before the connection is given up: twice what honest peers can bring about. A
+/// peer comes so far that sends large requests without end, past the lane, and does not read.
+const OUT_BYTES_HOPELESS: usize = 2 * OUT_BYTES_MAX;
 
 /// The bytes of replies that may wait in one lane before it stops taking requests.
 const OUT_BYTES_FULL: usize = 4 << 20;
@@ -36,6 +40,8 @@ pub(in crate::transport) struct Replies {
 #[derive(Debug, Default)]
 struct State {
     out: Pile,
+    /// The bytes that the pump had taken and not written when it looked last.
+    taken: usize,
     pump: Option<Waker>,
     closed: bool,
 }
@@ -49,6 +55,7 @@ impl Replies {
     pub(super) fn collect(&self, out: &mut Pile, task: &Context<'_>) {
         let mut state = self.lock();
         out.append(&mut state.out);
+        state.taken = out.len();
         if !state.pump.as_ref().is_some_and(|pump| pump.will_wake(task.waker())) {
             state.pump = Some(task.waker().clone());
         }
@@ -56,17 +63,18 @@ impl Replies {
 
     /// Whether the lane should take no more requests until some have been answered.
     pub(super) fn is_full(&self, out_bytes: usize) -> bool {
-        out_bytes > OUT_BYTES_FULL || self.under_way.load(Ordering::Relaxed) >= UNDER_WAY_MAX
+        out_bytes > OUT_BYTES_FULL || self.under_way.load(Ordering::Relaxed) >= UNDER_WAY_MAX || self.soloist.is_full()
+    }
+
+    /// Wakes the task when large replies have been sent; the others wake it anyway. Who has called this looks once more before it
+    /// waits.
+    pub(super) fn wait(&self, task: &Context<'_>) {
+        self.soloist.wait(task);
     }
 
     /// The name of a request of this lane, but for its number.
     pub(super) fn ticket(&self) -> Ticket {
         Ticket { link: self.link, lane: self.number, correlation: 0 }
-    }
-
-    /// Puts frames into the lane.
-    pub(super) fn put_all(&self, frames: &mut Pile) {
-        self.put_with(|out| out.append(frames));
     }
 
     /// Takes no more replies: the stream is gone.
@@ -76,33 +84,34 @@ impl Replies {
     }
 
     /// Puts a frame into the lane, or sends it alone.
-    fn put(&self, frame: Vec<u8>) {
-        if frame.len() > LARGE_FRAME {
-            self.put_alone(frame);
-        } else {
-            self.put_with(|out| out.space(frame.len()).extend_from_slice(&frame));
+    pub(super) fn put(&self, frame: Vec<u8>) {
+        if frame.is_empty() {
+            return;
         }
-    }
-
-    fn put_with(&self, put: impl FnOnce(&mut Pile)) {
+        let Some(mut frame) = self.send_alone(frame) else { return };
         let mut state = self.lock();
         if state.closed {
             return;
         }
-        put(&mut state.out);
+        let waiting = state.out.len().saturating_add(state.taken);
+        if waiting.saturating_add(frame.len()) > OUT_BYTES_MAX {
+            frame = instead_of(&frame);
+        }
+        state.out.space(frame.len()).extend_from_slice(&frame);
         let pump = state.pump.take();
-        let slow = state.out.len() > OUT_BYTES_MAX;
         drop(state);
         pump.into_iter().for_each(Waker::wake);
-        if slow {
+        if waiting > OUT_BYTES_HOPELESS {
             self.soloist.give_up();
         }
     }
 
-    fn put_alone(&self, frame: Vec<u8>) {
-        if !self.soloist.reply(self.number, frame) {
-            self.soloist.give_up();
+    /// Sends a large frame alone; gives back what is to go on the lane.
+    fn send_alone(&self, frame: Vec<u8>) -> Option<Vec<u8>> {
+        if frame.len() <= LARGE_FRAME {
+            return Some(frame);
         }
+        self.soloist.reply(self.number, frame).err().map(|frame| instead_of(&frame))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -167,7 +176,10 @@ impl<'a> ReplySlot<'a> {
         self.answered = true;
         if frame.out.len().saturating_sub(start) > LARGE_FRAME {
             let alone = frame.out.split_off(start);
-            self.replies.put_alone(alone);
+            if let Some(instead) = self.replies.send_alone(alone) {
+                frame.out.extend_from_slice(&instead);
+                frame.start = frame.out.len();
+            }
         }
     }
 
@@ -260,6 +272,23 @@ fn put_checked(
         let plain: Result<(), EncodeError> = put_reply(out, correlation, &Outcome::BadReply, load, |_| Ok(()));
         debug_assert!(plain.is_ok(), "no payload is asked for");
     }
+}
+
+/// The answer in place of one for which there is no room. The command may have run, so it is none of those that say it did not.
+#[cold]
+fn instead_of(frame: &[u8]) -> Vec<u8> {
+    tracing::warn!(
+        bytes = frame.len(),
+        "there is no room for a reply, for too many wait to be sent; its caller is told so"
+    );
+    let mut out = Vec::new();
+    match Frame::read(frame.get(LENGTH_BYTES..).unwrap_or_default()) {
+        Ok(Frame { correlation, body: Body::Reply(reply) }) => {
+            put_checked(&mut out, 0, correlation, &Outcome::BadReply, reply.load, |_| Ok(()));
+        }
+        read => debug_assert!(false, "{read:?} is no reply"),
+    }
+    out
 }
 
 /// Cuts a buffer back when a payload panics in the middle of a frame.

@@ -4,7 +4,7 @@
 //! on the lane, and the end.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Context;
 
 use bytes::Bytes;
 use quinn::{RecvStream, SendStream, VarInt};
@@ -12,6 +12,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
+use super::budget::{Budget, Reserved};
 use super::intake::Intake;
 use crate::transport::bounds::SOLO_TIME;
 use crate::transport::end::{Ending, Reason, StreamEnd, Violation};
@@ -19,8 +20,17 @@ use crate::transport::stream::Tag;
 use crate::wire::frame::BadFrame;
 use crate::wire::limits::FRAME_BYTES_MAX;
 
-/// The bytes of large frames that may wait on one connection to be sent: as many as the peer may be sending us.
-const SOLO_BYTES_MAX: usize = 64 << 20;
+/// The bytes of large requests that may wait on one connection to be sent: as many as the peer may be sending us. Beyond it callers
+/// are told `Full`.
+const REQUESTS_BYTES_MAX: usize = 64 << 20;
+
+/// The bytes of large replies on one connection at which its lanes take no more requests until some have been sent: eight of the
+/// largest, so that the connection never runs dry.
+const REPLIES_BYTES_FULL: usize = 32 << 20;
+
+/// The bytes of large replies that may wait on one connection to be sent: sixty-four of the largest. Only commands that were under
+/// way already when the lanes stopped taking requests come so far; those beyond it end without their reply.
+const REPLIES_BYTES_MAX: usize = 256 << 20;
 
 /// Sends large frames of one connection.
 #[derive(Clone, Debug)]
@@ -28,25 +38,23 @@ pub(in crate::transport) struct Soloist {
     connection: quinn::Connection,
     ending: Ending,
     tasks: Handle,
-    held: Arc<AtomicUsize>,
+    requests: Arc<Budget>,
+    replies: Arc<Budget>,
 }
 
 impl Soloist {
     pub(in crate::transport) fn new(connection: quinn::Connection, ending: Ending, tasks: Handle) -> Self {
-        Self { connection, ending, tasks, held: Arc::default() }
+        let (requests, replies) = (Budget::new(REQUESTS_BYTES_MAX), Budget::new(REPLIES_BYTES_MAX));
+        Self { connection, ending, tasks, requests, replies }
     }
 
-    /// Sets bytes aside for a frame; `None` when too many wait already.
+    /// Sets bytes aside for a request; `None` when too many wait already.
     pub(super) fn reserve(&self, bytes: usize) -> Option<Reserved> {
-        let fits = |held: usize| held.checked_add(bytes).filter(|&sum| sum <= SOLO_BYTES_MAX);
-        self.held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits).ok()?;
-        Some(Reserved { bytes, held: self.held.clone() })
+        self.requests.reserve(bytes)
     }
 
-    /// Sends a request. Dropping what comes back stops the sending.
-    pub(super) fn request(&self, lane: u8, frame: Vec<u8>, reserved: Reserved) -> Solo {
-        let dropped = Arc::new(Notify::new());
-        let stop = dropped.clone();
+    /// Sends a request, unless it is stopped.
+    pub(super) fn request(&self, lane: u8, frame: Vec<u8>, reserved: Reserved, stop: Stop) {
         let connection = self.connection.clone();
         self.tasks.spawn(async move {
             let _reserved = reserved;
@@ -54,22 +62,33 @@ impl Soloist {
             tokio::pin!(sending);
             tokio::select! {
                 biased;
+                // Asked first, so that nothing is sent of a request that was over before its turn came.
+                () = stop.0.notified() => {}
                 () = &mut sending => {}
-                () = stop.notified() => {}
             }
         });
-        Solo(dropped)
     }
 
-    /// Sends a reply. `false` when too many bytes wait already.
-    pub(super) fn reply(&self, lane: u8, frame: Vec<u8>) -> bool {
-        let Some(reserved) = self.reserve(frame.len()) else { return false };
+    /// Sends a reply. Gives it back when too many bytes wait already.
+    pub(super) fn reply(&self, lane: u8, frame: Vec<u8>) -> Result<(), Vec<u8>> {
+        let Some(reserved) = self.replies.reserve(frame.len()) else { return Err(frame) };
         let connection = self.connection.clone();
         self.tasks.spawn(async move {
             let _reserved = reserved;
             send(&connection, Tag::SoloReply, lane, frame).await;
         });
-        true
+        Ok(())
+    }
+
+    /// Whether so many replies wait that no more should be asked for.
+    #[inline]
+    pub(super) fn is_full(&self) -> bool {
+        self.replies.held() >= REPLIES_BYTES_FULL
+    }
+
+    /// Wakes the task when replies have been sent. Who has called this looks once more before it waits.
+    pub(super) fn wait(&self, task: &Context<'_>) {
+        self.replies.wait(task);
     }
 
     /// Ends the connection: the peer asks and does not read.
@@ -78,22 +97,20 @@ impl Soloist {
     }
 }
 
-/// Bytes set aside for a frame.
-#[derive(Debug)]
-pub(super) struct Reserved {
-    bytes: usize,
-    held: Arc<AtomicUsize>,
-}
-
-impl Drop for Reserved {
-    fn drop(&mut self) {
-        self.held.fetch_sub(self.bytes, Ordering::Relaxed);
-    }
-}
-
 /// A large request under way; stops being sent when it is dropped.
 #[derive(Debug)]
 pub(super) struct Solo(Arc<Notify>);
+
+/// Hears when the [`Solo`] is dropped.
+#[derive(Debug)]
+pub(super) struct Stop(Arc<Notify>);
+
+impl Solo {
+    pub(super) fn new() -> (Self, Stop) {
+        let dropped = Arc::new(Notify::new());
+        (Self(dropped.clone()), Stop(dropped))
+    }
+}
 
 impl Drop for Solo {
     fn drop(&mut self) {

@@ -6,12 +6,12 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
 use super::support::*;
+use crate::codec;
 use crate::transport::bounds::LANES;
 use crate::transport::channel::SendError;
 use crate::transport::end::Closing;
 use crate::transport::lane::WAITING_MAX;
-use crate::transport::{Channel, Event, LinkError, Reason};
-use crate::wire::codec;
+use crate::transport::{Breaker, Channel, Event, LinkError, Reason};
 use crate::wire::limits::{CHANNEL_FRAME_BYTES_MAX, COMMAND_BYTES_MAX, LARGE_FRAME, REPLY_BYTES_MAX};
 use crate::wire::outcome::Outcome;
 
@@ -271,4 +271,21 @@ async fn a_shutdown_ends_every_call_and_tells_the_peers() {
     let (_, reason) = a.disconnected().await;
     assert!(is_closing(&reason, Closing::Shutdown), "{reason:?}");
     assert!(a.dial(&b).await.is_err());
+}
+
+#[tokio::test]
+async fn the_end_of_the_endpoint_is_told() {
+    let breaker = Breaker::default();
+    let mut broken = Node::start_with("broken", Options { socket: Some(breaker.socket()), ..Options::default() });
+    let whole = Node::start("whole");
+    let link = broken.dial(&whole).await.unwrap();
+    broken.connected().await;
+    let pending = link.request(0, &request(KEEP, 1, b""), soon()).unwrap();
+    breaker.break_off("the cable was cut");
+    assert!(matches!(pending.await, Err(LinkError::Lost { .. })), "nothing waits for its deadline");
+    let mut events = [broken.event().await, broken.event().await];
+    events.sort_by_key(|event| matches!(event, Event::Ended { .. }));
+    let [Event::Disconnected { link: ended, .. }, Event::Ended { reason }] = &events else { panic!("{events:?}") };
+    assert_eq!((*ended, &**reason), (link.id(), "the cable was cut"));
+    timeout(PATIENCE, broken.transport.shutdown()).await.unwrap();
 }

@@ -9,16 +9,17 @@ use quinn::{Connection, RecvStream, SendStream};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
 
+use crate::codec;
 use crate::id::{CommandId, Epoch, Incarnation, NodeId, Slot, Start};
+use crate::transport::bounds::LANES;
 use crate::transport::end::Closing;
 use crate::transport::endpoint::Endpoint;
-use crate::transport::stream::Tag;
+use crate::transport::stream::{Tag, read_tag};
 use crate::transport::tls::Tls;
 use crate::transport::{
     Event, Gate, Handler, HandshakeError, Identity, Link, LinkId, Part, Reason, Received, Replier, Reply, ReplySlot,
     Seeds, Setup, Socket, Ticket, Transport, bind,
 };
-use crate::wire::codec;
 use crate::wire::frame::{Request, WireCommand};
 use crate::wire::hello::{self, Greeting, HASH_VERSION, Hello, HelloReply, PREFIX_BYTES};
 use crate::wire::outcome::Outcome;
@@ -54,11 +55,13 @@ pub(super) struct Options {
     pub(super) start: u64,
     pub(super) cluster: &'static str,
     pub(super) seeds: Seeds,
+    /// Instead of one on a free port of loopback.
+    pub(super) socket: Option<Socket>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { identity: SECRET.clone(), start: 1, cluster: "main", seeds: Seeds::from_system().unwrap() }
+        Self { identity: SECRET.clone(), start: 1, cluster: "main", seeds: Seeds::from_system().unwrap(), socket: None }
     }
 }
 
@@ -95,7 +98,7 @@ impl Node {
         let (transport, events) = Transport::start(Setup {
             identity: options.identity,
             hello,
-            socket: Socket::new(bind(loopback()).unwrap(), gate.clone()).unwrap(),
+            socket: options.socket.unwrap_or_else(|| Socket::new(bind(loopback()).unwrap(), gate.clone()).unwrap()),
             seeds: options.seeds,
             handler: desk.clone(),
             runtime: Arc::new(quinn::TokioRuntime),
@@ -155,12 +158,14 @@ pub(super) struct Desk {
     pub(super) cancelled: Mutex<Vec<Ticket>>,
     pub(super) records: Mutex<Vec<Vec<u8>>>,
     pub(super) order: Mutex<Vec<u64>>,
+    pub(super) remaining: Mutex<Vec<Duration>>,
 }
 
 impl Handler for Desk {
     fn request(&self, _: &Link, received: Received<'_>, reply: ReplySlot<'_>) {
         self.requests.fetch_add(1, Ordering::Relaxed);
         self.order.lock().unwrap().push(received.request.id.sequence);
+        self.remaining.lock().unwrap().push(received.request.remaining);
         let arguments = received.request.arguments.to_vec();
         let repeated = || vec![7_u8; codec::decode::<u32>(&arguments).unwrap() as usize];
         match received.request.command.command() {
@@ -293,6 +298,19 @@ impl Rogue {
         let mut send = self.connection.open_uni().await.unwrap();
         send.write_all(bytes).await.unwrap();
         send
+    }
+
+    /// The lanes that the node has opened, the first one first.
+    pub(super) async fn lanes(&self) -> Vec<(SendStream, RecvStream)> {
+        let mut lanes = Vec::new();
+        while lanes.len() < LANES {
+            let (send, mut receive) = self.connection.accept_bi().await.unwrap();
+            let (tag, number) = read_tag(&mut receive).await.unwrap();
+            assert_eq!(tag, Tag::Lane);
+            lanes.push((number, send, receive));
+        }
+        lanes.sort_by_key(|lane| lane.0);
+        lanes.into_iter().map(|(_, send, receive)| (send, receive)).collect()
     }
 
     /// Waits for the connection's end.

@@ -1,20 +1,52 @@
 //! Values to bytes and back: postcard, with a guard around whatever comes from a peer.
+//!
+//! Whatever decodes what a peer sent, in any room, does it here: a recursion or a length that a peer made up is refused before it
+//! costs stack or memory.
+
+mod guard;
+mod scratch;
 
 use postcard::ser_flavors::Flavor;
 use serde::Serialize;
 use serde::de::Deserialize;
 
-use super::guard::{Guard, Guarded};
+use self::guard::{Guard, Guarded};
+pub(crate) use self::scratch::with_scratch;
 
-/// Appends the encoding of a value.
+/// How deep a value may nest: every sequence, map, structure, tuple, option, variant and newtype is one level.
 ///
-/// After an error the buffer may hold a part of it; the caller cuts it back.
+/// A recursive type would otherwise let a peer choose the depth of our stack; 64 levels take some ten kilobytes of it.
+const DEPTH_MAX: usize = 64;
+
+/// How many elements of sequences and maps a value may have beyond one for each byte of input.
+///
+/// An element takes a byte at least, unless its type is empty (`Vec<()>`); those few that a decent program sends fit into
+/// this allowance, and the 2^64 that fit into ten bytes do not.
+const EMPTY_ELEMENTS_MAX: usize = 1 << 10;
+
+/// Appends the encoding of a value; after an error the buffer is as it was.
 pub(crate) fn encode<T: Serialize + ?Sized>(value: &T, into: &mut Vec<u8>) -> Result<(), EncodeError> {
-    postcard::serialize_with_flavor(value, Append(into)).map_err(EncodeError)
+    encode_within(value, into, usize::MAX)
+}
+
+/// [`encode`], which stops where the encoding would be longer than `bytes_max`.
+pub(crate) fn encode_within<T: Serialize + ?Sized>(
+    value: &T,
+    into: &mut Vec<u8>,
+    bytes_max: usize,
+) -> Result<(), EncodeError> {
+    let start = into.len();
+    let end = start.saturating_add(bytes_max);
+    postcard::serialize_with_flavor(value, Append { into: &mut *into, end }).map_err(|error| {
+        into.truncate(start);
+        match error {
+            postcard::Error::SerializeBufferFull => EncodeError::TooLong { bytes_max },
+            error => EncodeError::Fails(error),
+        }
+    })
 }
 
 /// The encoding of a value.
-#[cfg(test)]
 pub(crate) fn encoded<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, EncodeError> {
     let mut bytes = Vec::new();
     encode(value, &mut bytes)?;
@@ -23,7 +55,7 @@ pub(crate) fn encoded<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, Encod
 
 /// Reads exactly one value from all of `bytes`.
 ///
-/// Refuses what is left over, nesting deeper than [`DEPTH_MAX`](super::limits::DEPTH_MAX), and more elements than
+/// Refuses what is left over, nesting deeper than [`DEPTH_MAX`], and more elements than
 /// the input could hold.
 pub(crate) fn decode<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<T, DecodeError> {
     let guard = Guard::new(bytes.len());
@@ -36,10 +68,19 @@ pub(crate) fn decode<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<T, De
     }
 }
 
-/// A value that has no encoding: a sequence of unknown length, or an error of the value's own `Serialize`.
+/// A value that cannot be encoded.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the value has no encoding: {0}")]
-pub(crate) struct EncodeError(postcard::Error);
+pub(crate) enum EncodeError {
+    /// It has more bytes than it may have.
+    #[error("the encoding is longer than {bytes_max} bytes")]
+    TooLong {
+        /// How many it may have.
+        bytes_max: usize,
+    },
+    /// It has no encoding: a sequence of unknown length, or an error of the value's own `Serialize`.
+    #[error("the value has no encoding: {0}")]
+    Fails(postcard::Error),
+}
 
 /// Bytes that are not the encoding of a value of the expected type.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -54,28 +95,37 @@ pub(crate) enum DecodeError {
         bytes: usize,
     },
     /// The value nests deeper than the limit.
-    #[error("the value nests deeper than {} levels", super::limits::DEPTH_MAX)]
+    #[error("the value nests deeper than {DEPTH_MAX} levels")]
     TooDeep,
     /// The value claims more elements than its bytes can hold.
     #[error("the value claims more elements than its bytes can hold")]
     TooManyElements,
 }
 
-/// Appends to a byte vector; postcard's own flavors either own the vector or push byte by byte.
-struct Append<'a>(&'a mut Vec<u8>);
+/// Appends to a byte vector up to an end; postcard's own flavors either own the vector or push byte by byte.
+struct Append<'a> {
+    into: &'a mut Vec<u8>,
+    end: usize,
+}
 
 impl Flavor for Append<'_> {
     type Output = ();
 
     #[inline]
     fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
-        self.0.extend_from_slice(bytes);
+        if self.end.saturating_sub(self.into.len()) < bytes.len() {
+            return Err(postcard::Error::SerializeBufferFull);
+        }
+        self.into.extend_from_slice(bytes);
         Ok(())
     }
 
     #[inline]
     fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
-        self.0.push(byte);
+        if self.into.len() >= self.end {
+            return Err(postcard::Error::SerializeBufferFull);
+        }
+        self.into.push(byte);
         Ok(())
     }
 
@@ -92,7 +142,6 @@ mod tests {
     use serde::{Serialize, de::DeserializeOwned};
 
     use super::*;
-    use crate::wire::limits::{DEPTH_MAX, EMPTY_ELEMENTS_MAX};
 
     #[derive(Clone, Debug, PartialEq, Serialize, serde::Deserialize)]
     enum List {
@@ -151,6 +200,16 @@ mod tests {
         there_and_back(Everything { choice: Choice::Two(9, "x".into()), ..plain });
         there_and_back(vec![Choice::Unit, Choice::One(7)]);
         there_and_back((1_u8, "two".to_owned(), Some(3_i64)));
+    }
+
+    #[test]
+    fn what_is_too_long_leaves_the_buffer_alone() {
+        for (bytes_max, fits) in [(5, true), (4, false), (0, false)] {
+            let mut buffer = vec![9];
+            let told = encode_within("abcd", &mut buffer, bytes_max);
+            assert_eq!(told, if fits { Ok(()) } else { Err(EncodeError::TooLong { bytes_max }) });
+            assert_eq!(buffer.len(), if fits { 6 } else { 1 }, "{bytes_max}");
+        }
     }
 
     #[test]

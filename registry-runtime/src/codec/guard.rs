@@ -8,8 +8,7 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, EnumAccess, Error, MapAccess, SeqAccess, VariantAccess, Visitor};
 
-use super::codec::DecodeError;
-use super::limits::{DEPTH_MAX, EMPTY_ELEMENTS_MAX};
+use super::{DEPTH_MAX, DecodeError, EMPTY_ELEMENTS_MAX};
 
 /// What one decoding may still use up, and what it broke.
 pub(super) struct Guard {

@@ -1,0 +1,214 @@
+//! What peers hear, and what is recorded, of requests that cannot be taken.
+
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use registry_macros::{Resource, commands, registry};
+use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use super::Inbound;
+use crate::exec::{AnyHost, BootClock, Setting};
+use crate::id::{CommandId, Epoch, Incarnation, NodeId, Slot, Start};
+use crate::node::load::LoadMeter;
+use crate::node::owners::Owners;
+use crate::resource::{Origin, States};
+use crate::transport::{Event, Gate, Identity, Link, Seeds, Setup, Socket, Transport, bind};
+use crate::wire::frame::{Request, WireCommand};
+use crate::wire::hello::{HASH_VERSION, Hello};
+use crate::wire::outcome::Outcome;
+
+registry! {
+    parrots {
+        resource Parrot;
+        sharding singleton;
+    }
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize, Resource)]
+#[resource(on_demand)]
+struct Parrot {
+    #[key]
+    id: u64,
+}
+
+impl From<u64> for Parrot {
+    fn from(id: u64) -> Self {
+        Self { id }
+    }
+}
+
+/// A word that one can say but not write down.
+#[derive(Deserialize)]
+struct Unspeakable;
+
+impl Serialize for Unspeakable {
+    fn serialize<S: serde::Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+        Err(serde::ser::Error::custom("words fail"))
+    }
+}
+
+/// The numbers of the commands below.
+const TEACH: u16 = 0;
+const SHRIEK: u16 = 1;
+const MUMBLE: u16 = 2;
+const SHRIEK_LATER: u16 = 3;
+
+#[commands]
+impl Parrot {
+    fn teach(&mut self, word: u8) -> u64 {
+        self.id + u64::from(word)
+    }
+
+    fn shriek() -> String {
+        "a".repeat(2 * REPLY_BYTES_MAX)
+    }
+
+    fn mumble() -> Unspeakable {
+        Unspeakable
+    }
+
+    async fn shriek_later() -> String {
+        tokio::task::yield_now().await;
+        Self::shriek()
+    }
+}
+
+/// Small enough for a test to pass.
+const REPLY_BYTES_MAX: usize = 64;
+
+/// No test waits longer for anything.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What was recorded on this test's thread.
+#[derive(Clone, Default)]
+struct Record(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Record {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Record {
+    /// The lines that hold a word.
+    fn lines_with(&self, word: &str) -> Vec<String> {
+        let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
+        text.lines().filter(|line| line.contains(word)).map(str::to_owned).collect()
+    }
+}
+
+fn inbound(hosts: Vec<Arc<dyn AnyHost>>) -> Arc<Inbound> {
+    let load = Arc::new(LoadMeter::new(hosts.clone()));
+    Arc::new(Inbound::new(hosts, Arc::new(Owners::default()), load))
+}
+
+fn transport(name: &str, identity: Identity, inbound: Arc<Inbound>) -> (Transport, mpsc::Receiver<Event>) {
+    let address = SocketAddr::from(([127, 0, 0, 1], 0));
+    let hello = Hello {
+        hash: HASH_VERSION,
+        cluster: "main".to_owned(),
+        node: NodeId::new(name).unwrap(),
+        start: Start::new(1),
+        incarnation: Incarnation::new(1),
+        address,
+        client_only: false,
+        catalogue: Vec::new(),
+        profile: Vec::new(),
+    };
+    let socket = Socket::new(bind(address).unwrap(), Gate::default()).unwrap();
+    let seeds = Seeds::from_system().unwrap();
+    let runtime = Arc::new(quinn::TokioRuntime);
+    Transport::start(Setup { identity, hello, socket, seeds, handler: inbound, runtime }).unwrap()
+}
+
+fn parrots() -> Arc<dyn AnyHost> {
+    parrots::registry().build(Setting {
+        origin: Arc::new(Origin { node: NodeId::new("host").unwrap(), states: States::default(), port: Box::new(()) }),
+        clock: Arc::new(BootClock::start()),
+        runtime: tokio::runtime::Handle::current(),
+        drained: Arc::new(|_| ()),
+        seed: 1,
+        reply_bytes_max: REPLY_BYTES_MAX,
+    })
+}
+
+async fn ask(link: &Link, registry: u16, command: u16, key: &[u8], arguments: &[u8]) -> Outcome {
+    let request = Request {
+        command: WireCommand::new(registry, command),
+        slot: Slot::new(0),
+        epoch: Epoch::ZERO,
+        id: CommandId { session: 1, sequence: 1 },
+        attempt: 1,
+        flags: 0,
+        remaining: PATIENCE,
+        key,
+        arguments,
+    };
+    link.request(0, &request, Instant::now() + PATIENCE).unwrap().await.unwrap().outcome
+}
+
+/// A request that cannot be taken: registry and command by number, key and arguments as bytes.
+struct Wrong(u16, u16, &'static [u8], &'static [u8]);
+
+#[derive(Debug, PartialEq)]
+enum Heard {
+    Incompatible,
+    BadReply,
+}
+
+#[tokio::test]
+async fn what_cannot_be_taken_is_refused_by_name_and_recorded_without_a_flood() {
+    let record = Record::default();
+    let writer = record.clone();
+    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+    let _recording = tracing::subscriber::set_default(subscriber);
+
+    let secret = Identity::shared_secret("the secret of this test");
+    let (host, mut host_events) = transport("host", secret.clone(), inbound(vec![parrots()]));
+    let (visitor, mut visitor_events) = transport("visitor", secret, inbound(vec![]));
+    tokio::spawn(async move { while host_events.recv().await.is_some() {} });
+    tokio::spawn(async move { while visitor_events.recv().await.is_some() {} });
+    let link = visitor.dial(host.local_addr(), None, PATIENCE).await.unwrap();
+
+    // What is asked, what the caller hears, and what the line says.
+    let cases: [(Wrong, Heard, &[&str]); 8] = [
+        (Wrong(7, 0, &[1], &[1]), Heard::Incompatible, &["unknown registry", "number 7"]),
+        (Wrong(0, 9, &[1], &[1]), Heard::Incompatible, &["unknown command", "parrots", "number 9"]),
+        (Wrong(0, TEACH, &[1], &[]), Heard::Incompatible, &["cannot be read", "teach", "the arguments do not decode"]),
+        (Wrong(0, TEACH, &[], &[1]), Heard::Incompatible, &["cannot be read"]),
+        (Wrong(0, TEACH, &[1], &[1, 2]), Heard::Incompatible, &["cannot be read"]),
+        (Wrong(0, SHRIEK, &[], &[]), Heard::BadReply, &["too large", "shriek", "64 bytes"]),
+        (Wrong(0, MUMBLE, &[], &[]), Heard::BadReply, &["does not encode", "mumble"]),
+        (Wrong(0, SHRIEK_LATER, &[], &[]), Heard::BadReply, &["too large"]),
+    ];
+    for (Wrong(registry, command, key, arguments), expected, words) in cases {
+        let heard = match ask(&link, registry, command, key, arguments).await {
+            Outcome::Incompatible { .. } => Heard::Incompatible,
+            Outcome::BadReply => Heard::BadReply,
+            other => panic!("{registry}.{command}: {other:?}"),
+        };
+        assert_eq!(heard, expected, "{registry}.{command}");
+        let lines = record.lines_with(words[0]);
+        let said = lines.iter().any(|line| words.iter().all(|word| line.contains(word)));
+        assert!(said && lines.iter().all(|line| line.contains("WARN") && line.contains("peer=visitor")), "{lines:?}");
+    }
+    // The host is as it was: it owns nothing here, and says so.
+    let heard = ask(&link, 0, TEACH, &[1], &[1]).await;
+    assert!(matches!(heard, Outcome::NotOwner { .. }), "{heard:?}");
+
+    for _ in 0..2_000 {
+        ask(&link, 7, 0, &[], &[]).await;
+    }
+    let lines = record.lines_with("unknown registry").len();
+    assert!((1..200).contains(&lines), "{lines} lines for 2001 refusals");
+    tokio::join!(host.shutdown(), visitor.shutdown());
+}

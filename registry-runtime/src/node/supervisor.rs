@@ -1,0 +1,129 @@
+//! What is left to do when a node's driver itself fails.
+
+use std::any::Any;
+use std::sync::{Arc, Weak};
+
+use tokio::sync::watch;
+use tokio::task::{JoinError, JoinHandle};
+
+use super::error::Stopped;
+use super::status::Status;
+use crate::client::Port;
+use crate::id::Slot;
+use crate::telemetry;
+use crate::transport::Transport;
+
+/// Ends a node whose driver has failed, which is a fault of this library.
+///
+/// Nobody else would: leases run for ever in a set of one, callers wait for tables that nobody publishes, and peers get
+/// answers from slots that nobody may close. A driver is not started anew, since what its engine has promised to others is
+/// lost with it; for the cluster the node is one that crashed.
+pub(super) struct Supervisor {
+    pub(super) port: Arc<Port>,
+    /// Not kept alive, so that the socket of a node that has stopped is free.
+    pub(super) transport: Weak<Transport>,
+    pub(super) status: watch::Sender<Arc<Status>>,
+}
+
+impl Supervisor {
+    /// Waits for the driver's end, and tidies up unless the driver has done so.
+    #[must_use = "nobody watches unless this is run"]
+    pub(super) async fn watch(self, driver: JoinHandle<()>) {
+        let Err(failure) = driver.await else { return };
+        let what = describe(failure);
+        telemetry::driver_failed(&self.port.node, &what);
+        self.port.close();
+        for host in self.port.hosts().values() {
+            (0..host.spec().slots()).map(Slot::new).for_each(|slot| host.close(slot));
+        }
+        if let Some(transport) = self.transport.upgrade() {
+            transport.shutdown().await;
+        }
+        let mut status = Status::clone(&self.status.borrow());
+        status.stopped = Some(Stopped::Failed(what));
+        self.status.send_replace(Arc::new(status));
+    }
+}
+
+/// What a task ended with, in words.
+fn describe(failure: JoinError) -> Arc<str> {
+    if failure.is_cancelled() {
+        return "its runtime was shut down".into();
+    }
+    let thrown = failure.into_panic();
+    let said = <dyn Any>::downcast_ref::<&str>(&*thrown).copied();
+    let said = said.or_else(|| <dyn Any>::downcast_ref::<String>(&*thrown).map(String::as_str));
+    said.unwrap_or("a panic without words").into()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Serialize};
+    use tokio::time::timeout;
+
+    use super::super::{Node, Order};
+    use super::*;
+    use crate::node::LeaveError;
+    use crate::resource::{CommandError, Reason};
+    use crate::time::Timing;
+    use crate::transport::Identity;
+    use registry_macros::{Resource, commands, registry};
+
+    registry! {
+        crate crate;
+
+        notes {
+            resource Note;
+            sharding singleton;
+        }
+    }
+
+    #[derive(Clone, Serialize, Deserialize, Resource)]
+    #[resource(on_demand, crate = crate)]
+    struct Note {
+        #[key]
+        id: u64,
+    }
+
+    impl From<u64> for Note {
+        fn from(id: u64) -> Self {
+            Self { id }
+        }
+    }
+
+    #[commands(crate = crate)]
+    impl Note {
+        fn touch(&mut self) -> u64 {
+            self.id
+        }
+    }
+
+    #[tokio::test]
+    async fn a_node_whose_driver_fails_serves_nobody_and_says_why() {
+        let identity = Identity::shared_secret("a secret among the tests of a room");
+        let node = Node::builder("alone").identity(identity).timing(Timing::fast()).host(notes::registry());
+        let node = node.start().await.unwrap();
+        let notes = notes::client(&node);
+        assert_eq!(notes.touch(7).await, Ok(7));
+
+        assert!(node.inner.orders.send(Order::Fail).is_ok());
+        let stopped = timeout(Duration::from_secs(20), node.stopped()).await.expect("somebody notices");
+        assert_eq!(stopped, Stopped::Failed("as a test has ordered".into()));
+        let refused = CommandError::Unavailable { reason: Reason::ShuttingDown };
+        assert_eq!(notes.touch(7).await, Err(refused));
+        let host = node.inner.port.host("notes").unwrap();
+        assert!(!host.seal(Slot::new(0)), "the slot is closed");
+        assert_eq!(node.leave().await, Err(LeaveError::Stopped(stopped)));
+        // The address is free again, although a handle to the node and a client live on.
+        let mut bound = std::net::UdpSocket::bind(node.local_addr());
+        for _ in 0..100 {
+            if bound.is_err() {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                bound = std::net::UdpSocket::bind(node.local_addr());
+            }
+        }
+        bound.unwrap();
+    }
+}
