@@ -3,6 +3,9 @@
 use super::*;
 use crate::sim::history::{Op, Reply};
 
+/// A name, whether the history is linearizable, and the history.
+type Case = (&'static str, bool, Vec<Entry<Op, Reply>>);
+
 /// An answered entry.
 fn told(begun: u64, ended: u64, op: Op, reply: Reply) -> Entry<Op, Reply> {
     Entry { begun, ended: Some((ended, reply)), op }
@@ -29,7 +32,7 @@ fn judge<M: Model<Op = Op, Reply = Reply>>(history: &[Entry<Op, Reply>]) -> bool
 #[test]
 fn counters() {
     use Op::{Add, Read, Take};
-    let table: [(&str, bool, Vec<Entry<Op, Reply>>); 17] = [
+    let table: [Case; 17] = [
         ("nothing", true, vec![]),
         ("one after the other", true, vec![told(0, 1, Add(2), n(2)), told(2, 3, Read, n(2))]),
         ("side by side, either order", true, vec![told(0, 9, Add(2), n(5)), told(1, 8, Add(3), n(3))]),
@@ -76,7 +79,7 @@ fn refusals_are_answers_too() {
 fn lists() {
     use Op::{Append, Read};
     let all = |entries: &[u64]| Reply::list(entries);
-    let table: [(&str, bool, Vec<Entry<Op, Reply>>); 7] = [
+    let table: [Case; 7] = [
         (
             "in order",
             true,
@@ -122,7 +125,7 @@ fn lists() {
 #[test]
 fn cells() {
     use Op::{Create, Destroy, Read, Write};
-    let table: [(&str, bool, Vec<Entry<Op, Reply>>); 6] = [
+    let table: [Case; 6] = [
         (
             "a life",
             true,
