@@ -9,6 +9,8 @@ mod join;
 mod launch;
 mod letter;
 mod load;
+#[cfg(feature = "testing")]
+mod machine;
 mod member;
 mod owners;
 mod peers;
@@ -27,6 +29,8 @@ use tokio::time::{Instant, timeout_at};
 
 pub use builder::NodeBuilder;
 pub use error::{LeaveError, StartError, Stopped, WaitError};
+#[cfg(feature = "testing")]
+pub use machine::Machine;
 pub use member::{Member, MemberState};
 
 pub(crate) use status::Status;

@@ -3,6 +3,10 @@
 
 mod cluster;
 mod context;
+mod settled;
 
 pub use cluster::{Cluster, ClusterBuilder};
 pub use context::{TestContext, context};
+pub use settled::unsettled;
+
+pub use crate::node::Machine;

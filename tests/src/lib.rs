@@ -13,6 +13,7 @@ mod eventually;
 mod history;
 mod probe;
 mod setup;
+pub mod sim;
 mod together;
 mod view;
 

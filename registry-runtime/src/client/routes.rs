@@ -1,9 +1,10 @@
 //! The routing table of one registry as callers read it: an immutable picture that the node publishes.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::{ArcSwap, Guard};
-use tokio::sync::watch;
+use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
 use super::peer::Peer;
@@ -18,14 +19,18 @@ const NOBODY: u16 = u16::MAX;
 /// What callers of one registry route by.
 pub(crate) struct Routes {
     table: ArcSwap<Table>,
-    changes: watch::Sender<()>,
+    /// Counts the times that who waits was woken.
+    changes: AtomicU64,
+    /// Wakes in the order of waiting. (A `watch` channel wakes in an order of its own, drawn anew in each process, which no
+    /// seed repeats.)
+    bell: Notify,
 }
 
 impl Routes {
     /// Before anything is known: every slot waits.
     pub(crate) fn new(slots: u32) -> Arc<Self> {
         let table = Table::unknown(slots);
-        Arc::new(Self { table: ArcSwap::from_pointee(table), changes: watch::Sender::new(()) })
+        Arc::new(Self { table: ArcSwap::from_pointee(table), changes: AtomicU64::new(0), bell: Notify::new() })
     }
 
     /// The current picture.
@@ -36,27 +41,36 @@ impl Routes {
     /// Puts a new picture in place and wakes who waits for one.
     pub(crate) fn publish(&self, table: Table) {
         self.table.store(Arc::new(table));
-        self.changes.send_replace(());
+        self.wake();
     }
 
     /// Wakes who waits, so that it looks again.
     pub(crate) fn wake(&self) {
-        self.changes.send_replace(());
+        self.changes.fetch_add(1, Ordering::Release);
+        self.bell.notify_waiters();
     }
 
     /// Remembers the present moment, so that a later wait misses no change in between.
-    pub(crate) fn watch(&self) -> Changes {
-        Changes(self.changes.subscribe())
+    pub(crate) fn watch(self: &Arc<Self>) -> Changes {
+        Changes { routes: Arc::clone(self), seen: self.changes.load(Ordering::Acquire) }
     }
 }
 
 /// A place in the row of pictures.
-pub(crate) struct Changes(watch::Receiver<()>);
+pub(crate) struct Changes {
+    routes: Arc<Routes>,
+    seen: u64,
+}
 
 impl Changes {
     /// Waits for the next picture; `false` when `until` passed first.
     pub(crate) async fn next(&mut self, until: Instant) -> bool {
-        timeout_at(until, self.0.changed()).await.is_ok()
+        // It counts as waiting from here on, so that no change falls between the look and the wait.
+        let rung = self.routes.bell.notified();
+        let changed = || self.routes.changes.load(Ordering::Acquire) != self.seen;
+        let news = changed() || timeout_at(until, rung).await.is_ok();
+        self.seen = self.routes.changes.load(Ordering::Acquire);
+        news
     }
 }
 

@@ -158,6 +158,8 @@ impl Case<'_> {
                     Then::Fail => Verdict::Failed,
                 }
             }
+            // It is back, and what it hosts has not been heard of yet: it is not given up for that.
+            MemberState::Up | MemberState::Suspect if member.profile.is_none() => Verdict::Wait,
             // It said goodbye, or came back as one that hosts this no more: nothing to wait for.
             MemberState::Up | MemberState::Suspect | MemberState::Left => self.reassign(active),
         }

@@ -21,17 +21,23 @@ pub(crate) trait Clock: Send + Sync + 'static {
 ///
 /// Ordinary waits are tokio's, so that a simulator can rule them; leases must also run out while the machine sleeps, and
 /// tokio's clock (CLOCK_MONOTONIC) stands still then. So a moment is tokio's time plus whatever CLOCK_BOOTTIME has gained on
-/// CLOCK_MONOTONIC since the node's birth. In a simulator that difference stays nothing.
+/// CLOCK_MONOTONIC since the node's birth. In a simulator that difference is nothing.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct BootClock {
     born: Instant,
     asleep_at_birth: Duration,
+    sleeps: bool,
 }
 
 impl BootClock {
     /// Begins to count now.
     pub(crate) fn start() -> Self {
-        Self { born: Instant::now(), asleep_at_birth: asleep() }
+        Self { born: Instant::now(), asleep_at_birth: asleep(), sleeps: true }
+    }
+
+    /// Begins to count now, on a machine that is never suspended: for simulations, whose time is tokio's alone.
+    pub(crate) fn sleepless() -> Self {
+        Self { born: Instant::now(), asleep_at_birth: Duration::ZERO, sleeps: false }
     }
 
     /// When tokio's clock will show the moment, if the machine does not sleep until then.
@@ -41,7 +47,7 @@ impl BootClock {
     }
 
     fn asleep_since_birth(&self) -> Duration {
-        asleep().saturating_sub(self.asleep_at_birth)
+        if self.sleeps { asleep().saturating_sub(self.asleep_at_birth) } else { Duration::ZERO }
     }
 }
 

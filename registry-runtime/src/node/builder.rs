@@ -5,13 +5,17 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use super::error::StartError;
+#[cfg(feature = "testing")]
+use super::machine::Machine;
 use super::{Node, launch};
 use crate::engine::membership::Profile;
 use crate::exec::Hosted;
 use crate::id::{NAME_BYTES_MAX, NodeId};
 use crate::resource::States;
 use crate::time::Timing;
-use crate::transport::{Identity, Socket};
+#[cfg(feature = "testing")]
+use crate::transport::Gate;
+use crate::transport::{Identity, Seeds, Socket};
 
 /// The most entries of a join list: it is dialled as a whole while nobody is found.
 const JOIN_ENTRIES_MAX: usize = 64;
@@ -35,6 +39,10 @@ pub struct NodeBuilder {
     pub(super) client_only: bool,
     /// The socket, instead of a bound one.
     pub(super) socket: Option<Socket>,
+    /// Where randomness comes from, instead of the operating system.
+    pub(super) seeds: Option<Seeds>,
+    /// The wall clock at the start, instead of the machine's; then it also never sleeps.
+    pub(super) born_ms: Option<u64>,
 }
 
 impl NodeBuilder {
@@ -51,6 +59,8 @@ impl NodeBuilder {
             cluster: "registry".to_owned(),
             client_only: false,
             socket: None,
+            seeds: None,
+            born_ms: None,
         }
     }
 
@@ -127,6 +137,16 @@ impl NodeBuilder {
     #[cfg(any(test, feature = "testing"))]
     pub(crate) fn socket(mut self, socket: Socket) -> Self {
         self.socket = Some(socket);
+        self
+    }
+
+    /// Runs the node on a simulated machine: everything that would differ from run to run comes from it.
+    #[cfg(feature = "testing")]
+    pub fn machine(mut self, machine: Machine) -> Self {
+        let Machine { socket, seed, born_ms } = machine;
+        self.socket = Some(Socket::over(socket, Gate::default()));
+        self.seeds = Some(Seeds::repeatable(seed));
+        self.born_ms = Some(born_ms);
         self
     }
 

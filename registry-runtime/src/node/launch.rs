@@ -39,17 +39,37 @@ const DIAL_MIN: Duration = Duration::from_secs(1);
 /// Starts a node that was checked.
 pub(super) async fn launch(builder: NodeBuilder, id: NodeId) -> Result<Node, StartError> {
     let NodeBuilder {
-        listen, join, require_join, identity, hosted, states, timing, cluster, client_only, socket, ..
+        listen,
+        join,
+        require_join,
+        identity,
+        hosted,
+        states,
+        timing,
+        cluster,
+        client_only,
+        socket,
+        seeds,
+        born_ms,
+        ..
     } = builder;
     let Some(identity) = identity else { return Err(StartError::MissingIdentity) };
-    identity.prepare().await;
-    let no_seed = || StartError::Setting("the system has no random numbers".to_owned());
-    let mut seeds = Seeds::from_system().ok_or_else(no_seed)?;
+    let (clock, mut seeds) = match seeds {
+        Some(seeds) => {
+            identity.derive();
+            (BootClock::sleepless(), seeds)
+        }
+        None => {
+            identity.prepare().await;
+            let no_seed = || StartError::Setting("the system has no random numbers".to_owned());
+            (BootClock::start(), Seeds::from_system().ok_or_else(no_seed)?)
+        }
+    };
     let socket = match socket {
         Some(socket) => socket,
         None => bind(listen)?,
     };
-    let start = Start::new(wall_clock_ms());
+    let start = Start::new(born_ms.unwrap_or_else(wall_clock_ms));
     let hosted = if client_only { Vec::new() } else { hosted };
 
     // What the parts tell each other by.
@@ -59,7 +79,6 @@ pub(super) async fn launch(builder: NodeBuilder, id: NodeId) -> Result<Node, Sta
     let (resolved_sender, resolved) = mpsc::channel(RESOLVED_MAX);
     let (failed_dials_sender, failed_dials) = mpsc::unbounded_channel();
 
-    let clock = BootClock::start();
     let runtime = Handle::current();
     let session = seeds.number();
     let port = Arc::new_cyclic(|port: &std::sync::Weak<Port>| {

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
+use super::settled::unsettled;
 use crate::exec::Hosted;
 use crate::id::NodeId;
-use crate::node::{LeaveError, Node, NodeBuilder, StartError, Status};
+use crate::node::{LeaveError, Node, NodeBuilder, StartError};
 use crate::resource::States;
 use crate::time::Timing;
 use crate::transport::{self, Gate, Identity, Socket};
@@ -240,33 +241,8 @@ impl Cluster {
 
     /// What keeps the cluster from being settled.
     fn unsettled(&self) -> Option<String> {
-        let live: Vec<(NodeId, std::sync::Arc<Status>)> = self
-            .seats()
-            .iter()
-            .filter(|seat| seat.live)
-            .map(|seat| (seat.node.id().clone(), seat.node.status()))
-            .collect();
-        let (first_id, first) = live.first()?;
-        for (id, status) in &live {
-            if let Some(stopped) = &status.stopped {
-                return Some(format!("{id} has stopped: {stopped}"));
-            }
-            let up: Vec<&NodeId> = status.up().collect();
-            let wanted: Vec<&NodeId> = sorted(live.iter().map(|(id, _)| id));
-            if up != wanted {
-                return Some(format!("{id} sees {up:?} up instead of {wanted:?}"));
-            }
-            if let Some(unsettled) = &status.unsettled {
-                return Some(format!("on {id}: {unsettled}"));
-            }
-            if status.view != first.view {
-                return Some(format!("{id} and {first_id} hold different views"));
-            }
-            if status.table != first.table {
-                return Some(format!("{id} and {first_id} hold different tables"));
-            }
-        }
-        None
+        let live: Vec<Node> = self.seats().iter().filter(|seat| seat.live).map(|seat| seat.node.clone()).collect();
+        unsettled(&live)
     }
 
     async fn launch(&self, index: usize, socket: UdpSocket, address: SocketAddr) -> Result<Seat, StartError> {
@@ -297,12 +273,6 @@ impl Cluster {
             None => panic!("there is no node {index} in a cluster of {count}"),
         }
     }
-}
-
-fn sorted<'a>(ids: impl Iterator<Item = &'a NodeId>) -> Vec<&'a NodeId> {
-    let mut ids: Vec<_> = ids.collect();
-    ids.sort();
-    ids
 }
 
 fn loopback() -> SocketAddr {

@@ -60,7 +60,8 @@ impl Identity {
         }
     }
 
-    fn derive(&self) {
+    /// Does the slow part of deriving here and now, if it was not done before: for a node whose runtime has no other threads.
+    pub(crate) fn derive(&self) {
         if let Source::Secret { secret, authority } = &*self.0 {
             authority.get_or_init(|| Authority::derive(secret).map(Box::new));
         }

@@ -28,7 +28,7 @@ impl Seeds {
     }
 
     /// Seeds that are the same for the same number, TLS included: for simulations, where nobody listens.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "testing"))]
     pub(crate) fn repeatable(seed: u64) -> Self {
         Self { rng: ChaCha20Rng::seed_from_u64(seed), repeatable: true }
     }

@@ -75,7 +75,7 @@ impl Socket {
     }
 
     /// Takes any socket: the seam for simulated networks. One that receives batches keeps each below 64 KiB.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "testing"))]
     pub(crate) fn over(inner: Arc<dyn AsyncUdpSocket>, gate: Gate) -> Self {
         Self { inner, gate, fault: Fault::default() }
     }

@@ -1,0 +1,260 @@
+//! What callers asked and heard, and what ran where: written down while it happens, judged afterwards.
+//!
+//! Callers note the begin and the end of every call, command bodies their own. A call's number travels with its command, so
+//! the two sides can be joined. Everything carries a [`Stamp`] of one shared [`Clock`].
+
+mod clock;
+mod record;
+mod value;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use registry_runtime::Context;
+
+pub use clock::{Clock, Stamp};
+pub use record::{Ask, Audit, CallId, CallRecord, Ending, Fate, Records, RunId, RunRecord};
+pub(crate) use value::Era;
+pub use value::{Op, Outcome, Place, Ran, Reply};
+
+/// The notes of one run, shared by all hosts: handed to every node as state, as `Arc<History>`.
+#[derive(Debug, Default)]
+pub struct History {
+    clock: Clock,
+    records: Mutex<Records>,
+}
+
+impl History {
+    /// Nothing yet, by that clock.
+    pub fn new(clock: Clock) -> Arc<Self> {
+        Arc::new(Self { clock, records: Mutex::default() })
+    }
+
+    /// The clock.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// A call begins; its number is to travel with the command.
+    pub fn begin(&self, ask: Ask) -> CallId {
+        let mut records = self.lock();
+        let id = CallId(records.calls.len() as u64 + 1);
+        if let Some(effect) = ask.effect {
+            records.effects.entry(effect).or_insert(id);
+        }
+        records.calls.push(CallRecord { id, ask, begun: self.clock.stamp(), ends: Vec::new() });
+        id
+    }
+
+    /// A call ends.
+    pub fn end(&self, id: CallId, outcome: Outcome) {
+        let mut records = self.lock();
+        let at = self.clock.stamp();
+        match position(id.0).and_then(|place| records.calls.get_mut(place)) {
+            Some(call) => call.ends.push((at, outcome)),
+            None => records.oddities.push((at, format!("call {} ends and never began: {outcome}", id.0))),
+        }
+    }
+
+    /// The body of a call's command begins to run on a host.
+    pub fn run_begin(&self, host: &str, call: CallId, epoch: u64, attempt: u32) -> RunId {
+        let mut records = self.lock();
+        let begun = self.clock.stamp();
+        let id = RunId(records.runs.len() as u64 + 1);
+        let asked = records.call(call).map(|call| (call.ask.place, call.ask.op));
+        let (place, op) = asked.unwrap_or_else(|| {
+            records.oddities.push((begun, format!("a command runs on {host} that nobody called: call {}", call.0)));
+            (Place { registry: "unknown", key: 0 }, Op::Act)
+        });
+        let host = host.to_owned();
+        records.runs.push(RunRecord { id, call, place, op, host, epoch, attempt, begun, ended: None });
+        id
+    }
+
+    /// A run of a command's body ends. Only the first end counts.
+    pub fn run_end(&self, id: RunId, ending: Ending) {
+        let mut records = self.lock();
+        let at = self.clock.stamp();
+        if let Some(run) = position(id.0).and_then(|place| records.runs.get_mut(place)) {
+            run.ended.get_or_insert((at, ending));
+        }
+    }
+
+    /// Notes that a command's body begins; the guard notes its end. For command bodies.
+    ///
+    /// # Panics
+    ///
+    /// When the node was not given an `Arc<History>` as state.
+    pub fn running(cx: &Context, call: u64) -> Running {
+        let history = Arc::clone(cx.state::<Arc<Self>>());
+        let id = history.run_begin(cx.node().as_str(), CallId(call), cx.epoch().get(), cx.attempt());
+        Running { history, id, ending: Ending::Stopped }
+    }
+
+    /// The same for a command that carries the name of its effect, since a repetition under an idempotency key must ask for the
+    /// very same: the run is noted as that of the first call with this effect, whichever of them it is.
+    ///
+    /// # Panics
+    ///
+    /// When the node was not given an `Arc<History>` as state.
+    pub fn running_effect(cx: &Context, effect: u64) -> Running {
+        let first = cx.state::<Arc<Self>>().lock().effects.get(&effect).copied();
+        Self::running(cx, first.map_or(0, |call| call.0))
+    }
+
+    /// Something happens to a host.
+    pub fn host(&self, host: &str, fate: Fate) {
+        let mut records = self.lock();
+        let at = self.clock.stamp();
+        records.fates.push((at, host.into(), fate));
+    }
+
+    /// An instance's slot.
+    pub fn slot(&self, place: Place, slot: u32) {
+        self.lock().slots.insert(place, slot);
+    }
+
+    /// An instance's last state.
+    pub fn audit(&self, place: Place, number: Option<i64>, effects: Vec<u64>) {
+        let mut records = self.lock();
+        let at = self.clock.stamp();
+        records.audits.push(Audit { place, at, number, effects });
+    }
+
+    /// Everything so far.
+    pub fn records(&self) -> Records {
+        self.lock().clone()
+    }
+
+    /// A command body that panics on purpose must not take the notes with it.
+    fn lock(&self) -> MutexGuard<'_, Records> {
+        self.records.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn position(number: u64) -> Option<usize> {
+    usize::try_from(number).ok()?.checked_sub(1)
+}
+
+/// A command's body while it runs. Dropped without a word it was stopped: cancelled, panicked, or its host is gone.
+#[derive(Debug)]
+pub struct Running {
+    history: Arc<History>,
+    id: RunId,
+    ending: Ending,
+}
+
+impl Running {
+    /// It returns its reply.
+    pub fn returned(mut self) {
+        self.ending = Ending::Returned;
+    }
+
+    /// It returns its own error.
+    pub fn refused(mut self) {
+        self.ending = Ending::Refused;
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.history.run_end(self.id, self.ending);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use registry_runtime::Executed;
+    use registry_runtime::testing::context;
+
+    use super::*;
+
+    fn ask(timeout_ms: u64) -> Ask {
+        let place = Place { registry: "ledger", key: 3 };
+        Ask { host: "n1".into(), client: 2, place, op: Op::Add(5), effect: None, timeout_ms }
+    }
+
+    #[test]
+    fn both_sides_of_a_call_meet() {
+        let history = History::new(Clock::new());
+        history.clock().advance_to(1_200);
+        let call = history.begin(ask(500));
+        let cx = context().key(3).state(Arc::clone(&history));
+        History::running(&cx, call.0).returned();
+        drop(History::running(&cx, call.0));
+        history.clock().advance_to(1_300);
+        history.end(call, Outcome::Ok { reply: Reply::Number(5), ran: None });
+        history.host("n1", Fate::Crashed);
+
+        let records = history.records();
+        assert_eq!(records.runs.iter().map(|run| run.call).collect::<Vec<_>>(), [call, call]);
+        let endings: Vec<_> = records.runs.iter().map(|run| run.ended.unwrap().1).collect();
+        assert_eq!(endings, [Ending::Returned, Ending::Stopped]);
+        assert_eq!(records.calls[0].deadline_ms(), 1_700);
+        let text = records.to_string();
+        let expected = [
+            "    1.200 #000001  call 1 (n1/2, ledger[3] add 5) begins, 500 ms",
+            "    1.200 #000002  run 1 of call 1 (ledger[3] add 5 on test in epoch 0:0, attempt 1) begins",
+            "    1.200 #000003  run 1 of call 1 (ledger[3] add 5 on test in epoch 0:0, attempt 1) Returned",
+            "    1.200 #000004  run 2 of call 1 (ledger[3] add 5 on test in epoch 0:0, attempt 1) begins",
+            "    1.200 #000005  run 2 of call 1 (ledger[3] add 5 on test in epoch 0:0, attempt 1) Stopped",
+            "    1.300 #000006  call 1 (n1/2, ledger[3] add 5) ends ok: 5",
+            "    1.300 #000007  n1 Crashed",
+        ];
+        assert_eq!(text.lines().collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn impossible_notes_are_kept() {
+        let history = History::new(Clock::new());
+        history.end(CallId(9), Outcome::Dropped);
+        history.run_begin("n1", CallId(9), 1, 1);
+        assert_eq!(history.records().oddities.len(), 2);
+    }
+
+    #[test]
+    fn frozen_time_is_what_lies_within_the_span() {
+        let history = History::new(Clock::new());
+        for (at_ms, fate) in [(100, Fate::Frozen), (200, Fate::Thawed), (300, Fate::Frozen)] {
+            history.clock().advance_to(at_ms);
+            history.host("n1", fate);
+        }
+        let records = history.records();
+        for (from, until, expected) in [(0, 1000, 800), (150, 250, 50), (0, 100, 0), (350, 400, 50)] {
+            assert_eq!(records.frozen_ms("n1", from, until), expected, "{from} to {until}");
+        }
+        assert_eq!(records.frozen_ms("n2", 0, 1000), 0);
+    }
+
+    #[test]
+    fn outcomes_say_what_is_known() {
+        use registry_runtime::{CommandError, Reason};
+        let of = |error: CommandError<&str>| Outcome::of(Err::<(), _>(error), |()| (Reply::Done, None));
+        let table = [
+            (of(CommandError::Rejected("no")), Executed::Yes, Some(Reply::Refused)),
+            (of(CommandError::NotFound), Executed::No, Some(Reply::Absent)),
+            (of(CommandError::AlreadyExists), Executed::No, Some(Reply::Exists)),
+            (of(CommandError::Unavailable { reason: Reason::Opening }), Executed::No, None),
+            (of(CommandError::Panicked), Executed::Maybe, None),
+            (Outcome::Dropped, Executed::Maybe, None),
+        ];
+        for (outcome, executed, says) in table {
+            assert_eq!((outcome.executed(), outcome.reply()), (executed, says), "{outcome}");
+        }
+    }
+
+    #[test]
+    fn lists_differ_when_their_entries_or_their_order_do() {
+        let lists = [vec![], vec![0], vec![1], vec![1, 2], vec![2, 1], vec![1, 2, 2]];
+        let replies: std::collections::BTreeSet<_> = lists.iter().map(|entries| Reply::list(entries)).collect();
+        assert_eq!(replies.len(), lists.len());
+    }
+
+    #[test]
+    fn epochs_are_read_as_they_are_shown() {
+        let epoch = (17 << 22) | 5;
+        assert_eq!(Era(epoch).to_string(), "epoch 17:5");
+        assert_eq!(Era::read("17:5"), Some(epoch));
+        assert_eq!(Era::read(&epoch.to_string()), Some(epoch));
+        assert_eq!(Era::read("x"), None);
+    }
+}

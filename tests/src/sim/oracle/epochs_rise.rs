@@ -1,0 +1,70 @@
+//! An ex-owner acknowledges nothing.
+
+use std::collections::BTreeMap;
+
+use super::{Evidence, Findings, Invariant};
+use crate::sim::history::{CallRecord, Outcome, Place, Stamp};
+
+pub(super) const INVARIANT: Invariant = Invariant {
+    name: "epochs-rise",
+    statement: "once an update of a key was acknowledged in an epoch, none that is called afterwards is acknowledged in a lower \
+                one",
+    source: "CONTRACT 8, only one owner can get updates acknowledged; SCENARIOS 2.3, Q4",
+    judge,
+};
+
+struct Acknowledged<'a> {
+    call: &'a CallRecord,
+    epoch: u64,
+    at: Stamp,
+}
+
+fn judge(evidence: &Evidence, findings: &mut Findings) {
+    let mut places: BTreeMap<Place, Vec<Acknowledged<'_>>> = BTreeMap::new();
+    for call in evidence.records.calls.iter().filter(|call| call.ask.op.changes()) {
+        if let Some((at, Outcome::Ok { ran: Some(ran), .. })) = call.ends.first() {
+            places.entry(call.ask.place).or_default().push(Acknowledged { call, epoch: ran.epoch, at: *at });
+        }
+    }
+    for by_begin in places.values() {
+        let mut by_end: Vec<&Acknowledged<'_>> = by_begin.iter().collect();
+        by_end.sort_by_key(|acknowledged| acknowledged.at);
+        let mut earlier = by_end.into_iter().peekable();
+        let mut highest: Option<&Acknowledged<'_>> = None;
+        for later in by_begin {
+            while let Some(before) = earlier.next_if(|before| before.at < later.call.begun) {
+                highest = highest.filter(|high| high.epoch >= before.epoch).or(Some(before));
+            }
+            if let Some(high) = highest.filter(|high| high.epoch > later.epoch) {
+                let what = format!("an ex-owner acknowledged {} after {} in a higher epoch", later.call, high.call);
+                findings.fault(&INVARIANT, later.at, what);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::sim::history::Op;
+    use crate::sim::oracle::found;
+    use crate::sim::oracle::story::Story;
+
+    use super::*;
+
+    #[test]
+    fn an_ex_owner_is_found() {
+        let mut story = Story::new();
+        story.done(1, Op::Add(1), 1, "n2", 7).done(1, Op::Add(1), 2, "n3", 8).done(2, Op::Add(1), 1, "n2", 7);
+        // Called before the new epoch had acknowledged anything, answered after.
+        let beside = story.call(1, Op::Add(1), 500);
+        story.done(1, Op::Add(1), 3, "n3", 9).run(beside, "n3", 8).ok(beside, 4, "n3", 8);
+        assert_eq!(found(&INVARIANT, &story.evidence()), [""; 0]);
+        story.done(1, Op::Add(1), 2, "n2", 7);
+        assert_eq!(
+            found(&INVARIANT, &story.evidence()),
+            [
+                "an ex-owner acknowledged call 6 (n1/1, ledger[1] add 1) after call 5 (n1/1, ledger[1] add 1) in a higher epoch"
+            ]
+        );
+    }
+}

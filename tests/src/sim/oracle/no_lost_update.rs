@@ -1,0 +1,50 @@
+//! No acknowledged update is lost.
+
+use std::collections::BTreeSet;
+
+use super::{Evidence, Findings, Invariant};
+
+pub(super) const INVARIANT: Invariant = Invariant {
+    name: "no-lost-update",
+    statement: "the effect of every acknowledged update is in its instance's last state",
+    source: "CONTRACT 8, What a user may rely on; SCENARIOS 4.3",
+    judge,
+};
+
+fn judge(evidence: &Evidence, findings: &mut Findings) {
+    for audit in &evidence.records.audits {
+        if evidence.may_be_destroyed(audit.place) {
+            continue;
+        }
+        let there: BTreeSet<u64> = audit.effects.iter().copied().collect();
+        for call in &evidence.records.calls {
+            let is_here = call.ask.place == audit.place && call.ask.op.changes();
+            if is_here && call.acknowledged().is_some_and(|at| at < audit.at) && !there.contains(&call.effect()) {
+                findings.fault(&INVARIANT, audit.at, format!("{call} was acknowledged, and its effect is gone"));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use registry_runtime::Executed;
+
+    use crate::sim::history::Op;
+    use crate::sim::oracle::found;
+    use crate::sim::oracle::story::Story;
+
+    use super::*;
+
+    #[test]
+    fn a_lost_update_is_found() {
+        let mut story = Story::new();
+        story.done(1, Op::Add(1), 1, "n2", 7).done(1, Op::Add(1), 2, "n2", 7).done(1, Op::Read, 2, "n2", 7);
+        let maybe = story.call(1, Op::Add(1), 500);
+        story.fail(maybe, Executed::Maybe).audit(1, 1, &[2]);
+        assert_eq!(
+            found(&INVARIANT, &story.evidence()),
+            ["call 1 (n1/1, ledger[1] add 1) was acknowledged, and its effect is gone"]
+        );
+    }
+}

@@ -1,0 +1,121 @@
+//! Runs that are told by hand, for the oracles' own tests.
+
+use std::sync::Arc;
+
+use registry_runtime::Executed;
+
+use super::evidence::{Digest, Evidence, Kind, Rules};
+use crate::sim::history::{Ask, CallId, Clock, Ending, Fate, History, Op, Outcome, Place, Ran, Reply, RunId};
+use crate::sim::sighting::{Change, Seen, Sighting, SlotOf};
+
+/// A run that is told by hand. Callers are clients of `n1`, instances are of the registry `ledger`, all in slot 0.
+pub(crate) struct Story {
+    history: Arc<History>,
+    sightings: Vec<Sighting>,
+    digests: Vec<Digest>,
+    pub(crate) rules: Rules,
+}
+
+pub(crate) const REGISTRY: &str = "ledger";
+
+impl Story {
+    pub(crate) fn new() -> Self {
+        let mut rules = Rules::default();
+        rules.kinds.insert(REGISTRY.to_owned(), Kind::Counter);
+        Self { history: History::new(Clock::new()), sightings: Vec::new(), digests: Vec::new(), rules }
+    }
+
+    pub(crate) fn at(&mut self, ms: u64) -> &mut Self {
+        self.history.clock().advance_to(ms);
+        self
+    }
+
+    pub(crate) fn call(&mut self, key: u64, op: Op, timeout_ms: u64) -> CallId {
+        self.call_as(key, op, timeout_ms, None)
+    }
+
+    pub(crate) fn call_as(&mut self, key: u64, op: Op, timeout_ms: u64, effect: Option<u64>) -> CallId {
+        let place = Place { registry: REGISTRY, key };
+        self.history.slot(place, 0);
+        self.history.begin(Ask { host: "n1".into(), client: 1, place, op, effect, timeout_ms })
+    }
+
+    pub(crate) fn end(&mut self, call: CallId, outcome: Outcome) -> &mut Self {
+        self.history.end(call, outcome);
+        self
+    }
+
+    /// Ends well, having run there.
+    pub(crate) fn ok(&mut self, call: CallId, number: i64, node: &str, epoch: u64) -> &mut Self {
+        let ran = Some(Ran { node: node.to_owned(), epoch });
+        self.end(call, Outcome::Ok { reply: Reply::Number(number), ran })
+    }
+
+    pub(crate) fn fail(&mut self, call: CallId, executed: Executed) -> &mut Self {
+        self.end(call, Outcome::Failed { executed, says: None, error: "told so".to_owned() })
+    }
+
+    pub(crate) fn begin_run(&mut self, call: CallId, node: &str, epoch: u64) -> RunId {
+        self.history.run_begin(node, call, epoch, 1)
+    }
+
+    pub(crate) fn end_run(&mut self, run: RunId) -> &mut Self {
+        self.history.run_end(run, Ending::Returned);
+        self
+    }
+
+    /// A run from begin to end.
+    pub(crate) fn run(&mut self, call: CallId, node: &str, epoch: u64) -> &mut Self {
+        let run = self.begin_run(call, node, epoch);
+        self.end_run(run)
+    }
+
+    /// A call with its run, answered.
+    pub(crate) fn done(&mut self, key: u64, op: Op, number: i64, node: &str, epoch: u64) -> &mut Self {
+        let call = self.call(key, op, 500);
+        self.run(call, node, epoch).ok(call, number, node, epoch)
+    }
+
+    pub(crate) fn fate(&mut self, host: &str, fate: Fate) -> &mut Self {
+        self.history.host(host, fate);
+        self
+    }
+
+    pub(crate) fn audit(&mut self, key: u64, number: i64, effects: &[u64]) -> &mut Self {
+        self.history.audit(Place { registry: REGISTRY, key }, Some(number), effects.to_vec());
+        self
+    }
+
+    pub(crate) fn sees(&mut self, node: &str, what: Seen) -> &mut Self {
+        let at = self.history.clock().stamp();
+        self.sightings.push(Sighting { at, node: node.to_owned(), what });
+        self
+    }
+
+    pub(crate) fn opens(&mut self, node: &str, epoch: u64, why: &str) -> &mut Self {
+        self.sees(node, Seen::Opened { slot: slot(), epoch, why: why.to_owned() })
+    }
+
+    pub(crate) fn member(&mut self, node: &str, member: &str, change: Change) -> &mut Self {
+        self.sees(node, Seen::Member { member: member.to_owned(), start: 1, change })
+    }
+
+    pub(crate) fn believes(&mut self, node: &str, view: &str, slots: &str) -> &mut Self {
+        self.digests.push(Digest { node: node.to_owned(), view: view.to_owned(), slots: slots.to_owned() });
+        self
+    }
+
+    pub(crate) fn evidence(&self) -> Evidence {
+        Evidence {
+            records: self.history.records(),
+            sightings: self.sightings.clone(),
+            digests: self.digests.clone(),
+            end_ms: self.history.clock().now_ms(),
+            rules: self.rules.clone(),
+        }
+    }
+}
+
+pub(crate) fn slot() -> SlotOf {
+    SlotOf { registry: REGISTRY.to_owned(), slot: 0 }
+}

@@ -1,0 +1,76 @@
+//! Suspicion moves nothing.
+
+use super::tenure::{departed, restarted, tenures};
+use super::{Evidence, Findings, Invariant};
+
+pub(super) const INVARIANT: Invariant = Invariant {
+    name: "suspicion",
+    statement: "a slot is opened elsewhere as a failover only after somebody has noted that the incarnation that had it is Down \
+                or has left, or after another process has started on its host",
+    source: "CONTRACT 8, Suspicion moves nothing; SCENARIOS 2.1, G9",
+    judge,
+};
+
+fn judge(evidence: &Evidence, findings: &mut Findings) {
+    for (slot, tenures) in tenures(evidence) {
+        for pair in tenures.windows(2) {
+            let [before, after] = pair else { continue };
+            let is_failover = after.why == "Failover" && before.owner != after.owner && before.at < after.at;
+            let has_reason = || departed(evidence, before, after.at).is_some() || restarted(evidence, before, after.at);
+            if is_failover && !has_reason() {
+                let what = format!(
+                    "{} opened {slot} as a failover from {}, which nobody had noted to be down or to have left",
+                    after.owner, before.owner
+                );
+                findings.fault(&INVARIANT, after.at, what);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::sim::history::Fate;
+    use crate::sim::oracle::found;
+    use crate::sim::oracle::story::Story;
+    use crate::sim::sighting::{Change, Seen};
+
+    use super::*;
+
+    #[test]
+    fn a_failover_upon_suspicion_is_found() {
+        let mut story = Story::new();
+        story.opens("n2", 7, "Founding").member("n3", "n2", Change::Suspect).opens("n3", 8, "Failover");
+        assert_eq!(
+            found(&INVARIANT, &story.evidence()),
+            ["n3 opened slot 0 of ledger as a failover from n2, which nobody had noted to be down or to have left"]
+        );
+    }
+
+    #[test]
+    fn a_down_of_an_earlier_incarnation_is_no_reason() {
+        let mut story = Story::new();
+        story.member("n3", "n2", Change::Down).sees("n2", Seen::Rejoined);
+        story.opens("n2", 7, "Return").opens("n3", 8, "Failover");
+        assert_eq!(found(&INVARIANT, &story.evidence()).len(), 1);
+    }
+
+    #[test]
+    fn a_new_process_in_the_place_of_the_old_is_a_reason() {
+        let mut story = Story::new();
+        story.fate("n2", Fate::Up).opens("n2", 7, "Founding").fate("n2", Fate::Crashed).fate("n2", Fate::Up);
+        assert_eq!(found(&INVARIANT, &story.opens("n3", 8, "Failover").evidence()), [""; 0]);
+    }
+
+    #[test]
+    fn down_left_and_planned_moves_are_reasons() {
+        for change in [Change::Down, Change::Left] {
+            let mut story = Story::new();
+            story.opens("n2", 7, "Founding").member("n4", "n2", change).opens("n3", 8, "Failover");
+            assert_eq!(found(&INVARIANT, &story.evidence()), [""; 0]);
+        }
+        let mut story = Story::new();
+        story.opens("n2", 7, "Founding").opens("n3", 8, "HandedOver").opens("n3", 9, "Repair");
+        assert_eq!(found(&INVARIANT, &story.evidence()), [""; 0]);
+    }
+}

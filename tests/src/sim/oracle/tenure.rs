@@ -1,0 +1,57 @@
+//! Who had a slot open after whom.
+
+use std::collections::BTreeMap;
+
+use super::Evidence;
+use crate::sim::history::{Fate, Stamp};
+use crate::sim::sighting::{Change, Seen, SlotOf};
+
+/// One opening of a slot.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Tenure<'a> {
+    pub(super) owner: &'a str,
+    pub(super) epoch: u64,
+    pub(super) why: &'a str,
+    pub(super) at: Stamp,
+}
+
+/// The openings of every slot, in the order of their epochs.
+pub(super) fn tenures(evidence: &Evidence) -> BTreeMap<&SlotOf, Vec<Tenure<'_>>> {
+    let mut slots: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for sighting in &evidence.sightings {
+        if let Seen::Opened { slot, epoch, why } = &sighting.what {
+            let tenure = Tenure { owner: &sighting.node, epoch: *epoch, why, at: sighting.at };
+            slots.entry(slot).or_default().push(tenure);
+        }
+    }
+    slots.values_mut().for_each(|tenures| tenures.sort_by_key(|tenure| (tenure.epoch, tenure.at)));
+    slots
+}
+
+/// When somebody first noted, before a moment, that the incarnation of a node that had the slot was Down or had left.
+///
+/// A node rises to a new incarnation when its process starts and when it finds itself declared Down. A Down of the one before
+/// that is heard of late counts as well: the answer errs towards too early, never towards too late.
+pub(super) fn departed(evidence: &Evidence, tenure: &Tenure<'_>, before: Stamp) -> Option<(Stamp, Change)> {
+    let started = |fate: &Fate| *fate == Fate::Up;
+    let ups = evidence.records.fates.iter().filter(|(_, host, fate)| **host == *tenure.owner && started(fate));
+    let rejoins =
+        evidence.sightings.iter().filter(|sighting| sighting.node == tenure.owner && sighting.what == Seen::Rejoined);
+    let risen = ups.map(|(at, ..)| *at).chain(rejoins.map(|sighting| sighting.at));
+    let born = risen.filter(|at| *at <= tenure.at).max().unwrap_or_default();
+    evidence.sightings.iter().find_map(|sighting| match &sighting.what {
+        Seen::Member { member, change: change @ (Change::Down | Change::Left), .. }
+            if member == tenure.owner && sighting.at >= born && sighting.at < before =>
+        {
+            Some((sighting.at, *change))
+        }
+        _ => None,
+    })
+}
+
+/// Whether the process that had the slot was gone and another had started on its host before a moment: then nobody need have
+/// noted a Down.
+pub(super) fn restarted(evidence: &Evidence, tenure: &Tenure<'_>, before: Stamp) -> bool {
+    let fates = &evidence.records.fates;
+    fates.iter().any(|(at, host, fate)| **host == *tenure.owner && *fate == Fate::Up && tenure.at < *at && *at < before)
+}

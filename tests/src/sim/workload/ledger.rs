@@ -1,0 +1,157 @@
+//! Accounts and transfers between them.
+
+use rand::RngExt;
+use registry_runtime::{Context, Node, Resource, commands, registry};
+use serde::{Deserialize, Serialize};
+
+use super::caller::{Caller, Noted, Task};
+use super::work::{Refusal, Statement, Told, Work};
+use crate::sim::History;
+use crate::sim::history::{Op, Place};
+use crate::together;
+
+/// How many accounts there are.
+const KEYS: u64 = 8;
+
+registry! {
+    /// Accounts, all empty at first.
+    pub(super) accounts {
+        resource Account;
+        sharding consistent_hashing(slots = 8);
+    }
+}
+
+/// An account with everything that has happened to it.
+#[derive(Clone, Debug, Serialize, Deserialize, Resource)]
+#[resource(on_demand)]
+pub(super) struct Account {
+    #[key]
+    id: u64,
+    balance: i64,
+    effects: Vec<u64>,
+}
+
+impl From<u64> for Account {
+    fn from(id: u64) -> Self {
+        Self { id, balance: 0, effects: Vec::new() }
+    }
+}
+
+#[commands]
+impl Account {
+    /// Adds an amount.
+    pub(super) async fn add(
+        &mut self,
+        call: u64,
+        effect: u64,
+        amount: i64,
+        work: Work,
+        cx: &Context,
+    ) -> Result<Told, Refusal> {
+        let running = History::running(cx, call);
+        self.balance += amount;
+        self.effects.push(effect);
+        if let Err(refusal) = work.go().await {
+            running.refused();
+            return Err(refusal);
+        }
+        running.returned();
+        Ok(Told::number(self.balance, cx))
+    }
+
+    /// Takes an amount, if there is as much.
+    pub(super) fn take(&mut self, call: u64, effect: u64, amount: i64, cx: &Context) -> Result<Told, Refusal> {
+        let running = History::running(cx, call);
+        self.balance -= amount;
+        self.effects.push(effect);
+        if self.balance < 0 {
+            running.refused();
+            return Err(Refusal::Short);
+        }
+        running.returned();
+        Ok(Told::number(self.balance, cx))
+    }
+
+    /// Tells the balance.
+    pub(super) fn balance(&self, call: u64, cx: &Context) -> Told {
+        History::running(cx, call).returned();
+        Told::number(self.balance, cx)
+    }
+
+    /// Tells everything.
+    pub(super) fn statement(&self, call: u64, cx: &Context) -> Statement {
+        let told = self.balance(call, cx);
+        Statement { told, number: Some(self.balance), effects: self.effects.clone() }
+    }
+}
+
+fn place(key: u64) -> Place {
+    Place { registry: accounts::Registry::NAME, key }
+}
+
+pub(super) async fn turn(caller: &mut Caller) {
+    match caller.rng.random_range(0..10) {
+        0..2 => read(caller).await,
+        2..5 => {
+            let call = add(caller, None);
+            caller.wait(call).await;
+        }
+        5 => {
+            // Several on one key without waiting: they start in this order.
+            let key = caller.key(KEYS);
+            let count = caller.rng.random_range(2..6);
+            let calls = (0..count).map(|_| add(caller, Some(key))).collect();
+            together(calls).await;
+        }
+        _ => transfer(caller).await,
+    }
+}
+
+/// Prepares an addition.
+fn add(caller: &mut Caller, key: Option<u64>) -> Noted<Told> {
+    let key = key.unwrap_or_else(|| caller.key(KEYS));
+    let amount = caller.rng.random_range(1..100);
+    let ((op, work), timeout_ms) = (caller.update(Op::Add(amount)), caller.timeout_ms());
+    let client = accounts::client(&caller.node);
+    let task = Task { place: place(key), op, effect: None, timeout_ms };
+    caller.call(task, move |call, effect| client.add(key, call, effect, amount, work), Told::parts)
+}
+
+async fn read(caller: &mut Caller) {
+    let (key, timeout_ms) = (caller.key(KEYS), caller.timeout_ms());
+    let client = accounts::client(&caller.node);
+    let task = Task { place: place(key), op: Op::Read, effect: None, timeout_ms };
+    let call = caller.call(task, move |call, _| client.balance(key, call), Told::parts);
+    caller.wait(call).await;
+}
+
+/// Takes from one and, if that is sure, gives to another.
+async fn transfer(caller: &mut Caller) {
+    let (from, to) = (caller.key(KEYS), caller.key(KEYS));
+    let (amount, timeout_ms) = (caller.rng.random_range(1..60), caller.timeout_ms());
+    let client = accounts::client(&caller.node);
+    let task = Task { place: place(from), op: Op::Take(amount), effect: None, timeout_ms };
+    let taking = client.clone();
+    let take = caller.call(task, move |call, effect| taking.take(from, call, effect, amount), Told::parts);
+    if !caller.wait(take).await.is_ok() {
+        return;
+    }
+    let task = Task { place: place(to), op: Op::Add(amount), effect: None, timeout_ms: caller.timeout_ms() };
+    let give = move |call, effect| client.add(to, call, effect, amount, Work::default());
+    caller.call(task, give, Told::parts).await;
+}
+
+pub(super) fn slots(node: &Node) -> Vec<String> {
+    let client = accounts::client(node);
+    (0..KEYS).map(|key| super::line(place(key), &client.registry().explain(key))).collect()
+}
+
+pub(super) async fn audit(caller: &mut Caller) -> Result<(), String> {
+    let client = accounts::client(&caller.node);
+    for key in 0..KEYS {
+        caller.note_slot(place(key), client.registry().explain(key).slot.get());
+        let client = client.clone();
+        caller.audit_one(place(key), move |call| client.statement(key, call)).await?;
+    }
+    Ok(())
+}

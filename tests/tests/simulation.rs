@@ -1,0 +1,62 @@
+//! Whole clusters in simulated time: that a seed is always the same, and that promises hold on some seeds of each kind.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test stops where something is wrong")]
+
+use std::process::Command;
+use std::thread;
+
+use registry_tests::sim::{Scenario, Settings, run_seed};
+
+/// The seeds whose whole logs are compared.
+const COMPARED: std::ops::Range<u64> = 100..110;
+
+/// The seeds that are played for their promises.
+const PLAYED: std::ops::Range<u64> = 1..41;
+
+/// How many seeds are played at once.
+const THREADS: u64 = 2;
+
+/// The log of a seed, from a process of its own.
+fn log_of(seed: u64) -> Vec<u8> {
+    let seed = seed.to_string();
+    let run = Command::new(env!("CARGO_BIN_EXE_simulate")).args(["--first", &seed, "--trace"]).output().unwrap();
+    assert!(!run.stdout.is_empty(), "seed {seed} printed nothing: {}", String::from_utf8_lossy(&run.stderr));
+    run.stdout
+}
+
+#[test]
+fn a_seed_is_the_same_in_every_process() {
+    for seed in COMPARED {
+        let runs = [thread::spawn(move || log_of(seed)), thread::spawn(move || log_of(seed))];
+        let [one, other] = runs.map(|run| String::from_utf8(run.join().unwrap()).unwrap());
+        if let Some((line, (one, other))) = one.lines().zip(other.lines()).enumerate().find(|(_, (a, b))| a != b) {
+            panic!("seed {seed} differs from itself in line {}:\n{one}\n{other}", line + 1);
+        }
+        assert_eq!(one.len(), other.len(), "one log of seed {seed} ends earlier than the other");
+    }
+}
+
+#[test]
+fn promises_hold_on_every_seed() {
+    let shares: Vec<_> = (0..THREADS)
+        .map(|share| {
+            thread::spawn(move || {
+                let seeds = PLAYED.filter(|seed| seed % THREADS == share);
+                let broken = seeds.map(|seed| run_seed(seed, Settings::default())).filter(|run| !run.broken.is_empty());
+                broken.map(|run| format!("{run}\n{}\n", run.broken.join("\n"))).collect::<String>()
+            })
+        })
+        .collect();
+    let broken: String = shares.into_iter().map(|share| share.join().unwrap()).collect();
+    assert!(
+        broken.is_empty(),
+        "{broken}\nplay one again: cargo run --release -p registry-tests --bin simulate -- --first SEED"
+    );
+}
+
+#[test]
+fn a_scenario_follows_from_its_seed() {
+    let draw = |seed| format!("{:?}", Scenario::draw(seed));
+    assert_eq!(draw(7), draw(7));
+    assert_ne!(draw(7), draw(8));
+}
