@@ -2,7 +2,7 @@
 //!
 //! Begin with [`Scenario::draw`]: a seed becomes a cluster, a workload and a list of faults, and [`Scenario::run`] plays it.
 //! Beneath it lies a [`World`]: virtual time in whole milliseconds, [hosts](host) that each run a real node on a paused tokio runtime
-//! of their own, and a [network](network) between them that loses, delays, doubles and cuts as it is told. Nothing in
+//! of their own, and a [network] between them that loses, delays, doubles and cuts as it is told. Nothing in
 //! here asks the machine for time or randomness, so a seed does the same at every run; a test compares whole traces.
 //!
 //! What callers of a [`workload`] asked and heard, and what ran where, is written into a [`History`]; with the [`Sighting`]s of
