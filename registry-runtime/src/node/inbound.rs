@@ -67,8 +67,8 @@ impl Handler for Inbound {
             id: request.id,
             attempt: u32::from(request.attempt),
             caller: &from.peer().node,
-            // A remaining time beyond what the clock can count is as good as none.
             begun: now,
+            // No caller waits for longer than the clock can count; one that says so is told at once that its time is over.
             deadline: now.checked_add(request.remaining).unwrap_or(now),
             key: request.key,
             args: request.arguments,
