@@ -34,7 +34,6 @@ pub(crate) mod ownership;
 mod plan;
 mod registry;
 mod row;
-mod rules;
 mod set;
 mod shared;
 mod sight;
@@ -55,13 +54,13 @@ pub(crate) use output::Event as OwnershipEvent;
 pub(crate) use output::Opened;
 pub(crate) use ownership::Ownership;
 pub(crate) use plan::Plan;
-pub(crate) use rules::Rules;
 pub(crate) use table::SlotState;
 
 use membership::{Identity, Membership};
 
 use crate::id::{Epoch, Incarnation, NodeId, Process, RegistryName, Slot, Start};
 use crate::message::Message;
+use crate::rules::Rules;
 use crate::time::{Moment, Timing};
 
 /// What an engine is born with.
@@ -85,6 +84,8 @@ pub(crate) struct Config {
     pub(crate) profile: membership::Profile,
     /// Where all randomness comes from.
     pub(crate) seed: u64,
+    /// All of them, outside of tests.
+    pub(crate) rules: Rules,
 }
 
 /// One thing that happened.
@@ -262,12 +263,13 @@ pub(crate) struct Engine {
     ownership: Ownership,
     outputs: VecDeque<Output>,
     leaving: bool,
+    rules: Rules,
 }
 
 impl Engine {
     /// A node that knows nobody yet.
     pub(crate) fn new(now: Moment, config: Config) -> Self {
-        let Config { node, start, address, timing, join_entries, own_entry, join, profile, seed } = config;
+        let Config { node, start, address, timing, join_entries, own_entry, join, profile, seed, rules } = config;
         let me = Process { node: node.clone(), start };
         let hosted = profile.hosted.clone();
         let ownership = Ownership::new(
@@ -280,12 +282,12 @@ impl Engine {
                 timing,
                 birth_ms: start.get(),
                 seed: seed.rotate_left(32),
-                rules: Rules::ALL,
+                rules,
             },
         );
-        let membership = membership::Config { node, address, start, timing, join, profile, seed };
+        let membership = membership::Config { node, address, start, timing, join, profile, seed, rules };
         let membership = Membership::new(membership, now);
-        let mut engine = Self { membership, ownership, outputs: VecDeque::new(), leaving: false };
+        let mut engine = Self { membership, ownership, outputs: VecDeque::new(), leaving: false, rules };
         // Without a list, this node alone is the list.
         if let Some(entry) = own_entry.or((join_entries == 0).then_some(0)) {
             engine.decide(now, ownership::Input::Charter(entry, me));
@@ -384,7 +386,7 @@ impl Engine {
                 membership::Output::Rejoined { incarnation } => {
                     self.outputs.push_back(Output::Event(Event::Rejoined(incarnation)));
                     let myself = self.membership.myself();
-                    self.decide(now, ownership::Input::MemberChanged(view::Member::seen(now, myself)));
+                    self.decide(now, ownership::Input::MemberChanged(view::Member::seen(now, myself, self.rules)));
                     self.outputs.push_back(Output::MembersChanged);
                 }
                 membership::Output::Outlived { former } => self.decide(now, ownership::Input::Outlived(former)),
@@ -403,7 +405,7 @@ impl Engine {
         if let (Change::Load, Some(profile)) = (&change, &member.profile) {
             self.outputs.push_back(Output::Load { node: process.node.clone(), load: profile.load.0 });
         }
-        self.decide(now, ownership::Input::MemberChanged(view::Member::seen(now, member)));
+        self.decide(now, ownership::Input::MemberChanged(view::Member::seen(now, member, self.rules)));
         if change != Change::Load {
             self.outputs.push_back(Output::MembersChanged);
             self.outputs.push_back(Output::Event(Event::Member { process, change }));

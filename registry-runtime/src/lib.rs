@@ -258,6 +258,7 @@ mod message;
 mod node;
 mod policy;
 pub mod resource;
+mod rules;
 pub mod spec;
 mod telemetry;
 #[cfg(feature = "testing")]

@@ -10,3 +10,4 @@ pub use context::{TestContext, context};
 pub use settled::unsettled;
 
 pub use crate::node::Machine;
+pub use crate::rules::{Rule, Rules};

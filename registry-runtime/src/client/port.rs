@@ -12,6 +12,7 @@ use super::routes::{OwnCommand, Routes};
 use crate::exec::AnyHost;
 use crate::id::{CommandId, NodeId};
 use crate::resource::Origin;
+use crate::rules::Rules;
 use crate::spec::Spec;
 
 /// What every client of a node shares.
@@ -25,6 +26,8 @@ pub(crate) struct Port {
     sequence: AtomicU64,
     dice: AtomicU64,
     closed: AtomicBool,
+    /// All of them, outside of tests.
+    pub(super) rules: Rules,
 }
 
 /// A registry by name and by the static definition it was compiled with: two programs' parts may disagree about one name.
@@ -52,6 +55,7 @@ impl Port {
         hosts: BTreeMap<&'static str, Arc<dyn AnyHost>>,
         wishes: mpsc::UnboundedSender<Arc<Subscription>>,
         session: u64,
+        rules: Rules,
     ) -> Self {
         Self {
             node,
@@ -62,6 +66,7 @@ impl Port {
             sequence: AtomicU64::new(0),
             dice: AtomicU64::new(session),
             closed: AtomicBool::new(false),
+            rules,
         }
     }
 

@@ -22,6 +22,7 @@ use crate::codec::decode;
 use crate::exec::{Attempt, Handle, Started};
 use crate::id::{CommandId, Epoch, NodeId, Slot};
 use crate::resource::{Command, CommandError, Commands, Executed, Kind, Reason};
+use crate::rules::Rule;
 use crate::telemetry;
 use crate::transport::{Link, LinkError, Pending, Reply};
 use crate::wire::frame::{Request, WireCommand};
@@ -279,7 +280,7 @@ where
 
     /// Takes in what an attempt has taught; `true` when it named another owner that is worth a hop at once.
     fn learn(&mut self, again: &mut Again) -> bool {
-        if again.started {
+        if again.started && self.reach.port.rules.keeps(Rule::NoMeansNo) {
             self.unresolved.get_or_insert(again.reason);
         }
         self.hint = None;
@@ -300,7 +301,7 @@ where
 
     /// Whether another run of the command does no harm.
     fn repeatable(&self) -> bool {
-        self.command.idempotent || self.command.kind() == Kind::Read
+        self.command.idempotent || self.command.kind() == Kind::Read || !self.reach.port.rules.keeps(Rule::SentOnce)
     }
 
     /// What the call may say at its end: with an attempt unresolved, not that the command never ran.

@@ -12,11 +12,11 @@ use super::charter::Charter;
 use super::opening::Why;
 use super::plan::Plan;
 use super::row::Active;
-use super::rules::Rules;
 use super::set::Set;
 use super::sight::Sight;
 use super::view::{Life, Member, MemberState, View};
 use crate::id::{NodeId, Process, Slot};
+use crate::rules::{Rule, Rules};
 use crate::spec::{Failover, Then};
 use crate::time::{Moment, Timing};
 
@@ -28,7 +28,7 @@ pub(crate) struct Case<'a> {
     /// When this engine began to look.
     pub(crate) born: Moment,
     pub(crate) timing: &'a Timing,
-    pub(crate) rules: &'a Rules,
+    pub(crate) rules: Rules,
     pub(crate) view: &'a View,
     pub(crate) sight: &'a Sight,
     pub(crate) charter: &'a Charter,
@@ -67,8 +67,10 @@ impl Case<'_> {
             Life::Live if owner == self.me => self.open(Why::Return),
             Life::Live | Life::Unknown | Life::Absent => Verdict::Wait,
             Life::Down(_) | Life::Over => match self.failover {
-                Failover::AutoReassign => self.reassign(active),
-                Failover::WaitForNode { wait, then } => self.wait_for(active, wait, then),
+                Failover::WaitForNode { wait, then } if self.rules.keeps(Rule::Reservation) => {
+                    self.wait_for(active, wait, then)
+                }
+                Failover::WaitForNode { .. } | Failover::AutoReassign => self.reassign(active),
             },
         }
     }
@@ -98,7 +100,7 @@ impl Case<'_> {
         };
         let is_seen = |node: &NodeId| self.view.member(node).is_some_and(Member::is_live);
         let is_old = self.now.since(self.born) >= self.timing.forget_after;
-        self.rules.opens_with_what_there_is
+        self.rules.keeps(Rule::OpensWithWhatThereIs)
             && self.sight.sees_majority()
             && (is_old || self.charter.is_seen(is_seen))
             && (only_replica_lost() || hosts.all(|member| is_settled(&member.process)))

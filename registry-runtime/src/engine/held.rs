@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::lease::Borrowed;
 use super::opening::Retry;
-use super::rules::Rules;
 use super::set::Set;
 use crate::id::{Epoch, Process, Slot};
+use crate::rules::Rules;
 use crate::time::Moment;
 
 /// An open slot.
@@ -92,7 +92,7 @@ struct Group {
 pub(crate) struct Lending<'a> {
     pub(crate) me: &'a Process,
     pub(crate) borrowed: &'a Borrowed,
-    pub(crate) rules: &'a Rules,
+    pub(crate) rules: Rules,
 }
 
 impl Lending<'_> {

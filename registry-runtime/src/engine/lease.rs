@@ -8,10 +8,10 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use super::rules::Rules;
 use super::set::Set;
 use crate::id::{Epoch, Process, RegistryName, Slot};
 use crate::message::{Lend, SUPERSEDED_MAX, Superseded};
+use crate::rules::{Rule, Rules};
 use crate::time::Moment;
 
 /// How many heartbeats are remembered: more than are sent within a lease in any preset (6).
@@ -54,17 +54,19 @@ impl Borrowed {
     }
 
     /// Takes in an answer whose list has been acted on.
-    pub(crate) fn lent(&mut self, lender: &Process, lend: &Lend, lease: Duration) {
+    pub(crate) fn lent(&mut self, now: Moment, lender: &Process, lend: &Lend, lease: Duration, rules: Rules) {
         let word = self.lenders.entry(lender.clone()).or_default();
         word.heard = word.heard.max(lend.version);
         let sent = self.beats.iter().find(|(sequence, _)| *sequence == lend.sequence).map(|(_, sent)| *sent);
         if let (Some(sent), true) = (sent, lend.complete) {
-            word.until = word.until.max(sent + lease * COUNTED_PERCENT / 100);
+            let keeps = rules.keeps(Rule::LeaseMargin);
+            let end = if keeps { sent + lease * COUNTED_PERCENT / 100 } else { now + lease };
+            word.until = word.until.max(end);
         }
     }
 
     /// Until when more than half of the set has lent its word, counting those that `stored` this opening.
-    pub(crate) fn until(&self, me: &Process, set: &Set, stored: impl Fn(&Process) -> bool, rules: &Rules) -> Moment {
+    pub(crate) fn until(&self, me: &Process, set: &Set, stored: impl Fn(&Process) -> bool, rules: Rules) -> Moment {
         let word = |member: &Process| match self.lenders.get(member) {
             _ if !stored(member) => Moment::default(),
             _ if member == me => Moment::FOREVER,
@@ -73,7 +75,7 @@ impl Borrowed {
         };
         let mut ends: Vec<Moment> = set.members().iter().map(word).collect();
         ends.sort_unstable_by(|left, right| right.cmp(left));
-        let needed = if rules.majority_lends { set.len() / 2 + 1 } else { set.len().div_ceil(2) };
+        let needed = if rules.keeps(Rule::MajorityLends) { set.len() / 2 + 1 } else { set.len().div_ceil(2) };
         ends.get(needed - 1).copied().unwrap_or_default()
     }
 
@@ -158,22 +160,22 @@ mod tests {
         let set = Set::new(vec![me.clone(), b.clone(), c.clone()]).unwrap();
         let mut borrowed = Borrowed::default();
         let until = |borrowed: &Borrowed, stored: &str| {
-            borrowed.until(&me, &set, |member| stored.contains(member.node.as_str()), &Rules::ALL)
+            borrowed.until(&me, &set, |member| stored.contains(member.node.as_str()), Rules::ALL)
         };
         let first = borrowed.beat(at(100));
         let second = borrowed.beat(at(300));
         let lend = |sequence, complete| Lend { sequence, version: 0, superseded: Vec::new(), complete };
-        borrowed.lent(&b, &lend(first, true), LEASE);
+        borrowed.lent(at(400), &b, &lend(first, true), LEASE, Rules::ALL);
         assert_eq!(until(&borrowed, "abc"), at(900));
-        borrowed.lent(&c, &lend(second, true), LEASE);
+        borrowed.lent(at(400), &c, &lend(second, true), LEASE, Rules::ALL);
         assert_eq!(until(&borrowed, "abc"), at(1100));
         assert_eq!(until(&borrowed, "ab"), at(900), "who has not stored the opening does not count");
         assert_eq!(until(&borrowed, "a"), at(0));
-        borrowed.lent(&b, &lend(second, false), LEASE);
-        borrowed.lent(&b, &lend(99, true), LEASE);
+        borrowed.lent(at(400), &b, &lend(second, false), LEASE, Rules::ALL);
+        borrowed.lent(at(400), &b, &lend(99, true), LEASE, Rules::ALL);
         assert_eq!(until(&borrowed, "ab"), at(900), "neither incomplete answers nor invented ones");
         let alone = Set::new(vec![me.clone()]).unwrap();
-        assert_eq!(borrowed.until(&me, &alone, |_| true, &Rules::ALL), Moment::FOREVER);
+        assert_eq!(borrowed.until(&me, &alone, |_| true, Rules::ALL), Moment::FOREVER);
     }
 
     #[test]

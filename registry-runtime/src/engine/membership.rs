@@ -63,6 +63,7 @@ use self::suspicion::{Suspicions, Verdict};
 use self::swim::{Effect, Mark, Swim};
 use self::watchdog::Watchdog;
 use crate::id::{NodeId, Start};
+use crate::rules::{Rule, Rules};
 use crate::time::{Moment, Timing};
 
 /// What a membership is born with.
@@ -82,10 +83,13 @@ pub(crate) struct Config {
     pub(crate) profile: Profile,
     /// Where all randomness comes from.
     pub(crate) seed: u64,
+    /// All of them, outside of tests.
+    pub(crate) rules: Rules,
 }
 
 /// The member list of one node and what keeps it true.
 pub(crate) struct Membership {
+    rules: Rules,
     timing: Timing,
     phase: Phase,
     swim: Swim,
@@ -123,20 +127,21 @@ const RUMOUR_TO: usize = 3;
 impl Membership {
     /// A node that knows nobody yet.
     pub(crate) fn new(config: Config, now: Moment) -> Self {
-        let Config { node, address, start, timing, join, profile, seed } = config;
+        let Config { node, address, start, timing, join, profile, seed, rules } = config;
         let identity = Identity::at_birth(node, address, start);
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let profile = Arc::new(Profile { revision: 1, load_revision: 1, ..profile });
         let links = Links::new(now, identity.clone(), &timing, &join);
         Self {
+            rules,
             phase: Phase::Running,
-            swim: Swim::new(identity, &timing, rng.random()),
+            swim: Swim::new(identity, &timing, rng.random(), rules),
             roster: Roster::default(),
             suspicions: Suspicions::new(&timing),
             hints: Hints::new(timing.probe_rtt),
             // Trouble counts for a few rounds of probes: fewer would forget it before it can matter.
             health: Health::new(now, timing.probe_period.saturating_mul(4)),
-            watchdog: Watchdog::new(now),
+            watchdog: Watchdog::new(now, rules),
             links,
             rumours: Rumours::default(),
             profile,
@@ -323,6 +328,7 @@ impl Membership {
         let can_hear = |node: &NodeId| self.links.peer(node).is_some();
         for verdict in self.suspicions.take_due(now, self.health.factor(now), can_hear) {
             match verdict {
+                Verdict::Ask(..) if !self.rules.keeps(Rule::Question) => {}
                 Verdict::Ask(suspect, refutations) => {
                     let node = suspect.node.clone();
                     self.send(&node, Body::Confirm { suspect, refutations });
@@ -359,7 +365,7 @@ impl Membership {
         }
         if self.exchange_due <= now {
             self.exchange_due = now + self.timing.anti_entropy.mul_f64(self.rng.random_range(0.75..1.25));
-            let peers = self.peers();
+            let peers = if self.rules.keeps(Rule::AntiEntropy) { self.peers() } else { Vec::new() };
             if let Some(node) = self.pick(peers, 1).pop() {
                 self.send_digest(&node);
             }

@@ -19,7 +19,6 @@ use super::outbox::{Outbox, send};
 use super::output::{Closing, Event, Output, StopReason};
 use super::plan::Plan;
 use super::registry::Registry;
-use super::rules::Rules;
 #[cfg(test)]
 use super::set::Set;
 use super::set::Sets;
@@ -29,6 +28,7 @@ use super::table::Table;
 use super::view::{HostedRegistry, Life, Member, MemberState, Profile, View, Weight};
 use crate::id::{Epoch, Incarnation, NodeId, Process, RegistryName, Slot};
 use crate::message::{Body, Heartbeat, Message, REGISTRIES_MAX, Word};
+use crate::rules::Rules;
 use crate::time::{Moment, Timing};
 
 /// What ownership is born with.

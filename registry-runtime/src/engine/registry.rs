@@ -292,7 +292,7 @@ impl Registry {
             now: shared.now,
             born: shared.born,
             timing: &shared.timing,
-            rules: &shared.rules,
+            rules: shared.rules,
             view: &shared.view,
             sight: &shared.sight,
             charter: &shared.charter,
@@ -307,5 +307,5 @@ impl Registry {
 }
 
 fn lending(shared: &Shared) -> Lending<'_> {
-    Lending { me: &shared.me, borrowed: &shared.borrowed, rules: &shared.rules }
+    Lending { me: &shared.me, borrowed: &shared.borrowed, rules: shared.rules }
 }

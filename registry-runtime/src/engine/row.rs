@@ -3,10 +3,10 @@
 //! Every node keeps a row for every slot of every registry that it knows, hosting or not.
 
 use super::noted::NotedSets;
-use super::rules::Rules;
 use super::set::Set;
 use crate::id::{Epoch, Position, Process};
 use crate::message::{NOTED_MAX, Noted, Refusal};
+use crate::rules::{Rule, Rules};
 
 /// A slot's row.
 #[derive(Clone, Debug, Default)]
@@ -68,7 +68,7 @@ impl Row {
         &mut self,
         ask: Ask<'_>,
         lease_runs: impl Fn(&Process) -> bool,
-        rules: &Rules,
+        rules: Rules,
     ) -> Result<Superseded, Refusal> {
         self.met = self.met.max(ask.epoch);
         // Such an opener would ask the wrong sets. It hears of the right one and asks again, and a newcomer that founds
@@ -78,7 +78,7 @@ impl Row {
         }
         self.refuse_lower(ask.epoch, ask.opener, rules)?;
         if let Some(lent) = &self.lent
-            && rules.lender_waits
+            && rules.keeps(Rule::LenderWaits)
             && lent.opener != *ask.opener
             && ask.released != Some(lent.epoch)
             && lease_runs(&lent.opener)
@@ -100,7 +100,7 @@ impl Row {
         epoch: Epoch,
         set: &Set,
         position: Position,
-        rules: &Rules,
+        rules: Rules,
     ) -> Result<Superseded, Refusal> {
         self.met = self.met.max(epoch);
         if self.active_epoch() > Some(epoch) {
@@ -157,19 +157,19 @@ impl Row {
         self.accepted
     }
 
-    fn refuse_lower(&self, epoch: Epoch, opener: &Process, rules: &Rules) -> Result<(), Refusal> {
+    fn refuse_lower(&self, epoch: Epoch, opener: &Process, rules: Rules) -> Result<(), Refusal> {
         match &self.promised {
             Some(promised) if epoch < promised.epoch => Err(Refusal::Promised(promised.epoch)),
-            Some(promised) if epoch == promised.epoch && *opener != promised.opener && rules.epochs_differ => {
+            Some(promised) if epoch == promised.epoch && *opener != promised.opener && rules.keeps(Rule::EpochsDiffer) => {
                 Err(Refusal::Promised(promised.epoch))
             }
             _ => Ok(()),
         }
     }
 
-    fn note(&mut self, epoch: Epoch, set: &Set, rules: &Rules) -> Result<(), Refusal> {
+    fn note(&mut self, epoch: Epoch, set: &Set, rules: Rules) -> Result<(), Refusal> {
         let may_become_active = self.active_epoch() < Some(epoch);
-        if !may_become_active || !rules.promise_notes_set || self.noted.add(epoch, set, NOTED_MAX) {
+        if !may_become_active || !rules.keeps(Rule::SetNoted) || self.noted.add(epoch, set, NOTED_MAX) {
             Ok(())
         } else {
             Err(Refusal::Full)
@@ -212,12 +212,12 @@ mod tests {
         let some = |number| (number > 0).then(|| epoch(number));
         let (known, released) = (some(known), some(released));
         let ask = Ask { opener: set.owner(), epoch: epoch(number), set: &set, known, released };
-        row.promise(ask, |_| lease, &Rules::ALL).map(|superseded| superseded.is_some())
+        row.promise(ask, |_| lease, Rules::ALL).map(|superseded| superseded.is_some())
     }
 
     fn install(row: &mut Row, number: u64, names: &str) -> Result<bool, Refusal> {
         let set = set(names);
-        let done = row.install(set.owner(), epoch(number), &set, Position::new(0), &Rules::ALL);
+        let done = row.install(set.owner(), epoch(number), &set, Position::new(0), Rules::ALL);
         done.map(|superseded| superseded.is_some())
     }
 

@@ -11,11 +11,11 @@ use super::epochs::Epochs;
 use super::lease::{Borrowed, Lent};
 use super::outbox::Outbox;
 use super::output::{Closing, Event, Opened, Output};
-use super::rules::Rules;
 use super::set::Sets;
 use super::sight::Sight;
 use super::view::View;
 use crate::id::{Epoch, NodeId, Process, RegistryName, Slot};
+use crate::rules::{Rule, Rules};
 use crate::time::{Moment, Timing};
 
 /// The node's own facts, its view, and the trays for what is to be sent and done.
@@ -69,7 +69,7 @@ impl Shared {
     pub(crate) fn supersede(&mut self, owner: Option<Process>, registry: &RegistryName, slot: Slot, epoch: Epoch) {
         if let Some(owner) = owner
             && owner != self.me
-            && self.rules.lender_tells
+            && self.rules.keeps(Rule::LenderTells)
         {
             self.lent.supersede(&owner, registry, slot, epoch);
         }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::membership;
 use crate::id::{Incarnation, NodeId, Process, RegistryName, Start};
+use crate::rules::{Rule, Rules};
 use crate::spec::{Failover, Then};
 use crate::time::Moment;
 
@@ -253,15 +254,15 @@ impl View {
 
 impl Member {
     /// What membership says of a member, as of now.
-    pub(crate) fn seen(now: Moment, member: membership::Member) -> Self {
+    pub(crate) fn seen(now: Moment, member: membership::Member, rules: Rules) -> Self {
         Self {
             process: member.process,
             incarnation: member.incarnation,
             address: member.address,
             state: match member.state {
                 membership::MemberState::Up => MemberState::Up,
-                membership::MemberState::Suspect => MemberState::Suspect,
-                membership::MemberState::Down => MemberState::Down,
+                membership::MemberState::Suspect if rules.keeps(Rule::Suspicion) => MemberState::Suspect,
+                membership::MemberState::Suspect | membership::MemberState::Down => MemberState::Down,
                 membership::MemberState::Left => MemberState::Left,
             },
             down_for: member.down.map(|down| down.age(now)),

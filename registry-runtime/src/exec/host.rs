@@ -15,6 +15,7 @@ use super::work::discard;
 use super::{Clock, Lease, Load};
 use crate::id::{Epoch, Slot};
 use crate::resource::{Commands, Definition, Origin, Resource};
+use crate::rules::Rules;
 
 /// For how long commands that run may go on when their slot is sealed: long enough for most to end, short against the
 /// default deadline of the calls that wait for the next owner.
@@ -49,6 +50,8 @@ pub(crate) struct Setting {
     pub(crate) seed: u64,
     /// The most bytes that an encoded reply may have.
     pub(crate) reply_bytes_max: usize,
+    /// All of them, outside of tests.
+    pub(crate) rules: Rules,
 }
 
 impl<R: Commands> Host<R> {
@@ -59,7 +62,7 @@ impl<R: Commands> Host<R> {
             definition,
             commands: erased::list(),
             door: Arc::new(Door::new(&definition.spec)),
-            shelves: (0..definition.spec.slots()).map(|_| Mutex::new(Shelf::new(hasher))).collect(),
+            shelves: (0..definition.spec.slots()).map(|_| Mutex::new(Shelf::new(hasher, setting.rules))).collect(),
             setting,
         })
     }

@@ -12,6 +12,7 @@ use super::outcome::Refused;
 use super::{Clock, Lease};
 use crate::id::Epoch;
 use crate::resource::{Kind, Resource};
+use crate::rules::{Rule, Rules};
 
 /// How much room for tasks a slot without tasks keeps: enough for a steady trickle, so that a burst is not paid for ever.
 const TASKS_KEPT: usize = 8;
@@ -41,6 +42,7 @@ pub(super) struct Shelf<R: Resource> {
     tasks: Slab<Arc<Control>>,
     instances: usize,
     lanes: HashMap<R::Key, Lane<R>, Seeded>,
+    rules: Rules,
 }
 
 #[derive(Debug)]
@@ -120,7 +122,7 @@ pub(super) enum Sealing {
 }
 
 impl<R: Resource> Shelf<R> {
-    pub(super) fn new(hasher: Seeded) -> Self {
+    pub(super) fn new(hasher: Seeded, rules: Rules) -> Self {
         Self {
             gate: Gate::Closed,
             epoch: Epoch::ZERO,
@@ -132,6 +134,7 @@ impl<R: Resource> Shelf<R> {
             tasks: Slab::new(),
             instances: 0,
             lanes: HashMap::with_hasher(hasher),
+            rules,
         }
     }
 
@@ -222,7 +225,7 @@ impl<R: Resource> Shelf<R> {
     ) -> Result<(Claim, Option<Arc<R>>), Refused> {
         let lease = self.admit(epoch)?;
         let state = self.lanes.get(key).and_then(|lane| lane.state.clone());
-        if !lease.holds(clock) {
+        if !self.may_show(lease, clock) {
             return Err(Refused::NoLease);
         }
         expect_instance::<R>(Kind::Read, state.is_some())?;
@@ -245,7 +248,7 @@ impl<R: Resource> Shelf<R> {
         let state = lane.as_ref().and_then(|lane| lane.state.clone());
         // Borrowed apart from `lanes`, and asked after the state was read.
         let held = match &self.gate {
-            Gate::Open(lease) => lease.holds(clock),
+            Gate::Open(lease) => lease.holds(clock) || !self.rules.keeps(Rule::Lease),
             _ => false,
         };
         if !held {
@@ -273,7 +276,7 @@ impl<R: Resource> Shelf<R> {
         control: &Arc<Control>,
         clock: &dyn Clock,
     ) -> Result<(Claim, Stand), Refused> {
-        if !self.admit(epoch)?.holds(clock) {
+        if !self.may_show(self.admit(epoch)?, clock) {
             return Err(Refused::NoLease);
         }
         self.last_turn = self.last_turn.next();
@@ -283,6 +286,9 @@ impl<R: Resource> Shelf<R> {
             control.grant_turn();
         } else {
             lane.line_up(self.last_turn, Arc::clone(control));
+            if !self.rules.keeps(Rule::Alone) {
+                control.grant_turn();
+            }
         }
         let task = self.tasks.insert(Arc::clone(control));
         Ok((Claim { tenure: self.tenure, turn: Some(self.last_turn) }, Stand::Task(task)))
@@ -315,11 +321,11 @@ impl<R: Resource> Shelf<R> {
         }
         let lane = self.lanes.get(key);
         debug_assert!(
-            claim.turn.is_none_or(|turn| lane.is_some_and(|lane| lane.is_held_by(turn))),
+            claim.turn.is_none_or(|turn| lane.is_some_and(|lane| lane.is_held_by(turn))) || !self.rules.keeps(Rule::Alone),
             "a command starts without its lane"
         );
         let state = lane.and_then(|lane| lane.state.clone());
-        if !lease.holds(clock) {
+        if !self.may_show(lease, clock) {
             return Err(Refused::NoLease);
         }
         expect_instance::<R>(kind, state.is_some())?;
@@ -338,7 +344,7 @@ impl<R: Resource> Shelf<R> {
     ) -> (Result<(), Refused>, Left<R>) {
         let verdict = match &self.gate {
             Gate::Open(lease) | Gate::Sealed { lease, .. } if claim.tenure == self.tenure => {
-                if lease.holds(clock) {
+                if self.may_show(lease, clock) {
                     Ok(())
                 } else {
                     Err(Refused::Lost)
@@ -410,10 +416,15 @@ impl<R: Resource> Shelf<R> {
 
     fn admit(&self, epoch: Epoch) -> Result<&Lease, Refused> {
         match &self.gate {
-            Gate::Open(lease) if self.epoch == epoch => Ok(lease),
+            Gate::Open(lease) if self.epoch == epoch || !self.rules.keeps(Rule::Epoch) => Ok(lease),
             Gate::Sealed { .. } if self.epoch == epoch => Err(Refused::Moved { started: false }),
             _ => Err(Refused::NotOwner { epoch: self.epoch }),
         }
+    }
+
+    /// Whether what is here may be shown and changed: ask after the state was read.
+    fn may_show(&self, lease: &Lease, clock: &dyn Clock) -> bool {
+        lease.holds(clock) || !self.rules.keeps(Rule::Lease)
     }
 
     /// Ends the present tenure: whatever was begun in it commits nothing.

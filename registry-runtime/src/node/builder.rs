@@ -12,6 +12,7 @@ use crate::engine::membership::Profile;
 use crate::exec::Hosted;
 use crate::id::{NAME_BYTES_MAX, NodeId};
 use crate::resource::States;
+use crate::rules::Rules;
 use crate::time::Timing;
 #[cfg(feature = "testing")]
 use crate::transport::Gate;
@@ -43,6 +44,8 @@ pub struct NodeBuilder {
     pub(super) seeds: Option<Seeds>,
     /// The wall clock at the start, instead of the machine's; then it also never sleeps.
     pub(super) born_ms: Option<u64>,
+    /// Which rules it keeps: all of them, but in tests.
+    pub(super) rules: Rules,
 }
 
 impl NodeBuilder {
@@ -61,6 +64,7 @@ impl NodeBuilder {
             socket: None,
             seeds: None,
             born_ms: None,
+            rules: Rules::ALL,
         }
     }
 
@@ -143,10 +147,11 @@ impl NodeBuilder {
     /// Runs the node on a simulated machine: everything that would differ from run to run comes from it.
     #[cfg(feature = "testing")]
     pub fn machine(mut self, machine: Machine) -> Self {
-        let Machine { socket, seed, born_ms } = machine;
+        let Machine { socket, seed, born_ms, rules } = machine;
         self.socket = Some(Socket::over(socket, Gate::default()));
         self.seeds = Some(Seeds::repeatable(seed));
         self.born_ms = Some(born_ms);
+        self.rules = rules;
         self
     }
 

@@ -19,6 +19,7 @@ use crate::client::{Port, Subscription};
 use crate::engine::{self, Engine, Input, Output};
 use crate::exec::{AnyHost, BootClock, Clock, Lease};
 use crate::id::{Epoch, NodeId, Process, RegistryName, Slot};
+use crate::rules::{Rule, Rules};
 use crate::telemetry;
 use crate::time::Moment;
 use crate::transport::{Channel, Event, HandshakeError, Link, Transport};
@@ -120,6 +121,8 @@ pub(super) struct Driver {
     pub(super) dials: BTreeMap<SocketAddr, String>,
     /// The epochs in which slots were sealed that have not drained yet.
     pub(super) sealed: BTreeMap<(RegistryName, Slot), Epoch>,
+    /// All of them, outside of tests.
+    pub(super) rules: Rules,
     pub(super) idle: mpsc::UnboundedSender<Drained>,
     pub(super) dial_timeout: Duration,
     pub(super) stale: Stale,
@@ -364,7 +367,8 @@ impl Driver {
         let Some(kept) = self.kept.get(registry) else { return };
         self.sealed.extend(slots.iter().map(|(slot, epoch)| ((registry.clone(), *slot), *epoch)));
         for (slot, _) in slots {
-            if !kept.host.seal(*slot) {
+            let sealed = self.rules.keeps(Rule::Seal) && kept.host.seal(*slot);
+            if !sealed {
                 // What is not open has nothing to drain.
                 let _ = self.idle.send(Drained { registry: kept.host.spec().name, slot: *slot });
             }

@@ -51,6 +51,7 @@ pub(super) async fn launch(builder: NodeBuilder, id: NodeId) -> Result<Node, Sta
         socket,
         seeds,
         born_ms,
+        rules,
         ..
     } = builder;
     let Some(identity) = identity else { return Err(StartError::MissingIdentity) };
@@ -94,11 +95,12 @@ pub(super) async fn launch(builder: NodeBuilder, id: NodeId) -> Result<Node, Sta
                 drained: Arc::new(move |slot| _ = drained.send(Drained { registry: name, slot })),
                 seed: session,
                 reply_bytes_max: REPLY_BYTES_MAX,
+                rules,
             };
             (name, hosted.build(setting))
         });
         let hosts = hosts.collect();
-        Port::new(id.clone(), hosts, wish_sender, session)
+        Port::new(id.clone(), hosts, wish_sender, session, rules)
     });
 
     let hosts: Vec<Arc<dyn AnyHost>> = port.hosts().values().cloned().collect();
@@ -144,6 +146,7 @@ pub(super) async fn launch(builder: NodeBuilder, id: NodeId) -> Result<Node, Sta
             join: known.addresses(),
             profile: profile(&hosts, client_only),
             seed: engine_seed,
+            rules,
         },
     );
     let status = publish::status(&engine);
@@ -181,6 +184,7 @@ pub(super) async fn launch(builder: NodeBuilder, id: NodeId) -> Result<Node, Sta
         dial_timeout: timing.suspicion.max(DIAL_MIN),
         dials: BTreeMap::new(),
         sealed: BTreeMap::new(),
+        rules,
         idle: drained_sender,
         stale: Default::default(),
         leaving_since: None,

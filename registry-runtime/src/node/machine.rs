@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use quinn::AsyncUdpSocket;
 
+use crate::rules::Rules;
+
 /// What a simulated node gets in the place of the machine's own: its socket, its randomness, its wall clock.
 ///
 /// Time is tokio's in any case, so a node on such a machine, on a paused runtime of one thread, does the same at every run.
@@ -15,4 +17,6 @@ pub struct Machine {
     pub seed: u64,
     /// What the wall clock shows when the node starts, in milliseconds since 1970. A later life needs a later one.
     pub born_ms: u64,
+    /// Which rules the node keeps: [`Rules::ALL`], but where a test shows what a missing one does.
+    pub rules: Rules,
 }

@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use registry_runtime::testing::{Machine, unsettled};
+use registry_runtime::testing::{Machine, Rules, unsettled};
 use registry_runtime::{Identity, Node, NodeBuilder};
 
 use super::host::Host;
@@ -29,6 +29,7 @@ pub struct World {
     recipe: Recipe,
     founders: u16,
     inbox_bytes_max: usize,
+    rules: Rules,
     hosts: Vec<Host>,
     panics: Vec<String>,
 }
@@ -46,6 +47,7 @@ impl World {
             recipe,
             founders,
             inbox_bytes_max: INBOX_BYTES_MAX,
+            rules: Rules::ALL,
             hosts: Vec::new(),
             panics: Vec::new(),
         }
@@ -54,6 +56,11 @@ impl World {
     /// Gives the hosts to come a receive buffer of so many bytes.
     pub fn set_inbox_bytes_max(&mut self, bytes: usize) {
         self.inbox_bytes_max = bytes;
+    }
+
+    /// Lets the nodes to come keep these rules only.
+    pub fn set_rules(&mut self, rules: Rules) {
+        self.rules = rules;
     }
 
     /// The world's time.
@@ -101,7 +108,7 @@ impl World {
     pub fn start(&mut self, number: u16) {
         let life = u64::from(self.host(number).lives()) + 1;
         self.trace.say(format!("start n{number}, life {life}"));
-        let (seed, born_ms) = (self.seed, GENESIS_MS + self.clock.now_ms());
+        let (seed, born_ms, rules) = (self.seed, GENESIS_MS + self.clock.now_ms(), self.rules);
         let join: Vec<_> = (1..=self.founders).map(address).collect();
         let (recipe, host) = (&self.recipe, &mut self.hosts[usize::from(number) - 1]);
         self.trace.speaks(number);
@@ -112,7 +119,7 @@ impl World {
                 .listen(address(number))
                 .join(join)
                 .identity(identity())
-                .machine(Machine { socket, seed, born_ms });
+                .machine(Machine { socket, seed, born_ms, rules });
             recipe(number, builder)
         });
         self.trace.speaks(0);

@@ -16,6 +16,7 @@ use super::packet::{Body, Entry, Packet, Refusal, Rumour, Standing, State};
 use super::swim::Mark;
 use super::{Membership, Output, Phase};
 use crate::id::NodeId;
+use crate::rules::Rule;
 use crate::time::Moment;
 
 /// How many rounds of anti-entropy the others have to deny a Down that was judged here while this node was cut off.
@@ -167,7 +168,8 @@ impl Membership {
                 }
                 newcomers = newcomers.saturating_add(1);
             }
-            if entry.state == MemberState::Down && from != identity && self.roster.is_live(identity) {
+            let is_doubtful = entry.state == MemberState::Down && from != identity && self.roster.is_live(identity);
+            if is_doubtful && self.rules.keeps(Rule::Doubt) {
                 doubted.push(identity.node.clone());
                 continue;
             }

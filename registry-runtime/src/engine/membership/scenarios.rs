@@ -189,9 +189,9 @@ fn a_healed_blackout_ends_in_a_full_view() {
 }
 
 /// Without anti-entropy, which would bring nodes back, too, only later.
-fn black_out_and_heal(watchdog: bool, seed: u64) -> bool {
+fn black_out_and_heal(rules: Rules, seed: u64) -> bool {
     let mut cluster = Cluster::with(2, seed, |setup| {
-        setup.watchdog = watchdog;
+        setup.rules = rules;
         setup.timing.anti_entropy = Duration::from_secs(1_000_000);
     });
     cluster.run_for(FIVE_SECONDS);
@@ -204,8 +204,8 @@ fn black_out_and_heal(watchdog: bool, seed: u64) -> bool {
 #[test]
 fn it_is_the_watchdog_that_brings_them_back() {
     for seed in 0..3 {
-        assert!(black_out_and_heal(true, seed));
-        assert!(!black_out_and_heal(false, seed), "the test above would not notice a missing watchdog");
+        assert!(black_out_and_heal(Rules::ALL, seed));
+        assert!(!black_out_and_heal(Rules::ALL.without(Rule::Watchdog), seed), "the test above would not notice");
     }
 }
 

@@ -42,7 +42,7 @@ pub(super) struct Cluster {
 pub(super) struct Setup {
     pub(super) timing: Timing,
     pub(super) join: Vec<SocketAddr>,
-    pub(super) watchdog: bool,
+    pub(super) rules: Rules,
     /// Nodes listen on all addresses of their machines, and know none.
     pub(super) everywhere: bool,
 }
@@ -114,7 +114,7 @@ impl Cluster {
 
     pub(super) fn with(n: usize, seed: u64, set_up: impl FnOnce(&mut Setup)) -> Self {
         let join = (0..n.min(3)).map(address).collect();
-        let mut config = Setup { timing: Timing::fast(), join, watchdog: true, everywhere: false };
+        let mut config = Setup { timing: Timing::fast(), join, rules: Rules::ALL, everywhere: false };
         set_up(&mut config);
         let mut cluster = Self {
             now: Moment::from_origin(Duration::from_secs(1000)),
@@ -239,7 +239,7 @@ impl Cluster {
     fn process(&mut self, name: &str, address: SocketAddr, start: Start) -> Node {
         let name = NodeId::new(name).unwrap();
         let everywhere = SocketAddr::from(([0, 0, 0, 0], address.port()));
-        let mut membership = Membership::new(
+        let membership = Membership::new(
             Config {
                 node: name.clone(),
                 address: if self.config.everywhere { everywhere } else { address },
@@ -248,12 +248,10 @@ impl Cluster {
                 join: self.config.join.clone(),
                 profile: plain_profile(),
                 seed: self.rng.random(),
+                rules: self.config.rules,
             },
             self.now,
         );
-        if !self.config.watchdog {
-            membership.watchdog.disable();
-        }
         Node {
             membership,
             address,

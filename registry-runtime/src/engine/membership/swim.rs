@@ -16,6 +16,7 @@ use super::alarms::Alarms;
 use super::identity::Identity;
 use super::packet::SWIM_BYTES_MAX;
 use crate::id::Incarnation;
+use crate::rules::{Rule, Rules};
 use crate::time::{Moment, Timing};
 
 /// A member as foca keeps it: an identity, its count of refutations, and Alive, Suspect or Down.
@@ -33,6 +34,7 @@ pub(super) struct Swim {
     refutations: u16,
     active: bool,
     config: foca::Config,
+    rules: Rules,
 }
 
 /// What foca wants done or known.
@@ -57,7 +59,7 @@ const KNOCKS: usize = 2;
 
 impl Swim {
     /// Alone.
-    pub(super) fn new(identity: Identity, timing: &Timing, seed: u64) -> Self {
+    pub(super) fn new(identity: Identity, timing: &Timing, seed: u64, rules: Rules) -> Self {
         let config = foca::Config {
             probe_period: timing.probe_period,
             probe_rtt: timing.probe_rtt,
@@ -84,6 +86,7 @@ impl Swim {
             refutations: 0,
             active: false,
             config,
+            rules,
         }
     }
 
@@ -226,12 +229,13 @@ impl Swim {
             }
         }
         while let Some((after, timer)) = self.runtime.to_schedule() {
-            match timer {
-                Timer::ChangeSuspectToDown { member_id, incarnation, .. } => {
-                    self.effects.push_back(Effect::Failed(member_id, incarnation));
+            if let Timer::ChangeSuspectToDown { member_id, incarnation, .. } = &timer {
+                self.effects.push_back(Effect::Failed(member_id.clone(), *incarnation));
+                if self.rules.keeps(Rule::StaleTimer) {
+                    continue;
                 }
-                timer => self.timers.set(now + after, timer),
             }
+            self.timers.set(now + after, timer);
         }
         while let Some((to, bytes)) = self.runtime.to_send() {
             // foca does not say how often it has refuted, but writes it on every packet.
@@ -272,7 +276,7 @@ mod tests {
 
     /// One that knows `x`, which never answers.
     fn with_a_silent_peer() -> Swim {
-        let mut swim = Swim::new(identity("a"), &Timing::fast(), 1);
+        let mut swim = Swim::new(identity("a"), &Timing::fast(), 1, Rules::ALL);
         swim.apply(at(0), vec![Mark::new(identity("x"), 0, State::Alive)]);
         swim
     }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::rules::{Rule, Rules};
 use crate::time::Moment;
 
 /// Until the cluster is active, says when to knock at a peer again.
@@ -14,7 +15,7 @@ use crate::time::Moment;
 #[derive(Debug)]
 pub(super) struct Watchdog {
     due: Option<Moment>,
-    enabled: bool,
+    rules: Rules,
 }
 
 impl Watchdog {
@@ -23,19 +24,13 @@ impl Watchdog {
     const PERIOD: Duration = Duration::from_secs(1);
 
     /// Knocks at once.
-    pub(super) const fn new(now: Moment) -> Self {
-        Self { due: Some(now), enabled: true }
-    }
-
-    /// Leaves everything to foca, to show that the tests would notice.
-    #[cfg(test)]
-    pub(super) fn disable(&mut self) {
-        self.enabled = false;
+    pub(super) const fn new(now: Moment, rules: Rules) -> Self {
+        Self { due: Some(now), rules }
     }
 
     /// Whether to knock at all; only tests switch it off.
     pub(super) const fn is_enabled(&self) -> bool {
-        self.enabled
+        self.rules.keeps(Rule::Watchdog)
     }
 
     /// Whether to knock now.
@@ -48,7 +43,7 @@ impl Watchdog {
         if due {
             self.due = Some(now + Self::PERIOD);
         }
-        due && self.enabled
+        due && self.is_enabled()
     }
 
     /// When to ask again, once [`Self::poll`] has been asked.
@@ -65,7 +60,7 @@ mod tests {
     fn it_knocks_at_once_and_every_second_until_active() {
         let start = Moment::default();
         let half = Duration::from_millis(500);
-        let mut watchdog = Watchdog::new(start);
+        let mut watchdog = Watchdog::new(start, Rules::ALL);
         assert!(watchdog.poll(start, false));
         assert!(!watchdog.poll(start + half, false));
         assert!(watchdog.poll(start + half * 2, false));

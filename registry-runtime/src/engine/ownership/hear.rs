@@ -101,8 +101,8 @@ impl Ownership {
                 registry.hear_superseded(superseded.slot, superseded.epoch, &mut self.shared);
             }
         }
-        let lease = self.shared.timing.lease;
-        self.shared.borrowed.lent(from, lend, lease);
+        let Shared { borrowed, now, timing, rules, .. } = &mut self.shared;
+        borrowed.lent(*now, from, lend, timing.lease, *rules);
         self.registries.values_mut().for_each(|registry| registry.lent(from, &mut self.shared));
         Ok(())
     }

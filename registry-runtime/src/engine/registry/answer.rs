@@ -73,7 +73,7 @@ impl Registry {
         let serving = self.is_serving_against(slot, ask.opener, shared);
         let runs = |owner: &Process| if *owner == shared.me { serving } else { shared.lent.runs(owner, shared.now) };
         let Some(row) = self.table.row_mut(slot) else { return };
-        let promised = row.promise(ask, runs, &shared.rules);
+        let promised = row.promise(ask, runs, shared.rules);
         let active = row.active().map(|active| (active.epoch, active.set.clone()));
         let word = match promised {
             Ok(superseded) => {
@@ -96,7 +96,7 @@ impl Registry {
         shared: &mut Shared,
     ) {
         let Some(row) = self.table.row_mut(slot) else { return };
-        let installed = row.install(from, epoch, set, position, &shared.rules);
+        let installed = row.install(from, epoch, set, position, shared.rules);
         let active = row.active().map(|active| (active.epoch, active.set.clone()));
         let word = match installed {
             Ok(superseded) => {

@@ -9,12 +9,13 @@ use super::super::shared::Shared;
 use super::{Registry, lending};
 use crate::id::{Epoch, Slot};
 use crate::message::{Refusal, Word};
+use crate::rules::Rule;
 
 impl Registry {
     /// Begins an opening.
     pub(super) fn start(&mut self, slot: Slot, set: Set, why: Why, shared: &mut Shared) {
         let Some(row) = self.table.row_mut(slot) else { return };
-        let distinct = shared.rules.epochs_differ;
+        let distinct = shared.rules.keeps(Rule::EpochsDiffer);
         let tag = if distinct { epochs::tag(&shared.me, &self.name, slot) } else { 0 };
         let epoch = shared.epochs.draw(shared.now, row.met(), tag);
         row.meet(epoch);
@@ -45,7 +46,7 @@ impl Registry {
             released: opening.released_for(&shared.me),
         };
         debug_assert!(holdings.get(slot).is_none_or(|held| held.epoch < opening.epoch()));
-        match row.promise(ask, |owner| shared.lent.runs(owner, shared.now), &shared.rules) {
+        match row.promise(ask, |owner| shared.lent.runs(owner, shared.now), shared.rules) {
             Ok(superseded) => {
                 let noted: Vec<_> = row.noted_below(opening.epoch()).cloned().collect();
                 opening.promised(&shared.me, row.active_epoch(), &noted, row.accepted());
@@ -71,7 +72,7 @@ impl Registry {
         }
         opening.install(promises == Promises::WhatThereIs);
         let position = opening.source(&shared.me).1.1;
-        let stored = row.install(&shared.me, opening.epoch(), opening.set(), position, &shared.rules);
+        let stored = row.install(&shared.me, opening.epoch(), opening.set(), position, shared.rules);
         match stored {
             Ok(_) => opening.stored(&shared.me),
             Err(Refusal::Promised(epoch)) => self.outbid(slot, epoch, shared),
@@ -80,7 +81,7 @@ impl Registry {
     }
 
     fn finish_if_stored(&mut self, slot: Slot, shared: &mut Shared) {
-        let early = |opening: &Opening| !shared.rules.majority_stores && opening.phase() == Phase::Installing;
+        let early = |opening: &Opening| !shared.rules.keeps(Rule::MajorityStores) && opening.phase() == Phase::Installing;
         if !self.openings.get(&slot).is_some_and(|opening| opening.is_stored() || early(opening)) {
             return;
         }

@@ -12,10 +12,10 @@ use super::sim::{MS, Micros, Options, Sim, registry};
 use crate::engine::opening::Why;
 use crate::engine::output::{Closing, Event};
 use crate::engine::ownership::Input;
-use crate::engine::rules::Rules;
 use crate::engine::set::Set;
 use crate::engine::view::MemberState;
 use crate::id::Slot;
+use crate::rules::{Rule, Rules};
 use crate::time::Timing;
 
 /// How many seeds the rules must withstand; `OWNERSHIP_SEEDS=200000` and `--release` make a night of it in some minutes.
@@ -42,7 +42,7 @@ fn options(rules: Rules) -> Options {
         charter: 3,
         slots: 1,
         timing,
-        rules: Rules { opens_with_what_there_is: false, ..rules },
+        rules: rules.without(Rule::OpensWithWhatThereIs),
         clock_error: 40,
         loss: 50,
         duplication: 50,
@@ -125,12 +125,12 @@ fn find(options: &Options) {
 
 #[test]
 fn a_promise_must_note_the_new_set() {
-    find(&options(Rules { promise_notes_set: false, ..Rules::ALL }));
+    find(&options(Rules::ALL.without(Rule::SetNoted)));
 }
 
 #[test]
 fn equal_epochs_must_be_told_apart() {
-    find(&options(Rules { epochs_differ: false, ..Rules::ALL }));
+    find(&options(Rules::ALL.without(Rule::EpochsDiffer)));
 }
 
 #[test]
@@ -140,22 +140,22 @@ fn a_restarted_process_must_not_answer_for_its_former_start() {
 
 #[test]
 fn a_majority_of_the_new_set_must_have_stored_it() {
-    find(&options(Rules { majority_stores: false, ..Rules::ALL }));
+    find(&options(Rules::ALL.without(Rule::MajorityStores)));
 }
 
 #[test]
 fn half_of_an_even_set_must_not_be_enough_to_acknowledge() {
-    find(&options(Rules { majority_lends: false, ..Rules::ALL }));
+    find(&options(Rules::ALL.without(Rule::MajorityLends)));
 }
 
 #[test]
 fn a_lender_must_wait_with_promises_to_others() {
-    find(&options(Rules { lender_waits: false, ..Rules::ALL }));
+    find(&options(Rules::ALL.without(Rule::LenderWaits)));
 }
 
 #[test]
 fn a_lender_must_tell_what_it_has_promised_to_others() {
-    find(&options(Rules { lender_tells: false, ..Rules::ALL }));
+    find(&options(Rules::ALL.without(Rule::LenderTells)));
 }
 
 /// What the runs are about must happen in them.

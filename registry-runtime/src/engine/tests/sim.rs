@@ -9,12 +9,12 @@ use rand_chacha::ChaCha8Rng;
 use super::oracle::Oracle;
 use crate::engine::output::{Event, Opened, Output, StopReason};
 use crate::engine::ownership::{Config, Input, Ownership};
-use crate::engine::rules::Rules;
 use crate::engine::set::Set;
 use crate::engine::table::SlotState;
 use crate::engine::view::{HostedRegistry, Member, MemberState, Profile};
 use crate::id::{Epoch, Incarnation, NodeId, Process, RegistryName, Slot, Start};
 use crate::message::Message;
+use crate::rules::Rules;
 use crate::spec::Failover;
 use crate::time::{Moment, Timing};
 

@@ -12,6 +12,7 @@ use super::world::{Hands, end};
 use crate::exec::{Attempt, Host, Lease, Outcome, Setting};
 use crate::id::{NodeId, Slot};
 use crate::resource::{Command, Commands, Definition, ErrorCodec, Origin, Resource, Run, States, Visitor};
+use crate::rules::Rules;
 
 #[derive(Clone, Serialize, Deserialize)]
 struct Visits {
@@ -93,6 +94,7 @@ fn host() -> Arc<Host<Visits>> {
             drained: Arc::new(|_| ()),
             seed: 1,
             reply_bytes_max: 100,
+            rules: Rules::ALL,
         },
     );
     for slot in (0..SLOTS).map(Slot::new) {

@@ -13,6 +13,7 @@ use super::tally::{Do, EPOCH, ID, MAKE, REPLY_BYTES_MAX, SLOTS, SUM, TALLIES, Ta
 use crate::exec::{Attempt, Clock, Host, Lease, Outcome, Setting, Started};
 use crate::id::{NodeId, Slot};
 use crate::resource::{Command, Definition, Origin, States};
+use crate::rules::Rules;
 use crate::time::Moment;
 
 /// What bodies and tests share.
@@ -228,6 +229,7 @@ pub(super) fn setting(stage: Arc<Stage>, clock: Arc<dyn Clock>) -> (Setting, mps
         }),
         seed: 42,
         reply_bytes_max: REPLY_BYTES_MAX,
+        rules: Rules::ALL,
     };
     (setting, drained)
 }

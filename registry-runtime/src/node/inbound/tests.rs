@@ -16,6 +16,7 @@ use crate::id::{CommandId, Epoch, Incarnation, NodeId, Slot, Start};
 use crate::node::load::LoadMeter;
 use crate::node::owners::Owners;
 use crate::resource::{Origin, States};
+use crate::rules::Rules;
 use crate::transport::{Event, Gate, Identity, Link, Seeds, Setup, Socket, Transport, bind};
 use crate::wire::frame::{Request, WireCommand};
 use crate::wire::hello::{HASH_VERSION, Hello};
@@ -138,6 +139,7 @@ fn parrots() -> Arc<dyn AnyHost> {
         drained: Arc::new(|_| ()),
         seed: 1,
         reply_bytes_max: REPLY_BYTES_MAX,
+        rules: Rules::ALL,
     })
 }
 
