@@ -8,10 +8,12 @@
 //! What callers of a [`workload`] asked and heard, and what ran where, is written into a [`History`]; with the [`Sighting`]s of
 //! the nodes it is the evidence that the [`oracle`]s judge, one file for each promise. [`linear`] decides whether a key behaved
 //! like one instance, and [`sometimes`] counts how often a run came to what is rare.
+//! That they would notice is shown by [`mutation`]: every bug that is put back is found.
 
 pub mod history;
 pub mod host;
 pub mod linear;
+pub mod mutation;
 pub mod network;
 pub mod oracle;
 mod panics;
@@ -26,6 +28,7 @@ pub mod workload;
 pub mod world;
 
 pub use history::{Clock, History, Stamp};
+pub use mutation::{MUTATIONS, Mutation, Trial};
 pub use oracle::{Evidence, Findings, Score};
 pub use plan::{Fault, Scenario};
 pub use play::{Report, Settings, run_seed};

@@ -160,7 +160,9 @@ impl Row {
     fn refuse_lower(&self, epoch: Epoch, opener: &Process, rules: Rules) -> Result<(), Refusal> {
         match &self.promised {
             Some(promised) if epoch < promised.epoch => Err(Refusal::Promised(promised.epoch)),
-            Some(promised) if epoch == promised.epoch && *opener != promised.opener && rules.keeps(Rule::EpochsDiffer) => {
+            Some(promised)
+                if epoch == promised.epoch && *opener != promised.opener && rules.keeps(Rule::EpochsDiffer) =>
+            {
                 Err(Refusal::Promised(promised.epoch))
             }
             _ => Ok(()),

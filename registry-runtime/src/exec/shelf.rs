@@ -321,7 +321,8 @@ impl<R: Resource> Shelf<R> {
         }
         let lane = self.lanes.get(key);
         debug_assert!(
-            claim.turn.is_none_or(|turn| lane.is_some_and(|lane| lane.is_held_by(turn))) || !self.rules.keeps(Rule::Alone),
+            claim.turn.is_none_or(|turn| lane.is_some_and(|lane| lane.is_held_by(turn)))
+                || !self.rules.keeps(Rule::Alone),
             "a command starts without its lane"
         );
         let state = lane.and_then(|lane| lane.state.clone());
@@ -344,11 +345,7 @@ impl<R: Resource> Shelf<R> {
     ) -> (Result<(), Refused>, Left<R>) {
         let verdict = match &self.gate {
             Gate::Open(lease) | Gate::Sealed { lease, .. } if claim.tenure == self.tenure => {
-                if self.may_show(lease, clock) {
-                    Ok(())
-                } else {
-                    Err(Refused::Lost)
-                }
+                if self.may_show(lease, clock) { Ok(()) } else { Err(Refused::Lost) }
             }
             _ if self.ceded == Some(claim.tenure) => Err(Refused::Moved { started: true }),
             _ => Err(Refused::Lost),

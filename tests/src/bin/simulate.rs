@@ -1,8 +1,10 @@
-//! Runs seeds of the simulator: `simulate [--seeds N] [--first SEED] [--trace] [--log LEVEL] [--threads N]`.
+//! Runs seeds of the simulator: `simulate [--seeds N] [--first SEED] [--trace] [--log LEVEL] [--threads N] [--mutation NAME]`.
 //!
 //! Progress goes to standard error, one line of summary to standard output at the end. Ends with 1 when a promise was
 //! broken, and then shows the log of the first such seed and the command that plays it again. With `--trace` every seed's
 //! whole log goes to standard output.
+//!
+//! With `--mutation` it plays the scenarios of a mutation (or of `all`) and says which seeds find it; ends with 1 when none does.
 
 use std::collections::BTreeMap;
 use std::io::{self, BufWriter, Write};
@@ -10,9 +12,9 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
-use std::{env, error, thread};
+use std::{env, error, slice, thread};
 
-use registry_tests::sim::{self, Report, Settings, Sometimes, run_seed};
+use registry_tests::sim::{self, MUTATIONS, Mutation, Report, Settings, Sometimes, Trial, run_seed};
 use tracing::Level;
 
 /// How often progress is told.
@@ -21,7 +23,8 @@ const TELL: Duration = Duration::from_secs(2);
 /// From how many seeds on every rare situation must have been reached: what a night plays.
 const SEEDS_OF_A_NIGHT: u64 = 500;
 
-const USAGE: &str = "usage: simulate [--seeds N] [--first SEED] [--trace] [--log LEVEL] [--threads N]";
+const USAGE: &str =
+    "usage: simulate [--seeds N] [--first SEED] [--trace] [--log LEVEL] [--threads N] [--mutation NAME|all]";
 
 #[derive(Clone, Copy, Debug)]
 struct Arguments {
@@ -30,11 +33,12 @@ struct Arguments {
     trace: bool,
     log: Level,
     threads: usize,
+    mutations: Option<&'static [Mutation]>,
 }
 
 impl Arguments {
     fn read(mut words: impl Iterator<Item = String>) -> Result<Self, Box<dyn error::Error>> {
-        let mut read = Self { seeds: 1, first: 1, trace: false, log: Level::INFO, threads: 1 };
+        let mut read = Self { seeds: 1, first: 1, trace: false, log: Level::INFO, threads: 1, mutations: None };
         while let Some(word) = words.next() {
             if word == "--trace" {
                 read.trace = true;
@@ -46,6 +50,11 @@ impl Arguments {
                 "--first" => read.first = value.parse()?,
                 "--log" => read.log = value.parse()?,
                 "--threads" => read.threads = value.parse::<usize>()?.max(1),
+                "--mutation" if value == "all" => read.mutations = Some(&MUTATIONS),
+                "--mutation" => {
+                    let unknown = || format!("no mutation is called `{value}`; there are {}", names().join(", "));
+                    read.mutations = Some(slice::from_ref(Mutation::named(&value).ok_or_else(unknown)?));
+                }
                 _ => return Err(USAGE.into()),
             }
         }
@@ -55,26 +64,34 @@ impl Arguments {
 
 fn main() -> Result<ExitCode, Box<dyn error::Error>> {
     let arguments = Arguments::read(env::args().skip(1))?;
+    if let Some(mutations) = arguments.mutations {
+        return hunt(mutations, arguments);
+    }
     let began = Instant::now();
     let mut score = Score::default();
     let mut told = Instant::now();
-    each_seed(arguments, |report| {
-        score.add(&report);
-        if arguments.trace {
-            let mut out = BufWriter::new(io::stdout().lock());
-            report.trace.print(true, &mut out)?;
-            writeln!(out, "{}\n{report}", report.story)?;
-        }
-        if told.elapsed() >= TELL || !report.broken.is_empty() {
-            told = Instant::now();
-            let rate = score.seeds as f64 / began.elapsed().as_secs_f64();
-            writeln!(io::stderr(), "{} of {} seeds, {rate:.2} a second; {report}", score.seeds, arguments.seeds)?;
-        }
-        for promise in &report.broken {
-            writeln!(io::stderr(), "seed {}: {promise}", report.seed)?;
-        }
-        Ok(())
-    })?;
+    let settings = Settings { keeps: arguments.trace, level: arguments.log };
+    each_seed(
+        arguments,
+        |seed| run_seed(seed, settings),
+        |report| {
+            score.add(&report);
+            if arguments.trace {
+                let mut out = BufWriter::new(io::stdout().lock());
+                report.trace.print(true, &mut out)?;
+                writeln!(out, "{}\n{report}", report.story)?;
+            }
+            if told.elapsed() >= TELL || !report.broken.is_empty() {
+                told = Instant::now();
+                let rate = score.seeds as f64 / began.elapsed().as_secs_f64();
+                writeln!(io::stderr(), "{} of {} seeds, {rate:.2} a second; {report}", score.seeds, arguments.seeds)?;
+            }
+            for promise in &report.broken {
+                writeln!(io::stderr(), "seed {}: {promise}", report.seed)?;
+            }
+            Ok(())
+        },
+    )?;
     if let Some(seed) = score.failing.first().filter(|_| !arguments.trace) {
         show(*seed, arguments.log)?;
     }
@@ -89,20 +106,53 @@ fn main() -> Result<ExitCode, Box<dyn error::Error>> {
     Ok(if score.failing.is_empty() && complaints.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
+/// Plays mutations, and tells the seeds that find each.
+fn hunt(mutations: &[Mutation], arguments: Arguments) -> Result<ExitCode, Box<dyn error::Error>> {
+    let mut missed = false;
+    for mutation in mutations {
+        let (mut played, mut finds) = (0, Vec::new());
+        let tries = |seed| (seed, mutation.tries(seed));
+        each_seed(arguments, tries, |(seed, trial)| {
+            played += 1;
+            match trial {
+                Trial::Held => {}
+                Trial::Spoiled => writeln!(io::stderr(), "{}: seed {seed} breaks without it", mutation.name)?,
+                Trial::Found(by) => {
+                    writeln!(io::stderr(), "{}: found by seed {seed}: {by:?}", mutation.name)?;
+                    finds.push(played);
+                }
+            }
+            Ok(())
+        })?;
+        missed |= finds.is_empty();
+        let (name, count) = (mutation.name, finds.len());
+        let first = finds.first().map_or("never".to_owned(), |first: &u64| format!("with the first {first}"));
+        writeln!(io::stdout(), "{name:<24} found in {count} of {played} seeds, {first}; {}", mutation.breaks)?;
+    }
+    Ok(if missed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+fn names() -> Vec<&'static str> {
+    MUTATIONS.iter().map(|mutation| mutation.name).collect()
+}
+
 /// Plays the seeds and hands out what came of them, in their order.
-fn each_seed(arguments: Arguments, mut take: impl FnMut(Report) -> io::Result<()>) -> io::Result<()> {
-    let Arguments { seeds, first, trace, log, threads } = arguments;
-    let settings = Settings { keeps: trace, level: log };
+fn each_seed<T: Send>(
+    arguments: Arguments,
+    play: impl Fn(u64) -> T + Sync,
+    mut take: impl FnMut(T) -> io::Result<()>,
+) -> io::Result<()> {
+    let Arguments { seeds, first, threads, .. } = arguments;
     let next = AtomicU64::new(0);
     thread::scope(|scope| {
         // One finished seed may wait for each thread, so that no more logs are in memory than are looked at soon.
         let (done, reports) = mpsc::sync_channel(threads);
         for _ in 0..threads {
-            let (done, next) = (done.clone(), &next);
+            let (done, next, play) = (done.clone(), &next, &play);
             scope.spawn(move || {
                 loop {
                     let number = next.fetch_add(1, Ordering::Relaxed);
-                    if number >= seeds || done.send((number, run_seed(first.wrapping_add(number), settings))).is_err() {
+                    if number >= seeds || done.send((number, play(first.wrapping_add(number)))).is_err() {
                         return;
                     }
                 }

@@ -13,10 +13,13 @@ mod epochs_rise;
 mod evidence;
 pub mod expected;
 mod fenced;
+mod fresh;
+mod handed_over;
 mod linearizable;
 mod never_started;
 mod no_lost_update;
 mod no_second_effect;
+mod once;
 mod one_owner;
 mod reserved;
 mod score;
@@ -45,15 +48,18 @@ pub struct Invariant {
 }
 
 /// All of them.
-pub const INVARIANTS: [Invariant; 15] = [
+pub const INVARIANTS: [Invariant; 18] = [
     ends::INVARIANT,
     never_started::INVARIANT,
     answered::INVARIANT,
     alone::INVARIANT,
     one_owner::INVARIANT,
     epochs_rise::INVARIANT,
+    fresh::INVARIANT,
     fenced::INVARIANT,
+    handed_over::INVARIANT,
     caller_order::INVARIANT,
+    once::INVARIANT,
     suspicion::INVARIANT,
     reserved::INVARIANT,
     agreement::INVARIANT,

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use rand::seq::{IndexedRandom, SliceRandom};
 use rand::{Rng, RngExt};
 use registry_runtime::Timing;
+use registry_runtime::testing::Rules;
 
 use super::dice;
 use super::network::Weather;
@@ -33,6 +34,8 @@ pub struct Scenario {
     pub safety_ms: u64,
     /// The faults, in the order of their times.
     pub faults: Vec<Planned>,
+    /// Which rules the nodes keep: all of them, but to see what is noticed.
+    pub rules: Rules,
 }
 
 /// A fault with its time.
@@ -161,7 +164,7 @@ impl Scenario {
             let for_ms = duration_ms(rng);
             faults.push(Planned { at_ms, for_ms, fault: draw_fault(rng, kind, founders) });
         }
-        Self { seed, founders, timing, climate, rates, tiny, quiet, safety_ms, faults }
+        Self { seed, founders, timing, climate, rates, tiny, quiet, safety_ms, faults, rules: Rules::ALL }
     }
 
     /// The same cluster in fair weather.

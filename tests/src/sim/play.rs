@@ -105,17 +105,27 @@ impl fmt::Display for Report {
 ///
 /// When the simulator itself does.
 pub fn run_seed(seed: u64, settings: Settings) -> Report {
-    // The panics of the thread are written down for the world, those of the simulator included.
-    let body = move || catch_unwind(|| Scenario::draw(seed).run(settings)).map_err(|_| panics::take());
-    let thread = thread::Builder::new().name(format!("seed {seed}")).stack_size(STACK_BYTES).spawn(body).unwrap();
-    match thread.join() {
-        Ok(Ok(report)) => report,
-        Ok(Err(panics)) => panic!("the simulator stopped in seed {seed}: {panics:?}"),
-        Err(_) => panic!("the simulator stopped in seed {seed}"),
-    }
+    Scenario::draw(seed).play(settings)
 }
 
 impl Scenario {
+    /// Plays the scenario on a thread of its own.
+    ///
+    /// # Panics
+    ///
+    /// When the simulator itself does.
+    pub fn play(self, settings: Settings) -> Report {
+        let seed = self.seed;
+        // The panics of the thread are written down for the world, those of the simulator included.
+        let body = move || catch_unwind(|| self.run(settings)).map_err(|_| panics::take());
+        let thread = thread::Builder::new().name(format!("seed {seed}")).stack_size(STACK_BYTES).spawn(body).unwrap();
+        match thread.join() {
+            Ok(Ok(report)) => report,
+            Ok(Err(panics)) => panic!("the simulator stopped in seed {seed}: {panics:?}"),
+            Err(_) => panic!("the simulator stopped in seed {seed}"),
+        }
+    }
+
     /// Plays the scenario. One thread plays one scenario: what it leaves behind in the thread would disturb the next.
     pub fn run(&self, settings: Settings) -> Report {
         let clock = Clock::default();
@@ -170,6 +180,7 @@ impl<'a> Play<'a> {
             // A dozen packets of the usual size.
             world.set_inbox_bytes_max(16 << 10);
         }
+        world.set_rules(scenario.rules);
         world.network().set_climate(scenario.climate);
         Self {
             keeps,

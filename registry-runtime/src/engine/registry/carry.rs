@@ -81,7 +81,8 @@ impl Registry {
     }
 
     fn finish_if_stored(&mut self, slot: Slot, shared: &mut Shared) {
-        let early = |opening: &Opening| !shared.rules.keeps(Rule::MajorityStores) && opening.phase() == Phase::Installing;
+        let early =
+            |opening: &Opening| !shared.rules.keeps(Rule::MajorityStores) && opening.phase() == Phase::Installing;
         if !self.openings.get(&slot).is_some_and(|opening| opening.is_stored() || early(opening)) {
             return;
         }
