@@ -258,6 +258,7 @@ mod message;
 mod node;
 mod policy;
 pub mod resource;
+#[cfg_attr(not(feature = "testing"), expect(unreachable_pub, reason = "only `testing` shows them"))]
 mod rules;
 pub mod spec;
 mod telemetry;

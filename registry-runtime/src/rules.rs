@@ -34,8 +34,6 @@ pub enum Rule {
     StaleTimer,
     /// Somebody's word that a live member is Down is checked before it is believed. Without it, it counts at once.
     Doubt,
-    /// Peers compare now and then all that they know. Without it, what gossip has missed stays missed.
-    AntiEntropy,
     /// A suspect is asked over the stream before its suspicion hardens. Without it, nobody asks.
     Question,
 

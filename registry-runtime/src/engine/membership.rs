@@ -34,6 +34,8 @@ mod watchdog;
 mod scenarios;
 #[cfg(test)]
 mod simulation;
+#[cfg(test)]
+mod without;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -365,7 +367,7 @@ impl Membership {
         }
         if self.exchange_due <= now {
             self.exchange_due = now + self.timing.anti_entropy.mul_f64(self.rng.random_range(0.75..1.25));
-            let peers = if self.rules.keeps(Rule::AntiEntropy) { self.peers() } else { Vec::new() };
+            let peers = self.peers();
             if let Some(node) = self.pick(peers, 1).pop() {
                 self.send_digest(&node);
             }

@@ -78,13 +78,13 @@ pub const MUTATIONS: [Mutation; 9] = [
         name: "resend-after-dispatch",
         rule: Rule::SentOnce,
         breaks: "what may have run is sent again only where that does no harm",
-        trouble: Trouble::Crashes,
+        trouble: Trouble::Splits,
     },
     Mutation {
         name: "no-may-mean-maybe",
         rule: Rule::NoMeansNo,
         breaks: "`executed() == No`: no node ever starts that command",
-        trouble: Trouble::Crashes,
+        trouble: Trouble::Splits,
     },
     Mutation {
         name: "suspect-is-down",

@@ -188,27 +188,6 @@ fn a_healed_blackout_ends_in_a_full_view() {
     }
 }
 
-/// Without anti-entropy, which would bring nodes back, too, only later.
-fn black_out_and_heal(rules: Rules, seed: u64) -> bool {
-    let mut cluster = Cluster::with(2, seed, |setup| {
-        setup.rules = rules;
-        setup.timing.anti_entropy = Duration::from_secs(1_000_000);
-    });
-    cluster.run_for(FIVE_SECONDS);
-    cluster.black_out();
-    cluster.run_for(TEN_SECONDS);
-    cluster.heal();
-    cluster.run_until(TEN_SECONDS, Cluster::is_whole).is_some()
-}
-
-#[test]
-fn it_is_the_watchdog_that_brings_them_back() {
-    for seed in 0..3 {
-        assert!(black_out_and_heal(Rules::ALL, seed));
-        assert!(!black_out_and_heal(Rules::ALL.without(Rule::Watchdog), seed), "the test above would not notice");
-    }
-}
-
 #[test]
 fn the_larger_side_of_a_healed_split_is_not_disturbed() {
     for seed in 0..10 {

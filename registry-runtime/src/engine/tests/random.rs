@@ -154,6 +154,11 @@ fn a_lender_must_wait_with_promises_to_others() {
 }
 
 #[test]
+fn a_borrower_must_not_count_on_a_whole_lease() {
+    find(&options(Rules::ALL.without(Rule::LeaseMargin)));
+}
+
+#[test]
 fn a_lender_must_tell_what_it_has_promised_to_others() {
     find(&options(Rules::ALL.without(Rule::LenderTells)));
 }
