@@ -30,7 +30,8 @@ pub enum Rule {
     // Members.
     /// Who sees nobody knocks until somebody answers. Without it, it waits to be spoken to.
     Watchdog,
-    /// A suspicion that was refuted never hardens. Without it, foca's own timer fires for it.
+    /// A suspicion that was refuted never hardens. Without it, foca's own timer fires for it, and tells the member that it is
+    /// Down.
     StaleTimer,
     /// Somebody's word that a live member is Down is checked before it is believed. Without it, it counts at once.
     Doubt,

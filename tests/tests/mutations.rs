@@ -10,7 +10,7 @@
 //! | `skip-seal` | before a planned move the owner starts nothing new | `handed-over` | 1 |
 //! | `ignore-lane` | updates of a key run one at a time | `alone` | 1 |
 //! | `wall-clock-deadlines` | every call ends by its deadline | `ends` | 1 |
-//! | `resend-after-dispatch` | what may have run is sent again only where that does no harm | `once` | ? |
+//! | `resend-after-dispatch` | what may have run is sent again only where that does no harm | `once` | 1 |
 //! | `no-may-mean-maybe` | `executed() == No`: no node ever starts that command | `never-started` | ? |
 //! | `suspect-is-down` | suspicion moves nothing | `suspicion` | 1 |
 //! | `ignore-reservation` | under `wait_for_node` a slot waits for its node | `reserved` | 1 |
@@ -21,17 +21,18 @@
 //!
 //! | rule taken away | the promise that it breaks | where | seeds to find |
 //! |---|---|---|---|
-//! | `Watchdog` | a healed blackout ends in a full view, unaided | `engine::membership::without` | ? |
+//! | `Watchdog` | a healed blackout ends in a full view, unaided | `engine::membership::without` | 1 |
 //! | `StaleTimer` | a suspicion that was refuted brings nobody Down | `engine::membership::without` | ? |
-//! | `Doubt` | one node's word brings no healthy member Down | `engine::membership::without` | ? |
-//! | `Question` | a suspect that lives clears itself by its answer | `engine::membership::without` | ? |
-//! | `LeaseMargin` | clocks may differ by 10 % | `engine::tests::random` | ? |
-//! | `SetNoted` | an opener meets every set that may be active | `engine::tests::random` | ? |
-//! | `EpochsDiffer` | an epoch is shared by no two openings | `engine::tests::random` | ? |
-//! | `MajorityStores` | an owner serves only when a majority of its set has stored the opening | `engine::tests::random` | ? |
-//! | `MajorityLends` | more than half lend the owner their word | `engine::tests::random` | ? |
-//! | `LenderWaits` | whoever has lent its word promises nobody else meanwhile | `engine::tests::random` | ? |
-//! | `LenderTells` | an owner hears what was promised to others | `engine::tests::random` | ? |
+//! | `Doubt` | one node's word brings no healthy member Down | `engine::membership::without` | 1 |
+//! | `Question` | a suspect that lives clears itself by its answer | `engine::membership::without` | 3 |
+//! | `LeaseMargin` | clocks may differ by 10 % | `engine::tests::random` | 147 |
+//! | `SetNoted` | an opener meets every set that may be active | `engine::tests::random` | 1 |
+//! | `EpochsDiffer` | an epoch is shared by no two openings | `engine::tests::random` | 18 |
+//! | `MajorityStores` | an owner serves only when a majority of its set has stored the opening | `engine::tests::random` | 127 |
+//! | `MajorityLends` | more than half lend the owner their word | `engine::tests::random` | 123 |
+//! | `LenderWaits` | whoever has lent its word promises nobody else meanwhile | `engine::tests::random` | 1 |
+//! | `LenderTells` | an owner hears what was promised to others | `engine::tests::random` | 147 |
+//! | (a restart with the former start) | a restarted process answers for no set of its former start | `engine::tests::random` | 13 |
 
 #![allow(
     clippy::unwrap_used,

@@ -8,6 +8,7 @@ use foca::{Header, Message};
 use super::identity::Identity;
 use super::packet::{Refusal, SWIM_BYTES_MAX};
 use super::swim::Mark;
+use crate::rules::{Rule, Rules};
 
 /// The header of a foca packet and the news that ride on it.
 #[derive(Debug)]
@@ -19,11 +20,12 @@ pub(super) struct Gossip {
 
 impl Gossip {
     /// Takes a packet apart: the header, two bytes of count (big-endian), that many members, and nothing more.
-    pub(super) fn parse(bytes: &[u8]) -> Result<Self, Refusal> {
+    pub(super) fn parse(bytes: &[u8], rules: Rules) -> Result<Self, Refusal> {
         let (header, mut rest): (Header<Identity>, _) =
             postcard::take_from_bytes(bytes).map_err(|_| Refusal::Malformed)?;
         let mut marks = Vec::new();
-        if matches!(header.message, Message::Broadcast | Message::TurnUndead) {
+        let is_stale_verdict = header.message == Message::TurnUndead && rules.keeps(Rule::StaleTimer);
+        if is_stale_verdict || header.message == Message::Broadcast {
             // Nobody sends these here; see `Swim::new`.
             return Err(Refusal::Malformed);
         }
@@ -96,7 +98,7 @@ mod tests {
             (Message::Feed, &["z"]),
         ] {
             let bytes = packet(message, told);
-            let mut gossip = Gossip::parse(&bytes).unwrap();
+            let mut gossip = Gossip::parse(&bytes, Rules::ALL).unwrap();
             assert_eq!(gossip.sender(), &identity("a"));
             assert!(gossip.marks.iter().map(|mark| mark.id().node.as_str()).eq(told.iter().copied()));
             assert_eq!(gossip.encode().unwrap(), bytes);
@@ -122,15 +124,15 @@ mod tests {
         for end in 0..fine.len() - 1 {
             // A bare header is a packet without news.
             let header = packet(Message::Announce, &[]).len();
-            assert!(end == header || Gossip::parse(&fine[..end]).is_err(), "{end}");
+            assert!(end == header || Gossip::parse(&fine[..end], Rules::ALL).is_err(), "{end}");
         }
         let mut longer = fine;
         longer.push(0);
-        assert!(Gossip::parse(&longer).is_err());
-        assert!(Gossip::parse(&packet(Message::TurnUndead, &[])).is_err());
-        let mut wild = Gossip::parse(&packet(Message::Gossip, &[])).unwrap();
+        assert!(Gossip::parse(&longer, Rules::ALL).is_err());
+        assert!(Gossip::parse(&packet(Message::TurnUndead, &[]), Rules::ALL).is_err());
+        let mut wild = Gossip::parse(&packet(Message::Gossip, &[]), Rules::ALL).unwrap();
         let incarnation = Incarnation::new(u64::MAX);
         wild.marks.push(Mark::new(Identity { incarnation, ..identity("x") }, 0, State::Down));
-        assert!(Gossip::parse(&wild.encode().unwrap()).is_err());
+        assert!(Gossip::parse(&wild.encode().unwrap(), Rules::ALL).is_err());
     }
 }

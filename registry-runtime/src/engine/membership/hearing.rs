@@ -92,7 +92,7 @@ impl Membership {
 
     /// Looks through a packet of foca's before foca gets it.
     fn handle_gossip(&mut self, now: Moment, from: &Identity, bytes: Vec<u8>) {
-        let mut gossip = match Gossip::parse(&bytes) {
+        let mut gossip = match Gossip::parse(&bytes, self.rules) {
             Ok(gossip) if gossip.sender() == from => gossip,
             Ok(_) => return self.refuse(&from.node, Refusal::WrongSender),
             Err(reason) => return self.refuse(&from.node, reason),

@@ -70,7 +70,7 @@ impl Swim {
             remove_down_after: None,
             max_packet_size: count(SWIM_BYTES_MAX),
             // foca's own message says neither who is meant nor who says so. The membership tells a Down node itself.
-            notify_down_members: false,
+            notify_down_members: !rules.keeps(Rule::StaleTimer),
             periodic_announce: None,
             periodic_announce_to_down_members: Some(PeriodicParams {
                 frequency: timing.anti_entropy,
