@@ -3,6 +3,10 @@
 //! Progress goes to standard error, one line of summary to standard output at the end. Ends with 1 when a promise was
 //! broken, and then shows the log of the first such seed and the command that plays it again. With `--trace` every seed's
 //! whole log goes to standard output.
+//!
+//! `simulate --drill blackout|failover [--seeds N] [--first SEED] [--trace] [--log LEVEL] [--threads N]` plays one misfortune
+//! again and again instead, a seed a round, and compares how long each took to be over with its goals; ends with 1 when one
+//! was missed.
 
 use std::collections::BTreeMap;
 use std::io::{self, BufWriter, Write};
@@ -12,6 +16,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 use std::{env, error, thread};
 
+use registry_tests::sim::drill::{self, Drill};
 use registry_tests::sim::{self, Report, Settings, Sometimes, run_seed};
 use tracing::Level;
 
@@ -21,11 +26,13 @@ const TELL: Duration = Duration::from_secs(2);
 /// From how many seeds on every rare situation must have been reached: what a night plays.
 const SEEDS_OF_A_NIGHT: u64 = 500;
 
-const USAGE: &str = "usage: simulate [--seeds N] [--first SEED] [--trace] [--log LEVEL] [--threads N]";
+const USAGE: &str =
+    "usage: simulate [--drill blackout|failover] [--seeds N] [--first SEED] [--trace] [--log LEVEL] [--threads N]";
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Arguments {
-    seeds: u64,
+    drills: Vec<Drill>,
+    seeds: Option<u64>,
     first: u64,
     trace: bool,
     log: Level,
@@ -34,7 +41,7 @@ struct Arguments {
 
 impl Arguments {
     fn read(mut words: impl Iterator<Item = String>) -> Result<Self, Box<dyn error::Error>> {
-        let mut read = Self { seeds: 1, first: 1, trace: false, log: Level::INFO, threads: 1 };
+        let mut read = Self { drills: vec![], seeds: None, first: 1, trace: false, log: Level::INFO, threads: 1 };
         while let Some(word) = words.next() {
             if word == "--trace" {
                 read.trace = true;
@@ -42,7 +49,9 @@ impl Arguments {
             }
             let value = words.next().ok_or(USAGE)?;
             match word.as_str() {
-                "--seeds" => read.seeds = value.parse()?,
+                "--drill" if Drill::named(&value).is_empty() => return Err(USAGE.into()),
+                "--drill" => read.drills = Drill::named(&value),
+                "--seeds" => read.seeds = Some(value.parse()?),
                 "--first" => read.first = value.parse()?,
                 "--log" => read.log = value.parse()?,
                 "--threads" => read.threads = value.parse::<usize>()?.max(1),
@@ -55,10 +64,14 @@ impl Arguments {
 
 fn main() -> Result<ExitCode, Box<dyn error::Error>> {
     let arguments = Arguments::read(env::args().skip(1))?;
+    if !arguments.drills.is_empty() {
+        return exercise(&arguments);
+    }
+    let seeds = arguments.seeds.unwrap_or(1);
     let began = Instant::now();
     let mut score = Score::default();
     let mut told = Instant::now();
-    each_seed(arguments, |report| {
+    each_seed(&arguments, seeds, |report| {
         score.add(&report);
         if arguments.trace {
             let mut out = BufWriter::new(io::stdout().lock());
@@ -68,7 +81,7 @@ fn main() -> Result<ExitCode, Box<dyn error::Error>> {
         if told.elapsed() >= TELL || !report.broken.is_empty() {
             told = Instant::now();
             let rate = score.seeds as f64 / began.elapsed().as_secs_f64();
-            writeln!(io::stderr(), "{} of {} seeds, {rate:.2} a second; {report}", score.seeds, arguments.seeds)?;
+            writeln!(io::stderr(), "{} of {seeds} seeds, {rate:.2} a second; {report}", score.seeds)?;
         }
         for promise in &report.broken {
             writeln!(io::stderr(), "seed {}: {promise}", report.seed)?;
@@ -89,9 +102,17 @@ fn main() -> Result<ExitCode, Box<dyn error::Error>> {
     Ok(if score.failing.is_empty() && complaints.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
+/// Plays drills.
+fn exercise(arguments: &Arguments) -> Result<ExitCode, Box<dyn error::Error>> {
+    let Arguments { drills, seeds: rounds, first, trace, log: level, threads } = arguments.clone();
+    let plan = drill::Plan { rounds, first, threads, trace, level };
+    let met = drill::run(&drills, plan, &mut io::stderr().lock(), &mut io::stdout().lock())?;
+    Ok(if met { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
 /// Plays the seeds and hands out what came of them, in their order.
-fn each_seed(arguments: Arguments, mut take: impl FnMut(Report) -> io::Result<()>) -> io::Result<()> {
-    let Arguments { seeds, first, trace, log, threads } = arguments;
+fn each_seed(arguments: &Arguments, seeds: u64, mut take: impl FnMut(Report) -> io::Result<()>) -> io::Result<()> {
+    let &Arguments { first, trace, log, threads, .. } = arguments;
     let settings = Settings { keeps: trace, level: log };
     let next = AtomicU64::new(0);
     thread::scope(|scope| {
