@@ -7,9 +7,10 @@
 //!
 //! What callers of a [`workload`] asked and heard, and what ran where, is written into a [`History`]; with the [`Sighting`]s of
 //! the nodes it is the evidence that the [`oracle`]s judge, one file for each promise. [`linear`] decides whether a key behaved
-//! like one instance, and [`sometimes`] counts how often a run came to what is rare.
-//! That they would notice is shown by [`mutation`]: every bug that is put back is found.
+//! like one instance, and [`sometimes`] counts how often a run came to what is rare. That they would notice is shown by [`mutation`]:
+//! every bug that is put back is found. [`drill`]s measure how soon one misfortune is over.
 
+pub mod drill;
 pub mod history;
 pub mod host;
 pub mod linear;

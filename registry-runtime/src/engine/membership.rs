@@ -12,6 +12,8 @@
 //! Absent on purpose: a clock, sockets, the operating system's randomness, hash-ordered maps.
 
 mod alarms;
+#[cfg(any(test, feature = "bench"))]
+pub(crate) mod crowd;
 mod event;
 mod exchange;
 mod gossip;
@@ -108,6 +110,8 @@ pub(crate) struct Membership {
     load_due: Moment,
     rumours_due: Moment,
     exchange_due: Moment,
+    /// When a new peer may be asked again whether its view differs.
+    greeting_due: Moment,
     /// When this node had asked to be called.
     promised: Option<Moment>,
     rng: ChaCha8Rng,
@@ -151,6 +155,7 @@ impl Membership {
             load_due: now,
             rumours_due: now,
             exchange_due: now + timing.anti_entropy.mul_f64(rng.random_range(0.0..1.0)),
+            greeting_due: now,
             promised: None,
             rng,
             outputs: VecDeque::new(),
@@ -265,7 +270,13 @@ impl Membership {
         }
         // One of the two asks whether the views differ; both would do everything twice.
         if self.swim.identity().node < peer.node && self.watchdog.is_enabled() {
-            self.send_digest(&peer.node.clone());
+            // A node that meets hundreds at once learns little from each: the last of them, or another, is asked for all.
+            if self.greeting_due <= now {
+                self.greeting_due = now + self.timing.gossip_period;
+                self.send_digest(&peer.node);
+            } else {
+                self.exchange_due = self.exchange_due.min(self.greeting_due);
+            }
         }
     }
 
@@ -377,7 +388,7 @@ impl Membership {
         }
     }
 
-    fn earliest(&self, now: Moment) -> Option<Moment> {
+    fn earliest(&mut self, now: Moment) -> Option<Moment> {
         let load = self.load.map(|_| self.load_due);
         let rumours = (!self.rumours.is_empty()).then_some(self.rumours_due);
         let due = [
@@ -436,11 +447,14 @@ impl Membership {
                 Effect::Fault(detail) => self.outputs.push_back(Output::Event(Event::Swim { detail })),
             }
         }
-        for (member, change) in self.roster.compare(now, self.swim.members()) {
-            self.report(now, member, change);
-        }
-        for mark in self.swim.members().filter(|mark| mark.state() == Belief::Suspect) {
-            self.suspicions.open(now, mark.id(), mark.incarnation(), &mut self.rng);
+        let touched = self.swim.take_touched();
+        if !touched.is_empty() {
+            for (member, change) in self.roster.compare(now, touched.iter()) {
+                self.report(now, member, change);
+            }
+            for mark in touched.iter().filter(|mark| mark.state() == Belief::Suspect) {
+                self.suspicions.open(now, mark.id(), mark.incarnation(), &mut self.rng);
+            }
         }
         for (identity, refutations) in failed {
             let new = self.suspicions.note_failure(now, &identity, refutations);
@@ -476,6 +490,7 @@ impl Membership {
             Change::Replaced { former } => Some(former.clone()),
             _ => (!state.is_live()).then(|| member.process.clone()),
         };
+        let counts = !matches!(change, Change::Profile | Change::Load);
         self.outputs.push_back(Output::Member { member, change });
         match state {
             MemberState::Up | MemberState::Suspect => self.links.want(now, &identity, true, &mut self.rng),
@@ -488,8 +503,10 @@ impl Membership {
             self.links.disconnect(now, &node, &mut self.rng);
             self.outputs.push_back(Output::Hangup { process });
         }
-        self.swim.resize(now, self.roster.live());
-        self.settle_faults();
+        if counts {
+            self.swim.resize(now, self.roster.live());
+            self.settle_faults();
+        }
     }
 
     /// Passes on what foca has refused meanwhile; it has nothing else to say when it is only resized.

@@ -5,6 +5,10 @@
 //! whole log goes to standard output.
 //!
 //! With `--mutation` it plays the scenarios of a mutation (or of `all`) and says which seeds find it; ends with 1 when none does.
+//!
+//! `simulate --drill blackout|failover [--seeds N] [--first SEED] [--trace] [--log LEVEL] [--threads N]` plays one misfortune
+//! again and again instead, a seed a round, and compares how long each took to be over with its goals; ends with 1 when one
+//! was missed.
 
 use std::collections::BTreeMap;
 use std::io::{self, BufWriter, Write};
@@ -14,6 +18,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 use std::{env, error, slice, thread};
 
+use registry_tests::sim::drill::{self, Drill};
 use registry_tests::sim::{self, MUTATIONS, Mutation, Report, Settings, Sometimes, Trial, run_seed};
 use tracing::Level;
 
@@ -24,11 +29,12 @@ const TELL: Duration = Duration::from_secs(2);
 const SEEDS_OF_A_NIGHT: u64 = 500;
 
 const USAGE: &str =
-    "usage: simulate [--seeds N] [--first SEED] [--trace] [--log LEVEL] [--threads N] [--mutation NAME|all]";
+    "usage: simulate [--drill blackout|failover] [--mutation NAME|all] [--seeds N] [--first SEED] [--trace] [--log LEVEL] [--threads N]";
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Arguments {
-    seeds: u64,
+    drills: Vec<Drill>,
+    seeds: Option<u64>,
     first: u64,
     trace: bool,
     log: Level,
@@ -38,7 +44,8 @@ struct Arguments {
 
 impl Arguments {
     fn read(mut words: impl Iterator<Item = String>) -> Result<Self, Box<dyn error::Error>> {
-        let mut read = Self { seeds: 1, first: 1, trace: false, log: Level::INFO, threads: 1, mutations: None };
+        let (log, mutations) = (Level::INFO, None);
+        let mut read = Self { drills: vec![], seeds: None, first: 1, trace: false, log, threads: 1, mutations };
         while let Some(word) = words.next() {
             if word == "--trace" {
                 read.trace = true;
@@ -46,7 +53,9 @@ impl Arguments {
             }
             let value = words.next().ok_or(USAGE)?;
             match word.as_str() {
-                "--seeds" => read.seeds = value.parse()?,
+                "--drill" if Drill::named(&value).is_empty() => return Err(USAGE.into()),
+                "--drill" => read.drills = Drill::named(&value),
+                "--seeds" => read.seeds = Some(value.parse()?),
                 "--first" => read.first = value.parse()?,
                 "--log" => read.log = value.parse()?,
                 "--threads" => read.threads = value.parse::<usize>()?.max(1),
@@ -60,19 +69,28 @@ impl Arguments {
         }
         Ok(read)
     }
+
+    /// How many seeds are played where none are asked for: one.
+    fn count(&self) -> u64 {
+        self.seeds.unwrap_or(1)
+    }
 }
 
 fn main() -> Result<ExitCode, Box<dyn error::Error>> {
     let arguments = Arguments::read(env::args().skip(1))?;
+    if !arguments.drills.is_empty() {
+        return exercise(&arguments);
+    }
     if let Some(mutations) = arguments.mutations {
-        return hunt(mutations, arguments);
+        return hunt(mutations, &arguments);
     }
     let began = Instant::now();
     let mut score = Score::default();
     let mut told = Instant::now();
+    let seeds = arguments.count();
     let settings = Settings { keeps: arguments.trace, level: arguments.log };
     each_seed(
-        arguments,
+        &arguments,
         |seed| run_seed(seed, settings),
         |report| {
             score.add(&report);
@@ -84,7 +102,7 @@ fn main() -> Result<ExitCode, Box<dyn error::Error>> {
             if told.elapsed() >= TELL || !report.broken.is_empty() {
                 told = Instant::now();
                 let rate = score.seeds as f64 / began.elapsed().as_secs_f64();
-                writeln!(io::stderr(), "{} of {} seeds, {rate:.2} a second; {report}", score.seeds, arguments.seeds)?;
+                writeln!(io::stderr(), "{} of {seeds} seeds, {rate:.2} a second; {report}", score.seeds)?;
             }
             for promise in &report.broken {
                 writeln!(io::stderr(), "seed {}: {promise}", report.seed)?;
@@ -106,8 +124,16 @@ fn main() -> Result<ExitCode, Box<dyn error::Error>> {
     Ok(if score.failing.is_empty() && complaints.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
+/// Plays drills.
+fn exercise(arguments: &Arguments) -> Result<ExitCode, Box<dyn error::Error>> {
+    let Arguments { drills, seeds: rounds, first, trace, log: level, threads, .. } = arguments.clone();
+    let plan = drill::Plan { rounds, first, threads, trace, level };
+    let met = drill::run(&drills, plan, &mut io::stderr().lock(), &mut io::stdout().lock())?;
+    Ok(if met { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
 /// Plays mutations, and tells the seeds that find each.
-fn hunt(mutations: &[Mutation], arguments: Arguments) -> Result<ExitCode, Box<dyn error::Error>> {
+fn hunt(mutations: &[Mutation], arguments: &Arguments) -> Result<ExitCode, Box<dyn error::Error>> {
     let mut missed = false;
     for mutation in mutations {
         let (mut played, mut finds) = (0, Vec::new());
@@ -138,11 +164,11 @@ fn names() -> Vec<&'static str> {
 
 /// Plays the seeds and hands out what came of them, in their order.
 fn each_seed<T: Send>(
-    arguments: Arguments,
+    arguments: &Arguments,
     play: impl Fn(u64) -> T + Sync,
     mut take: impl FnMut(T) -> io::Result<()>,
 ) -> io::Result<()> {
-    let Arguments { seeds, first, threads, .. } = arguments;
+    let (seeds, &Arguments { first, threads, .. }) = (arguments.count(), arguments);
     let next = AtomicU64::new(0);
     thread::scope(|scope| {
         // One finished seed may wait for each thread, so that no more logs are in memory than are looked at soon.
