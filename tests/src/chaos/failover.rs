@@ -4,7 +4,7 @@
 //! The processes share the loopback device and nothing is between them. A caller in this process asks again and again, so that
 //! the first answer is seen when it can be had. Each round begins with a whole cluster in which every process owns slots.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
@@ -111,7 +111,9 @@ async fn whole(
                 let slots = crate::table(counters, keys).join("\n");
                 let view: Vec<String> = crate::view(caller).into_iter().collect();
                 let agrees = digests.iter().all(|digest| digest.slots == slots && digest.view == view.join("\n"));
-                let idle = (1..=nodes).find(|host| !slots.contains(&format!("\"{}\"", name(*host))));
+                let owners = keys.iter().filter_map(|key| counters.registry().owner(key));
+                let owners: BTreeSet<String> = owners.map(|owner| owner.to_string()).collect();
+                let idle = (1..=nodes).find(|host| !owners.contains(&name(*host)));
                 match (agrees, idle) {
                     (true, None) => break,
                     (false, _) => "the caller agrees with the processes".to_owned(),
