@@ -8,6 +8,8 @@
     reason = "a test stops where something is wrong"
 )]
 
+#[cfg(target_os = "linux")]
+pub mod chaos;
 mod counter;
 mod eventually;
 mod history;

@@ -4,29 +4,57 @@
 //! the two sides can be joined. Everything carries a [`Stamp`] of one shared [`Clock`].
 
 mod clock;
+mod note;
 mod record;
 mod value;
 
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use registry_runtime::Context;
 
 pub use clock::{Clock, Stamp};
+pub use note::{Note, Whose};
 pub use record::{Ask, Audit, CallId, CallRecord, Ending, Fate, Records, RunId, RunRecord};
 pub(crate) use value::Era;
 pub use value::{Op, Outcome, Place, Ran, Reply};
 
-/// The notes of one run, shared by all hosts: handed to every node as state, as `Arc<History>`.
-#[derive(Debug, Default)]
+/// The notes of one run, shared by all hosts that live in one process: handed to every node as state, as `Arc<History>`.
 pub struct History {
     clock: Clock,
-    records: Mutex<Records>,
+    book: Mutex<Book>,
 }
+
+struct Book {
+    /// How many calls and runs were named so far.
+    calls: u64,
+    runs: u64,
+    keeper: Keeper,
+}
+
+/// Where notes go.
+enum Keeper {
+    /// They are kept here.
+    Here(Records),
+    /// They are kept elsewhere, and told there one by one before what they are about goes on.
+    Elsewhere(Teller),
+}
+
+/// Takes a note elsewhere.
+pub type Teller = Box<dyn FnMut(Stamp, Note) + Send>;
 
 impl History {
     /// Nothing yet, by that clock.
     pub fn new(clock: Clock) -> Arc<Self> {
-        Arc::new(Self { clock, records: Mutex::default() })
+        let book = Book { calls: 0, runs: 0, keeper: Keeper::Here(Records::default()) };
+        Arc::new(Self { clock, book: Mutex::new(book) })
+    }
+
+    /// The notes of a process that is one of several: they are told elsewhere, and calls and runs are named above `before`, which
+    /// no other process may have reached.
+    pub fn told_elsewhere(clock: Clock, before: u64, teller: Teller) -> Arc<Self> {
+        let book = Book { calls: before, runs: before, keeper: Keeper::Elsewhere(teller) };
+        Arc::new(Self { clock, book: Mutex::new(book) })
     }
 
     /// The clock.
@@ -36,47 +64,30 @@ impl History {
 
     /// A call begins; its number is to travel with the command.
     pub fn begin(&self, ask: Ask) -> CallId {
-        let mut records = self.lock();
-        let id = CallId(records.calls.len() as u64 + 1);
-        if let Some(effect) = ask.effect {
-            records.effects.entry(effect).or_insert(id);
-        }
-        records.calls.push(CallRecord { id, ask, begun: self.clock.stamp(), ends: Vec::new() });
-        id
+        let mut book = self.lock();
+        book.calls += 1;
+        let call = CallId(book.calls);
+        book.keep(&self.clock, Note::Asked { call, ask });
+        call
     }
 
     /// A call ends.
-    pub fn end(&self, id: CallId, outcome: Outcome) {
-        let mut records = self.lock();
-        let at = self.clock.stamp();
-        match position(id.0).and_then(|place| records.calls.get_mut(place)) {
-            Some(call) => call.ends.push((at, outcome)),
-            None => records.oddities.push((at, format!("call {} ends and never began: {outcome}", id.0))),
-        }
+    pub fn end(&self, call: CallId, outcome: Outcome) {
+        self.lock().keep(&self.clock, Note::Ended { call, outcome });
     }
 
     /// The body of a call's command begins to run on a host.
-    pub fn run_begin(&self, host: &str, call: CallId, epoch: u64, attempt: u32) -> RunId {
-        let mut records = self.lock();
-        let begun = self.clock.stamp();
-        let id = RunId(records.runs.len() as u64 + 1);
-        let asked = records.call(call).map(|call| (call.ask.place, call.ask.op));
-        let (place, op) = asked.unwrap_or_else(|| {
-            records.oddities.push((begun, format!("a command runs on {host} that nobody called: call {}", call.0)));
-            (Place { registry: "unknown", key: 0 }, Op::Act)
-        });
-        let host = host.to_owned();
-        records.runs.push(RunRecord { id, call, place, op, host, epoch, attempt, begun, ended: None });
-        id
+    pub fn run_begin(&self, host: &str, whose: Whose, epoch: u64, attempt: u32) -> RunId {
+        let mut book = self.lock();
+        book.runs += 1;
+        let run = RunId(book.runs);
+        book.keep(&self.clock, Note::RunBegan { run, whose, host: host.to_owned(), epoch, attempt });
+        run
     }
 
     /// A run of a command's body ends. Only the first end counts.
-    pub fn run_end(&self, id: RunId, ending: Ending) {
-        let mut records = self.lock();
-        let at = self.clock.stamp();
-        if let Some(run) = position(id.0).and_then(|place| records.runs.get_mut(place)) {
-            run.ended.get_or_insert((at, ending));
-        }
+    pub fn run_end(&self, run: RunId, ending: Ending) {
+        self.lock().keep(&self.clock, Note::RunEnded { run, ending });
     }
 
     /// Notes that a command's body begins; the guard notes its end. For command bodies.
@@ -85,9 +96,7 @@ impl History {
     ///
     /// When the node was not given an `Arc<History>` as state.
     pub fn running(cx: &Context, call: u64) -> Running {
-        let history = Arc::clone(cx.state::<Arc<Self>>());
-        let id = history.run_begin(cx.node().as_str(), CallId(call), cx.epoch().get(), cx.attempt());
-        Running { history, id, ending: Ending::Stopped }
+        Self::running_for(cx, Whose::Call(CallId(call)))
     }
 
     /// The same for a command that carries the name of its effect, since a repetition under an idempotency key must ask for the
@@ -97,42 +106,59 @@ impl History {
     ///
     /// When the node was not given an `Arc<History>` as state.
     pub fn running_effect(cx: &Context, effect: u64) -> Running {
-        let first = cx.state::<Arc<Self>>().lock().effects.get(&effect).copied();
-        Self::running(cx, first.map_or(0, |call| call.0))
+        Self::running_for(cx, Whose::Effect(effect))
+    }
+
+    fn running_for(cx: &Context, whose: Whose) -> Running {
+        let history = Arc::clone(cx.state::<Arc<Self>>());
+        let id = history.run_begin(cx.node().as_str(), whose, cx.epoch().get(), cx.attempt());
+        Running { history, id, ending: Ending::Stopped }
     }
 
     /// Something happens to a host.
     pub fn host(&self, host: &str, fate: Fate) {
-        let mut records = self.lock();
-        let at = self.clock.stamp();
-        records.fates.push((at, host.into(), fate));
+        self.lock().keep(&self.clock, Note::Fate { host: host.into(), fate });
     }
 
     /// An instance's slot.
     pub fn slot(&self, place: Place, slot: u32) {
-        self.lock().slots.insert(place, slot);
+        self.lock().keep(&self.clock, Note::Slot { place, slot });
     }
 
     /// An instance's last state.
     pub fn audit(&self, place: Place, number: Option<i64>, effects: Vec<u64>) {
-        let mut records = self.lock();
-        let at = self.clock.stamp();
-        records.audits.push(Audit { place, at, number, effects });
+        self.lock().keep(&self.clock, Note::Audited { place, number, effects });
     }
 
-    /// Everything so far.
+    /// Everything so far, as far as it is kept here.
     pub fn records(&self) -> Records {
-        self.lock().clone()
+        match &self.lock().keeper {
+            Keeper::Here(records) => records.clone(),
+            Keeper::Elsewhere(_) => Records::default(),
+        }
     }
 
     /// A command body that panics on purpose must not take the notes with it.
-    fn lock(&self) -> MutexGuard<'_, Records> {
-        self.records.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Book> {
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn position(number: u64) -> Option<usize> {
-    usize::try_from(number).ok()?.checked_sub(1)
+impl Book {
+    /// Stamps a note and puts it where notes go; under the lock, so that notes lie in the order of their stamps.
+    fn keep(&mut self, clock: &Clock, note: Note) {
+        let at = clock.stamp();
+        match &mut self.keeper {
+            Keeper::Here(records) => records.take(at, note),
+            Keeper::Elsewhere(teller) => teller(at, note),
+        }
+    }
+}
+
+impl fmt::Debug for History {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("History").field("clock", &self.clock).finish_non_exhaustive()
+    }
 }
 
 /// A command's body while it runs. Dropped without a word it was stopped: cancelled, panicked, or its host is gone.
@@ -207,7 +233,7 @@ mod tests {
     fn impossible_notes_are_kept() {
         let history = History::new(Clock::new());
         history.end(CallId(9), Outcome::Dropped);
-        history.run_begin("n1", CallId(9), 1, 1);
+        history.run_begin("n1", Whose::Call(CallId(9)), 1, 1);
         assert_eq!(history.records().oddities.len(), 2);
     }
 

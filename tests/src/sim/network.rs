@@ -1,11 +1,12 @@
 //! The network between the hosts: it loses, doubles, delays and cuts as it is told, by a seeded die.
 
+mod sky;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use rand::RngExt;
-use rand_chacha::ChaCha8Rng;
+pub use sky::{Met, Sky, Way, Weather};
 
 use super::socket::Inbox;
 use super::trace::{Fate, Trace};
@@ -13,32 +14,6 @@ use super::{Clock, dice};
 
 /// The port that every node listens on.
 const PORT: u16 = 7400;
-
-/// The largest payload that UDP over IPv4 carries at all.
-const DATAGRAM_BYTES_MAX: usize = 65_507;
-
-/// What a link does to packets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Weather {
-    /// Of a thousand packets so many are lost.
-    pub loss: u32,
-    /// Of a thousand packets so many arrive twice.
-    pub duplication: u32,
-    /// Of a thousand packets so many may overtake or be overtaken; the others keep their order.
-    pub reordering: u32,
-    /// How long a packet takes, from and to, in milliseconds; at least 1.
-    pub delay_ms: (u64, u64),
-    /// The largest payload that passes; larger ones vanish without a word.
-    pub mtu: usize,
-}
-
-impl Weather {
-    /// Half a data centre: a millisecond or two, nothing is lost, Ethernet frames.
-    pub const FAIR: Self = Self { loss: 0, duplication: 0, reordering: 0, delay_ms: (1, 2), mtu: 1472 };
-}
-
-/// A directed link: from one host to another, by their numbers.
-pub type Way = (u16, u16);
 
 /// The network. Clones are the same network.
 #[derive(Clone, Debug)]
@@ -48,13 +23,7 @@ pub struct Network(Arc<Mutex<Wires>>);
 struct Wires {
     clock: Clock,
     trace: Trace,
-    rng: ChaCha8Rng,
-    climate: Weather,
-    weather: BTreeMap<Way, Weather>,
-    /// How many faults cut each way at present.
-    cuts: BTreeMap<Way, u32>,
-    /// When the last packet that keeps its order arrives.
-    order: BTreeMap<Way, u64>,
+    sky: Sky,
     flying: BTreeMap<(u64, u64), Packet>,
     sent: u64,
     inboxes: BTreeMap<u16, Arc<Inbox>>,
@@ -88,11 +57,7 @@ impl Network {
         Self(Arc::new(Mutex::new(Wires {
             clock,
             trace,
-            rng: dice(seed, "network", 0),
-            climate: Weather::FAIR,
-            weather: BTreeMap::new(),
-            cuts: BTreeMap::new(),
-            order: BTreeMap::new(),
+            sky: Sky::new(dice(seed, "network", 0)),
             flying: BTreeMap::new(),
             sent: 0,
             inboxes: BTreeMap::new(),
@@ -101,49 +66,37 @@ impl Network {
 
     /// What all links do that have no weather of their own.
     pub fn set_climate(&self, climate: Weather) {
-        self.wires().climate = climate;
+        self.wires().sky.set_climate(climate);
     }
 
     /// What one link does from now on.
     pub fn set_weather(&self, way: Way, weather: Weather) {
-        self.wires().weather.insert(way, weather);
+        self.wires().sky.set_weather(way, weather);
     }
 
     /// The link does what all do.
     pub fn clear_weather(&self, way: Way) {
-        self.wires().weather.remove(&way);
+        self.wires().sky.clear_weather(way);
     }
 
     /// What a link does at present.
     pub fn weather(&self, way: Way) -> Weather {
-        self.wires().weather_of(way)
+        self.wires().sky.weather(way)
     }
 
     /// Cuts these ways; a way that several faults cut is open when all of them have mended it.
     pub fn cut(&self, ways: &BTreeSet<Way>) {
-        let mut wires = self.wires();
-        for way in ways {
-            *wires.cuts.entry(*way).or_default() += 1;
-        }
+        self.wires().sky.cut(ways);
     }
 
     /// Mends what [`cut`](Self::cut) has cut.
     pub fn mend(&self, ways: &BTreeSet<Way>) {
-        let mut wires = self.wires();
-        for way in ways {
-            match wires.cuts.get_mut(way) {
-                Some(count) if *count > 1 => *count -= 1,
-                _ => _ = wires.cuts.remove(way),
-            }
-        }
+        self.wires().sky.mend(ways);
     }
 
     /// Mends every way and clears the weather; what is under way arrives.
     pub fn heal(&self) {
-        let mut wires = self.wires();
-        wires.cuts.clear();
-        wires.weather.clear();
-        wires.climate = Weather::FAIR;
+        self.wires().sky.heal();
     }
 
     /// From now on a host's packets go into this inbox.
@@ -183,46 +136,26 @@ impl Network {
 }
 
 impl Wires {
-    fn weather_of(&self, way: Way) -> Weather {
-        self.weather.get(&way).copied().unwrap_or(self.climate)
-    }
-
     fn send(&mut self, from: u16, to: SocketAddr, contents: &[u8]) {
         let Some(to) = host_at(to) else { return };
-        let way = (from, to);
-        let weather = self.weather_of(way);
         let bytes = contents.len();
-        // One roll for each packet, whatever becomes of it: a cut then changes what passes and not the luck of the rest.
-        let lost = self.rng.random_range(0..1000) < weather.loss;
-        let again = self.rng.random_range(0..1000) < weather.duplication;
-        if self.cuts.contains_key(&way) {
-            return self.trace.packet(from, to, bytes, Fate::Cut);
-        }
-        if bytes > weather.mtu.min(DATAGRAM_BYTES_MAX) {
-            return self.trace.packet(from, to, bytes, Fate::TooLarge);
-        }
-        if lost {
-            return self.trace.packet(from, to, bytes, Fate::Lost);
-        }
-        let due = self.fly(way, &weather, contents);
-        self.trace.packet(from, to, bytes, Fate::Arrives(due));
-        if again {
-            let due = self.fly(way, &weather, contents);
-            self.trace.packet(from, to, bytes, Fate::ArrivesAgain(due));
+        match self.sky.meets((from, to), bytes, self.clock.now_ms()) {
+            Met::Cut => self.trace.packet(from, to, bytes, Fate::Cut),
+            Met::TooLarge => self.trace.packet(from, to, bytes, Fate::TooLarge),
+            Met::Lost => self.trace.packet(from, to, bytes, Fate::Lost),
+            Met::Arrives(due, again) => {
+                self.fly((from, to), due, contents);
+                self.trace.packet(from, to, bytes, Fate::Arrives(due));
+                if let Some(due) = again {
+                    self.fly((from, to), due, contents);
+                    self.trace.packet(from, to, bytes, Fate::ArrivesAgain(due));
+                }
+            }
         }
     }
 
-    fn fly(&mut self, way: Way, weather: &Weather, contents: &[u8]) -> u64 {
-        let (least, most) = weather.delay_ms;
-        let mut due = self.clock.now_ms() + self.rng.random_range(least..=most).max(1);
-        if self.rng.random_range(0..1000) >= weather.reordering {
-            let last = self.order.entry(way).or_default();
-            due = due.max(*last);
-            *last = due;
-        }
+    fn fly(&mut self, (from, to): Way, due: u64, contents: &[u8]) {
         self.sent += 1;
-        let (from, to) = way;
         self.flying.insert((due, self.sent), Packet { from, to, contents: contents.to_vec() });
-        due
     }
 }

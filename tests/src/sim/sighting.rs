@@ -6,10 +6,12 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use super::history::{Era, Stamp};
 
 /// Something that a node noted.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sighting {
     /// When.
     pub at: Stamp,
@@ -20,7 +22,7 @@ pub struct Sighting {
 }
 
 /// What a node noted.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Seen {
     /// Another member has changed in its eyes.
     Member {
@@ -81,7 +83,7 @@ pub enum Seen {
 }
 
 /// A slot of a registry.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct SlotOf {
     /// The registry's wire name.
     pub registry: String,
@@ -90,7 +92,7 @@ pub struct SlotOf {
 }
 
 /// What has changed about a member.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Change {
     /// It is there.
     Up,

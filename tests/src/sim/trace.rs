@@ -266,9 +266,9 @@ impl Subscriber for Scribe {
 
 /// An event as text: its message and its fields.
 #[derive(Default)]
-struct Words {
-    message: String,
-    fields: BTreeMap<String, String>,
+pub(crate) struct Words {
+    pub(crate) message: String,
+    pub(crate) fields: BTreeMap<String, String>,
     /// The fields in their order, for a person.
     line: String,
 }

@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 use rand::seq::IndexedRandom;
 use registry_runtime::{Node, NodeBuilder, NodeId, Route};
+use serde::{Deserialize, Serialize};
 
 pub use caller::Caller;
 
@@ -24,8 +25,22 @@ use super::History;
 use super::history::{Era, Place};
 use super::oracle::{Digest, Kind, Rules};
 
+/// The wire names of all registries that callers use.
+pub(super) const NAMES: [&str; 10] = [
+    ledger::accounts::Registry::NAME,
+    journal::journals::Registry::NAME,
+    tickets::tickets::Registry::NAME,
+    cards::cards::Registry::NAME,
+    reserved::kept::Registry::NAME,
+    reserved::pinned::Registry::NAME,
+    actions::errands::Registry::NAME,
+    actions::rounds::Registry::NAME,
+    super::tally::tallies::Registry::NAME,
+    super::tally::narrow::Registry::NAME,
+];
+
 /// Something that callers do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Workload {
     /// Accounts and transfers between them, each as two commands: what is taken and given adds up.
     Ledger,

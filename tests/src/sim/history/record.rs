@@ -4,19 +4,22 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Display, Write};
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::clock::Stamp;
+use super::note::{Note, Whose};
 use super::value::{Era, Op, Outcome, Place};
 
 /// Names one call; it travels with the command, so that runs can be told whose they are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct CallId(pub u64);
 
 /// Names one run of a command's body.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct RunId(pub u64);
 
 /// What a caller is about to ask.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Ask {
     /// The host that asks.
     pub host: Arc<str>,
@@ -79,7 +82,7 @@ impl Display for CallRecord {
 }
 
 /// How a run of a command's body ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Ending {
     /// It returned its reply.
     Returned,
@@ -120,7 +123,7 @@ impl Display for RunRecord {
 }
 
 /// What happens to a host.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Fate {
     /// Its process starts.
     Up,
@@ -167,9 +170,46 @@ pub struct Records {
 }
 
 impl Records {
+    /// Takes in a note. Calls and runs are numbered from 1, in the order of their notes.
+    pub fn take(&mut self, at: Stamp, note: Note) {
+        match note {
+            Note::Asked { call, ask } => {
+                if let Some(effect) = ask.effect {
+                    self.effects.entry(effect).or_insert(call);
+                }
+                self.calls.push(CallRecord { id: call, ask, begun: at, ends: Vec::new() });
+            }
+            Note::Ended { call, outcome } => match position(call.0).and_then(|place| self.calls.get_mut(place)) {
+                Some(call) => call.ends.push((at, outcome)),
+                None => self.oddities.push((at, format!("call {} ends and never began: {outcome}", call.0))),
+            },
+            Note::RunBegan { run, whose, host, epoch, attempt } => {
+                let call = match whose {
+                    Whose::Call(call) => call,
+                    Whose::Effect(effect) => self.effects.get(&effect).copied().unwrap_or(CallId(0)),
+                };
+                let asked = self.call(call).map(|call| (call.ask.place, call.ask.op));
+                let (place, op) = asked.unwrap_or_else(|| {
+                    let oddity = format!("a command runs on {host} that nobody called: call {}", call.0);
+                    self.oddities.push((at, oddity));
+                    (Place { registry: "unknown", key: 0 }, Op::Act)
+                });
+                self.runs.push(RunRecord { id: run, call, place, op, host, epoch, attempt, begun: at, ended: None });
+            }
+            Note::RunEnded { run, ending } => {
+                if let Some(run) = position(run.0).and_then(|place| self.runs.get_mut(place)) {
+                    run.ended.get_or_insert((at, ending));
+                }
+            }
+            Note::Fate { host, fate } => self.fates.push((at, host, fate)),
+            Note::Slot { place, slot } => _ = self.slots.insert(place, slot),
+            Note::Audited { place, number, effects } => self.audits.push(Audit { place, at, number, effects }),
+        }
+    }
+
     /// The call of that name.
     pub fn call(&self, id: CallId) -> Option<&CallRecord> {
-        self.calls.get(usize::try_from(id.0).ok()?.checked_sub(1)?)
+        self.calls.get(position(id.0)?)
     }
 
     /// How long within a span a host was frozen, in milliseconds.
@@ -198,6 +238,10 @@ impl Records {
         let gone = |fate: &Fate| matches!(fate, Fate::Crashed | Fate::Left);
         self.fates.iter().find(|(at, name, fate)| **name == *host && *at > after && gone(fate)).map(|(at, ..)| *at)
     }
+}
+
+fn position(number: u64) -> Option<usize> {
+    usize::try_from(number).ok()?.checked_sub(1)
 }
 
 /// One line for each thing that happened, in the order in which it did.

@@ -3,14 +3,35 @@
 use std::fmt;
 
 use registry_runtime::{CommandError, Executed};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::sim::workload;
 
 /// One instance: a registry's wire name and the key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct Place {
     /// The registry.
     pub registry: &'static str,
     /// The key; 0 for an action, which has none.
     pub key: u64,
+}
+
+/// A [`Place`] as it is read from another process.
+#[derive(Deserialize)]
+struct PlaceWord {
+    registry: String,
+    key: u64,
+}
+
+// Not derived: the derived one would ask for text that lives for ever. The name of a workload's registry does.
+impl<'de> Deserialize<'de> for Place {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let PlaceWord { registry, key } = PlaceWord::deserialize(from)?;
+        let known = workload::NAMES.into_iter().find(|name| *name == registry);
+        let registry = known.ok_or_else(|| D::Error::custom(format!("no workload has a registry `{registry}`")))?;
+        Ok(Self { registry, key })
+    }
 }
 
 impl fmt::Display for Place {
@@ -20,7 +41,7 @@ impl fmt::Display for Place {
 }
 
 /// What a caller asks an instance to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Op {
     /// Add to the number.
     Add(i64),
@@ -66,7 +87,7 @@ impl fmt::Display for Op {
 }
 
 /// What the answer says about the instance.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Reply {
     /// The number or value.
     Number(i64),
@@ -125,7 +146,7 @@ impl fmt::Display for Reply {
 }
 
 /// Where a command ran that was answered, in the words of its own reply.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Ran {
     /// The node.
     pub node: String,
@@ -134,7 +155,7 @@ pub struct Ran {
 }
 
 /// How a call ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Outcome {
     /// With its reply.
     Ok {
@@ -146,6 +167,7 @@ pub enum Outcome {
     /// With an error.
     Failed {
         /// Whether the command ran.
+        #[serde(with = "ExecutedWord")]
         executed: Executed,
         /// What the error says about the instance, if anything.
         says: Option<Reply>,
@@ -154,6 +176,15 @@ pub enum Outcome {
     },
     /// The caller gave up and dropped the call.
     Dropped,
+}
+
+/// [`Executed`] as it is written down between processes.
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Executed")]
+enum ExecutedWord {
+    No,
+    Yes,
+    Maybe,
 }
 
 impl Outcome {

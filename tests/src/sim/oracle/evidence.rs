@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use super::Findings;
 use crate::sim::history::{Op, Place, Records};
 use crate::sim::sighting::Sighting;
@@ -25,7 +27,7 @@ pub struct Evidence {
 const STAMP_WIDTH: usize = "    0.000 #000000".len();
 
 /// What a node believes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Digest {
     /// The node.
     pub node: String,

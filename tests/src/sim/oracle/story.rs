@@ -5,7 +5,7 @@ use std::sync::Arc;
 use registry_runtime::Executed;
 
 use super::evidence::{Digest, Evidence, Kind, Rules};
-use crate::sim::history::{Ask, CallId, Clock, Ending, Fate, History, Op, Outcome, Place, Ran, Reply, RunId};
+use crate::sim::history::{Ask, CallId, Clock, Ending, Fate, History, Op, Outcome, Place, Ran, Reply, RunId, Whose};
 use crate::sim::sighting::{Change, Seen, Sighting, SlotOf};
 
 /// A run that is told by hand. Callers are clients of `n1`, instances are of the registry `ledger`, all in slot 0.
@@ -56,7 +56,7 @@ impl Story {
     }
 
     pub(crate) fn begin_run(&mut self, call: CallId, node: &str, epoch: u64) -> RunId {
-        self.history.run_begin(node, call, epoch, 1)
+        self.history.run_begin(node, Whose::Call(call), epoch, 1)
     }
 
     pub(crate) fn end_run(&mut self, run: RunId) -> &mut Self {

@@ -1,0 +1,74 @@
+//! Real processes, killed, frozen, drenched and cut off; and that nothing of a run is left behind.
+
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test stops where something is wrong")]
+
+use std::fs;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use registry_tests::eventually;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::Command;
+
+/// An upper bound for what processes do on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What the machine's other work may add to a deadline: the test is about promises, not about the machine.
+const SLACK_MS: &str = "20000";
+
+#[test]
+fn promises_hold_for_real_processes() {
+    let chaos = env!("CARGO_BIN_EXE_chaos");
+    let run = std::process::Command::new(chaos).args(["--smoke", "--slack-ms", SLACK_MS]).output().unwrap();
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+}
+
+/// Whether a process lives; one that nobody has reaped yet does not.
+fn lives(pid: &str) -> bool {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    status.lines().any(|line| line.starts_with("State:") && !line.contains('Z'))
+}
+
+/// The namespaces of the run with this process.
+fn namespaces(pid: u32) -> Vec<String> {
+    let entries = fs::read_dir(Path::new("/run/netns")).into_iter().flatten().flatten();
+    let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    names.filter(|name| name.starts_with(&format!("chaos-{pid}-"))).collect()
+}
+
+#[tokio::test]
+async fn a_killed_run_leaves_nothing_behind() {
+    let mut run = Command::new(env!("CARGO_BIN_EXE_chaos"))
+        .arg("--smoke")
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let pid = run.id().unwrap();
+    let mut lines = BufReader::new(run.stderr.take().unwrap()).lines();
+    let mut processes = Vec::new();
+    // Killed while one of its processes is frozen: that one cannot hear that it is alone.
+    loop {
+        let line = tokio::time::timeout(PATIENCE, lines.next_line()).await.expect("the run says nothing").unwrap();
+        let line = line.expect("the run ended before it froze a process");
+        if let Some((_, list)) = line.split_once("processes: ") {
+            processes = list.split(' ').map(str::to_owned).collect();
+        }
+        if line.contains("Freeze") {
+            break;
+        }
+    }
+    assert_eq!(processes.len(), 5);
+    run.kill().await.unwrap();
+    eventually(PATIENCE, async || {
+        let left: Vec<&String> = processes.iter().filter(|pid| lives(pid)).collect();
+        match (left.as_slice(), namespaces(pid).as_slice()) {
+            ([], []) => Ok(()),
+            (processes, namespaces) => Err(format!("left behind: processes {processes:?}, namespaces {namespaces:?}")),
+        }
+    })
+    .await;
+}
