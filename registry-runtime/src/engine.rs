@@ -15,6 +15,7 @@
 //! | `failover` | who may take a slot: the one rule, in one file |
 //! | `moves` | which step brings an open slot nearer to the plan |
 //! | `registry`, `ownership` | what looks at all of these and acts |
+//! | `silence` | connections that bring nothing any more |
 
 mod agenda;
 #[cfg(feature = "bench")]
@@ -37,6 +38,7 @@ mod row;
 mod set;
 mod shared;
 mod sight;
+mod silence;
 mod table;
 mod view;
 
@@ -57,6 +59,7 @@ pub(crate) use plan::Plan;
 pub(crate) use table::SlotState;
 
 use membership::{Identity, Membership};
+use silence::Silences;
 
 use crate::id::{Epoch, Incarnation, NodeId, Process, RegistryName, Slot, Start};
 use crate::message::Message;
@@ -175,7 +178,7 @@ pub(crate) enum Output {
         /// Where.
         address: SocketAddr,
     },
-    /// Close the connections with a process that is gone.
+    /// Close the connections with a process that is gone, or that nothing comes from.
     Hangup {
         /// The process.
         process: Process,
@@ -255,12 +258,15 @@ pub(crate) enum Event {
     },
     /// This node found itself declared Down and is back with this incarnation.
     Rejoined(Incarnation),
+    /// The connection with a process brought nothing for so long that another is made.
+    Silent(Process),
 }
 
 /// Membership and ownership of one node: what one decides is a fact to the other.
 pub(crate) struct Engine {
     membership: Membership,
     ownership: Ownership,
+    silences: Silences,
     outputs: VecDeque<Output>,
     leaving: bool,
     rules: Rules,
@@ -287,7 +293,8 @@ impl Engine {
         );
         let membership = membership::Config { node, address, start, timing, join, profile, seed, rules };
         let membership = Membership::new(membership, now);
-        let mut engine = Self { membership, ownership, outputs: VecDeque::new(), leaving: false, rules };
+        let silences = Silences::new(now, &timing);
+        let mut engine = Self { membership, ownership, silences, outputs: VecDeque::new(), leaving: false, rules };
         // Without a list, this node alone is the list.
         if let Some(entry) = own_entry.or((join_entries == 0).then_some(0)) {
             engine.decide(now, ownership::Input::Charter(entry, me));
@@ -308,14 +315,12 @@ impl Engine {
                 if let Some(entry) = entry {
                     self.decide(now, ownership::Input::Charter(entry, process.clone()));
                 }
+                self.silences.connect(now, &process);
                 let peer = Identity { node, address, start, incarnation };
                 self.hear(now, membership::Input::Connected { peer, dialled });
                 self.decide(now, ownership::Input::Connected(process));
             }
-            Input::Disconnected { node } => {
-                self.hear(now, membership::Input::Disconnected { node: node.clone() });
-                self.decide(now, ownership::Input::Disconnected(node));
-            }
+            Input::Disconnected { node } => self.disconnected(now, node),
             Input::DialFailed { node, address } => {
                 self.hear(now, membership::Input::DialFailed { node, address });
             }
@@ -324,17 +329,23 @@ impl Engine {
                 self.decide(now, ownership::Input::Charter(entry, me));
             }
             Input::Join(addresses) => self.hear(now, membership::Input::Join(addresses)),
-            Input::Letter { from, letter: Letter::Membership(bytes) } => {
-                self.hear(now, membership::Input::Packet { from, bytes });
-            }
-            Input::Letter { from, letter: Letter::Ownership(message) } => {
-                self.decide(now, ownership::Input::Received(from, message));
+            Input::Letter { from, letter } => {
+                self.silences.hear(now, &from);
+                match letter {
+                    Letter::Membership(bytes) => self.hear(now, membership::Input::Packet { from, bytes }),
+                    Letter::Ownership(message) => self.decide(now, ownership::Input::Received(from, message)),
+                }
             }
             Input::Drained { registry, slot, epoch } => {
                 self.decide(now, ownership::Input::Drained(registry, slot, epoch));
             }
             Input::Load(load) => self.hear(now, membership::Input::Load(membership::Load(load))),
             Input::Leave => self.leave(now),
+        }
+        for process in self.silences.take_due(now) {
+            self.outputs.push_back(Output::Event(Event::Silent(process.clone())));
+            self.disconnected(now, process.node.clone());
+            self.outputs.push_back(Output::Hangup { process });
         }
     }
 
@@ -345,7 +356,7 @@ impl Engine {
 
     /// When to come back with a tick if nothing happens before.
     pub(crate) fn next_deadline(&self) -> Moment {
-        let deadlines = [self.membership.next_deadline(), self.ownership.next_deadline()];
+        let deadlines = [self.membership.next_deadline(), self.ownership.next_deadline(), Some(self.silences.next())];
         deadlines.into_iter().flatten().min().unwrap_or(Moment::FOREVER)
     }
 
@@ -357,6 +368,12 @@ impl Engine {
     /// Who is a member.
     pub(crate) fn membership(&self) -> &Membership {
         &self.membership
+    }
+
+    fn disconnected(&mut self, now: Moment, node: NodeId) {
+        self.silences.disconnect(&node);
+        self.hear(now, membership::Input::Disconnected { node: node.clone() });
+        self.decide(now, ownership::Input::Disconnected(node));
     }
 
     fn leave(&mut self, now: Moment) {
@@ -405,11 +422,12 @@ impl Engine {
         if let (Change::Load, Some(profile)) = (&change, &member.profile) {
             self.outputs.push_back(Output::Load { node: process.node.clone(), load: profile.load.0 });
         }
-        self.decide(now, ownership::Input::MemberChanged(view::Member::seen(now, member, self.rules)));
+        // The cause is told before what follows from it.
         if change != Change::Load {
             self.outputs.push_back(Output::MembersChanged);
             self.outputs.push_back(Output::Event(Event::Member { process, change }));
         }
+        self.decide(now, ownership::Input::MemberChanged(view::Member::seen(now, member, self.rules)));
     }
 
     /// Tells ownership, and carries what follows to where it belongs.

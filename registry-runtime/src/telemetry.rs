@@ -132,6 +132,9 @@ pub(crate) fn engine_event(node: &NodeId, event: &Event) {
         Event::Rejoined(incarnation) => {
             warn!(%node, %incarnation, "this node was declared down and is back; its slots open anew");
         }
+        Event::Silent(process) => {
+            warn!(%node, peer = %process, "a connection brings nothing any more; connecting anew")
+        }
         Event::Membership(event) => membership_event(node, event),
         Event::Ownership(event) => ownership_event(node, event),
     }

@@ -1,0 +1,173 @@
+//! Membership and ownership together, over connections that are made and lost.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::engine::membership::{self, HostedFailover, HostedRegistry, Load, Weight};
+use crate::engine::output;
+use crate::engine::{Change, Config, Engine, Event, Input, Output};
+use crate::id::{Incarnation, NodeId, RegistryName, Start};
+use crate::time::{Moment, Timing};
+
+/// Whole engines in steps of a millisecond. What is sent in one arrives in the next.
+struct Cluster {
+    now: Moment,
+    engines: BTreeMap<NodeId, Engine>,
+    inputs: Vec<(NodeId, Input)>,
+    connected: BTreeSet<(NodeId, NodeId)>,
+    /// Connections that bring nothing, as pairs in both orders.
+    mute: BTreeSet<(NodeId, NodeId)>,
+    events: Vec<(NodeId, Event)>,
+}
+
+fn id(number: u16) -> NodeId {
+    NodeId::new(format!("n{number}")).unwrap()
+}
+
+fn address(number: u16) -> SocketAddr {
+    ([127, 0, 0, 1], number).into()
+}
+
+impl Cluster {
+    fn new(size: u16, replicas: u8) -> Self {
+        let now = Moment::default();
+        let hosted = HostedRegistry {
+            name: RegistryName::new("orders").unwrap(),
+            slots: 8,
+            replicas,
+            failover: HostedFailover::AutoReassign,
+        };
+        let profile = membership::Profile {
+            hosted: vec![hosted],
+            client_only: false,
+            leaving: false,
+            weight: Weight::NORMAL,
+            load: Load(0),
+            version: "1".to_owned(),
+            revision: 1,
+            load_revision: 1,
+        };
+        let engine = |number| {
+            let config = Config {
+                node: id(number),
+                start: Start::new(u64::from(number)),
+                address: address(number),
+                timing: Timing::fast(),
+                join_entries: usize::from(size),
+                own_entry: Some(usize::from(number) - 1),
+                join: (1..=size).map(address).collect(),
+                profile: profile.clone(),
+                seed: number.into(),
+            };
+            (id(number), Engine::new(now, config))
+        };
+        Self {
+            now,
+            engines: (1..=size).map(engine).collect(),
+            inputs: Vec::new(),
+            connected: BTreeSet::new(),
+            mute: BTreeSet::new(),
+            events: Vec::new(),
+        }
+    }
+
+    fn run(&mut self, ms: u64) {
+        let nodes: Vec<_> = self.engines.keys().cloned().collect();
+        nodes.iter().for_each(|node| self.empty(node));
+        for _ in 0..ms {
+            self.now = self.now + Duration::from_millis(1);
+            let due = self.engines.iter().filter(|(_, engine)| engine.next_deadline() <= self.now);
+            let ticks: Vec<_> = due.map(|(node, _)| (node.clone(), Input::Tick)).collect();
+            for (node, input) in std::mem::take(&mut self.inputs).into_iter().chain(ticks) {
+                let Some(engine) = self.engines.get_mut(&node) else { continue };
+                engine.handle(self.now, input);
+                self.empty(&node);
+            }
+        }
+    }
+
+    /// Carries out all that a node wants done.
+    fn empty(&mut self, node: &NodeId) {
+        while let Some(output) = self.engines.get_mut(node).and_then(Engine::poll) {
+            self.carry_out(node, output);
+        }
+    }
+
+    fn carry_out(&mut self, node: &NodeId, output: Output) {
+        match output {
+            Output::Send { to, letter } => {
+                let way = (node.clone(), to.clone());
+                if self.connected.contains(&way) && !self.mute.contains(&way) {
+                    self.inputs.push((to, Input::Letter { from: node.clone(), letter }));
+                }
+            }
+            Output::Dial { node: _, address } => self.dial(node, address),
+            Output::Hangup { process } => {
+                for (one, other) in [(node, &process.node), (&process.node, node)] {
+                    self.mute.remove(&(one.clone(), other.clone()));
+                    if self.connected.remove(&(one.clone(), other.clone())) {
+                        self.inputs.push((one.clone(), Input::Disconnected { node: other.clone() }));
+                    }
+                }
+            }
+            Output::Event(event) => self.events.push((node.clone(), event)),
+            _ => {}
+        }
+    }
+
+    fn dial(&mut self, dialler: &NodeId, to: SocketAddr) {
+        let other = id(to.port());
+        if *dialler == other || !self.engines.contains_key(&other) {
+            return self.inputs.push((dialler.clone(), Input::DialFailed { node: Some(other), address: to }));
+        }
+        for (one, other, dialled) in [(dialler, &other, Some(to)), (&other, dialler, None)] {
+            let Some(peer) = self.engines.get(other) else { continue };
+            let identity = peer.membership().identity();
+            let (start, address) = (identity.start, identity.address);
+            let incarnation = Incarnation::new(identity.incarnation.get());
+            let entry = Some(usize::from(address.port()) - 1);
+            let input = Input::Connected { node: other.clone(), start, incarnation, address, dialled, entry };
+            self.connected.insert((one.clone(), other.clone()));
+            self.inputs.push((one.clone(), input));
+        }
+    }
+
+    /// Where in the order of all events the first of its kind stands.
+    fn first(&self, is_it: impl Fn(&NodeId, &Event) -> bool) -> Option<usize> {
+        self.events.iter().position(|(node, event)| is_it(node, event))
+    }
+}
+
+fn is_down(event: &Event) -> bool {
+    matches!(event, Event::Member { change: Change::Down, .. })
+}
+
+#[test]
+fn a_down_is_told_before_what_follows_from_it() {
+    // Of a set of two the smaller name goes on alone, so its slots open in the very step in which it notes the Down.
+    let mut cluster = Cluster::new(2, 2);
+    cluster.run(2000);
+    cluster.engines.remove(&id(2));
+    cluster.connected.clear();
+    cluster.run(4000);
+    let fails_over = |_: &NodeId, event: &Event| matches!(event, Event::Ownership(output::Event::Opened { why, .. }) if format!("{why:?}") == "Failover");
+    let (down, failover) = (cluster.first(|_, event| is_down(event)), cluster.first(fails_over));
+    assert!(down.is_some() && down < failover, "{down:?}, {failover:?}");
+}
+
+#[test]
+fn a_connection_that_brings_nothing_is_made_anew_and_moves_nothing() {
+    let mut cluster = Cluster::new(3, 3);
+    cluster.run(2000);
+    let pair = [(id(1), id(2)), (id(2), id(1))];
+    cluster.mute.extend(pair.clone());
+    cluster.events.clear();
+    cluster.run(2500);
+    let silent = |_: &NodeId, event: &Event| matches!(event, Event::Silent(_));
+    assert_eq!(cluster.first(silent), None, "it may be a pause");
+    cluster.run(2500);
+    assert!(cluster.first(silent).is_some(), "{:?}", cluster.events);
+    assert!(cluster.mute.is_empty() && pair.iter().all(|way| cluster.connected.contains(way)));
+    assert_eq!(cluster.first(|_, event| is_down(event)), None, "the third hears both");
+}
