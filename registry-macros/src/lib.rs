@@ -106,7 +106,10 @@ pub fn commands(arguments: TokenStream, item: TokenStream) -> TokenStream {
 ///         load_balancing least_busy;
 ///         failover auto_reassign;
 ///         replicas 3;
+///         queue 1024;
+///         concurrency 256;
 ///         timeout 5s;
+///         idempotency_window 10min;
 ///         name "orders";
 ///     }
 /// }
@@ -119,7 +122,10 @@ pub fn commands(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// | `load_balancing` | `least_busy`, `round_robin` | `least_busy` |
 /// | `failover` | `auto_reassign`, `wait_for_node(time)`, `wait_for_node(time, then = reassign)`, `wait_for_node(time, then = fail)` | `auto_reassign` |
 /// | `replicas` | 1 to 7 | 3 |
+/// | `queue` | commands that may wait per node for this registry, 1 to 1,000,000 | 1024 |
+/// | `concurrency` | commands that may run at once per node for this registry, 1 to 1,000,000 | 256 |
 /// | `timeout` | the default deadline of a call | `5s` |
+/// | `idempotency_window` | how long a user's idempotency key is remembered | `10min` |
 /// | `name` | the wire name, a string | the block's name |
 ///
 /// A time is a whole number with its unit, 1 ms to 365 days: `250ms`, `30s`, `5min`, `2h`.

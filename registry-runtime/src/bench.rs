@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::codec;
-use crate::id::{CommandId, Epoch, Incarnation, NodeId, Slot, Start};
+use crate::id::{CommandId, Epoch, Incarnation, Mark, NodeId, Slot, Start};
 use crate::transport::{
     Event, Gate, Handler, Identity, Link, Part, Received, ReplySlot, Seeds, Setup, Socket, Ticket, Transport, bind,
 };
@@ -106,7 +106,8 @@ impl Caller {
             epoch: Epoch::ZERO,
             id: CommandId { session: 1, sequence: number },
             attempt: 1,
-            flags: 0,
+            mark: Mark::new(number),
+            name: None,
             remaining: timeout,
             key: &number.to_le_bytes(),
             arguments: &arguments,

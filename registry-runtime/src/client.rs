@@ -10,6 +10,7 @@ mod port;
 mod route;
 mod routes;
 mod run;
+mod session;
 mod stage;
 mod target;
 mod verdict;

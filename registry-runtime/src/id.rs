@@ -259,6 +259,31 @@ impl fmt::Display for CommandId {
     }
 }
 
+/// The lowest number of a session that is still open in a slot: about lower ones nobody will ask again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Mark(u64);
+
+impl Mark {
+    /// Wraps the number.
+    pub const fn new(number: u64) -> Self {
+        Self(number)
+    }
+
+    /// The number.
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+}
+
+/// A user's own name for a command on an instance, and what was commanded under it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct IdempotencyName {
+    /// A hash of the instance's key and the name.
+    pub name: u128,
+    /// A hash of the command and its arguments.
+    pub content: u64,
+}
+
 /// The shape of a command as one number: equal where two sides agree on key, arguments, reply and error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Fingerprint(u64);

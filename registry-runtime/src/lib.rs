@@ -187,13 +187,48 @@
 //! | `Unavailable { reason }` | was not started | call again; `reason` says who is missing |
 //! | `Incompatible`, `TooLarge`, `Unauthorized` | was not started | calling again is of no use |
 //! | `DeadlineExceeded { executed }` | was not started (`No`), or may have run or still run (`Maybe`) | after `Maybe`, read before you call again |
-//! | `Unknown { reason }` | may have run | read before you call again |
+//! | `Unknown { reason }` | may have run | read before you call again, or call under an idempotency key |
+//! | `ReceiptExpired` | may have run, long ago | read before you call again |
+//! | `IdempotencyKeyReused` | was not started | the key belongs to another command on that instance |
 //! | `Panicked` | panicked; the instance is unchanged | a mistake in the command |
 //!
 //! `Unknown` means that the command was sent and no answer can come. `ConnectionLost`: the connection to its node broke.
 //! `OwnerLost`: that node lost the slot, or stopped, while the command ran. `BadReply`: the reply could not be
 //! encoded, or was too large, and what the command changed was undone; or it came and could not be decoded, and the change stands.
-//! Reads, and commands marked `#[command(idempotent)]`, are sent again instead where that helps.
+//! After the first two an action that is not marked `#[command(idempotent)]` ends so; every other command is sent again instead.
+//!
+//! # When a command is sent again
+//!
+//! The owner of an instance keeps a **receipt** of every update, create and destroy that another node has called: what its caller was
+//! told. An attempt that comes a second time, since the first one's answer was lost with a connection, is told the same and has no second
+//! effect. A receipt goes when its caller has heard, and a minute after the call's deadline at the latest; who comes later than
+//! that hears `ReceiptExpired`.
+//!
+//! A retry of your own is a new command, unless you give it a name:
+//!
+//! ```
+//! # use registry_runtime::{Identity, Node, Resource, commands, registry};
+//! # use serde::{Deserialize, Serialize};
+//! # #[derive(Clone, Serialize, Deserialize, Resource)]
+//! # #[resource(on_demand)]
+//! # struct Account { #[key] id: u64, cents: u64 }
+//! # impl From<u64> for Account { fn from(id: u64) -> Self { Self { id, cents: 0 } } }
+//! # #[commands]
+//! # impl Account { fn pay_in(&mut self, cents: u64) -> u64 { self.cents += cents; self.cents } }
+//! # registry! { accounts { resource Account; idempotency_window 10min; } }
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let identity = Identity::shared_secret("a long secret");
+//! # let node = Node::builder("node-a").identity(identity).host(accounts::registry()).start().await?;
+//! let accounts = accounts::client(&node);
+//! assert_eq!(accounts.pay_in(7, 100).idempotency_key("checkout-9f3c").await?, 100);
+//! assert_eq!(accounts.pay_in(7, 100).idempotency_key("checkout-9f3c").await?, 100, "paid in once");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The name belongs to the instance and is remembered for the registry's `idempotency_window`, whoever calls. In this release receipts live with the owner
+//! alone and end with it, as the instances do.
 //!
 //! # How long a call waits
 //!
@@ -212,8 +247,9 @@
 //! | an encoded command, key and arguments | 4 MiB | fixed | `TooLarge`, not sent |
 //! | an encoded reply or error | 4 MiB | fixed | `Unknown { reason: BadReply }`; the change is undone |
 //! | nesting of a value | 64 levels | fixed | `Incompatible`; in a reply `Unknown { reason: BadReply }` |
-//! | commands that run at once, for each node and registry | [256](spec::defaults::CONCURRENCY) | no clause yet | further ones wait |
-//! | commands that wait, likewise; at the caller, calls that wait for an owner | [1024](spec::defaults::QUEUE) | no clause yet | `Overloaded` |
+//! | commands that run at once, for each node and registry | [256](spec::defaults::CONCURRENCY) | `concurrency` | further ones wait |
+//! | commands that wait, likewise; at the caller, calls that wait for an owner | [1024](spec::defaults::QUEUE) | `queue` | `Overloaded` |
+//! | receipts of a slot | 65,536, or 64 MiB of replies | fixed | `Overloaded` |
 //! | travelling parameters of a command | 16 | fixed | refused by the compiler |
 //!
 //! Where caller and owner are one node, nothing is encoded and the sizes do not count; so keep to them in tests with one

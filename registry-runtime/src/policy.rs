@@ -5,3 +5,4 @@
 
 pub(crate) mod admission;
 pub(crate) mod ration;
+pub(crate) mod receipts;

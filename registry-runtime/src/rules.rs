@@ -19,9 +19,11 @@ pub enum Rule {
     /// A deadline is kept by a clock that nobody sets. Without it, by a wall clock that is set back by a minute as soon as a
     /// command waits.
     Deadline,
+    /// A second attempt at a command is told what the first was. Without it, it runs.
+    Receipt,
 
     // Calls.
-    /// A command that may have run is not sent again, unless that does no harm. Without it, always.
+    /// An action that may have run is not sent again, unless that does no harm. Without it, always.
     SentOnce,
     /// A call with an attempt that may have run does not say that the command never ran. Without it, the last attempt
     /// speaks for all.

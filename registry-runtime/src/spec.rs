@@ -17,6 +17,8 @@ pub struct Spec {
     pub replicas: u8,
     /// The default deadline of a call.
     pub timeout: Duration,
+    /// How long a user's idempotency key is remembered.
+    pub idempotency_window: Duration,
     /// How many commands may wait per node, 1 to 1,000,000.
     pub queue: u32,
     /// How many commands may run at once per node, 1 to 1,000,000.
@@ -94,6 +96,8 @@ pub mod defaults {
     pub const REPLICAS: u8 = 3;
     /// Deadline of a call.
     pub const TIMEOUT: Duration = Duration::from_secs(5);
+    /// For how long a user's idempotency key is remembered: longer than people and programs go on retrying.
+    pub const IDEMPOTENCY_WINDOW: Duration = Duration::from_secs(600);
     /// Commands that may wait per node and registry: about what a node can work off within a default deadline at 5 ms each.
     pub const QUEUE: u32 = 1024;
     /// Commands that may run at once per node and registry.

@@ -15,7 +15,10 @@ pub(super) struct Clauses<'a> {
     pub(super) load_balancing: Option<&'a Clause>,
     pub(super) failover: Option<&'a Clause>,
     pub(super) replicas: Option<&'a Clause>,
+    pub(super) queue: Option<&'a Clause>,
+    pub(super) concurrency: Option<&'a Clause>,
     pub(super) timeout: Option<&'a Clause>,
+    pub(super) idempotency_window: Option<&'a Clause>,
     pub(super) name: Option<&'a Clause>,
 }
 
@@ -27,7 +30,10 @@ impl<'a> Clauses<'a> {
             ("load_balancing", |clauses| &mut clauses.load_balancing),
             ("failover", |clauses| &mut clauses.failover),
             ("replicas", |clauses| &mut clauses.replicas),
+            ("queue", |clauses| &mut clauses.queue),
+            ("concurrency", |clauses| &mut clauses.concurrency),
             ("timeout", |clauses| &mut clauses.timeout),
+            ("idempotency_window", |clauses| &mut clauses.idempotency_window),
             ("name", |clauses| &mut clauses.name),
         ];
         let mut sorted = Self::default();

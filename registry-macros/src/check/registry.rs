@@ -7,7 +7,7 @@ use syn::{Ident, Path};
 
 use super::clauses::Clauses;
 use super::strategies::{failover, load_balancing, sharding};
-use super::values::{replicas, timeout, wire_name};
+use super::values::{concurrency, idempotency_window, queue, replicas, timeout, wire_name};
 use super::words::fault_of_name;
 use crate::model::registry::{Block, Failover, LoadBalancing, Registries, Registry, Sharding};
 use crate::model::{Checked, Declared};
@@ -68,7 +68,10 @@ fn declared(tree: &tree::Block, clauses: &Clauses<'_>, report: &mut Report) -> D
         clauses.load_balancing.and_then(|clause| load_balancing(clause, report)).unwrap_or(LoadBalancing::LeastBusy);
     let failover = clauses.failover.and_then(|clause| failover(clause, report)).unwrap_or(Failover::AutoReassign);
     let replicas = clauses.replicas.and_then(|clause| replicas(clause, report));
+    let queue = clauses.queue.and_then(|clause| queue(clause, report));
+    let concurrency = clauses.concurrency.and_then(|clause| concurrency(clause, report));
     let timeout = clauses.timeout.and_then(|clause| timeout(clause, report));
+    let idempotency_window = clauses.idempotency_window.and_then(|clause| idempotency_window(clause, report));
 
     let resource = match clauses.resource {
         Some(clause) => clause.path().and_then(|path| not_hidden(&tree.name, path)),
@@ -81,7 +84,17 @@ fn declared(tree: &tree::Block, clauses: &Clauses<'_>, report: &mut Report) -> D
     match resource {
         Ok((resource, superfluous)) => {
             superfluous.into_iter().for_each(|mistake| report.push(mistake));
-            Declared::Sound(Registry { resource, sharding, load_balancing, failover, replicas, timeout })
+            Declared::Sound(Registry {
+                resource,
+                sharding,
+                load_balancing,
+                failover,
+                replicas,
+                queue,
+                concurrency,
+                timeout,
+                idempotency_window,
+            })
         }
         Err(because) => Declared::Stub(because),
     }

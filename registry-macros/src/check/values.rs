@@ -11,6 +11,9 @@ use super::words::fault_of_name;
 use crate::report::Report;
 use crate::syntax::registry::{Clause, Head};
 
+/// More commands than this at once on one node are a mistake in writing.
+const COMMANDS_MAX: u32 = 1_000_000;
+
 /// An opening asks every replica, and seven outlive three crashes at once.
 const REPLICAS_MAX: u8 = 7;
 
@@ -20,8 +23,19 @@ pub(super) fn replicas(clause: &Clause, report: &mut Report) -> Option<u8> {
 }
 
 pub(super) fn timeout(clause: &Clause, report: &mut Report) -> Option<Duration> {
-    let value = plain(clause, "5s", report)?;
-    duration(&value, report).map(|(span, _)| span)
+    span(clause, "5s", report)
+}
+
+pub(super) fn idempotency_window(clause: &Clause, report: &mut Report) -> Option<Duration> {
+    span(clause, "10min", report)
+}
+
+pub(super) fn queue(clause: &Clause, report: &mut Report) -> Option<u32> {
+    limit(clause, "1024", "queue", report)
+}
+
+pub(super) fn concurrency(clause: &Clause, report: &mut Report) -> Option<u32> {
+    limit(clause, "256", "concurrency", report)
 }
 
 pub(super) fn wire_name(clause: &Clause, report: &mut Report) -> Option<String> {
@@ -38,6 +52,16 @@ pub(super) fn wire_name(clause: &Clause, report: &mut Report) -> Option<String> 
             None
         }
     }
+}
+
+fn span(clause: &Clause, example: &str, report: &mut Report) -> Option<Duration> {
+    let value = plain(clause, example, report)?;
+    duration(&value, report).map(|(span, _)| span)
+}
+
+fn limit(clause: &Clause, example: &str, what: &str, report: &mut Report) -> Option<u32> {
+    let value = plain(clause, example, report)?;
+    number(&value, 1, COMMANDS_MAX, what, report)
 }
 
 /// A value without parentheses.

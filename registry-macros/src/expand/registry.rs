@@ -169,6 +169,18 @@ fn spec(name: &syn::Ident, registry: &Registry, door: &TokenStream) -> TokenStre
         Some(timeout) => duration(timeout),
         None => quote!(#door::defaults::TIMEOUT),
     };
+    let idempotency_window = match registry.idempotency_window {
+        Some(window) => duration(window),
+        None => quote!(#door::defaults::IDEMPOTENCY_WINDOW),
+    };
+    let queue = match registry.queue {
+        Some(queue) => quote!(#queue),
+        None => quote!(#door::defaults::QUEUE),
+    };
+    let concurrency = match registry.concurrency {
+        Some(concurrency) => quote!(#concurrency),
+        None => quote!(#door::defaults::CONCURRENCY),
+    };
     quote! {
         #door::Spec {
             name: #name::Registry::NAME,
@@ -177,8 +189,9 @@ fn spec(name: &syn::Ident, registry: &Registry, door: &TokenStream) -> TokenStre
             failover: #door::Failover::#failover,
             replicas: #replicas,
             timeout: #timeout,
-            queue: #door::defaults::QUEUE,
-            concurrency: #door::defaults::CONCURRENCY,
+            idempotency_window: #idempotency_window,
+            queue: #queue,
+            concurrency: #concurrency,
         }
     }
 }

@@ -32,7 +32,10 @@ pub(crate) struct Registry {
     pub(crate) load_balancing: LoadBalancing,
     pub(crate) failover: Failover,
     pub(crate) replicas: Option<u8>,
+    pub(crate) queue: Option<u32>,
+    pub(crate) concurrency: Option<u32>,
     pub(crate) timeout: Option<Duration>,
+    pub(crate) idempotency_window: Option<Duration>,
 }
 
 /// The number of slots; `None` for the default.

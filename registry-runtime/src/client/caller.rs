@@ -58,27 +58,19 @@ impl Way {
     }
 }
 
-/// The id of the next call. Inside a command it follows from that command's id and the call's place in it, so that a second
-/// run of the command repeats its calls under the same ids.
-pub(super) fn next_id(within: Option<&Context>, port: &Port) -> CommandId {
-    match within {
-        None => port.next_id(),
-        Some(context) => derive_id(context.command_id(), context.next_call()),
-    }
+/// The id of the next call that a command makes. It follows from that command's id and the call's place in it, so that a second
+/// run of the command repeats its calls under the same ids and meets their receipts.
+pub(super) fn derived_id(context: &Context) -> CommandId {
+    derive_id(context.command_id(), context.next_call())
 }
 
-/// The id of the `place`-th call that a command makes.
+/// The id of the `place`-th call that a command makes: each run of a command is a session of its own.
 fn derive_id(parent: CommandId, place: u32) -> CommandId {
-    let mut bytes = [0; 20];
-    let (session, rest) = bytes.split_at_mut(8);
-    let (sequence, number) = rest.split_at_mut(8);
+    let mut bytes = [0; 16];
+    let (session, sequence) = bytes.split_at_mut(8);
     session.copy_from_slice(&parent.session.to_le_bytes());
     sequence.copy_from_slice(&parent.sequence.to_le_bytes());
-    number.copy_from_slice(&place.to_le_bytes());
-    let hash = xxhash_rust::xxh3::xxh3_128(&bytes);
-    #[expect(clippy::cast_possible_truncation, reason = "the two halves of the hash")]
-    let (session, sequence) = ((hash >> 64) as u64, hash as u64);
-    CommandId { session, sequence }
+    CommandId { session: xxhash_rust::xxh3::xxh3_64(&bytes), sequence: u64::from(place).saturating_add(1) }
 }
 
 #[cfg(test)]

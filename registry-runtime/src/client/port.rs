@@ -9,8 +9,9 @@ use tokio::sync::mpsc;
 
 use super::balance::Rotation;
 use super::routes::{OwnCommand, Routes};
+use super::session::Session;
 use crate::exec::AnyHost;
-use crate::id::{CommandId, NodeId};
+use crate::id::NodeId;
 use crate::resource::Origin;
 use crate::rules::Rules;
 use crate::spec::Spec;
@@ -41,6 +42,8 @@ pub(crate) struct Subscription {
     pub(crate) commands: Vec<OwnCommand>,
     /// Where its slots are.
     pub(crate) routes: Arc<Routes>,
+    /// Calls that may leave a receipt and have not ended.
+    pub(super) session: Session,
     /// Calls that wait for an owner.
     pub(super) waiting: AtomicU32,
     /// Whose turn it is under `round_robin`.
@@ -99,6 +102,7 @@ impl Port {
                 spec: *spec,
                 commands: commands(),
                 routes: Routes::new(spec.slots()),
+                session: Session::new(spec.slots()),
                 waiting: AtomicU32::new(0),
                 rotation: Rotation::default(),
             });
@@ -109,10 +113,14 @@ impl Port {
         Arc::clone(subscription)
     }
 
-    /// A command id that no other call has.
-    pub(crate) fn next_id(&self) -> CommandId {
-        let sequence = self.sequence.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
-        CommandId { session: self.session, sequence }
+    /// The node's session: the first half of the ids of its calls.
+    pub(crate) fn session(&self) -> u64 {
+        self.session
+    }
+
+    /// A number that no other call of the session has, above all before.
+    pub(crate) fn next_number(&self) -> u64 {
+        self.sequence.fetch_add(1, Ordering::Relaxed).wrapping_add(1)
     }
 
     /// A number for choosing among equals: SplitMix64 (Steele, Lea and Flood, OOPSLA 2014) from the session's seed.

@@ -10,8 +10,10 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
+use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 
 use super::Reach;
+use super::caller::derived_id;
 use super::parts::{Parts, Unfit};
 use super::peer::{Outstanding, Peer};
 use super::port::Subscription;
@@ -20,8 +22,9 @@ use super::target::{Aim, Refusal, Target};
 use super::verdict::{self, Again, Verdict};
 use crate::codec::decode;
 use crate::exec::{Attempt, Handle, Started};
-use crate::id::{CommandId, Epoch, NodeId, Slot};
-use crate::resource::{Command, CommandError, Commands, Executed, Kind, Reason};
+use crate::id::{CommandId, Epoch, IdempotencyName, Mark, NodeId, Slot};
+use crate::policy::receipts::Ask;
+use crate::resource::{Command, CommandError, Commands, Context as Calling, Executed, Kind, Reason};
 use crate::rules::Rule;
 use crate::telemetry;
 use crate::transport::{Link, LinkError, Pending, Reply};
@@ -42,7 +45,9 @@ pub(super) struct Run<R: Commands, A: 'static, T: 'static, E: 'static> {
     command: &'static Command<R, A, T, E>,
     slot: Slot,
     parts: Parts<R::Key, A>,
-    id: CommandId,
+    ask: Ask,
+    /// Whether the call is open in its session, to be closed with its end.
+    open: bool,
     deadline: Instant,
     attempts: u32,
     /// Why an attempt may have run without telling: then nothing may claim that the command never ran.
@@ -82,15 +87,29 @@ where
         command: &'static Command<R, A, T, E>,
         slot: Slot,
         parts: Parts<R::Key, A>,
-        id: CommandId,
+        within: Option<&Calling>,
         deadline: Instant,
     ) -> Self {
+        let keeps_receipt = keeps_receipt(command.kind());
+        let Reach { port, subscription, .. } = &*reach;
+        let id = match within {
+            Some(context) => derived_id(context),
+            None if keeps_receipt => {
+                let sequence = subscription.session.open(slot, || port.next_number());
+                CommandId { session: port.session(), sequence }
+            }
+            None => CommandId { session: port.session(), sequence: port.next_number() },
+        };
+        // A run of a command is a session that nobody closes calls of: there, time does.
+        let mark = if within.is_some() { Mark::new(1) } else { Mark::new(id.sequence) };
+        let open = keeps_receipt && within.is_none();
         Self {
             reach,
             command,
             slot,
             parts,
-            id,
+            ask: Ask { id, mark, name: None },
+            open,
             deadline,
             attempts: 0,
             unresolved: None,
@@ -126,7 +145,7 @@ where
     #[inline]
     pub(super) fn poll_verdict(&mut self, awaited: &mut Awaited<T, E>, task: &mut Context<'_>) -> Poll<Verdict<T, E>> {
         Poll::Ready(match awaited {
-            Awaited::Here { handle, .. } => verdict::here(ready!(Pin::new(handle).poll(task)), self.repeatable()),
+            Awaited::Here { handle, .. } => verdict::here(ready!(Pin::new(handle).poll(task)), self.may_repeat()),
             Awaited::There { pending, occupied } => {
                 let reply = ready!(Pin::new(pending).poll(task));
                 self.understand(occupied.peer(), reply)
@@ -203,7 +222,8 @@ where
             slot: self.slot,
             epoch,
             key,
-            id: self.id,
+            ask: self.ask,
+            may_repeat: self.ask.name.is_some(),
             attempt: self.attempts,
             caller: &self.reach.port.node,
             begun: now,
@@ -211,7 +231,7 @@ where
         };
         let parts = &mut self.parts;
         match host.call(self.command, attempt, arguments, &mut |key, arguments| parts.spare(key, arguments)) {
-            Started::Ready(outcome) => Start::Ended(verdict::here(outcome, self.repeatable())),
+            Started::Ready(outcome) => Start::Ended(verdict::here(outcome, self.may_repeat())),
             Started::Later(handle) => Start::Waits(Awaited::Here { handle, _occupied: occupied }),
         }
     }
@@ -226,11 +246,12 @@ where
         epoch: Epoch,
     ) -> Start<T, E> {
         self.attempts = self.attempts.saturating_add(1);
-        let Self { slot, id, attempts, deadline, .. } = *self;
+        let mark = self.mark();
+        let Self { slot, ask: Ask { id, name, .. }, attempts, deadline, .. } = *self;
         let sent = self.parts.show(|key, arguments| {
             let attempt = u8::try_from(attempts).unwrap_or(u8::MAX);
             let remaining = deadline.saturating_duration_since(now);
-            let request = Request { command, slot, epoch, id, attempt, flags: 0, remaining, key, arguments };
+            let request = Request { command, slot, epoch, id, attempt, mark, name, remaining, key, arguments };
             link.request(slot.get(), &request, deadline)
         });
         match sent {
@@ -249,7 +270,7 @@ where
         let Reply { outcome, load, payload } = match reply {
             Ok(reply) => reply,
             Err(LinkError::Lost { sent: false }) => return Verdict::Again(Again::soon(Reason::ConnectionLost)),
-            Err(LinkError::Lost { sent: true }) if self.repeatable() => {
+            Err(LinkError::Lost { sent: true }) if self.may_repeat() => {
                 return Verdict::Again(Again::soon_after_start(Reason::ConnectionLost));
             }
             Err(LinkError::Lost { sent: true }) => {
@@ -274,7 +295,7 @@ where
                 Ok(error) => Verdict::End(Err(CommandError::Rejected(error))),
                 Err(_) => Verdict::End(Err(CommandError::Unknown { reason: Reason::BadReply })),
             },
-            refusal => verdict::there(refusal, self.repeatable()),
+            refusal => verdict::there(refusal, self.may_repeat()),
         }
     }
 
@@ -299,9 +320,21 @@ where
         true
     }
 
-    /// Whether another run of the command does no harm.
-    fn repeatable(&self) -> bool {
-        self.command.idempotent || self.command.kind() == Kind::Read || !self.reach.port.rules.keeps(Rule::SentOnce)
+    /// Names the command by the user's own word for it.
+    pub(super) fn name(&mut self, word: &str) -> Result<(), CommandError<E>> {
+        if keeps_receipt(self.command.kind()) {
+            let command = self.command.name;
+            let named = self.parts.show(|key, arguments| name_of(key, word, command, arguments));
+            self.ask.name = Some(named.map_err(|unfit| refusal(&unfit))?);
+        }
+        Ok(())
+    }
+
+    /// Whether the command may be sent again after an attempt that may have run: a receipt answers then, or another run does no
+    /// harm.
+    fn may_repeat(&self) -> bool {
+        let sent_once = self.command.kind() == Kind::Action && self.reach.port.rules.keeps(Rule::SentOnce);
+        self.command.idempotent || !sent_once
     }
 
     /// What the call may say at its end: with an attempt unresolved, not that the command never ran.
@@ -321,6 +354,36 @@ where
             Some(_) => CommandError::DeadlineExceeded { executed: Executed::Maybe },
             None => CommandError::Unavailable { reason },
         }
+    }
+}
+
+impl<R: Commands, A, T, E> Run<R, A, T, E> {
+    /// The lowest number that the session has open in the slot now.
+    fn mark(&self) -> Mark {
+        if self.open { self.reach.subscription.session.mark(self.slot, self.ask.id.sequence) } else { self.ask.mark }
+    }
+}
+
+impl<R: Commands, A, T, E> Drop for Run<R, A, T, E> {
+    fn drop(&mut self) {
+        if self.open {
+            self.reach.subscription.session.close(self.slot, self.ask.id.sequence);
+        }
+    }
+}
+
+/// Whether a command of this kind leaves a receipt: whatever changes an instance does.
+fn keeps_receipt(kind: Kind) -> bool {
+    !matches!(kind, Kind::Read | Kind::Action)
+}
+
+/// What stands for a user's word for a command: the word belongs to the instance, so its key goes in, with its length, for a key and a
+/// word must not be taken for another key and another word.
+fn name_of(key: &[u8], word: &str, command: &str, arguments: &[u8]) -> IdempotencyName {
+    let joined = |head: &[u8], tail: &[u8]| [&(head.len() as u64).to_le_bytes(), head, tail].concat();
+    IdempotencyName {
+        name: xxh3_128(&joined(key, word.as_bytes())),
+        content: xxh3_64(&joined(command.as_bytes(), arguments)),
     }
 }
 

@@ -13,7 +13,6 @@ use tokio::time::Instant;
 
 use super::Client;
 use super::call::{Limits, Progress};
-use super::caller::next_id;
 use super::parts::Parts;
 use super::run::{Awaited, Run, Start};
 use super::verdict::Verdict;
@@ -100,9 +99,13 @@ where
         let said = [by_timeout, limits.deadline, inherited].into_iter().flatten().min();
         let deadline = said.unwrap_or(now + definition.spec.timeout);
         let slot = key.as_ref().map(|key| super::slot_of((definition.route)(key), definition.spec.slots()));
-        let id = next_id(within.as_ref(), &reach.port);
-        let mut run =
-            Run::new(reach, command, slot.unwrap_or(Slot::new(0)), Parts::Typed(key, arguments), id, deadline);
+        let parts = Parts::Typed(key, arguments);
+        let mut run = Run::new(reach, command, slot.unwrap_or(Slot::new(0)), parts, within.as_ref(), deadline);
+        if let Some(word) = &limits.idempotency_key
+            && let Err(error) = run.name(word)
+        {
+            return Some(Err(error));
+        }
         *self = match run.set_out(now) {
             Start::Waits(awaited) => Self::First(run, awaited),
             Start::Ended(Verdict::End(outcome)) => return Some(outcome.map_err(|error| run.settle(error))),

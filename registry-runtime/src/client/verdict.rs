@@ -59,6 +59,8 @@ pub(super) fn here<T, E>(outcome: exec::Outcome<T, E>, repeatable: bool) -> Verd
         Outcome::Lost | Outcome::Cancelled { started: true } => CommandError::Unknown { reason: Reason::OwnerLost },
         Outcome::Cancelled { started: false } => CommandError::Unavailable { reason: Reason::ShuttingDown },
         Outcome::DeadlineExceeded { started } => CommandError::DeadlineExceeded { executed: maybe(started) },
+        Outcome::ReceiptExpired => CommandError::ReceiptExpired,
+        Outcome::IdempotencyKeyReused => CommandError::IdempotencyKeyReused,
         Outcome::Panicked => CommandError::Panicked,
         Outcome::BadReply { .. } => CommandError::Unknown { reason: Reason::BadReply },
         Outcome::TooLarge { .. } => CommandError::Unknown { reason: Reason::BadReply },

@@ -1,11 +1,13 @@
 //! One attempt at a command, as it arrives.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::Instant;
 use tracing::Span;
 
-use crate::id::{CommandId, Epoch, NodeId, Slot};
+use crate::id::{Epoch, NodeId, Slot};
+use crate::policy::receipts::Ask;
 use crate::resource::{Invocation, KeyText, Origin, Resource};
 
 /// One attempt at a command by a caller in this process.
@@ -17,8 +19,10 @@ pub(crate) struct Attempt<'a, R: Resource> {
     pub(crate) epoch: Epoch,
     /// The key; `None` for an action.
     pub(crate) key: Option<R::Key>,
-    /// The command's id, the same in every attempt.
-    pub(crate) id: CommandId,
+    /// What its receipt is looked for by.
+    pub(crate) ask: Ask,
+    /// Whether another attempt may follow, so that a receipt is to be kept.
+    pub(crate) may_repeat: bool,
     /// Which attempt this is, from 1.
     pub(crate) attempt: u32,
     /// The node that calls.
@@ -36,8 +40,8 @@ pub(crate) struct Request<'a> {
     pub(crate) slot: Slot,
     /// The epoch of the slot under which it was sent; without meaning for an action.
     pub(crate) epoch: Epoch,
-    /// The command's id, the same in every attempt.
-    pub(crate) id: CommandId,
+    /// What its receipt is looked for by.
+    pub(crate) ask: Ask,
     /// Which attempt this is, from 1.
     pub(crate) attempt: u32,
     /// The node that calls.
@@ -55,17 +59,31 @@ pub(crate) struct Request<'a> {
 /// What a command that waits or runs as a task keeps of its attempt.
 #[derive(Debug)]
 pub(super) struct Kept {
-    pub(super) id: CommandId,
+    pub(super) asked: Asked,
     pub(super) attempt: u32,
     pub(super) caller: NodeId,
     pub(super) deadline: Instant,
     pub(super) span: Span,
 }
 
+/// A command as the slot's receipts know it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asked {
+    pub(super) ask: Ask,
+    /// For how long another attempt may come; `None` when none can.
+    pub(super) left: Option<Duration>,
+}
+
 impl<R: Resource> Attempt<'_, R> {
+    /// What the slot's receipts are asked.
+    pub(super) fn asked(&self) -> Asked {
+        let left = self.may_repeat.then(|| self.deadline.duration_since(self.begun));
+        Asked { ask: self.ask, left }
+    }
+
     /// Without the key, for as long as it takes.
     pub(super) fn keep(&self, span: Span) -> Kept {
-        Kept { id: self.id, attempt: self.attempt, caller: self.caller.clone(), deadline: self.deadline, span }
+        Kept { asked: self.asked(), attempt: self.attempt, caller: self.caller.clone(), deadline: self.deadline, span }
     }
 
     /// What a body that starts at once is told.
@@ -77,7 +95,7 @@ impl<R: Resource> Attempt<'_, R> {
             // An action has no slot, so it has no epoch either, whatever the caller wrote there.
             epoch: if key.is_some() { self.epoch } else { Epoch::ZERO },
             deadline: self.deadline,
-            id: self.id,
+            id: self.ask.id,
             attempt: self.attempt,
         }
     }
@@ -97,7 +115,7 @@ impl Kept {
             caller: &self.caller,
             epoch,
             deadline: self.deadline,
-            id: self.id,
+            id: self.asked.ask.id,
             attempt: self.attempt,
         }
     }

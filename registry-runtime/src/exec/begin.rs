@@ -16,9 +16,10 @@ use super::outcome::{Outcome, Refused};
 use super::reply::Reply;
 use super::seat::Seat;
 use super::shelf::{Change, Claim, Stand, Taken};
-use super::work::{Ran, Work, conclude, discard};
+use super::work::{Conclusion, Ran, Work, conclude, discard};
 use crate::id::{Epoch, Slot};
 use crate::policy::admission::Full;
+use crate::policy::receipts::Told;
 use crate::resource::{Command, Kind, Resource, Run};
 use crate::telemetry;
 
@@ -51,6 +52,8 @@ enum Met<R: Resource> {
     Free(Option<Grip<R>>, Option<Arc<R>>),
     /// Somebody else holds its lane.
     Busy(R::Key),
+    /// It has ended before, so.
+    Told(Told),
 }
 
 impl<R: Resource> Host<R> {
@@ -92,6 +95,10 @@ impl<R: Resource> Host<R> {
                 spare(Some(&key), &args);
                 return self.line_up(command, attempt, key, args).unwrap_or_else(refuse);
             }
+            Ok(Met::Told(told)) => {
+                discard(args);
+                return Begun::Ready(reply.again(told));
+            }
             Err(refused) => {
                 spare(attempt.key.as_ref(), &args);
                 return refuse(refused);
@@ -114,7 +121,7 @@ impl<R: Resource> Host<R> {
             Some(Work::Ran(ran)) => Some(ran),
             _ => None,
         };
-        Begun::Ready(self.end(ran, attempt.deadline, grip, Some(started), reply))
+        Begun::Ready(self.end(ran, &attempt, grip, Some(started), reply))
     }
 
     /// The committed state of an instance, for a read.
@@ -141,7 +148,7 @@ impl<R: Resource> Host<R> {
             Some(Work::Ran(ran)) => Some(ran),
             _ => None,
         };
-        conclude(ran, Some(key), reply).0
+        conclude(ran, Some(key), reply, false).outcome
     }
 
     /// Goes to the slot and, for an exclusive command, takes the lane if it is free. The key stays in the attempt if it is
@@ -160,11 +167,12 @@ impl<R: Resource> Host<R> {
         };
         let taken = match kind {
             Kind::Read => shelf.look(epoch, &key, self.clock()).map(|(claim, state)| Taken::Held(claim, state)),
-            _ => shelf.take(epoch, &key, kind, self.clock()),
+            _ => shelf.take(epoch, &key, kind, &attempt.asked(), self.clock()),
         };
         match taken {
             Ok(Taken::Held(claim, state)) => Ok(Met::Free(Some(Grip { slot, key, claim }), state)),
             Ok(Taken::Busy) => Ok(Met::Busy(key)),
+            Ok(Taken::Told(told)) => Ok(Met::Told(told)),
             Err(refused) => {
                 attempt.key = Some(key);
                 Err(refused)
@@ -191,7 +199,7 @@ impl<R: Resource> Host<R> {
     fn span<A, T, E>(&self, command: &Command<R, A, T, E>, attempt: &Attempt<'_, R>) -> Span {
         let slot = (command.kind() != Kind::Action).then_some(attempt.slot);
         let (registry, node) = (self.definition.spec.name, &self.setting.origin.node);
-        telemetry::command(registry, command.name, slot, node, attempt.caller, attempt.id, attempt.attempt)
+        telemetry::command(registry, command.name, slot, node, attempt.caller, attempt.ask.id, attempt.attempt)
     }
 
     /// Takes an asynchronous command as far as it goes in one poll.
@@ -218,9 +226,9 @@ impl<R: Resource> Host<R> {
         let mut flight = match span.in_scope(|| self.start(command, &attempt, grip.as_ref(), state, args)) {
             Some(Work::Flying(flight)) => flight,
             Some(Work::Ran(ran)) => {
-                return Ok(Begun::Ready(self.end(Some(ran), attempt.deadline, grip, None, reply)));
+                return Ok(Begun::Ready(self.end(Some(ran), &attempt, grip, None, reply)));
             }
-            None => return Ok(Begun::Ready(self.end(None, attempt.deadline, grip, None, reply))),
+            None => return Ok(Begun::Ready(self.end(None, &attempt, grip, None, reply))),
         };
         let polled = {
             // Timers and sockets that the body makes belong to the node's runtime, whoever polls the caller. There is
@@ -232,7 +240,7 @@ impl<R: Resource> Host<R> {
         match polled {
             Poll::Ready(ran) => {
                 discard(flight);
-                Ok(Begun::Ready(self.end(ran, attempt.deadline, grip, None, reply)))
+                Ok(Begun::Ready(self.end(ran, &attempt, grip, None, reply)))
             }
             Poll::Pending => {
                 let control = Arc::new(Control::running());
@@ -286,7 +294,7 @@ impl<R: Resource> Host<R> {
     /// Lets go of everything, for there is room neither to run nor to wait.
     fn turn_away(&self, grip: Option<Grip<R>>, full: Full) -> Refused {
         if let Some(grip) = grip.filter(|grip| grip.claim.turn.is_some()) {
-            let _ = self.settle(grip.slot, &grip.key, grip.claim, Stand::InPlace, Change::Keep);
+            let _ = self.settle(grip.slot, &grip.key, grip.claim, Stand::InPlace, Change::Keep, None);
         }
         full.into()
     }
@@ -312,34 +320,36 @@ impl<R: Resource> Host<R> {
     fn end<T, E, S: Reply<T, E>>(
         &self,
         ran: Option<Ran<R, T, E>>,
-        deadline: Instant,
+        attempt: &Attempt<'_, R>,
         grip: Option<Grip<R>>,
         since: Option<Instant>,
         reply: &mut S,
     ) -> Outcome<S::Done, S::Rejected> {
-        let (outcome, change) = conclude(ran, grip.as_ref().map(|grip| &grip.key), reply);
-        let Some(Grip { slot, key, claim }) = grip.filter(|grip| grip.claim.turn.is_some()) else { return outcome };
+        let is_exclusive = |grip: &Grip<R>| grip.claim.turn.is_some();
+        let keep = attempt.may_repeat && grip.as_ref().is_some_and(is_exclusive);
+        let concluded = conclude(ran, grip.as_ref().map(|grip| &grip.key), reply, keep);
+        let Some(Grip { slot, key, claim }) = grip.filter(is_exclusive) else { return concluded.outcome };
         let ended = Instant::now();
         if let Some(since) = since {
             self.door.add_busy(ended.duration_since(since));
         }
-        let (outcome, change) = in_time(outcome, change, ended, deadline);
-        agreed(outcome, self.settle(slot, &key, claim, Stand::InPlace, change))
+        let Conclusion { outcome, change, told } = in_time(concluded, ended, attempt.deadline);
+        let receipt = self.receipt(&attempt.asked(), told);
+        agreed(outcome, self.settle(slot, &key, claim, Stand::InPlace, change, receipt))
     }
 }
 
 /// A result that comes after the deadline is discarded.
 pub(super) fn in_time<R, D, J>(
-    outcome: Outcome<D, J>,
-    change: Change<R>,
+    concluded: Conclusion<R, D, J>,
     ended: Instant,
     deadline: Instant,
-) -> (Outcome<D, J>, Change<R>) {
-    if ended < deadline || !outcome.tells() {
-        return (outcome, change);
+) -> Conclusion<R, D, J> {
+    if ended < deadline || !concluded.outcome.tells() {
+        return concluded;
     }
-    discard((outcome, change));
-    (Outcome::DeadlineExceeded { started: true }, Change::Keep)
+    discard(concluded);
+    Conclusion::nothing(Outcome::DeadlineExceeded { started: true })
 }
 
 /// What the caller hears: the command's own word only if the slot was still this node's.

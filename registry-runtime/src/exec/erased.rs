@@ -52,6 +52,9 @@ pub(crate) trait AnyHost: Debug + Send + Sync + 'static {
     /// See [`Host::seal`].
     fn seal(&self, slot: Slot) -> bool;
 
+    /// See [`Host::forget_due`].
+    fn forget_due(&self);
+
     /// See [`Host::load`].
     fn load(&self) -> Load;
 
@@ -171,6 +174,10 @@ impl<R: Resource> AnyHost for Arc<Host<R>> {
         Host::seal(self, slot)
     }
 
+    fn forget_due(&self) {
+        Host::forget_due(self);
+    }
+
     fn load(&self) -> Load {
         Host::load(self)
     }
@@ -249,8 +256,8 @@ where
             Ok(decoded) => decoded,
             Err(detail) => return Served::Ready(Outcome::BadRequest { detail }),
         };
-        let Request { slot, epoch, id, attempt, caller, begun, deadline, .. } = request;
-        let attempt = Attempt { slot, epoch, key, id, attempt, caller, begun, deadline };
+        let Request { slot, epoch, ask, attempt, caller, begun, deadline, .. } = request;
+        let attempt = Attempt { slot, epoch, key, ask, may_repeat: true, attempt, caller, begun, deadline };
         let bytes_max = host.setting.reply_bytes_max;
         let start = buffer.len();
         let begun = {

@@ -5,6 +5,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use tokio::sync::oneshot;
 
 use super::Attempt;
@@ -37,17 +39,19 @@ impl<R: Resource> Host<R> {
     ) -> Started<T, E>
     where
         A: Send + 'static,
-        T: Send + 'static,
+        T: Serialize + DeserializeOwned + Send + 'static,
         E: Send + 'static,
     {
-        let job = match self.begin(command, attempt, args, &mut Typed, spare) {
+        let bytes_max = self.setting.reply_bytes_max;
+        let mut reply = Typed { bytes_max, error: &command.error };
+        let job = match self.begin(command, attempt, args, &mut reply, spare) {
             Begun::Ready(outcome) => return Started::Ready(outcome),
             Begun::Later(job) => job,
         };
         let control = Arc::clone(job.control());
         let (teller, told) = oneshot::channel();
         self.setting.runtime.spawn(async move {
-            let outcome = job.drive(&mut Typed).await;
+            let outcome = job.drive(&mut reply).await;
             // A caller that is gone has cancelled and wants to hear nothing.
             let _ = teller.send(outcome);
         });

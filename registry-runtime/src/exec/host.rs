@@ -6,14 +6,16 @@ use std::time::Duration;
 
 use tokio::runtime::Handle as Runtime;
 
+use super::attempt::Asked;
 use super::door::Door;
 use super::erased::{self, Erased};
 use super::hash::Seeded;
 use super::outcome::Refused;
-use super::shelf::{Change, Claim, Sealing, Shelf, Stand};
+use super::shelf::{Change, Claim, Receipt, Sealing, Shelf, Stand};
 use super::work::discard;
 use super::{Clock, Lease, Load};
 use crate::id::{Epoch, Slot};
+use crate::policy::receipts::Told;
 use crate::resource::{Commands, Definition, Origin, Resource};
 use crate::rules::Rules;
 
@@ -143,6 +145,20 @@ impl<R: Resource> Host<R> {
         self.shelf(slot).map_or(0, |shelf| shelf.len())
     }
 
+    /// Lets go of receipts that nobody can ask for any more, in all slots.
+    pub(crate) fn forget_due(&self) {
+        let now = self.clock().now();
+        for shelf in &self.shelves {
+            shelf.lock().unwrap_or_else(PoisonError::into_inner).forget_due(now);
+        }
+    }
+
+    /// What is to be remembered of a command that ends now, if anything.
+    pub(super) fn receipt(&self, asked: &Asked, told: Option<Told>) -> Option<Receipt> {
+        let window = self.definition.spec.idempotency_window;
+        told.zip(asked.left).map(|(told, left)| Receipt { ask: asked.ask, told, left, window })
+    }
+
     /// How busy the registry is on this node.
     pub(crate) fn load(&self) -> Load {
         self.door.load()
@@ -166,9 +182,10 @@ impl<R: Resource> Host<R> {
         claim: Claim,
         stand: Stand,
         change: Change<R>,
+        receipt: Option<Receipt>,
     ) -> Result<(), Refused> {
-        let Some(settled) = self.shelf(slot).map(|mut shelf| shelf.settle(key, claim, stand, change, self.clock()))
-        else {
+        let settle = |shelf: &mut Shelf<R>| shelf.settle(key, claim, stand, change, receipt, self.clock());
+        let Some(settled) = self.shelf(slot).map(|mut shelf| settle(&mut shelf)) else {
             return Err(Refused::Lost);
         };
         let (verdict, left) = settled;

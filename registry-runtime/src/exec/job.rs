@@ -15,8 +15,8 @@ use super::host::Host;
 use super::outcome::{Outcome, Refused};
 use super::reply::Reply;
 use super::seat::Seat;
-use super::shelf::Change;
-use super::work::{Flight, Ran, Work, conclude, discard};
+use super::shelf::{Change, Found};
+use super::work::{Conclusion, Flight, Ran, Work, conclude, discard};
 use crate::id::Epoch;
 use crate::resource::{Command, KeyText, Kind, Resource};
 use crate::rules::Rule;
@@ -88,18 +88,25 @@ impl<R: Resource, A, T, E> Job<R, A, T, E> {
         let flight = match stage {
             Stage::Running(flight) => flight,
             Stage::Waiting(args) => {
-                let begun = match hold.wait().await {
-                    Ok(()) => hold.start(args),
+                let found = match hold.wait().await {
+                    Ok(()) => hold.may_start(),
+                    Err(refused) => Err(refused),
+                };
+                let (epoch, state) = match found {
+                    Ok(Found::State(epoch, state)) => (epoch, state),
+                    Ok(Found::Told(told)) => {
+                        discard(args);
+                        return reply.again(told);
+                    }
                     Err(refused) => {
                         discard(args);
-                        Err(refused)
+                        return refused.widen();
                     }
                 };
-                match begun {
-                    Ok(Some(Work::Flying(flight))) => flight,
-                    Ok(Some(Work::Ran(ran))) => return hold.end(Some(ran), reply),
-                    Ok(None) => return hold.end(None, reply),
-                    Err(refused) => return refused.widen(),
+                match hold.start(epoch, state, args) {
+                    Some(Work::Flying(flight)) => flight,
+                    Some(Work::Ran(ran)) => return hold.end(Some(ran), reply),
+                    None => return hold.end(None, reply),
                 }
             }
         };
@@ -136,28 +143,25 @@ impl<R: Resource, A, T, E> Hold<R, A, T, E> {
         self.kept.deadline + set_back
     }
 
-    /// Starts the body, on what is there now.
-    fn start(&mut self, args: A) -> Result<Option<Work<R, T, E>>, Refused> {
-        let (epoch, state) = match self.may_start() {
-            Ok(found) => found,
-            Err(refused) => {
-                discard(args);
-                return Err(refused);
-            }
-        };
+    /// Starts the body; `None` when it panicked.
+    fn start(&self, epoch: Epoch, state: Option<Arc<R>>, args: A) -> Option<Work<R, T, E>> {
         let key = self.seat.as_ref().map(|seat| &seat.key);
         let invocation = self.kept.invocation(&self.host.setting.origin, key.map(|key| key as &dyn KeyText), epoch);
-        Ok(self.kept.span.in_scope(|| Work::start(&self.command.run, state, key, args, &invocation)))
+        self.kept.span.in_scope(|| Work::start(&self.command.run, state, key, args, &invocation))
     }
 
-    fn may_start(&self) -> Result<(Epoch, Option<Arc<R>>), Refused> {
+    /// What the body is to be started on.
+    fn may_start(&self) -> Result<Found<R>, Refused> {
         if Instant::now() >= self.kept.deadline {
             return Err(Refused::DeadlineExceeded { started: false });
         }
         let found = match &self.seat {
-            Some(seat) => seat.turn(self.command.kind())?,
-            None => (Epoch::ZERO, None),
+            Some(seat) => seat.turn(self.command.kind(), &self.kept.asked)?,
+            None => Found::State(Epoch::ZERO, None),
         };
+        if let Found::Told(_) = &found {
+            return Ok(found);
+        }
         self.control.start().map_err(|stop| stop.outcome(false))?;
         Ok(found)
     }
@@ -178,11 +182,16 @@ impl<R: Resource, A, T, E> Hold<R, A, T, E> {
     /// Makes the reply, commits, and lets go of everything.
     fn end<S: Reply<T, E>>(self, ran: Option<Ran<R, T, E>>, reply: &mut S) -> Outcome<S::Done, S::Rejected> {
         let key = self.seat.as_ref().map(|seat| &seat.key);
-        let (outcome, change) = conclude(ran, key, reply);
-        let (outcome, change) = in_time(outcome, change, Instant::now(), self.kept.deadline);
+        let exclusive = self.seat.is_some() && self.command.kind() != Kind::Read;
+        let keep = exclusive && self.kept.asked.left.is_some();
+        let concluded = in_time(conclude(ran, key, reply, keep), Instant::now(), self.kept.deadline);
+        let Conclusion { outcome, change, told } = concluded;
         match self.seat {
             // A read showed the state of the moment at which it looked, when the slot was open and the lease held.
-            Some(seat) if self.command.kind() != Kind::Read => agreed(outcome, seat.settle(change)),
+            Some(seat) if exclusive => {
+                let receipt = self.host.receipt(&self.kept.asked, told);
+                agreed(outcome, seat.settle(change, receipt))
+            }
             _ => {
                 debug_assert!(matches!(change, Change::Keep), "only exclusive commands change anything");
                 outcome

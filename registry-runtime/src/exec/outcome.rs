@@ -49,6 +49,10 @@ pub(crate) enum Outcome<T = (), E = ()> {
         /// Whether the body was started.
         started: bool,
     },
+    /// The receipt of an earlier attempt was dropped, so nobody can tell whether that one ran.
+    ReceiptExpired,
+    /// The idempotency key belongs to another command on the instance, or to other arguments; not started.
+    IdempotencyKeyReused,
     /// The body panicked, or left an instance under another key.
     Panicked,
     /// The reply did not encode; what the command changed was discarded.
@@ -84,6 +88,7 @@ impl<T, E> Outcome<T, E> {
             Self::Done(_)
             | Self::Rejected(_)
             | Self::Lost
+            | Self::ReceiptExpired
             | Self::Panicked
             | Self::BadReply { .. }
             | Self::TooLarge { .. } => true,
@@ -92,6 +97,7 @@ impl<T, E> Outcome<T, E> {
             | Self::Overloaded { .. }
             | Self::NotOwner { .. }
             | Self::NoLease
+            | Self::IdempotencyKeyReused
             | Self::BadRequest { .. }
             | Self::Incompatible { .. } => false,
             Self::Moved { started } | Self::Cancelled { started } | Self::DeadlineExceeded { started } => *started,
@@ -118,6 +124,8 @@ impl Refused {
             Self::Moved { started } => Outcome::Moved { started },
             Self::Cancelled { started } => Outcome::Cancelled { started },
             Self::DeadlineExceeded { started } => Outcome::DeadlineExceeded { started },
+            Self::ReceiptExpired => Outcome::ReceiptExpired,
+            Self::IdempotencyKeyReused => Outcome::IdempotencyKeyReused,
             Self::Panicked => Outcome::Panicked,
             Self::BadReply { detail } => Outcome::BadReply { detail },
             Self::TooLarge { limit } => Outcome::TooLarge { limit },

@@ -2,10 +2,13 @@
 
 use std::borrow::BorrowMut;
 
+use bytes::Bytes;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use super::codec;
 use super::outcome::Outcome;
+use crate::policy::receipts::Told;
 use crate::resource::ErrorCodec;
 
 /// Turns a command's result into what the caller gets.
@@ -13,26 +16,56 @@ pub(super) trait Reply<T, E> {
     type Done;
     type Rejected;
 
-    /// Turns what the command returns.
-    fn done(&mut self, value: T) -> Result<Self::Done, Unfit>;
+    /// Turns what the command returns; with the encoding that a receipt keeps, if one is kept.
+    fn done(&mut self, value: T, keep: bool) -> Result<(Self::Done, Option<Bytes>), Unfit>;
 
-    /// Turns the command's own error.
-    fn rejected(&mut self, error: E) -> Result<Self::Rejected, Unfit>;
+    /// Turns the command's own error, likewise.
+    fn rejected(&mut self, error: E, keep: bool) -> Result<(Self::Rejected, Option<Bytes>), Unfit>;
+
+    /// Turns what the caller was told already.
+    fn again(&mut self, told: Told) -> Outcome<Self::Done, Self::Rejected>;
 }
 
 /// For a caller in this process: the value as it is.
-pub(super) struct Typed;
+pub(super) struct Typed<E: 'static> {
+    /// The most bytes that a reply may have that is kept.
+    pub(super) bytes_max: usize,
+    pub(super) error: &'static ErrorCodec<E>,
+}
 
-impl<T, E> Reply<T, E> for Typed {
+impl<T: Serialize + DeserializeOwned, E> Reply<T, E> for Typed<E> {
     type Done = T;
     type Rejected = E;
 
-    fn done(&mut self, value: T) -> Result<T, Unfit> {
-        Ok(value)
+    fn done(&mut self, value: T, keep: bool) -> Result<(T, Option<Bytes>), Unfit> {
+        let mut kept = None;
+        if keep {
+            let mut bytes = Vec::new();
+            codec::encode(&value, &mut bytes, self.bytes_max)?;
+            kept = Some(bytes.into());
+        }
+        Ok((value, kept))
     }
 
-    fn rejected(&mut self, error: E) -> Result<E, Unfit> {
-        Ok(error)
+    fn rejected(&mut self, error: E, keep: bool) -> Result<(E, Option<Bytes>), Unfit> {
+        let kept = if keep { Some(encode_error(self.error, &error, self.bytes_max)?.into()) } else { None };
+        Ok((error, kept))
+    }
+
+    fn again(&mut self, told: Told) -> Outcome<T, E> {
+        // What is kept was encoded here or by a node with the same shapes.
+        match told {
+            Told::Done(bytes) => match codec::decode(&bytes) {
+                Ok(value) => Outcome::Done(value),
+                Err(detail) => Outcome::BadReply { detail },
+            },
+            Told::Rejected(bytes) => match (self.error.decode)(&bytes) {
+                Ok(error) => Outcome::Rejected(error),
+                Err(fault) => Outcome::BadReply { detail: fault.to_string() },
+            },
+            Told::NotFound => Outcome::NotFound,
+            Told::AlreadyExists => Outcome::AlreadyExists,
+        }
     }
 }
 
@@ -48,18 +81,38 @@ impl<T: Serialize, E, B: BorrowMut<Vec<u8>>> Reply<T, E> for Encoded<B, E> {
     type Done = ();
     type Rejected = ();
 
-    fn done(&mut self, value: T) -> Result<(), Unfit> {
-        codec::encode(&value, self.buffer.borrow_mut(), self.bytes_max)
+    fn done(&mut self, value: T, keep: bool) -> Result<((), Option<Bytes>), Unfit> {
+        let buffer = self.buffer.borrow_mut();
+        let start = buffer.len();
+        codec::encode(&value, buffer, self.bytes_max)?;
+        Ok(((), keep.then(|| Bytes::copy_from_slice(buffer.get(start..).unwrap_or_default()))))
     }
 
-    fn rejected(&mut self, error: E) -> Result<(), Unfit> {
-        let bytes = (self.error.encode)(&error).map_err(|fault| Unfit::Fails { detail: fault.to_string() })?;
-        if bytes.len() > self.bytes_max {
-            return Err(Unfit::TooLarge { limit: self.bytes_max });
-        }
+    fn rejected(&mut self, error: E, keep: bool) -> Result<((), Option<Bytes>), Unfit> {
+        let bytes = encode_error(self.error, &error, self.bytes_max)?;
         self.buffer.borrow_mut().extend_from_slice(&bytes);
-        Ok(())
+        Ok(((), keep.then(|| bytes.into())))
     }
+
+    fn again(&mut self, told: Told) -> Outcome<(), ()> {
+        match told {
+            Told::Done(bytes) => {
+                self.buffer.borrow_mut().extend_from_slice(&bytes);
+                Outcome::Done(())
+            }
+            Told::Rejected(bytes) => {
+                self.buffer.borrow_mut().extend_from_slice(&bytes);
+                Outcome::Rejected(())
+            }
+            Told::NotFound => Outcome::NotFound,
+            Told::AlreadyExists => Outcome::AlreadyExists,
+        }
+    }
+}
+
+fn encode_error<E>(codec: &ErrorCodec<E>, error: &E, bytes_max: usize) -> Result<Vec<u8>, Unfit> {
+    let bytes = (codec.encode)(error).map_err(|fault| Unfit::Fails { detail: fault.to_string() })?;
+    if bytes.len() > bytes_max { Err(Unfit::TooLarge { limit: bytes_max }) } else { Ok(bytes) }
 }
 
 /// Why a result cannot travel.

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use super::attempt::Asked;
 use super::begin::Grip;
 use super::control::Control;
 use super::host::Host;
 use super::outcome::Refused;
-use super::shelf::{Change, Claim, Stand};
+use super::shelf::{Change, Claim, Found, Receipt, Stand};
 use super::work::discard;
 use crate::id::{Epoch, Slot};
 use crate::resource::{Kind, Resource};
@@ -42,17 +43,17 @@ impl<R: Resource> Seat<R> {
     }
 
     /// What the command finds when it may start.
-    pub(super) fn turn(&self, kind: Kind) -> Result<(Epoch, Option<Arc<R>>), Refused> {
+    pub(super) fn turn(&self, kind: Kind, asked: &Asked) -> Result<Found<R>, Refused> {
         match self.host.shelf(self.slot) {
-            Some(shelf) => shelf.turn(self.claim, &self.key, kind, self.host.clock()),
+            Some(mut shelf) => shelf.turn(self.claim, &self.key, kind, asked, self.host.clock()),
             None => Err(Refused::Moved { started: false }),
         }
     }
 
     /// Commits and lets go.
-    pub(super) fn settle(mut self, change: Change<R>) -> Result<(), Refused> {
+    pub(super) fn settle(mut self, change: Change<R>, receipt: Option<Receipt>) -> Result<(), Refused> {
         match self.stand.take() {
-            Some(stand) => self.host.settle(self.slot, &self.key, self.claim, stand, change),
+            Some(stand) => self.host.settle(self.slot, &self.key, self.claim, stand, change, receipt),
             None => Err(Refused::Lost),
         }
     }

@@ -2,17 +2,22 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use slab::Slab;
 
+use super::attempt::Asked;
 use super::control::Control;
 use super::hash::Seeded;
 use super::lane::{Lane, Turn};
 use super::outcome::Refused;
 use super::{Clock, Lease};
 use crate::id::Epoch;
+use crate::policy::admission::RETRY_AFTER_MAX;
+use crate::policy::receipts::{Ask, Known, Receipts, Told};
 use crate::resource::{Kind, Resource};
 use crate::rules::{Rule, Rules};
+use crate::time::Moment;
 
 /// How much room for tasks a slot without tasks keeps: enough for a steady trickle, so that a burst is not paid for ever.
 const TASKS_KEPT: usize = 8;
@@ -42,6 +47,8 @@ pub(super) struct Shelf<R: Resource> {
     tasks: Slab<Arc<Control>>,
     instances: usize,
     lanes: HashMap<R::Key, Lane<R>, Seeded>,
+    /// Of finished commands, whatever has become of their instances.
+    receipts: Receipts,
     rules: Rules,
 }
 
@@ -71,6 +78,28 @@ pub(super) enum Taken<R> {
     Held(Claim, Option<Arc<R>>),
     /// Somebody else holds it.
     Busy,
+    /// The command has ended before, so.
+    Told(Told),
+}
+
+/// What a task finds when it may start.
+#[derive(Debug)]
+pub(super) enum Found<R> {
+    /// The slot's present epoch and the committed state.
+    State(Epoch, Option<Arc<R>>),
+    /// The command has ended before, so.
+    Told(Told),
+}
+
+/// What is to be remembered of a command that ends now.
+#[derive(Debug)]
+pub(super) struct Receipt {
+    pub(super) ask: Ask,
+    pub(super) told: Told,
+    /// For how long another attempt may come.
+    pub(super) left: Duration,
+    /// For how long a name is remembered.
+    pub(super) window: Duration,
 }
 
 /// What becomes of an instance.
@@ -134,6 +163,7 @@ impl<R: Resource> Shelf<R> {
             tasks: Slab::new(),
             instances: 0,
             lanes: HashMap::with_hasher(hasher),
+            receipts: Receipts::default(),
             rules,
         }
     }
@@ -164,6 +194,7 @@ impl<R: Resource> Shelf<R> {
             self.lanes.insert(key, lane);
         }
         self.instances = 0;
+        self.receipts = Receipts::default();
         swept
     }
 
@@ -210,6 +241,11 @@ impl<R: Resource> Shelf<R> {
         }
     }
 
+    /// Lets go of receipts that nobody can ask for any more.
+    pub(super) fn forget_due(&mut self, now: Moment) {
+        self.receipts.forget_due(now);
+    }
+
     /// How many instances are here.
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
@@ -238,6 +274,7 @@ impl<R: Resource> Shelf<R> {
         epoch: Epoch,
         key: &R::Key,
         kind: Kind,
+        asked: &Asked,
         clock: &dyn Clock,
     ) -> Result<Taken<R>, Refused> {
         self.admit(epoch)?;
@@ -254,7 +291,9 @@ impl<R: Resource> Shelf<R> {
         if !held {
             return Err(Refused::NoLease);
         }
-        expect_instance::<R>(kind, state.is_some())?;
+        if let Some(told) = judge::<R>(&mut self.receipts, self.rules, kind, state.is_some(), asked, clock)? {
+            return Ok(Taken::Told(told));
+        }
         self.last_turn = self.last_turn.next();
         match lane {
             Some(lane) => lane.take(self.last_turn),
@@ -307,14 +346,15 @@ impl<R: Resource> Shelf<R> {
         Stand::Task(self.tasks.insert(Arc::clone(control)))
     }
 
-    /// What a task finds when it may start: the slot's present epoch and the committed state.
+    /// What a task finds when it may start.
     pub(super) fn turn(
-        &self,
+        &mut self,
         claim: Claim,
         key: &R::Key,
         kind: Kind,
+        asked: &Asked,
         clock: &dyn Clock,
-    ) -> Result<(Epoch, Option<Arc<R>>), Refused> {
+    ) -> Result<Found<R>, Refused> {
         let Gate::Open(lease) = &self.gate else { return Err(Refused::Moved { started: false }) };
         if claim.tenure != self.tenure {
             return Err(Refused::Moved { started: false });
@@ -329,18 +369,23 @@ impl<R: Resource> Shelf<R> {
         if !self.may_show(lease, clock) {
             return Err(Refused::NoLease);
         }
-        expect_instance::<R>(kind, state.is_some())?;
-        Ok((self.epoch, state))
+        if claim.turn.is_none() {
+            expect_instance::<R>(kind, state.is_some())?;
+        } else if let Some(told) = judge::<R>(&mut self.receipts, self.rules, kind, state.is_some(), asked, clock)? {
+            return Ok(Found::Told(told));
+        }
+        Ok(Found::State(self.epoch, state))
     }
 
-    /// Commits a change if the slot is still this node's, and lets go of the lane. This is the only place where an instance
-    /// changes.
+    /// Commits a change with its receipt if the slot is still this node's, and lets go of the lane. This is the only place where an
+    /// instance changes.
     pub(super) fn settle(
         &mut self,
         key: &R::Key,
         claim: Claim,
         stand: Stand,
         change: Change<R>,
+        receipt: Option<Receipt>,
         clock: &dyn Clock,
     ) -> (Result<(), Refused>, Left<R>) {
         let verdict = match &self.gate {
@@ -350,6 +395,9 @@ impl<R: Resource> Shelf<R> {
             _ if self.ceded == Some(claim.tenure) => Err(Refused::Moved { started: true }),
             _ => Err(Refused::Lost),
         };
+        if let (Ok(()), Some(Receipt { ask, told, left, window })) = (&verdict, receipt) {
+            self.receipts.remember(&ask, told, left, window, clock.now());
+        }
         let (mut state, mut entry) = (None, None);
         if let Some(lane) = self.lanes.get_mut(key) {
             state = match change {
@@ -442,6 +490,33 @@ impl<R: Resource> Shelf<R> {
             _ => false,
         }
     }
+}
+
+/// Decides for an exclusive command that holds the lease and finds its lane free, before its body runs: the receipts first, then
+/// `NotFound` and `AlreadyExists`, which are remembered in their turn. Of two attempts at one command, the second is told what the
+/// first was.
+fn judge<R: Resource>(
+    receipts: &mut Receipts,
+    rules: Rules,
+    kind: Kind,
+    exists: bool,
+    asked: &Asked,
+    clock: &dyn Clock,
+) -> Result<Option<Told>, Refused> {
+    match receipts.look(&asked.ask) {
+        Known::New => {}
+        Known::Told(_) if !rules.keeps(Rule::Receipt) => {}
+        Known::Told(told) => return Ok(Some(told)),
+        Known::Expired => return Err(Refused::ReceiptExpired),
+        Known::Reused => return Err(Refused::IdempotencyKeyReused),
+        Known::Full => return Err(Refused::Overloaded { retry_after: RETRY_AFTER_MAX }),
+    }
+    let expected = expect_instance::<R>(kind, exists);
+    if let (Err(refused), Some(left)) = (&expected, asked.left) {
+        let told = if matches!(refused, Refused::NotFound) { Told::NotFound } else { Told::AlreadyExists };
+        receipts.remember(&asked.ask, told, left, Duration::ZERO, clock.now());
+    }
+    expected.map(|()| None)
 }
 
 /// Decides `NotFound` and `AlreadyExists`, before any body runs.

@@ -7,6 +7,7 @@ mod lanes;
 mod limits;
 mod mixture;
 mod on_demand;
+mod receipts;
 mod spans;
 mod tally;
 mod world;

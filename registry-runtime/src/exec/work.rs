@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 use super::outcome::Outcome;
 use super::reply::Reply;
 use super::shelf::Change;
+use crate::policy::receipts::Told;
 use crate::resource::{Boxed, Invocation, Resource, Run};
 
 /// A body that has been started.
@@ -144,31 +145,50 @@ impl<R: Resource, T, E> Flight<R, T, E> {
     }
 }
 
-/// Makes the reply of a body that came to its end (`None`: it panicked), and says what becomes of the instance.
+/// What comes of a body that came to its end.
+pub(super) struct Conclusion<R, D, J> {
+    pub(super) outcome: Outcome<D, J>,
+    pub(super) change: Change<R>,
+    /// What a receipt is to say, if one is kept.
+    pub(super) told: Option<Told>,
+}
+
+impl<R, D, J> Conclusion<R, D, J> {
+    /// Nothing came of it.
+    pub(super) fn nothing(outcome: Outcome<D, J>) -> Self {
+        Self { outcome, change: Change::Keep, told: None }
+    }
+}
+
+/// Makes the reply of a body that came to its end (`None`: it panicked), and says what becomes of the instance; with what a
+/// receipt is to say if `keep` says that one is kept.
 ///
 /// The reply is made before the change is committed, so that one that cannot be made leaves the instance as it was.
 pub(super) fn conclude<R: Resource, T, E, S: Reply<T, E>>(
     ran: Option<Ran<R, T, E>>,
     key: Option<&R::Key>,
     reply: &mut S,
-) -> (Outcome<S::Done, S::Rejected>, Change<R>) {
-    let Some(Ran { result, change }) = ran else { return (Outcome::Panicked, Change::Keep) };
+    keep: bool,
+) -> Conclusion<R, S::Done, S::Rejected> {
+    let Some(Ran { result, change }) = ran else { return Conclusion::nothing(Outcome::Panicked) };
     let told = contain(|| {
         if let (Change::Put(state), Some(key)) = (&change, key) {
             assert!(state.key() == *key, "the command left its instance under another key");
         }
         match result {
-            Ok(value) => reply.done(value).map(Outcome::Done),
-            Err(error) => reply.rejected(error).map(Outcome::Rejected),
+            Ok(value) => reply.done(value, keep).map(|(done, kept)| (Outcome::Done(done), kept.map(Told::Done))),
+            Err(error) => {
+                reply.rejected(error, keep).map(|(error, kept)| (Outcome::Rejected(error), kept.map(Told::Rejected)))
+            }
         }
     });
     let outcome = match told {
-        Some(Ok(outcome)) => return (outcome, change),
+        Some(Ok((outcome, told))) => return Conclusion { outcome, change, told },
         Some(Err(unfit)) => unfit.outcome(),
         None => Outcome::Panicked,
     };
     discard(change);
-    (outcome, Change::Keep)
+    Conclusion::nothing(outcome)
 }
 
 /// Calls a user's code; `None` when it panicked. The panic has been reported by the process's panic hook.

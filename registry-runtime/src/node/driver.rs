@@ -29,6 +29,10 @@ use crate::wire::hello::Refusal;
 /// batch of a burst, few enough that no consequence waits long.
 const BURST: usize = 64;
 
+/// How often receipts are looked through that nobody can ask for any more: their time is a minute and more, and a look at some thousands
+/// of slots takes a fraction of a millisecond.
+const RECEIPTS_EVERY: Duration = Duration::from_secs(10);
+
 /// How long a goodbye may take to be sent.
 const GOODBYE: Duration = Duration::from_millis(500);
 
@@ -126,6 +130,8 @@ pub(super) struct Driver {
     pub(super) idle: mpsc::UnboundedSender<Drained>,
     pub(super) dial_timeout: Duration,
     pub(super) stale: Stale,
+    /// When receipts were last looked through.
+    pub(super) receipts_seen: Moment,
     /// Since when this node has been leaving.
     pub(super) leaving_since: Option<Moment>,
     /// What it could not hand over, once it has left.
@@ -171,6 +177,7 @@ impl Driver {
                 if std::mem::replace(&mut self.load_told, load) != load {
                     self.tell(Input::Load(load));
                 }
+                self.forget_receipts();
                 self.tell(Input::Tick);
             }
             Happening::Transport(event) => self.take_event(event),
@@ -195,6 +202,15 @@ impl Driver {
             Happening::Order(Order::Shutdown) => self.end = Some(Stopped::Shutdown),
             #[cfg(test)]
             Happening::Order(Order::Fail) => panic!("as a test has ordered"),
+        }
+    }
+
+    /// Lets go of receipts that nobody can ask for any more.
+    fn forget_receipts(&mut self) {
+        let now = self.clock.now();
+        if now.since(self.receipts_seen) >= RECEIPTS_EVERY {
+            self.receipts_seen = now;
+            self.kept.values().for_each(|kept| kept.host.forget_due());
         }
     }
 

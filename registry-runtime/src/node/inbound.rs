@@ -11,6 +11,7 @@ use super::owners::Owners;
 use crate::codec::with_scratch;
 use crate::exec::{self, Answer, AnyHost, Cancel, Served};
 use crate::id::{Epoch, NodeId, Slot};
+use crate::policy::receipts::Ask;
 use crate::resource::Reason;
 use crate::telemetry::{Asked, Refusals};
 use crate::transport::{Handler, Link, LinkId, Part, Received, Replier, ReplySlot, Ticket};
@@ -64,7 +65,7 @@ impl Handler for Inbound {
         let asked = exec::Request {
             slot: request.slot,
             epoch: request.epoch,
-            id: request.id,
+            ask: Ask { id: request.id, mark: request.mark, name: request.name },
             attempt: u32::from(request.attempt),
             caller: &from.peer().node,
             begun: now,
@@ -261,6 +262,8 @@ fn translate(outcome: exec::Outcome, owner: impl FnOnce() -> Option<(NodeId, Epo
         Here::Moved { started } => Outcome::Moved { started },
         Here::Cancelled { .. } => Outcome::Cancelled,
         Here::DeadlineExceeded { started } => Outcome::DeadlineExceeded { started },
+        Here::ReceiptExpired => Outcome::ReceiptExpired,
+        Here::IdempotencyKeyReused => Outcome::IdempotencyKeyReused,
         Here::Panicked => Outcome::Panicked,
         Here::BadReply { .. } | Here::TooLarge { .. } => Outcome::BadReply,
         Here::BadRequest { detail } => {

@@ -187,6 +187,7 @@ pub(super) async fn launch(builder: NodeBuilder, id: NodeId) -> Result<Node, Sta
         rules,
         idle: drained_sender,
         stale: Default::default(),
+        receipts_seen: Moment::default(),
         leaving_since: None,
         left_behind: None,
         end: None,

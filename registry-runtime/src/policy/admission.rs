@@ -165,6 +165,7 @@ mod tests {
             failover: Failover::AutoReassign,
             replicas: 3,
             timeout: Duration::from_secs(5),
+            idempotency_window: Duration::from_secs(600),
             queue,
             concurrency,
         })

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::limits::HEADER_BYTES_MAX;
 use super::outcome::{Outcome, put_micros, read_micros};
 use super::parts::{Parts, put_variable};
-use crate::id::{CommandId, Epoch, Slot};
+use crate::id::{CommandId, Epoch, IdempotencyName, Mark, Slot};
 
 /// The bytes of a cancellation, length included.
 pub(crate) const CANCEL_BYTES: usize = 9;
@@ -55,8 +55,10 @@ pub(crate) struct Request<'a> {
     pub(crate) id: CommandId,
     /// Which attempt this is, from 1; stays at 255.
     pub(crate) attempt: u8,
-    /// Marks that caller and callee have agreed on; the wire carries them unread.
-    pub(crate) flags: u8,
+    /// The lowest of the session's numbers that is still open in the slot; travels as the distance to the id's own.
+    pub(crate) mark: Mark,
+    /// The user's own name for the command, if it has one.
+    pub(crate) name: Option<IdempotencyName>,
     /// How long the caller goes on waiting, counted from when it made the request; travels in microseconds.
     pub(crate) remaining: Duration,
     /// The encoded key; empty in actions.
@@ -129,6 +131,9 @@ pub(crate) enum BadFrame {
     Text,
 }
 
+/// The flag of a request with a name.
+const NAMED: u8 = 1;
+
 const REQUEST: u8 = 1;
 const CANCEL: u8 = 2;
 const REPLY: u8 = 3;
@@ -169,13 +174,18 @@ impl<'a> Request<'a> {
     pub(crate) fn put(&self, out: &mut Vec<u8>, correlation: u32) {
         out.reserve(self.frame_bytes_max());
         let start = begin(out, correlation, REQUEST);
-        out.extend_from_slice(&[self.attempt, self.flags]);
+        out.extend_from_slice(&[self.attempt, if self.name.is_some() { NAMED } else { 0 }]);
         out.extend_from_slice(&self.command.0.to_le_bytes());
         out.extend_from_slice(&self.slot.get().to_le_bytes());
         out.extend_from_slice(&self.epoch.get().to_le_bytes());
         out.extend_from_slice(&self.id.session.to_le_bytes());
         put_variable(out, self.id.sequence);
+        put_variable(out, self.id.sequence.saturating_sub(self.mark.get()));
         put_micros(out, self.remaining);
+        if let Some(IdempotencyName { name, content }) = self.name {
+            out.extend_from_slice(&name.to_le_bytes());
+            out.extend_from_slice(&content.to_le_bytes());
+        }
         put_variable(out, self.key.len() as u64);
         out.extend_from_slice(self.key);
         out.extend_from_slice(self.arguments);
@@ -190,11 +200,21 @@ impl<'a> Request<'a> {
         let epoch = Epoch::new(parts.fixed_u64()?);
         let session = parts.fixed_u64()?;
         let sequence = parts.variable()?;
+        let behind = parts.variable()?;
+        let mark = Mark::new(sequence.checked_sub(behind).ok_or(BadFrame::Number)?);
         let remaining = read_micros(&mut parts)?;
+        let name = match flags {
+            0 => None,
+            NAMED => {
+                let name = u128::from_le_bytes(parts.array()?);
+                Some(IdempotencyName { name, content: parts.fixed_u64()? })
+            }
+            other => return Err(BadFrame::Tag(other)),
+        };
         let key = usize::try_from(parts.variable()?).map_err(|_| BadFrame::Number)?;
         let key = parts.bytes(key)?;
         let id = CommandId { session, sequence };
-        Ok(Self { command, slot, epoch, id, attempt, flags, remaining, key, arguments: parts.rest() })
+        Ok(Self { command, slot, epoch, id, attempt, mark, name, remaining, key, arguments: parts.rest() })
     }
 }
 
@@ -277,7 +297,8 @@ mod tests {
             epoch: Epoch::from_parts(1_700_000_000_000, 5),
             id: CommandId { session: u64::MAX, sequence: u64::MAX },
             attempt: 2,
-            flags: 1,
+            mark: Mark::new(u64::MAX - 3),
+            name: Some(IdempotencyName { name: u128::MAX, content: 5 }),
             remaining: Duration::from_micros(4_999_999),
             key,
             arguments,
@@ -348,7 +369,7 @@ mod tests {
         assert_eq!(
             hex,
             concat!(
-                "31000000",
+                "4a000000",
                 "04030201",
                 "01",
                 "02",
@@ -358,7 +379,10 @@ mod tests {
                 "050000005af9f362",
                 "ffffffffffffffff",
                 "ffffffffffffffffff01",
+                "03",
                 "bf96b102",
+                "ffffffffffffffffffffffffffffffff",
+                "0500000000000000",
                 "01",
                 "4b",
                 "4142",

@@ -163,6 +163,7 @@ mod tests {
     use crate::spec::{Failover, LoadBalancing, Sharding, Spec, Then};
 
     const ORDERS: Spec = Spec {
+        idempotency_window: Duration::from_secs(600),
         name: "orders",
         sharding: Sharding::ConsistentHashing { slots: 64 },
         load_balancing: LoadBalancing::LeastBusy,

@@ -45,7 +45,7 @@ enum Trouble {
 }
 
 /// All that whole clusters are tried with.
-pub const MUTATIONS: [Mutation; 9] = [
+pub const MUTATIONS: [Mutation; 10] = [
     Mutation {
         name: "ignore-epoch",
         rule: Rule::Epoch,
@@ -77,9 +77,15 @@ pub const MUTATIONS: [Mutation; 9] = [
         trouble: Trouble::None,
     },
     Mutation {
+        name: "ignore-receipt",
+        rule: Rule::Receipt,
+        breaks: "a retry gets the first reply and has no second effect",
+        trouble: Trouble::None,
+    },
+    Mutation {
         name: "resend-after-dispatch",
         rule: Rule::SentOnce,
-        breaks: "what may have run is sent again only where that does no harm",
+        breaks: "an action that may have run is sent again only where that does no harm",
         trouble: Trouble::Splits,
     },
     Mutation {

@@ -21,6 +21,7 @@ mod no_lost_update;
 mod no_second_effect;
 mod once;
 mod one_owner;
+mod repetition;
 mod reserved;
 mod score;
 #[cfg(test)]
@@ -48,7 +49,7 @@ pub struct Invariant {
 }
 
 /// All of them.
-pub const INVARIANTS: [Invariant; 18] = [
+pub const INVARIANTS: [Invariant; 19] = [
     ends::INVARIANT,
     never_started::INVARIANT,
     answered::INVARIANT,
@@ -56,6 +57,7 @@ pub const INVARIANTS: [Invariant; 18] = [
     one_owner::INVARIANT,
     epochs_rise::INVARIANT,
     fresh::INVARIANT,
+    repetition::INVARIANT,
     fenced::INVARIANT,
     handed_over::INVARIANT,
     caller_order::INVARIANT,

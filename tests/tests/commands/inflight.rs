@@ -1,9 +1,9 @@
 //! Commands under way when their owner is lost.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use registry_runtime::testing::Cluster;
-use registry_runtime::{Call, CommandError, Context, Executed, Resource, commands, registry};
+use registry_runtime::{Call, CommandError, Context, Executed, NodeId, Resource, commands, registry};
 use registry_tests::{Probe, eventually};
 use serde::{Deserialize, Serialize};
 
@@ -40,7 +40,7 @@ impl Lamp {
         (cx.node().to_string(), cx.attempt())
     }
 
-    /// Not harmless to repeat. Hangs where it runs first.
+    /// Not harmless to repeat, so its receipts are looked at. Hangs where it runs first.
     async fn toggle(&mut self, cx: &Context) -> bool {
         hang_first(cx).await;
         self.on = !self.on;
@@ -55,6 +55,14 @@ impl Lamp {
 
     fn is_on(&self) -> bool {
         self.on
+    }
+
+    /// An action that is not harmless to repeat. Hangs where it first runs away from its caller, and says where that is.
+    async fn flash(cx: &Context) {
+        if cx.node() != cx.caller() {
+            cx.state::<Arc<OnceLock<NodeId>>>().get_or_init(|| cx.node().clone());
+            hang_first(cx).await;
+        }
     }
 
     /// The whole seconds until the deadline.
@@ -144,9 +152,28 @@ async fn a_timeout_beyond_the_clock_is_no_timeout() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn other_commands_end_as_unknown() {
+async fn updates_are_sent_again_for_a_receipt_answers_what_was_done() {
     let (_, outcome) = lose_owner(|lamps, id| lamps.toggle(id)).await;
-    let error = outcome.unwrap_err();
+    assert_eq!(outcome, Ok(true));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn actions_end_as_unknown() {
+    let (probe, place) = (Arc::new(Probe::default()), Arc::new(OnceLock::<NodeId>::new()));
+    let cluster = Cluster::builder().nodes(3).host(lamps::registry()).state(Arc::clone(&probe));
+    let cluster = cluster.state(Arc::clone(&place)).start().await.unwrap();
+    let lamps = lamps::client(cluster.node(0));
+    let under_way = eventually(PATIENCE, async || {
+        let call = tokio::spawn(lamps.flash().timeout(PATIENCE));
+        eventually(PATIENCE, async || {
+            if call.is_finished() || probe.entered() == 1 { Ok(()) } else { Err("the action has not begun") }
+        })
+        .await;
+        if call.is_finished() { Err("the action ran where it was called") } else { Ok(call) }
+    })
+    .await;
+    cluster.kill(cluster.index_of(place.get().unwrap())).await;
+    let error = under_way.await.unwrap().unwrap_err();
     assert!(matches!(error, CommandError::Unknown { .. }), "{error:?}");
     assert_eq!(error.executed(), Executed::Maybe);
 }

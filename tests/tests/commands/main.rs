@@ -19,6 +19,7 @@ mod lanes;
 mod lives;
 mod nested;
 mod on_demand;
+mod receipts;
 mod state;
 
 use std::sync::{Arc, OnceLock};

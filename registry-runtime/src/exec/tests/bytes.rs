@@ -31,8 +31,18 @@ impl World {
     fn request<'a>(&'a self, key: &'a [u8], args: &'a [u8]) -> Request<'a> {
         let slot = postcard::from_bytes(key).map_or(Slot::new(0), |key| self.slot(key));
         let attempt = self.attempt(0);
-        let (id, deadline) = (attempt.id, attempt.deadline);
-        Request { slot, epoch: EPOCH, id, attempt: 1, caller: &self.caller, begun: Instant::now(), deadline, key, args }
+        let (ask, deadline) = (attempt.ask, attempt.deadline);
+        Request {
+            slot,
+            epoch: EPOCH,
+            ask,
+            attempt: 1,
+            caller: &self.caller,
+            begun: Instant::now(),
+            deadline,
+            key,
+            args,
+        }
     }
 
     fn serve(&self, number: u16, request: Request<'_>) -> Sent {

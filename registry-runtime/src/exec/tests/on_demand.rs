@@ -4,10 +4,11 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use super::tally::{EPOCH, ID, SLOTS, spec};
+use super::tally::{EPOCH, SLOTS, ask, spec};
 use super::world::{Hands, end};
 use crate::exec::{Attempt, Host, Lease, Outcome, Setting};
 use crate::id::{NodeId, Slot};
@@ -111,7 +112,7 @@ async fn call<A, T, E>(
 ) -> Outcome<T, E>
 where
     A: Send + 'static,
-    T: Send + 'static,
+    T: Serialize + DeserializeOwned + Send + 'static,
     E: Send + 'static,
 {
     let page = page.to_owned();
@@ -120,7 +121,8 @@ where
         slot: host.slot_of(&page),
         epoch: EPOCH,
         key: Some(page),
-        id: ID,
+        ask: ask(1),
+        may_repeat: false,
         attempt: 1,
         caller: &caller,
         begun: Instant::now(),

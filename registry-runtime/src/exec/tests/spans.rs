@@ -101,7 +101,7 @@ async fn every_command_has_a_span_that_names_it() {
     for (place, span) in seen.iter().enumerate() {
         let field = |name| span.fields.get(name).map(String::as_str);
         let told = ["registry", "command", "node", "caller", "attempt", "id"].map(field);
-        let id = ID.to_string();
+        let id = ask(place as u64 + 1).id.to_string();
         let expected = ["\"tallies\"", "\"a_command\"", "node", "caller", "1", &id].map(Some);
         assert_eq!(told, expected);
         // An action has no slot.

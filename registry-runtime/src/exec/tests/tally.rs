@@ -9,7 +9,8 @@ use tokio::time::Instant;
 
 use super::world::{Stage, end};
 use crate::exec::{Attempt, Outcome};
-use crate::id::{CommandId, Epoch, NodeId, Slot};
+use crate::id::{CommandId, Epoch, Mark, NodeId, Slot};
+use crate::policy::receipts::Ask;
 use crate::resource::{Boxed, Command, Commands, Context, Definition, ErrorCodec, Invocation, Resource, Run, Visitor};
 use crate::spec::{Failover, LoadBalancing, Sharding, Spec};
 
@@ -243,7 +244,8 @@ pub(super) static DIVE: Command<Tally, (u32,), u32, Infallible> = command(
                 slot: Slot::new(0),
                 epoch: Epoch::ZERO,
                 key: None,
-                id: ID,
+                ask: ask(1),
+                may_repeat: false,
                 attempt: 1,
                 caller: &caller,
                 begun: Instant::now(),
@@ -337,10 +339,15 @@ pub(super) const fn spec(name: &'static str) -> Spec {
         failover: Failover::AutoReassign,
         replicas: 3,
         timeout: Duration::from_secs(5),
+        idempotency_window: Duration::from_secs(600),
         queue: QUEUE,
         concurrency: CONCURRENCY,
     }
 }
 
-pub(super) const ID: CommandId = CommandId { session: 1, sequence: 1 };
+/// A command by its number, while all before are open.
+pub(super) const fn ask(sequence: u64) -> Ask {
+    Ask { id: CommandId { session: 1, sequence }, mark: Mark::new(1), name: None }
+}
+
 pub(super) const EPOCH: Epoch = Epoch::new(7);

@@ -6,10 +6,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::Duration;
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::Instant;
 
-use super::tally::{Do, EPOCH, ID, MAKE, REPLY_BYTES_MAX, SLOTS, SUM, TALLIES, Tally};
+use super::tally::{Do, EPOCH, MAKE, REPLY_BYTES_MAX, SLOTS, SUM, TALLIES, Tally, ask};
 use crate::exec::{Attempt, Clock, Host, Lease, Outcome, Setting, Started};
 use crate::id::{NodeId, Slot};
 use crate::resource::{Command, Definition, Origin, States};
@@ -133,6 +135,8 @@ pub(super) struct World {
     pub(super) clock: Arc<Hands>,
     pub(super) drained: mpsc::UnboundedReceiver<Slot>,
     pub(super) caller: NodeId,
+    /// The number of the next command.
+    asked: AtomicU64,
 }
 
 impl World {
@@ -149,7 +153,7 @@ impl World {
         for slot in 0..SLOTS {
             assert!(host.open(Slot::new(slot), EPOCH, Lease::forever(), true));
         }
-        Self { host, stage, clock, drained, caller: NodeId::new("caller").unwrap() }
+        Self { host, stage, clock, drained, caller: NodeId::new("caller").unwrap(), asked: AtomicU64::new(1) }
     }
 
     /// With an instance of that key and sum.
@@ -164,7 +168,8 @@ impl World {
             slot: self.host.slot_of(&key),
             epoch: EPOCH,
             key: Some(key),
-            id: ID,
+            ask: ask(self.asked.fetch_add(1, Ordering::Relaxed)),
+            may_repeat: false,
             attempt: 1,
             caller: &self.caller,
             begun: Instant::now(),
@@ -175,7 +180,7 @@ impl World {
     pub(super) fn call<A, T, E>(&self, command: &'static Command<Tally, A, T, E>, key: u64, args: A) -> Started<T, E>
     where
         A: Send + 'static,
-        T: Send + 'static,
+        T: Serialize + DeserializeOwned + Send + 'static,
         E: Send + 'static,
     {
         self.host.call(command, self.attempt(key), args, &mut |_, _| ())

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::Inbound;
 use crate::exec::{AnyHost, BootClock, Setting};
-use crate::id::{CommandId, Epoch, Incarnation, NodeId, Slot, Start};
+use crate::id::{CommandId, Epoch, Incarnation, Mark, NodeId, Slot, Start};
 use crate::node::load::LoadMeter;
 use crate::node::owners::Owners;
 use crate::resource::{Origin, States};
@@ -150,7 +150,8 @@ async fn ask(link: &Link, registry: u16, command: u16, key: &[u8], arguments: &[
         epoch: Epoch::ZERO,
         id: CommandId { session: 1, sequence: 1 },
         attempt: 1,
-        flags: 0,
+        mark: Mark::new(1),
+        name: None,
         remaining: PATIENCE,
         key,
         arguments,

@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
 
 use crate::codec;
-use crate::id::{CommandId, Epoch, Incarnation, NodeId, Slot, Start};
+use crate::id::{CommandId, Epoch, Incarnation, Mark, NodeId, Slot, Start};
 use crate::transport::bounds::LANES;
 use crate::transport::end::Closing;
 use crate::transport::endpoint::Endpoint;
@@ -229,7 +229,8 @@ pub(super) fn request(command: u16, number: u64, arguments: &[u8]) -> Request<'_
         epoch: Epoch::ZERO,
         id: CommandId { session: 1, sequence: number },
         attempt: 1,
-        flags: 0,
+        mark: Mark::new(1),
+        name: None,
         remaining: PATIENCE,
         key: b"key",
         arguments,

@@ -7,8 +7,8 @@ use crate::sim::history::{CallRecord, Outcome, Place, Stamp};
 
 pub(super) const INVARIANT: Invariant = Invariant {
     name: "epochs-rise",
-    statement: "once an update of a key was acknowledged in an epoch, none that is called afterwards is acknowledged in a lower \
-                one",
+    statement: "once an update of a key was acknowledged in an epoch, none that is called and runs afterwards is acknowledged in a \
+                lower one",
     source: "CONTRACT 8, only one owner can get updates acknowledged; SCENARIOS 2.3, Q4",
     judge,
 };
@@ -21,7 +21,14 @@ struct Acknowledged<'a> {
 
 fn judge(evidence: &Evidence, findings: &mut Findings) {
     let mut places: BTreeMap<Place, Vec<Acknowledged<'_>>> = BTreeMap::new();
-    for call in evidence.records.calls.iter().filter(|call| call.ask.op.changes()) {
+    let first = first_runs(evidence);
+    // A receipt answers a repetition with the reply of a run that was before it.
+    let is_repetition = |call: &CallRecord| {
+        let first = call.ask.effect.and_then(|effect| first.get(&(call.ask.place, effect)));
+        first.is_some_and(|begun| *begun < call.begun)
+    };
+    let updates = evidence.records.calls.iter().filter(|call| call.ask.op.changes());
+    for call in updates.filter(|call| !is_repetition(call)) {
         if let Some((at, Outcome::Ok { ran: Some(ran), .. })) = call.ends.first() {
             places.entry(call.ask.place).or_default().push(Acknowledged { call, epoch: ran.epoch, at: *at });
         }
@@ -41,6 +48,18 @@ fn judge(evidence: &Evidence, findings: &mut Findings) {
             }
         }
     }
+}
+
+/// When the first run under each idempotency key began.
+fn first_runs(evidence: &Evidence) -> BTreeMap<(Place, u64), Stamp> {
+    let mut first = BTreeMap::new();
+    for run in &evidence.records.runs {
+        if let Some(effect) = evidence.records.call(run.call).and_then(|call| call.ask.effect) {
+            let begun = first.entry((run.place, effect)).or_insert(run.begun);
+            *begun = run.begun.min(*begun);
+        }
+    }
+    first
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What may have run is not sent again.
+//! An action that may have run is not sent again.
 
 use std::collections::BTreeMap;
 
@@ -7,18 +7,14 @@ use crate::sim::history::{Ending, Op, RunRecord};
 
 pub(super) const INVARIANT: Invariant = Invariant {
     name: "once",
-    statement: "a call without an idempotency key, of a command that is no read, comes to its reply in one run at most: without \
-                a receipt only what provably left nothing is sent again",
+    statement: "a call of an action comes to its end in one run at most: it leaves no receipt, so only what provably left nothing is sent again",
     source: "CONTRACT 4, `Unknown`: a safe retry was not possible; SCENARIOS 2.1, G3",
     judge,
 };
 
 fn judge(evidence: &Evidence, findings: &mut Findings) {
     let mut first: BTreeMap<_, &RunRecord> = BTreeMap::new();
-    let may_repeat = |run: &RunRecord| {
-        run.op == Op::Read || evidence.records.call(run.call).is_none_or(|call| call.ask.effect.is_some())
-    };
-    for run in evidence.records.runs.iter().filter(|run| !may_repeat(run)) {
+    for run in evidence.records.runs.iter().filter(|run| run.op == Op::Act) {
         if run.ended.is_none_or(|(_, ending)| ending != Ending::Returned) {
             continue;
         }
@@ -39,19 +35,19 @@ mod tests {
     #[test]
     fn a_second_run_is_found() {
         let mut story = Story::new();
-        let call = story.call(1, Op::Add(1), 500);
-        story.run(call, "n2", 7).run(call, "n3", 8).ok(call, 1, "n3", 8);
+        let call = story.call(1, Op::Act, 500);
+        story.run(call, "n2", 0).run(call, "n3", 0).ok(call, 1, "n3", 0);
         assert_eq!(found(&INVARIANT, &story.evidence()).len(), 1);
     }
 
     #[test]
-    fn reads_repetitions_and_what_was_stopped_may_run_again() {
+    fn what_was_stopped_and_what_leaves_a_receipt_may_run_again() {
         let mut story = Story::new();
-        let (read, repeated) = (story.call(1, Op::Read, 500), story.call_as(1, Op::Add(1), 500, Some(90)));
-        let stopped = story.call(1, Op::Add(1), 500);
-        story.begin_run(stopped, "n2", 7);
-        story.run(stopped, "n3", 8);
-        story.run(read, "n2", 7).run(read, "n3", 8).run(repeated, "n2", 7).run(repeated, "n3", 8);
+        let (read, update) = (story.call(1, Op::Read, 500), story.call(1, Op::Add(1), 500));
+        let stopped = story.call(1, Op::Act, 500);
+        story.begin_run(stopped, "n2", 0);
+        story.run(stopped, "n3", 0);
+        story.run(read, "n2", 7).run(read, "n3", 8).run(update, "n2", 7).run(update, "n3", 8);
         assert_eq!(found(&INVARIANT, &story.evidence()), [""; 0]);
     }
 }

@@ -22,6 +22,8 @@ registry! {
         sharding consistent_hashing(slots = 0);
         replicas 0;
         timeout 9000h;
+        queue 0;
+        idempotency_window 9000h;
     }
     pub two {
         resource Order;
@@ -33,6 +35,7 @@ registry! {
         resource Order;
         sharding consistent_hashing(slots = many);
         replicas "three";
+        concurrency 1_000_001;
         failover wait_for_node(30s, then = 5);
     }
 }

@@ -21,7 +21,7 @@ registry! {
         resource Order;
         load_balance least_busy;
         retries 3;
-        queue 100;
+        durable true;
     }
 }
 

@@ -1,0 +1,74 @@
+//! The calls of a node that are still open, by slot: so an owner can be told which receipts nobody will ask for any more.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::id::{Mark, Slot};
+
+/// The open calls of one registry that may leave a receipt.
+#[derive(Debug)]
+pub(super) struct Session {
+    slots: Box<[Mutex<Open>]>,
+}
+
+/// The numbers of a slot's open calls, rising. As many as there are calls under way.
+type Open = VecDeque<u64>;
+
+impl Session {
+    pub(super) fn new(slots: u32) -> Self {
+        Self { slots: (0..slots).map(|_| Mutex::default()).collect() }
+    }
+
+    /// Opens a call, whose number is drawn by `draw`; numbers rise from call to call.
+    #[inline]
+    pub(super) fn open(&self, slot: Slot, draw: impl FnOnce() -> u64) -> u64 {
+        // Drawn under the lock, so that the numbers of a slot rise in the order in which they are put down.
+        let Some(mut open) = self.slot(slot) else { return draw() };
+        let number = draw();
+        open.push_back(number);
+        number
+    }
+
+    /// The lowest number that is open, which `number` is as well.
+    #[inline]
+    pub(super) fn mark(&self, slot: Slot, number: u64) -> Mark {
+        let lowest = self.slot(slot).and_then(|open| open.front().copied());
+        Mark::new(lowest.unwrap_or(number).min(number))
+    }
+
+    /// Closes a call: nobody will ask for its receipt any more.
+    #[inline]
+    pub(super) fn close(&self, slot: Slot, number: u64) {
+        if let Some(mut open) = self.slot(slot)
+            && let Ok(at) = open.binary_search(&number)
+        {
+            open.remove(at);
+        }
+    }
+
+    fn slot(&self, slot: Slot) -> Option<MutexGuard<'_, Open>> {
+        // Nothing in there can panic halfway.
+        self.slots.get(slot.index()).map(|open| open.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_mark_is_the_lowest_number_that_is_open_in_the_slot() {
+        let session = Session::new(2);
+        let (slot, other) = (Slot::new(0), Slot::new(1));
+        for number in [3, 5, 8] {
+            assert_eq!(session.open(slot, || number), number);
+        }
+        assert_eq!(session.open(other, || 6), 6);
+        assert_eq!(session.mark(slot, 8), Mark::new(3));
+        session.close(slot, 5);
+        assert_eq!(session.mark(slot, 8), Mark::new(3));
+        session.close(slot, 3);
+        assert_eq!(session.mark(slot, 8), Mark::new(8));
+        assert_eq!(session.mark(other, 6), Mark::new(6));
+    }
+}

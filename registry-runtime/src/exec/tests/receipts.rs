@@ -1,0 +1,100 @@
+//! A retry gets the first reply, and has no second effect.
+
+use super::tally::*;
+use super::world::*;
+use crate::exec::{Attempt, Lease, Outcome};
+use crate::id::{IdempotencyName, Mark};
+use crate::policy::receipts::Ask;
+
+impl World {
+    /// An attempt at a command that may be repeated.
+    fn repeatable(&self, key: u64, ask: Ask) -> Attempt<'_, Tally> {
+        Attempt { ask, may_repeat: true, ..self.attempt(key) }
+    }
+
+    fn add(&self, key: u64, number: i64, ask: Ask) -> Outcome<i64, No> {
+        self.host.call(&ADD, self.repeatable(key, ask), (Do::Add(number),), &mut |_, _| ()).ready()
+    }
+}
+
+fn named(sequence: u64, name: u128, content: u64) -> Ask {
+    Ask { name: Some(IdempotencyName { name, content }), ..ask(sequence) }
+}
+
+#[tokio::test]
+async fn a_second_attempt_is_told_what_the_first_was() {
+    let world = World::with(1, 5);
+    assert_eq!(world.add(1, 1, ask(100)), Outcome::Done(6));
+    assert_eq!(world.add(1, 1, ask(101)), Outcome::Done(7));
+    assert_eq!(world.add(1, 1, ask(100)), Outcome::Done(6));
+    assert_eq!(world.sum(1), Some(7));
+
+    let fails = || world.host.call(&ADD, world.repeatable(1, ask(102)), (Do::Fail(9),), &mut |_, _| ()).ready();
+    assert_eq!((fails(), fails()), (Outcome::Rejected(No(9)), Outcome::Rejected(No(9))));
+    world.idle().await;
+}
+
+#[tokio::test]
+async fn receipts_outlive_the_instance() {
+    let world = World::new();
+    let make = |number| world.host.call(&MAKE, world.repeatable(1, ask(number)), (Do::Add(5),), &mut |_, _| ()).ready();
+    let end = |number| world.host.call(&TAKE, world.repeatable(1, ask(number)), (Do::Add(0),), &mut |_, _| ()).ready();
+    let made = || Outcome::Done(Tally { id: 1, sum: 5 });
+    assert_eq!(make(100), made());
+    assert_eq!(make(101), Outcome::AlreadyExists);
+    assert_eq!(end(102), Outcome::Done(5));
+    assert_eq!(end(103), Outcome::NotFound);
+    assert_eq!(make(104), made());
+    assert_eq!([make(100), make(101), make(104)], [made(), Outcome::AlreadyExists, made()]);
+    assert_eq!([end(102), end(103)], [Outcome::Done(5), Outcome::NotFound]);
+    assert_eq!(world.sum(1), Some(5), "the repetitions made and ended nothing");
+}
+
+#[tokio::test]
+async fn a_second_attempt_behind_the_first_waits_for_its_end() {
+    let world = World::with(1, 5);
+    let slowly =
+        || world.host.call(&ADD_SLOWLY, world.repeatable(1, ask(100)), (1, Do::Add(1)), &mut |_, _| ()).later();
+    let (first, second) = (slowly(), slowly());
+    world.stage.gate.add_permits(1);
+    assert_eq!((first.await, second.await), (Outcome::Done(6), Outcome::Done(6)));
+    assert_eq!((world.sum(1), world.stage.entries()), (Some(6), 1));
+    world.idle().await;
+}
+
+#[tokio::test]
+async fn a_late_attempt_below_the_mark_does_not_run() {
+    let world = World::with(1, 5);
+    assert_eq!(world.add(1, 1, ask(100)), Outcome::Done(6));
+    assert_eq!(world.add(1, 1, Ask { mark: Mark::new(101), ..ask(101) }), Outcome::Done(7));
+    assert_eq!(world.add(1, 1, ask(100)), Outcome::ReceiptExpired);
+    assert_eq!(world.sum(1), Some(7));
+}
+
+#[tokio::test]
+async fn a_name_stands_for_one_command_whoever_calls() {
+    let world = World::with(1, 5);
+    assert_eq!(world.add(1, 1, named(100, 77, 1)), Outcome::Done(6));
+    assert_eq!(world.add(1, 1, named(200, 77, 1)), Outcome::Done(6));
+    assert_eq!(world.add(1, 2, named(201, 77, 2)), Outcome::IdempotencyKeyReused);
+    assert_eq!(world.sum(1), Some(6));
+}
+
+#[tokio::test]
+async fn what_came_to_nothing_leaves_no_receipt() {
+    let world = World::with(1, 5);
+    let panics = world.host.call(&ADD, world.repeatable(1, ask(100)), (Do::Panic(9),), &mut |_, _| ()).ready();
+    assert_eq!(panics, Outcome::Panicked);
+    assert_eq!(world.add(1, 1, ask(100)), Outcome::Done(6));
+
+    let slow = world.host.call(&ADD_SLOWLY, world.repeatable(1, ask(101)), (1, Do::Add(1)), &mut |_, _| ()).later();
+    let epoch = crate::id::Epoch::new(EPOCH.get() + 1);
+    assert!(world.host.open(world.slot(1), epoch, Lease::forever(), false));
+    assert_eq!(slow.await, Outcome::Lost);
+    let again = Attempt { epoch, ..world.repeatable(1, ask(101)) };
+    assert_eq!(
+        world.host.call(&ADD, again, (Do::Add(1),), &mut |_, _| ()).ready(),
+        Outcome::NotFound,
+        "a slot that begins anew begins without receipts"
+    );
+}
