@@ -47,7 +47,7 @@ use registry_runtime::testing::Rule;
 use registry_tests::sim::{MUTATIONS, Mutation, Trial};
 
 /// Within how many seeds each mutation is found.
-const SEEDS_TO_FIND: u64 = 10;
+const SEEDS_TO_FIND: u64 = 20;
 
 /// How many mutations are tried at once.
 const THREADS: usize = 2;
