@@ -12,7 +12,7 @@
 //! | `wall-clock-deadlines` | every call ends by its deadline | `ends` | 1 |
 //! | `ignore-receipt` | a retry gets the first reply and has no second effect | `repetition` | 1 |
 //! | `resend-after-dispatch` | an action that may have run is sent again only where that does no harm | `once` | ? |
-//! | `no-may-mean-maybe` | `executed() == No`: no node ever starts that command | `never-started` | ? |
+//! | `no-may-mean-maybe` | `executed() == No`: no node ever starts that command | `never-started` | 10 |
 //! | `suspect-is-down` | suspicion moves nothing | `suspicion` | 1 |
 //! | `ignore-reservation` | under `wait_for_node` a slot waits for its node | `reserved` | 1 |
 //!
@@ -23,7 +23,7 @@
 //! | rule taken away | the promise that it breaks | where | seeds to find |
 //! |---|---|---|---|
 //! | `Watchdog` | a healed blackout ends in a full view, unaided | `engine::membership::without` | 1 |
-//! | `StaleTimer` | a suspicion that was refuted brings nobody Down | `engine::membership::without` | ? |
+//! | `StaleTimer` | a suspicion that was refuted brings nobody Down | not shown yet | – |
 //! | `Doubt` | one node's word brings no healthy member Down | `engine::membership::without` | 1 |
 //! | `Question` | a suspect that lives clears itself by its answer | `engine::membership::without` | 3 |
 //! | `LeaseMargin` | clocks may differ by 10 % | `engine::tests::random` | 147 |
@@ -48,7 +48,7 @@ use registry_runtime::testing::Rule;
 use registry_tests::sim::{MUTATIONS, Mutation, Trial};
 
 /// Within how many seeds each mutation is found.
-const SEEDS_TO_FIND: u64 = 10;
+const SEEDS_TO_FIND: u64 = 20;
 
 /// How many mutations are tried at once.
 const THREADS: usize = 2;
@@ -99,6 +99,8 @@ enum Shown {
     AmongMemberships,
     /// By the tests of `engine::tests::random`.
     AmongOwnerships,
+    /// Nowhere yet: no scenario has been seen to notice.
+    NotYet,
     /// Nowhere: to take it away is no bug but a loss of service, which a test may want.
     NoBug,
 }
@@ -116,7 +118,8 @@ fn shown(rule: Rule) -> Shown {
         | Rule::NoMeansNo
         | Rule::Suspicion
         | Rule::Reservation => Shown::InWholeClusters,
-        Rule::Watchdog | Rule::StaleTimer | Rule::Doubt | Rule::Question => Shown::AmongMemberships,
+        Rule::Watchdog | Rule::Doubt | Rule::Question => Shown::AmongMemberships,
+        Rule::StaleTimer => Shown::NotYet,
         Rule::LeaseMargin
         | Rule::SetNoted
         | Rule::EpochsDiffer

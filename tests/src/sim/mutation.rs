@@ -40,8 +40,6 @@ enum Trouble {
     Pauses,
     /// One node and the others do not hear one another.
     Splits,
-    /// One node is heard by the others and hears none of them.
-    Deafness,
 }
 
 /// All that whole clusters are tried with.
@@ -92,7 +90,7 @@ pub const MUTATIONS: [Mutation; 10] = [
         name: "no-may-mean-maybe",
         rule: Rule::NoMeansNo,
         breaks: "`executed() == No`: no node ever starts that command",
-        trouble: Trouble::Deafness,
+        trouble: Trouble::Splits,
     },
     Mutation {
         name: "suspect-is-down",
@@ -182,10 +180,6 @@ impl Trouble {
                 Self::Leaves => (Fault::Leave { host }, rng.random_range(1_000..2_000)),
                 Self::Pauses => (Fault::Freeze { host }, rng.random_range(700..1_100)),
                 Self::Splits => (Fault::Split { side: [host].into() }, rng.random_range(2_000..4_000)),
-                Self::Deafness => {
-                    let from = (1..=founders).filter(|other| *other != host).collect();
-                    (Fault::OneWay { from }, rng.random_range(2_000..4_000))
-                }
             };
             faults.push(Planned { at_ms, for_ms, fault });
             at_ms += rng.random_range(1_000..2_500);

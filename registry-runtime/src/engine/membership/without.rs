@@ -47,20 +47,6 @@ fn who_sees_nobody_must_knock() {
 }
 
 #[test]
-fn a_refuted_suspicion_must_not_harden() {
-    find(Rule::StaleTimer, |rules, seed| {
-        let mut cluster = settled(4, seed, rules);
-        for _ in 0..12 {
-            cluster.freeze(3);
-            cluster.run_for(ms(600));
-            cluster.thaw(3);
-            cluster.run_for(ms(1_500));
-        }
-        cluster.nodes.iter().all(|node| node.downs() == 0 && node.rejoins() == 0)
-    });
-}
-
-#[test]
 fn a_word_of_a_live_members_down_must_be_checked() {
     find(Rule::Doubt, |rules, seed| {
         let mut cluster = settled(5, seed, rules);
