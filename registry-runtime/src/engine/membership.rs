@@ -102,6 +102,9 @@ pub(crate) struct Membership {
     load_due: Moment,
     rumours_due: Moment,
     exchange_due: Moment,
+    /// How many new peers were asked whether their views differ, and when to count anew.
+    greetings: u32,
+    greetings_due: Moment,
     /// When this node had asked to be called.
     promised: Option<Moment>,
     rng: ChaCha8Rng,
@@ -117,6 +120,9 @@ enum Phase {
 
 /// Between two reports of a load: balancing wants a tendency, and every report goes to every node.
 const LOAD_SPACING: Duration = Duration::from_secs(1);
+/// New peers that are asked within a round of gossip whether their views differ. A node that meets hundreds at once, each with a
+/// list of hundreds, would learn the same from all of them; one is asked in the next round for those that were not.
+const GREETINGS_MAX: u32 = 8;
 /// Nodes that a round of rumours goes to.
 const RUMOUR_TO: usize = 3;
 
@@ -144,6 +150,8 @@ impl Membership {
             load_due: now,
             rumours_due: now,
             exchange_due: now + timing.anti_entropy.mul_f64(rng.random_range(0.0..1.0)),
+            greetings: 0,
+            greetings_due: now,
             promised: None,
             rng,
             outputs: VecDeque::new(),
@@ -258,7 +266,16 @@ impl Membership {
         }
         // One of the two asks whether the views differ; both would do everything twice.
         if self.swim.identity().node < peer.node && self.watchdog.is_enabled() {
-            self.send_digest(&peer.node.clone());
+            if self.greetings_due <= now {
+                self.greetings_due = now + self.timing.gossip_period;
+                self.greetings = 0;
+            }
+            if self.greetings < GREETINGS_MAX {
+                self.greetings = self.greetings.saturating_add(1);
+                self.send_digest(&peer.node);
+            } else {
+                self.exchange_due = self.exchange_due.min(self.greetings_due);
+            }
         }
     }
 
@@ -369,7 +386,7 @@ impl Membership {
         }
     }
 
-    fn earliest(&self, now: Moment) -> Option<Moment> {
+    fn earliest(&mut self, now: Moment) -> Option<Moment> {
         let load = self.load.map(|_| self.load_due);
         let rumours = (!self.rumours.is_empty()).then_some(self.rumours_due);
         let due = [
@@ -428,11 +445,14 @@ impl Membership {
                 Effect::Fault(detail) => self.outputs.push_back(Output::Event(Event::Swim { detail })),
             }
         }
-        for (member, change) in self.roster.compare(now, self.swim.members()) {
-            self.report(now, member, change);
-        }
-        for mark in self.swim.members().filter(|mark| mark.state() == Belief::Suspect) {
-            self.suspicions.open(now, mark.id(), mark.incarnation(), &mut self.rng);
+        let touched = self.swim.take_touched();
+        if !touched.is_empty() {
+            for (member, change) in self.roster.compare(now, touched.iter()) {
+                self.report(now, member, change);
+            }
+            for mark in touched.iter().filter(|mark| mark.state() == Belief::Suspect) {
+                self.suspicions.open(now, mark.id(), mark.incarnation(), &mut self.rng);
+            }
         }
         for (identity, refutations) in failed {
             let new = self.suspicions.note_failure(now, &identity, refutations);
@@ -468,6 +488,7 @@ impl Membership {
             Change::Replaced { former } => Some(former.clone()),
             _ => (!state.is_live()).then(|| member.process.clone()),
         };
+        let counts = !matches!(change, Change::Profile | Change::Load);
         self.outputs.push_back(Output::Member { member, change });
         match state {
             MemberState::Up | MemberState::Suspect => self.links.want(now, &identity, true, &mut self.rng),
@@ -480,8 +501,10 @@ impl Membership {
             self.links.disconnect(now, &node, &mut self.rng);
             self.outputs.push_back(Output::Hangup { process });
         }
-        self.swim.resize(now, self.roster.live());
-        self.settle_faults();
+        if counts {
+            self.swim.resize(now, self.roster.live());
+            self.settle_faults();
+        }
     }
 
     /// Passes on what foca has refused meanwhile; it has nothing else to say when it is only resized.

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use bytes::Buf;
-use foca::{Header, Message};
+use foca::{Header, Message, State};
 
 use super::identity::Identity;
 use super::packet::{Refusal, SWIM_BYTES_MAX};
@@ -46,6 +46,11 @@ impl Gossip {
         &self.header.src
     }
 
+    /// What the packet tells of its sender, which lives.
+    pub(super) fn sender_alive(&self) -> Mark {
+        Mark::new(self.header.src.clone(), self.header.src_incarnation, State::Alive)
+    }
+
     /// Puts the address where the sender is met in the place of what it says.
     pub(super) const fn locate_sender(&mut self, address: SocketAddr) {
         self.header.src.address = address;
@@ -72,8 +77,6 @@ impl Gossip {
 
 #[cfg(test)]
 mod tests {
-    use foca::State;
-
     use super::*;
     use crate::id::{Incarnation, NodeId, Start};
 

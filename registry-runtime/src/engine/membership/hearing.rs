@@ -103,6 +103,15 @@ impl Membership {
         }
         gossip.marks = marks;
         gossip.locate_sender(from.address);
+        // foca looks through all of its members for each, and most are no news.
+        gossip.marks.retain(|mark| !self.roster.is_known(mark));
+        let alive = gossip.sender_alive();
+        if !self.roster.is_known(&alive) {
+            self.swim.touch(alive.id().node.clone());
+        }
+        for mark in &gossip.marks {
+            self.swim.touch(mark.id().node.clone());
+        }
         if let Some(bytes) = gossip.encode() {
             self.swim.handle_packet(now, &bytes);
             self.settle(now);
@@ -112,10 +121,12 @@ impl Membership {
 
     /// Takes in what a peer knows of members.
     fn handle_state(&mut self, now: Moment, from: &Identity, state: State) {
-        let (marks, doubted) = self.sift(now, from, &state.entries, Some(state.standing));
+        let (mut marks, doubted) = self.sift(now, from, &state.entries, Some(state.standing));
         if self.phase != Phase::Running {
             return;
         }
+        // foca looks through all of its members for each, and most are no news. The end of a known member may be, by its age.
+        marks.retain(|mark| mark.state() == Belief::Down || !self.roster.is_known(mark));
         for entry in state.entries.iter().filter(|entry| !entry.state.is_live()) {
             if marks.iter().any(|mark| *mark.id() == entry.identity) {
                 self.roster.hint(entry);

@@ -21,6 +21,8 @@ pub(super) struct Links {
     connected: BTreeMap<NodeId, Identity>,
     members: BTreeMap<NodeId, Target>,
     seeds: BTreeMap<SocketAddr, Seed>,
+    /// When to dial again, as long as nothing has changed: it is asked for after every packet.
+    wake: Option<Option<Moment>>,
 }
 
 /// How often to dial.
@@ -36,6 +38,8 @@ struct Pace {
 struct Target {
     address: SocketAddr,
     live: bool,
+    /// Whether it is.
+    connected: bool,
     dial: Dial,
 }
 
@@ -69,8 +73,14 @@ impl Links {
     pub(super) fn new(now: Moment, own: Identity, timing: &Timing, seeds: &[SocketAddr]) -> Self {
         let live = timing.probe_period.saturating_mul(4);
         let pace = Pace { first: timing.gossip_period, live, slow: live.saturating_mul(2) };
-        let mut links =
-            Self { own, pace, connected: BTreeMap::new(), members: BTreeMap::new(), seeds: BTreeMap::new() };
+        let mut links = Self {
+            own,
+            pace,
+            connected: BTreeMap::new(),
+            members: BTreeMap::new(),
+            seeds: BTreeMap::new(),
+            wake: None,
+        };
         links.set_seeds(now, seeds);
         links
     }
@@ -88,9 +98,14 @@ impl Links {
     }
 
     /// When to dial again.
-    pub(super) fn next(&self) -> Option<Moment> {
-        let members =
-            self.members.iter().filter(|(node, _)| !self.connected.contains_key(node)).map(|(_, to)| &to.dial);
+    pub(super) fn next(&mut self) -> Option<Moment> {
+        let wake = self.wake.unwrap_or_else(|| self.earliest());
+        self.wake = Some(wake);
+        wake
+    }
+
+    fn earliest(&self) -> Option<Moment> {
+        let members = self.members.values().filter(|target| !target.connected).map(|target| &target.dial);
         let seeds = self.seeds.iter().filter(|(at, seed)| self.needs(at, seed)).map(|(_, seed)| &seed.dial);
         members.chain(seeds).map(|dial| dial.due).min()
     }
@@ -99,6 +114,7 @@ impl Links {
 
     /// Takes another join list, as after a new look-up of its names.
     pub(super) fn set_seeds(&mut self, now: Moment, seeds: &[SocketAddr]) {
+        self.wake = None;
         let wanted = seeds.iter().filter(|address| **address != self.own.address).take(SEEDS_MAX);
         let mut before = std::mem::take(&mut self.seeds);
         for address in wanted {
@@ -109,6 +125,7 @@ impl Links {
 
     /// A connection stands. `dialled` is the address that this side had dialled.
     pub(super) fn connect(&mut self, peer: &Identity, dialled: Option<SocketAddr>) {
+        self.wake = None;
         if let Some(seed) = dialled.and_then(|address| self.seeds.get_mut(&address)) {
             seed.node = Some(peer.node.clone());
             seed.dial.rest();
@@ -118,6 +135,7 @@ impl Links {
         }
         if let Some(target) = self.members.get_mut(&peer.node) {
             target.address = peer.address;
+            target.connected = true;
             target.dial.rest();
         }
         // Of two processes with one id, the newer one is the member.
@@ -135,8 +153,10 @@ impl Links {
 
     /// The last connection with a node is gone; says whether there was one.
     pub(super) fn disconnect(&mut self, now: Moment, node: &NodeId, rng: &mut impl RngExt) -> bool {
+        self.wake = None;
         let was = self.connected.remove(node).is_some();
         if let Some(target) = self.members.get_mut(node).filter(|_| was) {
+            target.connected = false;
             target.dial = Dial::due(now);
             target.dial.wait(now, self.pace, target.live, rng);
         }
@@ -149,6 +169,7 @@ impl Links {
 
     /// A dial came to nothing.
     pub(super) fn fail(&mut self, now: Moment, node: Option<&NodeId>, address: SocketAddr, rng: &mut impl RngExt) {
+        self.wake = None;
         let pace = self.pace;
         if let Some(target) = node.and_then(|node| self.members.get_mut(node)) {
             target.dial.wait(now, pace, target.live, rng);
@@ -166,25 +187,32 @@ impl Links {
         if self.members.get(&member.node).is_some_and(same) {
             return;
         }
+        self.wake = None;
         let mut dial = Dial::due(now);
         if !live || self.own.node > member.node {
             dial.due = now + jittered(if live { self.pace.live / 4 } else { self.pace.slow }, rng);
         }
-        self.members.insert(member.node.clone(), Target { address: member.address, live, dial });
+        let connected = self.connected.contains_key(&member.node);
+        self.members.insert(member.node.clone(), Target { address: member.address, live, connected, dial });
     }
 
     /// A node is no longer to be connected.
     pub(super) fn drop_member(&mut self, node: &NodeId) {
+        self.wake = None;
         self.members.remove(node);
     }
 
     /// Takes out whom to dial now.
     pub(super) fn take_due(&mut self, now: Moment, rng: &mut impl RngExt) -> Vec<(Option<NodeId>, SocketAddr)> {
+        if self.next().is_none_or(|due| due > now) {
+            return Vec::new();
+        }
+        self.wake = None;
         let pace = self.pace;
         let mut under_way = self.members.values().map(|target| &target.dial).filter(|dial| dial.under_way).count();
         let mut due = Vec::new();
         for (node, target) in &mut self.members {
-            if !self.connected.contains_key(node) && target.dial.take(now, pace, target.live, &mut under_way, rng) {
+            if !target.connected && target.dial.take(now, pace, target.live, &mut under_way, rng) {
                 due.push((Some(node.clone()), target.address));
             }
         }

@@ -21,6 +21,10 @@ use crate::time::Moment;
 pub(super) struct Roster {
     records: BTreeMap<NodeId, Record>,
     hints: BTreeMap<NodeId, Hint>,
+    /// Whether the Down of some was withdrawn.
+    doubtful: bool,
+    /// [`Self::full_digest`] without this node, while nothing has changed: peers ask for it all the time.
+    digest: Option<u64>,
 }
 
 /// One member.
@@ -115,6 +119,17 @@ impl Roster {
         self.records.get(&identity.node).is_some_and(|record| record.identity == *identity && record.state.is_live())
     }
 
+    /// Whether foca, told this, learns nothing: it is what is believed already.
+    pub(super) fn is_known(&self, mark: &Mark) -> bool {
+        let believes = |record: &Record| match mark.state() {
+            Belief::Alive => record.state == MemberState::Up,
+            Belief::Suspect => record.state == MemberState::Suspect,
+            Belief::Down => !record.state.is_live() && record.withdrawn.is_none(),
+        };
+        let same = |record: &&Record| record.identity == *mark.id() && record.refutations == mark.incarnation();
+        self.records.get(&mark.id().node).filter(same).is_some_and(believes)
+    }
+
     /// How many members are alive.
     pub(super) fn live(&self) -> usize {
         self.records.values().filter(|record| record.state.is_live()).count()
@@ -162,25 +177,23 @@ impl Roster {
 
     /// A number that differs when two nodes have something to tell each other: as [`Self::digest`], and over goodbyes and
     /// profiles, and over what was forgotten.
-    pub(super) fn full_digest(&self, own: &Identity, profile: &Profile) -> u64 {
-        let others = self.iter_told().map(|record| {
+    pub(super) fn full_digest(&mut self, own: &Identity, profile: &Profile) -> u64 {
+        let others = self.digest.unwrap_or_else(|| self.digest_of_others());
+        self.digest = Some(others);
+        // Sums do not depend on the order, so this node needs no place among the others.
+        others.wrapping_add(share(own, 1, profile.revision))
+    }
+
+    fn digest_of_others(&self) -> u64 {
+        let shares = self.iter_told().map(|record| {
             let state = match record.state {
                 MemberState::Up | MemberState::Suspect => 1,
                 MemberState::Down => 2,
                 MemberState::Left => 3,
             };
-            (&record.identity, state, record.profile.as_ref().map_or(0, |profile| profile.revision))
+            share(&record.identity, state, record.profile.as_ref().map_or(0, |profile| profile.revision))
         });
-        let mut all: Vec<_> = others.chain([(own, 1, profile.revision)]).collect();
-        all.sort_by(|one, two| one.0.node.cmp(&two.0.node));
-        let mut bytes = Vec::new();
-        for (identity, state, revision) in all {
-            bytes.extend(identity.node.as_str().bytes());
-            bytes.extend([0, state]);
-            bytes.extend(identity.incarnation.get().to_le_bytes());
-            bytes.extend(revision.to_le_bytes());
-        }
-        xxh3_64(&bytes)
+        shares.fold(0, u64::wrapping_add)
     }
 
     // What happens.
@@ -198,6 +211,7 @@ impl Roster {
     /// Takes over what foca believes now, and tells what has changed, by node id.
     pub(super) fn compare<'a>(&mut self, now: Moment, marks: impl Iterator<Item = &'a Mark>) -> Vec<(Member, Change)> {
         let hints = std::mem::take(&mut self.hints);
+        self.digest = None;
         let mut changes = Vec::new();
         for mark in marks {
             let hint = hints.get(&mark.id().node).filter(|hint| hint.identity == *mark.id());
@@ -291,6 +305,7 @@ impl Roster {
             (profile.load, profile.load_revision) = (known.load, known.load_revision);
         }
         record.profile = Some(Arc::new(profile));
+        self.digest = None;
         Some(record.member())
     }
 
@@ -321,7 +336,9 @@ impl Roster {
     /// better; they tell it right after. Kept and passed on, its judgement would declare healthy members Down in the whole
     /// cluster.
     pub(super) fn withdraw(&mut self, until: Moment) -> Vec<Identity> {
+        self.digest = None;
         let judged = self.records.values_mut().filter(|record| record.state == MemberState::Down);
+        self.doubtful = true;
         judged
             .map(|record| {
                 record.withdrawn = Some(until);
@@ -332,25 +349,49 @@ impl Roster {
 
     /// Stands by the Downs that nobody has denied since they were taken back, and tells which.
     pub(super) fn restore(&mut self, now: Moment) -> Vec<Identity> {
+        if !self.doubtful {
+            return Vec::new();
+        }
         let due = |record: &&mut Record| record.withdrawn.is_some_and(|until| until <= now);
-        let undenied = self.records.values_mut().filter(due);
-        undenied
+        let undenied: Vec<_> = self
+            .records
+            .values_mut()
+            .filter(due)
             .map(|record| {
                 record.withdrawn = None;
                 record.identity.clone()
             })
-            .collect()
+            .collect();
+        if !undenied.is_empty() {
+            self.digest = None;
+        }
+        self.doubtful = self.records.values().any(|record| record.withdrawn.is_some());
+        undenied
     }
 
     /// When [`Self::restore`] is due.
     pub(super) fn next(&self) -> Option<Moment> {
+        if !self.doubtful {
+            return None;
+        }
         self.records.values().filter_map(|record| record.withdrawn).min()
     }
 
     /// Drops a member for good, to make room.
     pub(super) fn remove(&mut self, node: &NodeId) {
+        self.digest = None;
         self.records.remove(node);
     }
+}
+
+/// What one member adds to a digest.
+fn share(identity: &Identity, state: u8, revision: u64) -> u64 {
+    let mut bytes = Vec::with_capacity(96);
+    bytes.extend(identity.node.as_str().bytes());
+    bytes.extend([0, state]);
+    bytes.extend(identity.incarnation.get().to_le_bytes());
+    bytes.extend(revision.to_le_bytes());
+    xxh3_64(&bytes)
 }
 
 impl Record {
@@ -482,6 +523,49 @@ mod tests {
         assert_eq!(roster.withdraw(at(20)), [identity(5)]);
         assert_eq!(changes(&mut roster, at(15), identity(5), Belief::Alive), [Change::Up]);
         assert_eq!((roster.next(), roster.restore(at(20))), (None, vec![]));
+    }
+
+    #[test]
+    fn what_is_believed_already_is_no_news() {
+        let mut roster = Roster::default();
+        let mark = |incarnation, refutations, belief| Mark::new(identity(incarnation), refutations, belief);
+        assert!(!roster.is_known(&mark(5, 0, Belief::Alive)), "nobody is known");
+        for (incarnation, believed) in [(5, Belief::Alive), (6, Belief::Suspect), (7, Belief::Down)] {
+            changes(&mut roster, at(0), identity(incarnation), believed);
+            for told in [Belief::Alive, Belief::Suspect, Belief::Down] {
+                assert_eq!(
+                    roster.is_known(&mark(incarnation, 0, told)),
+                    told == believed,
+                    "{believed:?}, told {told:?}"
+                );
+            }
+            assert!(!roster.is_known(&mark(incarnation, 1, believed)), "a refutation is news");
+            assert!(!roster.is_known(&mark(incarnation + 10, 0, believed)), "another incarnation is news");
+        }
+        roster.withdraw(at(10));
+        assert!(!roster.is_known(&mark(7, 0, Belief::Down)), "it stands by it again");
+    }
+
+    #[test]
+    fn the_full_digest_follows_every_change() {
+        let mut roster = Roster::default();
+        let own = Identity::at_birth(NodeId::new("me").unwrap(), ([127, 0, 0, 1], 2).into(), Start::new(1));
+        let digest = |roster: &mut Roster| roster.full_digest(&own, &profile(1, 0, 0));
+        let alone = digest(&mut roster);
+        changes(&mut roster, at(0), identity(5), Belief::Alive);
+        let together = digest(&mut roster);
+        roster.set_profile(&identity(5).process(), &profile(3, 0, 0));
+        let introduced = digest(&mut roster);
+        changes(&mut roster, at(0), identity(5), Belief::Down);
+        let down = digest(&mut roster);
+        let all: std::collections::BTreeSet<_> = [alone, together, introduced, down].into();
+        assert_eq!(all.len(), 4);
+        roster.withdraw(at(10));
+        assert_eq!(digest(&mut roster), alone, "nothing is told of it");
+        roster.restore(at(10));
+        assert_eq!(digest(&mut roster), down);
+        roster.remove(&identity(5).node);
+        assert_eq!(digest(&mut roster), alone);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The SWIM library, fenced in: foca without its runtime, its stale timer and its broken packets.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::num::{NonZeroU8, NonZeroUsize};
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use rand_chacha::ChaCha8Rng;
 use super::alarms::Alarms;
 use super::identity::Identity;
 use super::packet::SWIM_BYTES_MAX;
-use crate::id::Incarnation;
+use crate::id::{Incarnation, NodeId};
 use crate::time::{Moment, Timing};
 
 /// A member as foca keeps it: an identity, its count of refutations, and Alive, Suspect or Down.
@@ -30,6 +30,8 @@ pub(super) struct Swim {
     runtime: AccumulatingRuntime<Identity>,
     timers: Alarms<Timer<Identity>>,
     effects: VecDeque<Effect>,
+    /// Members that foca may have changed its mind about since they were last looked at.
+    touched: BTreeSet<NodeId>,
     refutations: u16,
     active: bool,
     config: foca::Config,
@@ -81,6 +83,7 @@ impl Swim {
             runtime: AccumulatingRuntime::new(),
             timers: Alarms::new(),
             effects: VecDeque::new(),
+            touched: BTreeSet::new(),
             refutations: 0,
             active: false,
             config,
@@ -105,10 +108,30 @@ impl Swim {
     }
 
     /// Every other member, Down ones included.
+    #[cfg(test)]
     pub(super) fn members(&self) -> impl Iterator<Item = &Mark> {
         let own = &self.foca.identity().node;
         // foca also keeps former selves of this node.
         self.foca.iter_membership_state().filter(move |mark| mark.id().node != *own)
+    }
+
+    /// What foca believes of the members that it may have changed its mind about since the last time. To compare all of them after
+    /// every packet costs more than all else in a cluster of a thousand.
+    pub(super) fn take_touched(&mut self) -> Vec<Mark> {
+        if self.touched.is_empty() {
+            return Vec::new();
+        }
+        let mut touched = std::mem::take(&mut self.touched);
+        // foca also keeps former selves of this node.
+        touched.remove(&self.foca.identity().node);
+        let wanted = touched.len();
+        // It has one member of each node.
+        self.foca
+            .iter_membership_state()
+            .filter(|mark| touched.contains(&mark.id().node))
+            .take(wanted)
+            .cloned()
+            .collect()
     }
 
     /// When foca's next timer falls due.
@@ -123,6 +146,11 @@ impl Swim {
 
     // What happens.
 
+    /// Notes that a packet may change foca's mind about a member.
+    pub(super) fn touch(&mut self, node: NodeId) {
+        self.touched.insert(node);
+    }
+
     /// Fires the timers that are due.
     pub(super) fn handle_due(&mut self, now: Moment) {
         while let Some(timer) = self.timers.pop_due(now) {
@@ -131,7 +159,7 @@ impl Swim {
         }
     }
 
-    /// Takes a packet that was looked through as a [`super::gossip::Gossip`].
+    /// Takes a packet that was looked through as a [`super::gossip::Gossip`]; of whom it brings news was told to [`Self::touch`].
     pub(super) fn handle_packet(&mut self, now: Moment, bytes: &[u8]) {
         let done = self.foca.handle_data(bytes, &mut self.runtime);
         self.settle(now, done);
@@ -139,6 +167,7 @@ impl Swim {
 
     /// Takes in what others know; a Suspect mark on this node is refuted, a Down mark makes it rejoin.
     pub(super) fn apply(&mut self, now: Moment, marks: Vec<Mark>) {
+        self.touched.extend(marks.iter().map(|mark| mark.id().node.clone()));
         let done = self.foca.apply_many(marks.into_iter(), true, &mut self.runtime);
         self.settle(now, done);
     }
@@ -221,13 +250,16 @@ impl Swim {
                     self.refutations = 0;
                     self.effects.push_back(Effect::Rejoined(identity.incarnation));
                 }
-                // Members are compared after every call: foca does not tell of suspicions.
-                OwnedNotification::MemberUp(_) | OwnedNotification::MemberDown(_) | OwnedNotification::Rename(..) => {}
+                // foca does not tell of suspicions, so this alone would not do.
+                OwnedNotification::MemberUp(identity)
+                | OwnedNotification::MemberDown(identity)
+                | OwnedNotification::Rename(_, identity) => _ = self.touched.insert(identity.node),
             }
         }
         while let Some((after, timer)) = self.runtime.to_schedule() {
             match timer {
                 Timer::ChangeSuspectToDown { member_id, incarnation, .. } => {
+                    self.touched.insert(member_id.node.clone());
                     self.effects.push_back(Effect::Failed(member_id, incarnation));
                 }
                 timer => self.timers.set(now + after, timer),
@@ -291,6 +323,28 @@ mod tests {
         }
         assert!(failed > 0 && swim.is_active());
         assert_eq!(state_of_x(&swim), State::Suspect);
+    }
+
+    #[test]
+    fn whom_a_call_touches_is_told_once() {
+        let mut swim = with_a_silent_peer();
+        swim.apply(at(0), vec![Mark::new(identity("y"), 0, State::Alive), Mark::new(identity("a"), 0, State::Suspect)]);
+        let touched = |swim: &mut Swim| -> Vec<String> {
+            let mut names: Vec<_> = swim.take_touched().iter().map(|mark| mark.id().node.to_string()).collect();
+            names.sort();
+            names
+        };
+        assert_eq!(touched(&mut swim), ["x", "y"], "not this node itself");
+        assert_eq!(touched(&mut swim), [""; 0]);
+        swim.touch(identity("y").node);
+        swim.touch(identity("z").node);
+        assert_eq!(touched(&mut swim), ["y"], "z is unknown");
+        let mut suspected = Vec::new();
+        while let Some(now) = swim.next().filter(|now| *now < at(2_000)) {
+            swim.handle_due(now);
+            suspected.extend(touched(&mut swim));
+        }
+        assert!(["x", "y"].iter().all(|name| suspected.iter().any(|seen| seen == name)), "their probes failed");
     }
 
     #[test]
