@@ -1,6 +1,7 @@
 //! Bare lanes with an echo at the other end, for the speed comparison. Not for users.
 
 pub use crate::engine::bench as plan;
+pub use crate::engine::bench::members;
 
 use std::io;
 use std::net::SocketAddr;

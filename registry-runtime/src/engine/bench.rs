@@ -1,5 +1,7 @@
 //! What the benchmarks may touch.
 
+pub mod members;
+
 use super::plan::Plan;
 use super::view::Weight;
 use crate::id::{NodeId, Process, RegistryName, Slot, Start};

@@ -12,6 +12,8 @@
 //! Absent on purpose: a clock, sockets, the operating system's randomness, hash-ordered maps.
 
 mod alarms;
+#[cfg(any(test, feature = "bench"))]
+pub(crate) mod crowd;
 mod event;
 mod exchange;
 mod gossip;
