@@ -110,8 +110,9 @@ pub(crate) struct Membership {
     load_due: Moment,
     rumours_due: Moment,
     exchange_due: Moment,
-    /// When a new peer may be asked again whether its view differs.
-    greeting_due: Moment,
+    /// How many new peers were asked whether their views differ, and when to count anew.
+    greetings: u32,
+    greetings_due: Moment,
     /// When this node had asked to be called.
     promised: Option<Moment>,
     rng: ChaCha8Rng,
@@ -127,6 +128,9 @@ enum Phase {
 
 /// Between two reports of a load: balancing wants a tendency, and every report goes to every node.
 const LOAD_SPACING: Duration = Duration::from_secs(1);
+/// New peers that are asked within a round of gossip whether their views differ. A node that meets hundreds at once, each with a
+/// list of hundreds, would learn the same from all of them; one is asked in the next round for those that were not.
+const GREETINGS_MAX: u32 = 8;
 /// Nodes that a round of rumours goes to.
 const RUMOUR_TO: usize = 3;
 
@@ -155,7 +159,8 @@ impl Membership {
             load_due: now,
             rumours_due: now,
             exchange_due: now + timing.anti_entropy.mul_f64(rng.random_range(0.0..1.0)),
-            greeting_due: now,
+            greetings: 0,
+            greetings_due: now,
             promised: None,
             rng,
             outputs: VecDeque::new(),
@@ -270,12 +275,15 @@ impl Membership {
         }
         // One of the two asks whether the views differ; both would do everything twice.
         if self.swim.identity().node < peer.node && self.watchdog.is_enabled() {
-            // A node that meets hundreds at once learns little from each: the last of them, or another, is asked for all.
-            if self.greeting_due <= now {
-                self.greeting_due = now + self.timing.gossip_period;
+            if self.greetings_due <= now {
+                self.greetings_due = now + self.timing.gossip_period;
+                self.greetings = 0;
+            }
+            if self.greetings < GREETINGS_MAX {
+                self.greetings = self.greetings.saturating_add(1);
                 self.send_digest(&peer.node);
             } else {
-                self.exchange_due = self.exchange_due.min(self.greeting_due);
+                self.exchange_due = self.exchange_due.min(self.greetings_due);
             }
         }
     }

@@ -193,7 +193,8 @@ impl Receipts {
     }
 
     /// Whether nothing is remembered.
-    pub(crate) fn is_empty(&self) -> bool {
+    #[cfg(test)]
+    fn is_empty(&self) -> bool {
         self.sessions.is_empty() && self.named.is_empty()
     }
 }

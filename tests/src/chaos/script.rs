@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use registry_runtime::Timing;
+use registry_runtime::testing::Rules;
 
 use crate::sim::network::{Way, Weather};
 use crate::sim::plan::Planned;
@@ -84,6 +85,7 @@ pub fn smoke() -> Scenario {
         quiet: false,
         safety_ms: 12_500,
         faults: faults.map(|(at_ms, for_ms, fault)| Planned { at_ms, for_ms, fault }).into(),
+        rules: Rules::ALL,
     }
 }
 

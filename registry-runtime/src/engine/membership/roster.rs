@@ -526,6 +526,49 @@ mod tests {
     }
 
     #[test]
+    fn what_is_believed_already_is_no_news() {
+        let mut roster = Roster::default();
+        let mark = |incarnation, refutations, belief| Mark::new(identity(incarnation), refutations, belief);
+        assert!(!roster.is_known(&mark(5, 0, Belief::Alive)), "nobody is known");
+        for (incarnation, believed) in [(5, Belief::Alive), (6, Belief::Suspect), (7, Belief::Down)] {
+            changes(&mut roster, at(0), identity(incarnation), believed);
+            for told in [Belief::Alive, Belief::Suspect, Belief::Down] {
+                assert_eq!(
+                    roster.is_known(&mark(incarnation, 0, told)),
+                    told == believed,
+                    "{believed:?}, told {told:?}"
+                );
+            }
+            assert!(!roster.is_known(&mark(incarnation, 1, believed)), "a refutation is news");
+            assert!(!roster.is_known(&mark(incarnation + 10, 0, believed)), "another incarnation is news");
+        }
+        roster.withdraw(at(10));
+        assert!(!roster.is_known(&mark(7, 0, Belief::Down)), "it stands by it again");
+    }
+
+    #[test]
+    fn the_full_digest_follows_every_change() {
+        let mut roster = Roster::default();
+        let own = Identity::at_birth(NodeId::new("me").unwrap(), ([127, 0, 0, 1], 2).into(), Start::new(1));
+        let digest = |roster: &mut Roster| roster.full_digest(&own, &profile(1, 0, 0));
+        let alone = digest(&mut roster);
+        changes(&mut roster, at(0), identity(5), Belief::Alive);
+        let together = digest(&mut roster);
+        roster.set_profile(&identity(5).process(), &profile(3, 0, 0));
+        let introduced = digest(&mut roster);
+        changes(&mut roster, at(0), identity(5), Belief::Down);
+        let down = digest(&mut roster);
+        let all: std::collections::BTreeSet<_> = [alone, together, introduced, down].into();
+        assert_eq!(all.len(), 4);
+        roster.withdraw(at(10));
+        assert_eq!(digest(&mut roster), alone, "nothing is told of it");
+        roster.restore(at(10));
+        assert_eq!(digest(&mut roster), down);
+        roster.remove(&identity(5).node);
+        assert_eq!(digest(&mut roster), alone);
+    }
+
+    #[test]
     fn a_forgotten_member_is_out_of_the_view_until_it_returns() {
         let mut roster = Roster::default();
         let own = Identity::at_birth(NodeId::new("me").unwrap(), ([127, 0, 0, 1], 2).into(), Start::new(1));

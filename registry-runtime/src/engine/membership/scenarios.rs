@@ -441,6 +441,29 @@ fn a_restart_before_the_down_is_a_replacement() {
 }
 
 #[test]
+fn a_node_that_meets_many_at_once_asks_few_of_them_what_they_know() {
+    let mut cluster = Cluster::new(1, 1);
+    let (now, membership) = (cluster.now, &mut cluster.nodes[0].membership);
+    let mut asked = |now, input| {
+        membership.handle(now, input);
+        let asks = |output: &Output| match output {
+            Output::Send { bytes, .. } => matches!(Packet::decode(bytes).unwrap().body, Body::Digest(_)),
+            _ => false,
+        };
+        std::iter::from_fn(|| membership.poll()).filter(asks).count()
+    };
+    let mut meet = |now, nth| {
+        let name = NodeId::new(format!("z{nth}")).unwrap();
+        let peer = Identity::at_birth(name, address(nth), Start::new(1));
+        asked(now, Input::Connected { peer, dialled: None })
+    };
+    let met: Vec<usize> = (10..110).map(|nth| meet(now, nth)).collect();
+    assert_eq!(met.iter().sum::<usize>(), GREETINGS_MAX as usize);
+    let next_round = now + Timing::fast().gossip_period;
+    assert_eq!(meet(next_round, 110), 2, "the newcomer, and one for all that were not asked");
+}
+
+#[test]
 fn two_nodes_may_restart_at_once() {
     for seed in 0..6 {
         let mut cluster = settled(5, seed);

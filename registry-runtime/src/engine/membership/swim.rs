@@ -330,6 +330,28 @@ mod tests {
     }
 
     #[test]
+    fn whom_a_call_touches_is_told_once() {
+        let mut swim = with_a_silent_peer();
+        swim.apply(at(0), vec![Mark::new(identity("y"), 0, State::Alive), Mark::new(identity("a"), 0, State::Suspect)]);
+        let touched = |swim: &mut Swim| -> Vec<String> {
+            let mut names: Vec<_> = swim.take_touched().iter().map(|mark| mark.id().node.to_string()).collect();
+            names.sort();
+            names
+        };
+        assert_eq!(touched(&mut swim), ["x", "y"], "not this node itself");
+        assert_eq!(touched(&mut swim), [""; 0]);
+        swim.touch(identity("y").node);
+        swim.touch(identity("z").node);
+        assert_eq!(touched(&mut swim), ["y"], "z is unknown");
+        let mut suspected = Vec::new();
+        while let Some(now) = swim.next().filter(|now| *now < at(2_000)) {
+            swim.handle_due(now);
+            suspected.extend(touched(&mut swim));
+        }
+        assert!(["x", "y"].iter().all(|name| suspected.iter().any(|seen| seen == name)), "their probes failed");
+    }
+
+    #[test]
     fn a_refutation_is_counted() {
         let mut swim = with_a_silent_peer();
         assert_eq!(swim.refutations(), 0);
