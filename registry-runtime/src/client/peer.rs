@@ -8,6 +8,9 @@ use arc_swap::{ArcSwapOption, Guard};
 use crate::id::NodeId;
 use crate::transport::Link;
 
+/// The connection that a node has at a moment, or none: borrowed from its place, which costs less than an owner's count.
+pub(crate) type Present = Guard<Option<Arc<Link>>>;
+
 /// A node that commands can be sent to. It outlives its connections.
 pub(crate) struct Peer {
     /// The node.
@@ -32,7 +35,7 @@ impl Peer {
     }
 
     /// The current connection.
-    pub(crate) fn link(&self) -> Guard<Option<Arc<Link>>> {
+    pub(crate) fn link(&self) -> Present {
         self.link.load()
     }
 

@@ -4,7 +4,7 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -118,9 +118,9 @@ where
         }
     }
 
-    /// Begins an attempt, wherever it goes.
+    /// Begins an attempt, wherever it goes. The task is woken when there is an answer from there.
     #[inline]
-    pub(super) fn set_out(&mut self, now: Instant) -> Start<T, E> {
+    pub(super) fn set_out(&mut self, now: Instant, task: &Waker) -> Start<T, E> {
         let end = |error| Start::Ended(Verdict::End(Err(error)));
         if now >= self.deadline {
             return end(CommandError::DeadlineExceeded { executed: Executed::No });
@@ -132,7 +132,10 @@ where
         let aim = Aim { kind: self.command.kind(), number: *number, slot: self.slot, hint: self.hint.as_ref() };
         match self.reach.target(&aim) {
             Target::Here { epoch, occupied } => self.start_here(now, epoch, occupied),
-            Target::There { link, occupied, code, epoch } => self.send(now, &link, occupied, code, epoch),
+            Target::There { link, occupied, code, epoch } => match link.as_deref() {
+                Some(link) => self.send(now, link, occupied, code, epoch, task),
+                None => Start::Ended(Verdict::Again(Again::news(Reason::ConnectionLost))),
+            },
             Target::Nowhere(reason) => Start::Ended(Verdict::Again(Again::news(reason))),
             Target::Refused(Refusal::Unavailable(reason)) => end(CommandError::Unavailable { reason }),
             Target::Refused(Refusal::Incompatible(detail)) => {
@@ -160,7 +163,8 @@ where
         let mut waiting: Option<Waiting> = None;
         loop {
             self.pause(again, &mut changes, &mut waiting).await?;
-            let verdict = match self.set_out(Instant::now()) {
+            let start = poll_fn(|task| Poll::Ready(self.set_out(Instant::now(), task.waker()))).await;
+            let verdict = match start {
                 Start::Ended(verdict) => verdict,
                 Start::Waits(mut awaited) => poll_fn(|task| self.poll_verdict(&mut awaited, task)).await,
             };
@@ -244,6 +248,7 @@ where
         occupied: Outstanding,
         command: WireCommand,
         epoch: Epoch,
+        task: &Waker,
     ) -> Start<T, E> {
         self.attempts = self.attempts.saturating_add(1);
         let mark = self.mark();
@@ -252,7 +257,7 @@ where
             let attempt = u8::try_from(attempts).unwrap_or(u8::MAX);
             let remaining = deadline.saturating_duration_since(now);
             let request = Request { command, slot, epoch, id, attempt, mark, name, remaining, key, arguments };
-            link.request(slot.get(), &request, deadline)
+            link.request_for(slot.get(), &request, deadline, task)
         });
         match sent {
             Ok(Ok(pending)) => Start::Waits(Awaited::There { pending, occupied }),

@@ -4,7 +4,7 @@
 //! again gets a future of its own.
 
 use std::mem;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -51,10 +51,14 @@ where
     E: Send + 'static,
 {
     fn poll(&mut self, limits: &Limits, task: &mut Context<'_>) -> Poll<Result<T, CommandError<E>>> {
-        if let Self::Prepared { .. } = self
-            && let Some(outcome) = self.begin(limits)
-        {
-            return Poll::Ready(outcome);
+        if let Self::Prepared { .. } = self {
+            if let Some(outcome) = self.begin(limits, task.waker()) {
+                return Poll::Ready(outcome);
+            }
+            if let Self::First(_, Awaited::There { .. }) = self {
+                // Whoever brings the answer knows whom to wake.
+                return Poll::Pending;
+            }
         }
         if let Self::First(run, awaited) = self {
             match ready!(run.poll_verdict(awaited, task)) {
@@ -86,7 +90,7 @@ where
 {
     /// Makes the first attempt; a synchronous command on a key that this node owns ends here, on the caller's thread.
     #[inline]
-    fn begin(&mut self, limits: &Limits) -> Option<Result<T, CommandError<E>>> {
+    fn begin(&mut self, limits: &Limits, task: &Waker) -> Option<Result<T, CommandError<E>>> {
         let Self::Prepared { client, command, key, arguments } = mem::replace(self, Self::Over) else { return None };
         let Client { definition, within, reach } = client;
         let Some(reach) = reach else {
@@ -106,7 +110,7 @@ where
         {
             return Some(Err(error));
         }
-        *self = match run.set_out(now) {
+        *self = match run.set_out(now, task) {
             Start::Waits(awaited) => Self::First(run, awaited),
             Start::Ended(Verdict::End(outcome)) => return Some(outcome.map_err(|error| run.settle(error))),
             Start::Ended(Verdict::Again(again)) => Self::Driven(Box::pin(run.drive(again))),

@@ -4,11 +4,10 @@ use std::sync::Arc;
 
 use super::Reach;
 use super::balance::choose;
-use super::peer::Outstanding;
+use super::peer::{Outstanding, Present};
 use super::routes::{PeerRoute, SlotState, Table};
 use crate::id::{Epoch, NodeId, Slot};
 use crate::resource::{Kind, Reason, Resource};
-use crate::transport::Link;
 use crate::wire::frame::WireCommand;
 
 /// Where an attempt goes.
@@ -16,7 +15,7 @@ pub(super) enum Target {
     /// To this node. An action counts as outstanding here, too, so that callers on this node can compare it with others.
     Here { epoch: Epoch, occupied: Option<Outstanding> },
     /// To another one.
-    There { link: Arc<Link>, occupied: Outstanding, code: WireCommand, epoch: Epoch },
+    There { link: Present, occupied: Outstanding, code: WireCommand, epoch: Epoch },
     /// Nowhere before the table changes.
     Nowhere(Reason),
     /// Nowhere, and waiting would not help.
@@ -83,7 +82,10 @@ impl<R: Resource> Reach<R> {
                 )),
             };
         }
-        let Some(link) = route.peer.link().clone() else { return Target::Nowhere(Reason::ConnectionLost) };
+        let link = route.peer.link();
+        if link.is_none() {
+            return Target::Nowhere(Reason::ConnectionLost);
+        }
         match route.codes.get(aim.number) {
             Ok(code) => Target::There { link, occupied: route.peer.occupy(), code, epoch },
             Err(detail) => Target::Refused(Refusal::Incompatible(detail)),

@@ -112,13 +112,20 @@ impl Lane {
         Self { state: Mutex::new(state), sweeper, soloist, number }
     }
 
-    /// Sends a request whose remaining time counts to the deadline. What comes back is polled for the answer and takes the request back
-    /// when it is dropped.
+    /// Sends a request whose remaining time counts to the deadline, and wakes the task when there is an answer. What comes back is
+    /// polled for it and takes the request back when it is dropped.
     #[inline]
-    pub(super) fn request(self: &Arc<Self>, request: &Request<'_>, deadline: Instant) -> Result<Pending, LinkError> {
+    pub(super) fn request(
+        self: &Arc<Self>,
+        request: &Request<'_>,
+        deadline: Instant,
+        task: &Waker,
+    ) -> Result<Pending, LinkError> {
         let bytes = request.frame_bytes_max();
+        // Cloned before the lock is taken: it may be the user's own.
+        let stage = Stage::Asked(Some(task.clone()));
         if bytes > LARGE_FRAME {
-            return self.request_alone(request, deadline);
+            return self.request_alone(request, deadline, stage);
         }
         let mut state = self.lock();
         if state.closed {
@@ -127,7 +134,7 @@ impl Lane {
         if state.out.len().saturating_add(bytes) > OUT_BYTES_MAX {
             return Err(LinkError::Full);
         }
-        let number = state.wait(Waiting { deadline, stage: Stage::Asked(None), solo: None })?;
+        let number = state.wait(Waiting { deadline, stage, solo: None })?;
         state.stamp(deadline, request.remaining);
         request.put(state.out.space(bytes), number);
         let sweep = state.is_sooner(deadline);
@@ -142,7 +149,12 @@ impl Lane {
 
     /// Sends a request that would hold up the others on a stream of its own.
     #[cold]
-    fn request_alone(self: &Arc<Self>, request: &Request<'_>, deadline: Instant) -> Result<Pending, LinkError> {
+    fn request_alone(
+        self: &Arc<Self>,
+        request: &Request<'_>,
+        deadline: Instant,
+        stage: Stage,
+    ) -> Result<Pending, LinkError> {
         if request.key.len().saturating_add(request.arguments.len()) > COMMAND_BYTES_MAX {
             return Err(LinkError::TooLarge);
         }
@@ -152,7 +164,7 @@ impl Lane {
             return Err(LinkError::Lost { sent: false });
         }
         let (solo, stop) = Solo::new();
-        let number = state.wait(Waiting { deadline, stage: Stage::Asked(None), solo: Some(solo) })?;
+        let number = state.wait(Waiting { deadline, stage, solo: Some(solo) })?;
         let sweep = state.is_sooner(deadline);
         drop(state);
         let mut frame = Vec::new();

@@ -4,6 +4,7 @@ mod supervisor;
 
 use std::fmt;
 use std::sync::Arc;
+use std::task::Waker;
 
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::Notify;
@@ -27,9 +28,10 @@ struct Shared {
     peer: PeerInfo,
     connection: quinn::Connection,
     lanes: [Arc<Lane>; LANES],
-    /// Whether requests are spread over the lanes. One thread alone fills packets better from one lane (measured: 610,000
-    /// instead of 460,000 calls per second at 64 under way); several get in one another's way there (270,000 instead of 330,000).
-    spread: bool,
+    /// Whether the runtime has several threads. Then requests are spread over the lanes: one thread alone fills packets better from
+    /// one lane (measured: 610,000 instead of 460,000 calls per second at 64 under way); several get in one another's way there
+    /// (270,000 instead of 330,000).
+    threads: bool,
     replies: [Arc<Replies>; LANES_MAX],
     outboxes: [Outbox; 2],
     sweeper: Arc<Notify>,
@@ -39,7 +41,7 @@ struct Shared {
 impl Link {
     pub(super) fn new(id: LinkId, peer: PeerInfo, connection: quinn::Connection, tasks: Handle) -> Self {
         let sweeper = Arc::new(Notify::new());
-        let spread = tasks.runtime_flavor() != RuntimeFlavor::CurrentThread;
+        let threads = tasks.runtime_flavor() != RuntimeFlavor::CurrentThread;
         let ending = Ending::new(connection.clone());
         let soloist = Soloist::new(connection.clone(), ending.clone(), tasks);
         let lane = |at: usize| Arc::new(Lane::new(number(at), sweeper.clone(), soloist.clone()));
@@ -49,7 +51,7 @@ impl Link {
             peer,
             connection,
             lanes: std::array::from_fn(lane),
-            spread,
+            threads,
             replies: std::array::from_fn(replies),
             outboxes: Default::default(),
             sweeper: sweeper.clone(),
@@ -67,16 +69,29 @@ impl Link {
         &self.0.peer
     }
 
-    /// Sends a request; requests with the same hint keep their order.
+    /// Sends a request; requests with the same hint keep their order. The task is woken when there is an answer, so it need not
+    /// poll before that.
     ///
     /// The request's remaining time is what is left until the deadline when it is made.
     /// The answer comes by the deadline, or an error does: the lane takes care of that, without a timer for each request.
     /// An error of this function itself means that the request was not sent.
     #[inline]
-    pub(crate) fn request(&self, hint: u32, request: &Request<'_>, deadline: Instant) -> Result<Pending, LinkError> {
+    pub(crate) fn request_for(
+        &self,
+        hint: u32,
+        request: &Request<'_>,
+        deadline: Instant,
+        task: &Waker,
+    ) -> Result<Pending, LinkError> {
         let [first, second] = &self.0.lanes;
-        let lane = if self.0.spread && !hint.is_multiple_of(2) { second } else { first };
-        lane.request(request, deadline)
+        let lane = if self.0.threads && !hint.is_multiple_of(2) { second } else { first };
+        lane.request(request, deadline, task)
+    }
+
+    /// [`request_for`](Self::request_for) a task that will poll for the answer.
+    #[cfg(any(test, feature = "bench"))]
+    pub(crate) fn request(&self, hint: u32, request: &Request<'_>, deadline: Instant) -> Result<Pending, LinkError> {
+        self.request_for(hint, request, deadline, Waker::noop())
     }
 
     /// Sends a frame on a channel, behind those before it. It may still be lost with the connection.
@@ -98,6 +113,11 @@ impl Link {
     /// Ends the connection for a reason of this side's. The first reason stands.
     pub(super) fn end(&self, reason: Reason) {
         self.0.ending.end(reason);
+    }
+
+    /// Whether the lanes run on a runtime of several threads.
+    pub(super) fn has_threads(&self) -> bool {
+        self.0.threads
     }
 
     fn outbox(&self, channel: Channel) -> &Outbox {

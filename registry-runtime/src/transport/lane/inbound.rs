@@ -23,8 +23,11 @@ use crate::wire::cutter::Cut;
 use crate::wire::frame::{BadFrame, Body, Frame};
 use crate::wire::limits::LANE_FRAME_BYTES_MAX;
 
-/// In how many parts a burst of requests is answered. The peer works on the first part while this node works on the second; each
-/// part costs a packet more.
+/// In how many parts one thread alone answers a burst of requests. The peer works on the first part while this node works on the second;
+/// each part costs a packet more (measured: 550,000 instead of 360,000 calls per second at 64 under way).
+///
+/// Several threads answer a burst in one part: between two parts the scheduler wakes one more thread, which costs more than the peer
+/// gains (370,000 instead of 305,000).
 const TURNS_PER_BURST: usize = 4;
 
 /// The frames that a packet of answers is worth sending for: handling them takes about as long as sending does.
@@ -39,7 +42,9 @@ pub(in crate::transport) async fn pump(
     receive: RecvStream,
 ) -> StreamEnd {
     let intake = Intake::new(receive, LANE_FRAME_BYTES_MAX);
-    let mut pump = Pump { send, intake, writing: VecDeque::new(), out: Pile::default(), burst: 0, turn: TURN_MIN };
+    let turns = if link.has_threads() { 1 } else { TURNS_PER_BURST };
+    let mut pump =
+        Pump { send, intake, writing: VecDeque::new(), out: Pile::default(), burst: 0, turns, turn: TURN_MIN };
     let mut desk = Desk { replies: &replies, link: &link, handler: &*handler, lag: Lag::new(Instant::now()) };
     let end = poll_fn(|task| pump.poll(&mut desk, task)).await;
     replies.close();
@@ -67,6 +72,8 @@ struct Pump {
     out: Pile,
     /// The frames since there was last nothing to read.
     burst: usize,
+    /// In how many parts a burst is answered.
+    turns: usize,
     /// The frames to handle before what was answered is sent.
     turn: usize,
 }
@@ -122,7 +129,7 @@ impl Pump {
                 }
                 match self.intake.poll_more(task) {
                     Poll::Pending => {
-                        self.turn = (self.burst / TURNS_PER_BURST).clamp(TURN_MIN, FRAMES_PER_TURN);
+                        self.turn = (self.burst / self.turns).clamp(TURN_MIN, FRAMES_PER_TURN);
                         self.burst = 0;
                         return Poll::Pending;
                     }

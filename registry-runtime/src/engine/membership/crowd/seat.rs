@@ -8,6 +8,7 @@ use rand_chacha::ChaCha8Rng;
 use crate::engine::membership::member::{Load, Profile, Weight};
 use crate::engine::membership::{Config, Membership};
 use crate::id::{NodeId, Start};
+use crate::rules::Rules;
 use crate::time::{Moment, Timing};
 
 /// Wall-clock milliseconds at the beginning.
@@ -42,8 +43,16 @@ impl Seat {
             load_revision: 0,
         };
         let join = (0..members.min(JOIN)).map(address).collect();
-        let config =
-            Config { node: name.clone(), address: address(nth), start, timing, join, profile, seed: rng.random() };
+        let config = Config {
+            node: name.clone(),
+            address: address(nth),
+            start,
+            timing,
+            join,
+            profile,
+            seed: rng.random(),
+            rules: Rules::ALL,
+        };
         let membership = Membership::new(config, now);
         Self { name, address: address(nth), start, membership, alive: false, tick: None }
     }
