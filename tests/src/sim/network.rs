@@ -138,12 +138,13 @@ impl Network {
         }
     }
 
-    /// Mends every way and clears the weather; what is under way arrives.
+    /// Mends every way and clears the weather; what is under way arrives. What the paths carried they carry on: one that
+    /// suddenly carries smaller packets would be one more fault.
     pub fn heal(&self) {
         let mut wires = self.wires();
         wires.cuts.clear();
         wires.weather.clear();
-        wires.climate = Weather::FAIR;
+        wires.climate = Weather { mtu: wires.climate.mtu.max(Weather::FAIR.mtu), ..Weather::FAIR };
     }
 
     /// From now on a host's packets go into this inbox.

@@ -1,5 +1,7 @@
 //! A workload: sums that everybody adds to, in commands that take a while.
 
+pub mod narrow;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -21,12 +23,6 @@ registry! {
     pub tallies {
         resource Tally;
         sharding consistent_hashing(slots = 16);
-    }
-
-    /// Sums that all share one slot.
-    pub narrow {
-        resource Tally;
-        sharding consistent_hashing(slots = 1);
     }
 }
 
