@@ -26,7 +26,7 @@ use tracing::Level;
 const TELL: Duration = Duration::from_secs(2);
 
 /// From how many seeds on every rare situation must have been reached: what a night plays.
-const SEEDS_OF_A_NIGHT: u64 = 500;
+const SEEDS_OF_A_NIGHT: u64 = 300;
 
 const USAGE: &str = "usage: simulate [--drill blackout|failover] [--mutation NAME|all] [--seeds N] [--first SEED] [--trace] [--log LEVEL] [--threads N]";
 

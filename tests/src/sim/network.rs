@@ -94,7 +94,8 @@ impl Network {
         self.wires().sky.mend(ways);
     }
 
-    /// Mends every way and clears the weather; what is under way arrives.
+    /// Mends every way and clears the weather; what is under way arrives. What the paths carried they carry on: one that
+    /// suddenly carries smaller packets would be one more fault.
     pub fn heal(&self) {
         self.wires().sky.heal();
     }

@@ -23,10 +23,12 @@ registry! {
         sharding consistent_hashing(slots = 16);
     }
 
-    /// Sums that all share one slot.
+    /// Sums that all share one slot, where hardly anybody finds room.
     pub narrow {
         resource Tally;
         sharding consistent_hashing(slots = 1);
+        queue 2;
+        concurrency 1;
     }
 }
 

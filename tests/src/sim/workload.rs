@@ -10,6 +10,7 @@ mod cards;
 mod journal;
 mod ledger;
 mod reserved;
+mod sum;
 mod tickets;
 mod work;
 

@@ -8,6 +8,7 @@ use crate::engine::membership::{self, HostedFailover, HostedRegistry, Load, Weig
 use crate::engine::output;
 use crate::engine::{Change, Config, Engine, Event, Input, Output};
 use crate::id::{Incarnation, NodeId, RegistryName, Start};
+use crate::rules::Rules;
 use crate::time::{Moment, Timing};
 
 /// Whole engines in steps of a millisecond. What is sent in one arrives in the next.
@@ -59,6 +60,7 @@ impl Cluster {
                 join: (1..=size).map(address).collect(),
                 profile: profile.clone(),
                 seed: number.into(),
+                rules: Rules::ALL,
             };
             (id(number), Engine::new(now, config))
         };

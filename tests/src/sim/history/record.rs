@@ -133,6 +133,8 @@ pub enum Fate {
     Frozen,
     /// It goes on.
     Thawed,
+    /// It was told to leave, and begins to hand over what it has.
+    Leaving,
     /// It has left the cluster and stopped.
     Left,
 }

@@ -99,11 +99,12 @@ impl Sky {
         }
     }
 
-    /// Mends every way and clears the weather.
+    /// Mends every way and clears the weather. What the paths carried they carry on: one that suddenly carries smaller packets
+    /// would be one more fault.
     pub fn heal(&mut self) {
         self.cuts.clear();
         self.weather.clear();
-        self.climate = Weather::FAIR;
+        self.climate = Weather { mtu: self.climate.mtu.max(Weather::FAIR.mtu), ..Weather::FAIR };
     }
 
     /// What becomes of a packet of so many bytes that sets out now.

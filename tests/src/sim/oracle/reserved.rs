@@ -1,13 +1,13 @@
 //! `wait_for_node` is never early.
 
-use super::tenure::{departed, tenures};
+use super::tenure::{departed, tenures, took_leave};
 use super::{Evidence, Findings, Invariant};
 use crate::sim::sighting::Change;
 
 pub(super) const INVARIANT: Invariant = Invariant {
     name: "reserved",
     statement: "under wait_for_node(t) no other node opens a slot before t has passed since the first Down of the incarnation \
-                that had it; under `then = fail`, no other ever does",
+                that had it; under `then = fail`, no other ever does; but who leaves is not waited for",
     source: "CONTRACT 8, wait_for_node; SCENARIOS 2.1, G11",
     judge,
 };
@@ -18,6 +18,9 @@ fn judge(evidence: &Evidence, findings: &mut Findings) {
         for pair in tenures.windows(2) {
             let [before, after] = pair else { continue };
             if after.why != "Failover" || before.owner == after.owner || after.at < before.at {
+                continue;
+            }
+            if took_leave(evidence, before, after.at) {
                 continue;
             }
             let (owner, after_at) = (after.owner, after.at.at_ms);
@@ -44,6 +47,7 @@ fn judge(evidence: &Evidence, findings: &mut Findings) {
 
 #[cfg(test)]
 mod tests {
+    use crate::sim::history::Fate;
     use crate::sim::oracle::found;
     use crate::sim::oracle::story::{REGISTRY, Story};
 
@@ -66,6 +70,18 @@ mod tests {
         assert_eq!(story(Some(5_000), Change::Down, 6_000), [""; 0]);
         assert_eq!(story(Some(5_000), Change::Left, 1_600), [""; 0]);
         assert_eq!(story(Some(5_000), Change::Suspect, 60_000).len(), 1);
+    }
+
+    #[test]
+    fn who_came_back_and_left_is_not_waited_for() {
+        for (fates, expected) in [(&[Fate::Crashed, Fate::Up][..], 1), (&[Fate::Crashed, Fate::Up, Fate::Leaving], 0)] {
+            let mut story = Story::new();
+            story.rules.reserved.insert(REGISTRY.to_owned(), None);
+            story.opens("n2", 7, "Founding").member("n3", "n2", Change::Down);
+            fates.iter().for_each(|fate| _ = story.fate("n2", *fate));
+            let faults = found(&INVARIANT, &story.opens("n3", 8, "Failover").evidence());
+            assert_eq!(faults.len(), expected, "{faults:?}");
+        }
     }
 
     #[test]

@@ -55,3 +55,12 @@ pub(super) fn restarted(evidence: &Evidence, tenure: &Tenure<'_>, before: Stamp)
     let fates = &evidence.records.fates;
     fates.iter().any(|(at, host, fate)| **host == *tenure.owner && *fate == Fate::Up && tenure.at < *at && *at < before)
 }
+
+/// Whether a process on the host of the one that had the slot was told to leave since it had it, and before a moment: the
+/// same one, or a later one that came in its place.
+pub(super) fn took_leave(evidence: &Evidence, tenure: &Tenure<'_>, before: Stamp) -> bool {
+    let fates = &evidence.records.fates;
+    fates
+        .iter()
+        .any(|(at, host, fate)| **host == *tenure.owner && *fate == Fate::Leaving && tenure.at < *at && *at < before)
+}

@@ -43,11 +43,7 @@ impl Errand {
     /// Does something, somewhere.
     pub(super) async fn run(call: u64, work: Work, cx: &Context) -> Result<Told, Refusal> {
         let running = History::running(cx, call);
-        if let Err(refusal) = work.go().await {
-            running.refused();
-            return Err(refusal);
-        }
-        running.returned();
+        work.end(running).await?;
         Ok(Told::here(What::Nothing, cx))
     }
 }

@@ -40,11 +40,7 @@ impl Card {
     /// Creates it.
     pub(super) async fn issue(id: u64, call: u64, value: u64, work: Work, cx: &Context) -> Result<Self, Refusal> {
         let running = History::running(cx, call);
-        if let Err(refusal) = work.go().await {
-            running.refused();
-            return Err(refusal);
-        }
-        running.returned();
+        work.end(running).await?;
         Ok(Self { id, value, node: cx.node().to_string(), epoch: cx.epoch().get() })
     }
 
@@ -52,22 +48,14 @@ impl Card {
     pub(super) async fn write(&mut self, call: u64, value: u64, work: Work, cx: &Context) -> Result<Told, Refusal> {
         let running = History::running(cx, call);
         self.value = value;
-        if let Err(refusal) = work.go().await {
-            running.refused();
-            return Err(refusal);
-        }
-        running.returned();
+        work.end(running).await?;
         Ok(Told::number(number(self.value), cx))
     }
 
     /// Removes it and tells the last value.
     pub(super) async fn void(self, call: u64, work: Work, cx: &Context) -> Result<Told, Refusal> {
         let running = History::running(cx, call);
-        if let Err(refusal) = work.go().await {
-            running.refused();
-            return Err(refusal);
-        }
-        running.returned();
+        work.end(running).await?;
         Ok(Told::number(number(self.value), cx))
     }
 

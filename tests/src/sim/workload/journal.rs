@@ -42,19 +42,14 @@ impl Journal {
     pub(super) async fn append(&mut self, call: u64, entry: u64, work: Work, cx: &Context) -> Result<Told, Refusal> {
         let running = History::running(cx, call);
         self.entries.push(entry);
-        if let Err(refusal) = work.go().await {
-            running.refused();
-            return Err(refusal);
-        }
-        running.returned();
+        work.end(running).await?;
         Ok(Told::count(self.entries.len(), cx))
     }
 
     /// Tells the entries, after a while.
     pub(super) async fn entries(&self, call: u64, work: Work, cx: &Context) -> Result<Told, Refusal> {
         let running = History::running(cx, call);
-        work.go().await?;
-        running.returned();
+        work.end(running).await?;
         Ok(Told::list(&self.entries, cx))
     }
 

@@ -5,6 +5,7 @@ use registry_runtime::{Context, Node, Resource, commands, registry};
 use serde::{Deserialize, Serialize};
 
 use super::caller::{Caller, Noted, Task};
+use super::sum::Sum;
 use super::work::{Refusal, Statement, Told, Work};
 use crate::sim::History;
 use crate::sim::history::{Op, Place};
@@ -21,19 +22,18 @@ registry! {
     }
 }
 
-/// An account with everything that has happened to it.
+/// An account.
 #[derive(Clone, Debug, Serialize, Deserialize, Resource)]
 #[resource(on_demand)]
 pub(super) struct Account {
     #[key]
     id: u64,
-    balance: i64,
-    effects: Vec<u64>,
+    balance: Sum,
 }
 
 impl From<u64> for Account {
     fn from(id: u64) -> Self {
-        Self { id, balance: 0, effects: Vec::new() }
+        Self { id, balance: Sum::default() }
     }
 }
 
@@ -48,40 +48,22 @@ impl Account {
         work: Work,
         cx: &Context,
     ) -> Result<Told, Refusal> {
-        let running = History::running(cx, call);
-        self.balance += amount;
-        self.effects.push(effect);
-        if let Err(refusal) = work.go().await {
-            running.refused();
-            return Err(refusal);
-        }
-        running.returned();
-        Ok(Told::number(self.balance, cx))
+        self.balance.add((effect, amount), work, History::running(cx, call), cx).await
     }
 
     /// Takes an amount, if there is as much.
     pub(super) fn take(&mut self, call: u64, effect: u64, amount: i64, cx: &Context) -> Result<Told, Refusal> {
-        let running = History::running(cx, call);
-        self.balance -= amount;
-        self.effects.push(effect);
-        if self.balance < 0 {
-            running.refused();
-            return Err(Refusal::Short);
-        }
-        running.returned();
-        Ok(Told::number(self.balance, cx))
+        self.balance.take((effect, amount), History::running(cx, call), cx)
     }
 
     /// Tells the balance.
     pub(super) fn balance(&self, call: u64, cx: &Context) -> Told {
-        History::running(cx, call).returned();
-        Told::number(self.balance, cx)
+        self.balance.tell(History::running(cx, call), cx)
     }
 
     /// Tells everything.
     pub(super) fn statement(&self, call: u64, cx: &Context) -> Statement {
-        let told = self.balance(call, cx);
-        Statement { told, number: Some(self.balance), effects: self.effects.clone() }
+        self.balance.state(History::running(cx, call), cx)
     }
 }
 

@@ -5,6 +5,7 @@ use registry_runtime::{Context, Node, Resource, commands, registry};
 use serde::{Deserialize, Serialize};
 
 use super::caller::{Caller, Task};
+use super::sum::Sum;
 use super::work::{Refusal, Statement, Told, Work};
 use crate::sim::History;
 use crate::sim::history::{Op, Place};
@@ -18,37 +19,36 @@ pub(super) const WAIT_MS: u64 = 5_000;
 registry! {
     /// Sums that wait five seconds for their owner.
     pub(super) kept {
-        resource Sum;
+        resource Pot;
         sharding consistent_hashing(slots = 4);
         failover wait_for_node(5s);
     }
 
     /// Sums that wait until their owner returns, and say so after two seconds.
     pub(super) pinned {
-        resource Sum;
+        resource Pot;
         sharding consistent_hashing(slots = 4);
         failover wait_for_node(2s, then = fail);
     }
 }
 
-/// A sum with everything that was added to it.
+/// A sum.
 #[derive(Clone, Debug, Serialize, Deserialize, Resource)]
 #[resource(on_demand)]
-pub(super) struct Sum {
+pub(super) struct Pot {
     #[key]
     id: u64,
-    sum: i64,
-    effects: Vec<u64>,
+    sum: Sum,
 }
 
-impl From<u64> for Sum {
+impl From<u64> for Pot {
     fn from(id: u64) -> Self {
-        Self { id, sum: 0, effects: Vec::new() }
+        Self { id, sum: Sum::default() }
     }
 }
 
 #[commands]
-impl Sum {
+impl Pot {
     /// Adds an amount.
     pub(super) async fn add(
         &mut self,
@@ -58,26 +58,17 @@ impl Sum {
         work: Work,
         cx: &Context,
     ) -> Result<Told, Refusal> {
-        let running = History::running(cx, call);
-        self.sum += amount;
-        self.effects.push(effect);
-        if let Err(refusal) = work.go().await {
-            running.refused();
-            return Err(refusal);
-        }
-        running.returned();
-        Ok(Told::number(self.sum, cx))
+        self.sum.add((effect, amount), work, History::running(cx, call), cx).await
     }
 
     /// Tells everything.
     pub(super) fn statement(&self, call: u64, cx: &Context) -> Statement {
-        History::running(cx, call).returned();
-        Statement { told: Told::number(self.sum, cx), number: Some(self.sum), effects: self.effects.clone() }
+        self.sum.state(History::running(cx, call), cx)
     }
 }
 
 /// Both registries, by their names and clients.
-fn both(node: &Node) -> [(&'static str, SumClient); 2] {
+fn both(node: &Node) -> [(&'static str, PotClient); 2] {
     [(kept::Registry::NAME, kept::client(node)), (pinned::Registry::NAME, pinned::client(node))]
 }
 

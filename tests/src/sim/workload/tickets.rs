@@ -5,6 +5,7 @@ use registry_runtime::{Context, Executed, Node, Resource, commands, registry};
 use serde::{Deserialize, Serialize};
 
 use super::caller::{Caller, Task};
+use super::sum::Sum;
 use super::work::{Refusal, Statement, Told, Work};
 use crate::sim::History;
 use crate::sim::history::{Op, Place};
@@ -23,19 +24,18 @@ registry! {
     }
 }
 
-/// A sum with everything that was added to it.
+/// A sum.
 #[derive(Clone, Debug, Serialize, Deserialize, Resource)]
 #[resource(on_demand)]
 pub(super) struct Ticket {
     #[key]
     id: u64,
-    sum: i64,
-    effects: Vec<u64>,
+    sum: Sum,
 }
 
 impl From<u64> for Ticket {
     fn from(id: u64) -> Self {
-        Self { id, sum: 0, effects: Vec::new() }
+        Self { id, sum: Sum::default() }
     }
 }
 
@@ -43,27 +43,17 @@ impl From<u64> for Ticket {
 impl Ticket {
     /// Adds an amount. No call's number is part of what is asked, or a repetition would ask for something else.
     pub(super) async fn add(&mut self, effect: u64, amount: i64, work: Work, cx: &Context) -> Result<Told, Refusal> {
-        let running = History::running_effect(cx, effect);
-        self.sum += amount;
-        self.effects.push(effect);
-        if let Err(refusal) = work.go().await {
-            running.refused();
-            return Err(refusal);
-        }
-        running.returned();
-        Ok(Told::number(self.sum, cx))
+        self.sum.add((effect, amount), work, History::running_effect(cx, effect), cx).await
     }
 
     /// Tells the sum.
     pub(super) fn sum(&self, call: u64, cx: &Context) -> Told {
-        History::running(cx, call).returned();
-        Told::number(self.sum, cx)
+        self.sum.tell(History::running(cx, call), cx)
     }
 
     /// Tells everything.
     pub(super) fn statement(&self, call: u64, cx: &Context) -> Statement {
-        let told = self.sum(call, cx);
-        Statement { told, number: Some(self.sum), effects: self.effects.clone() }
+        self.sum.state(History::running(cx, call), cx)
     }
 }
 

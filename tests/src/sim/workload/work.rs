@@ -7,7 +7,7 @@ use registry_runtime::Context;
 use serde::{Deserialize, Serialize};
 use tokio::time::sleep;
 
-use crate::sim::history::{Ran, Reply};
+use crate::sim::history::{Ran, Reply, Running};
 
 /// What a command does between its change and its reply.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,8 +31,17 @@ pub(super) enum Mood {
 }
 
 impl Work {
-    /// Takes its time.
-    pub(super) async fn go(self) -> Result<(), Refusal> {
+    /// Does it as the last part of a command's body, and notes how that ends.
+    pub(super) async fn end(self, running: Running) -> Result<(), Refusal> {
+        let end = self.go().await;
+        match end {
+            Ok(()) => running.returned(),
+            Err(_) => running.refused(),
+        }
+        end
+    }
+
+    async fn go(self) -> Result<(), Refusal> {
         if self.nap_ms > 0 {
             sleep(Duration::from_millis(self.nap_ms.into())).await;
         }
