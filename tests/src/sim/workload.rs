@@ -26,7 +26,7 @@ use super::history::{Era, Place};
 use super::oracle::{Digest, Kind, Rules};
 
 /// The wire names of all registries that callers use.
-pub(super) const NAMES: [&str; 10] = [
+pub(crate) const NAMES: [&str; 10] = [
     ledger::accounts::Registry::NAME,
     journal::journals::Registry::NAME,
     tickets::tickets::Registry::NAME,
