@@ -16,7 +16,7 @@ use registry_tests::sim::{Fault, Scenario, Settings, run_seed};
 const COMPARED: std::ops::Range<u64> = 100..110;
 
 /// The seeds that are played for their promises.
-const PLAYED: std::ops::Range<u64> = 1..41;
+const PLAYED: std::ops::Range<u64> = 1..151;
 
 /// Seeds that break a promise still, with its name: each a fault that is not mended yet, or one of the oracle's own. One that
 /// holds comes off the list.

@@ -137,6 +137,10 @@ where
                 None => Start::Ended(Verdict::Again(Again::news(Reason::ConnectionLost))),
             },
             Target::Nowhere(reason) => Start::Ended(Verdict::Again(Again::news(reason))),
+            // With an attempt unresolved nobody could say what became of it, and whoever owns the slot later can.
+            Target::Refused(Refusal::Unavailable(reason)) if self.unresolved.is_some() => {
+                Start::Ended(Verdict::Again(Again::news(reason)))
+            }
             Target::Refused(Refusal::Unavailable(reason)) => end(CommandError::Unavailable { reason }),
             Target::Refused(Refusal::Incompatible(detail)) => {
                 end(CommandError::Incompatible { detail: detail.to_string() })

@@ -40,6 +40,9 @@ registry! {
         sharding consistent_hashing(slots = 1);
         failover wait_for_node(2h);
         replicas 7;
+        queue 1_000_000;
+        concurrency 1;
+        idempotency_window 24h;
     }
     pub four {
         resource User;
@@ -54,6 +57,7 @@ fn main() {
     assert_eq!(spec.load_balancing, LoadBalancing::LeastBusy);
     assert_eq!(spec.failover, Failover::AutoReassign);
     assert_eq!((spec.replicas, spec.timeout), (3, Duration::from_secs(5)));
+    assert_eq!((spec.queue, spec.concurrency, spec.idempotency_window), (1024, 256, Duration::from_secs(600)));
 
     let spec = *one::registry().spec();
     assert_eq!(spec.name, "users");
@@ -68,6 +72,8 @@ fn main() {
 
     let spec = *three::registry().spec();
     assert_eq!((spec.slots(), spec.replicas), (1, 7));
+    assert_eq!((spec.queue, spec.concurrency), (1_000_000, 1));
+    assert_eq!(spec.idempotency_window, Duration::from_secs(24 * 3600));
     assert_eq!(spec.failover, Failover::WaitForNode { wait: Duration::from_secs(7200), then: Then::Reassign });
 
     let spec = *four::registry().spec();
