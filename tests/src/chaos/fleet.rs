@@ -145,6 +145,7 @@ impl Fleet {
     /// Has a process leave the cluster. It is gone some time later.
     pub(super) async fn leave(&mut self, host: u16) {
         self.seat(host).end = Some(Fate::Left);
+        self.note(host, Fate::Leaving);
         self.order(host, &Order::Leave).await;
     }
 
