@@ -264,6 +264,9 @@ impl fmt::Display for CommandId {
 pub struct Mark(u64);
 
 impl Mark {
+    /// Says of no number that it is closed.
+    pub const NOTHING: Self = Self(0);
+
     /// Wraps the number.
     pub const fn new(number: u64) -> Self {
         Self(number)

@@ -101,14 +101,13 @@ where
             None => CommandId { session: port.session(), sequence: port.next_number() },
         };
         // A run of a command is a session that nobody closes calls of: there, time does.
-        let mark = if within.is_some() { Mark::new(1) } else { Mark::new(id.sequence) };
         let open = keeps_receipt && within.is_none();
         Self {
             reach,
             command,
             slot,
             parts,
-            ask: Ask { id, mark, name: None },
+            ask: Ask { id, mark: Mark::NOTHING, name: None },
             open,
             deadline,
             attempts: 0,
@@ -226,12 +225,14 @@ where
             Ok(parts) => parts,
             Err(unfit) => return end(refusal(&unfit)),
         };
+        // Nobody can lose the answer of a call on this node, so it leaves a receipt for its name only.
+        let named = self.ask.name.is_some();
         let attempt = Attempt {
             slot: self.slot,
             epoch,
             key,
-            ask: self.ask,
-            may_repeat: self.ask.name.is_some(),
+            ask: Ask { mark: if named { self.mark() } else { Mark::NOTHING }, ..self.ask },
+            may_repeat: named,
             attempt: self.attempts,
             caller: &self.reach.port.node,
             begun: now,

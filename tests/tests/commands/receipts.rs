@@ -1,5 +1,9 @@
 //! Commands that come a second time: told what the first was told, with no second effect.
 
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::Poll;
+
 use registry_runtime::{CommandError, MemberState};
 use registry_tests::eventually;
 
@@ -51,6 +55,32 @@ async fn a_key_makes_a_retry_of_whoever_calls_harmless() {
             "a key belongs to an instance"
         );
         assert_eq!(accounts.balance(id).idempotency_key("pay day").await, Ok(5), "a read has no use for one");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_waits_is_not_taken_for_a_late_one() {
+    let bank = Bank::with_nodes(2).await;
+    for (round, (caller, owner)) in crate::WAYS.into_iter().enumerate() {
+        let (accounts, id) = (bank.accounts(caller), bank.number(owner, 0).await);
+        let slot = |id: u64| accounts.registry().explain(id).slot;
+        let sibling = (id + 1..).find(|other| slot(*other) == slot(id)).unwrap();
+        for id in [id, sibling] {
+            accounts.open(id, "Ed".to_owned()).await.unwrap();
+        }
+        let first = tokio::spawn(accounts.hold(id, 1).idempotency_key("first").timeout(PATIENCE));
+        bank.entered(2 * round + 1).await;
+        let mut second = accounts.hold(id, 2).idempotency_key("second").timeout(PATIENCE);
+        // Sent now, and the third behind it on the same way: so it stands in line before the third begins.
+        poll_fn(|task| {
+            assert!(Pin::new(&mut second).poll(task).is_pending());
+            Poll::Ready(())
+        })
+        .await;
+        // Called later, on another key of the slot, and over sooner.
+        assert_eq!(accounts.deposit(sibling, 5).idempotency_key("third").await, Ok(5));
+        bank.probe.open(2);
+        assert_eq!((first.await.unwrap(), second.await), (Ok(1), Ok(3)));
     }
 }
 
