@@ -6,11 +6,7 @@ use std::collections::BTreeSet;
 use std::process::Command;
 use std::thread;
 
-use registry_runtime::Timing;
-use registry_tests::sim::host::TRUE_RATE;
-use registry_tests::sim::network::Weather;
-use registry_tests::sim::plan::Planned;
-use registry_tests::sim::{Fault, Scenario, Settings, run_seed};
+use registry_tests::sim::{Scenario, Settings, run_seed};
 
 /// The seeds whose whole logs are compared.
 const COMPARED: std::ops::Range<u64> = 100..110;
@@ -75,30 +71,4 @@ fn a_scenario_follows_from_its_seed() {
     let draw = |seed| format!("{:?}", Scenario::draw(seed));
     assert_eq!(draw(7), draw(7));
     assert_ne!(draw(7), draw(8));
-}
-
-/// Where packets of a size that passed for some seconds suddenly vanish, QUIC's two sides may wait for one another, each twice
-/// as long after every trial: neither's acknowledgements get through, since they travel with what is too large.
-#[test]
-fn a_connection_on_a_path_that_carries_less_than_before_is_made_anew() {
-    let mut silent = 0;
-    for seed in 1..=6 {
-        let large = Weather { mtu: 8972, ..Weather::FAIR };
-        let storm = Planned { at_ms: 0, for_ms: 6000, fault: Fault::Storm { host: None, weather: large } };
-        let scenario = Scenario {
-            founders: 5,
-            timing: ("fast", Timing::fast()),
-            rates: vec![TRUE_RATE; 5],
-            climate: Weather::FAIR,
-            tiny: false,
-            quiet: false,
-            safety_ms: 8000,
-            faults: vec![storm],
-            ..Scenario::draw(seed)
-        };
-        let run = scenario.run(Settings { keeps: true, ..Settings::default() });
-        assert_eq!(run.broken, [""; 0], "seed {seed}");
-        silent += usize::from(run.trace.contains("a connection brings nothing any more"));
-    }
-    assert!(silent > 0, "no connection was stuck");
 }
