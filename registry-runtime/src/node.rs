@@ -15,6 +15,8 @@ mod member;
 mod owners;
 mod peers;
 mod publish;
+#[cfg(test)]
+mod rerun;
 mod status;
 mod supervisor;
 mod twin;

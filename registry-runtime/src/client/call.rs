@@ -68,7 +68,8 @@ impl<T, E> Call<T, E> {
     /// Names the command, so that a repetition under the same name has no second effect: it gets the first reply. The name belongs to
     /// the instance and is remembered for the registry's `idempotency_window` (ten minutes by default), counted from the end of the
     /// command that took effect; what was refused or rejected may be tried again under its name. The same name with another command or
-    /// other arguments ends as [`IdempotencyKeyReused`](CommandError::IdempotencyKeyReused). Reads and actions change no instance, so a
+    /// other arguments ends as [`IdempotencyKeyReused`](CommandError::IdempotencyKeyReused); arguments are compared as they are encoded, so a
+    /// `HashMap`, whose order varies, may seem to be another. Reads and actions change no instance, so a
     /// name has no effect there.
     ///
     /// # Panics

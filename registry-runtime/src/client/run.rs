@@ -48,6 +48,8 @@ pub(super) struct Run<R: Commands, A: 'static, T: 'static, E: 'static> {
     ask: Ask,
     /// Whether the call is open in its session, to be closed with its end.
     open: bool,
+    /// Whether a command makes the call, whose own next run would make it again.
+    derived: bool,
     deadline: Instant,
     attempts: u32,
     /// Why an attempt may have run without telling: then nothing may claim that the command never ran.
@@ -109,6 +111,7 @@ where
             parts,
             ask: Ask { id, mark: Mark::NOTHING, name: None },
             open,
+            derived: within.is_some(),
             deadline,
             attempts: 0,
             unresolved: None,
@@ -225,14 +228,15 @@ where
             Ok(parts) => parts,
             Err(unfit) => return end(refusal(&unfit)),
         };
-        // Nobody can lose the answer of a call on this node, so it leaves a receipt for its name only.
+        // Nobody can lose the answer of a call on this node, so it leaves a receipt only for its name, or for the next run of the
+        // command that makes it.
         let named = self.ask.name.is_some();
         let attempt = Attempt {
             slot: self.slot,
             epoch,
             key,
             ask: Ask { mark: if named { self.mark() } else { Mark::NOTHING }, ..self.ask },
-            may_repeat: named,
+            may_repeat: named || self.derived,
             attempt: self.attempts,
             caller: &self.reach.port.node,
             begun: now,

@@ -503,6 +503,10 @@ fn judge<R: Resource>(
     asked: &Asked,
     clock: &dyn Clock,
 ) -> Result<Option<Told>, Refused> {
+    if asked.ask.name.is_some() {
+        // After its window a name is new, whether or not anybody has swept since.
+        receipts.forget_due(clock.now());
+    }
     match receipts.look(&asked.ask) {
         Known::New => {}
         Known::Told(_) if !rules.keeps(Rule::Receipt) => {}

@@ -1,7 +1,7 @@
 //! The promises that cannot be kept yet, in one place.
 
-/// Invariants that only replicated records with receipts can keep: today a slot's data goes down with its owner, and an
-/// idempotency key has no effect. They are judged in every run, and over a whole series of runs each of them has to fail at
+/// Invariants that only replicated records with receipts can keep: today a slot's data goes down with its owner, and
+/// its receipts with it. They are judged in every run, and over a whole series of runs each of them has to fail at
 /// least once; one that does not has to leave the list, and from then on it must hold.
 pub const AWAITS_RECEIPTS: [&str; 4] = ["no-lost-update", "no-second-effect", "conserved", "linearizable"];
 
