@@ -1,10 +1,13 @@
 //! The words for who and which: a newtype for every kind of number.
 
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 use std::sync::Arc;
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use xxhash_rust::xxh3::xxh3_128;
 
 /// The longest node id, in bytes: it stands in a certificate as one DNS label (RFC 1035, section 2.3.4).
 pub const NODE_ID_BYTES_MAX: usize = 63;
@@ -15,8 +18,16 @@ pub const NAME_BYTES_MAX: usize = 128;
 /// The name of a node: 1 to 63 ASCII letters, digits, `-` and `_`.
 ///
 /// Its `Display` is the bare name. Names differ when their bytes differ.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-pub struct NodeId(Arc<str>);
+#[derive(Clone)]
+pub struct NodeId {
+    name: Arc<str>,
+    /// Beside the name, so that to tell two apart nobody has to fetch the names from elsewhere in memory.
+    key: NodeKey,
+}
+
+/// A number that stands for the name of a node: 128 bits of hash, so two of a cluster's names having the same is not to be expected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct NodeKey(u128);
 
 impl NodeId {
     /// Takes a name; refuses an empty one, one over 63 bytes, and characters other than ASCII letters, digits, `-` and `_`.
@@ -24,30 +35,71 @@ impl NodeId {
         let name = name.as_ref();
         let fits = (1..=NODE_ID_BYTES_MAX).contains(&name.len());
         let plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
-        if fits && plain { Ok(Self(name.into())) } else { Err(InvalidNodeId(name.into())) }
+        if fits && plain { Ok(Self::of(name)) } else { Err(InvalidNodeId(name.into())) }
+    }
+
+    fn of(name: &str) -> Self {
+        Self { name: name.into(), key: NodeKey(xxh3_128(name.as_bytes())) }
     }
 
     /// The bare name.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.name
+    }
+
+    /// The number that stands for the name.
+    pub(crate) const fn key(&self) -> NodeKey {
+        self.key
     }
 
     /// The node that unit tests of command bodies run on.
     #[cfg(feature = "testing")]
     pub(crate) fn test() -> Self {
-        Self("test".into())
+        Self::of("test")
+    }
+}
+
+impl PartialEq for NodeId {
+    fn eq(&self, other: &Self) -> bool {
+        self.key == other.key && self.name == other.name
+    }
+}
+
+impl Eq for NodeId {}
+
+impl Hash for NodeId {
+    fn hash<H: Hasher>(&self, into: &mut H) {
+        self.name.hash(into);
+    }
+}
+
+impl PartialOrd for NodeId {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for NodeId {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.name.cmp(&other.name)
+    }
+}
+
+impl Serialize for NodeId {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&self.name)
     }
 }
 
 impl fmt::Display for NodeId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.name)
     }
 }
 
 impl fmt::Debug for NodeId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.name)
     }
 }
 
@@ -61,19 +113,19 @@ impl FromStr for NodeId {
 
 impl AsRef<str> for NodeId {
     fn as_ref(&self) -> &str {
-        &self.0
+        &self.name
     }
 }
 
 impl PartialEq<str> for NodeId {
     fn eq(&self, other: &str) -> bool {
-        &*self.0 == other
+        &*self.name == other
     }
 }
 
 impl PartialEq<&str> for NodeId {
     fn eq(&self, other: &&str) -> bool {
-        &*self.0 == *other
+        &*self.name == *other
     }
 }
 

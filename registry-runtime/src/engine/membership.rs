@@ -111,7 +111,7 @@ pub(crate) struct Membership {
     rumours_due: Moment,
     exchange_due: Moment,
     /// How many new peers were asked whether their views differ, and when to count anew.
-    greetings: u32,
+    greetings: usize,
     greetings_due: Moment,
     /// When this node had asked to be called.
     promised: Option<Moment>,
@@ -130,7 +130,9 @@ enum Phase {
 const LOAD_SPACING: Duration = Duration::from_secs(1);
 /// New peers that are asked within a round of gossip whether their views differ. A node that meets hundreds at once, each with a
 /// list of hundreds, would learn the same from all of them; one is asked in the next round for those that were not.
-const GREETINGS_MAX: u32 = 8;
+const GREETINGS_MAX: usize = 8;
+/// How many members those that are asked may tell of together, where that is fewer: of a thousand members one is asked.
+const GREETED_MAX: usize = 1024;
 /// Nodes that a round of rumours goes to.
 const RUMOUR_TO: usize = 3;
 
@@ -279,7 +281,8 @@ impl Membership {
                 self.greetings_due = now + self.timing.gossip_period;
                 self.greetings = 0;
             }
-            if self.greetings < GREETINGS_MAX {
+            let list = self.roster.len().saturating_add(1);
+            if self.greetings < GREETINGS_MAX.min(GREETED_MAX.div_ceil(list)) {
                 self.greetings = self.greetings.saturating_add(1);
                 self.send_digest(&peer.node);
             } else {
@@ -364,8 +367,7 @@ impl Membership {
             self.settle(now);
         }
         if self.watchdog.poll(now, self.swim.is_active()) {
-            let peers: Vec<_> = self.links.peers().cloned().collect();
-            if let Some(peer) = self.pick(peers, 1).pop() {
+            if let Some(peer) = self.any_peer().cloned() {
                 self.introduce(now, &peer);
             }
         }
@@ -386,8 +388,7 @@ impl Membership {
         }
         if self.exchange_due <= now {
             self.exchange_due = now + self.timing.anti_entropy.mul_f64(self.rng.random_range(0.75..1.25));
-            let peers = self.peers();
-            if let Some(node) = self.pick(peers, 1).pop() {
+            if let Some(node) = self.any_peer().map(|peer| peer.node.clone()) {
                 self.send_digest(&node);
             }
         }
@@ -556,6 +557,13 @@ impl Membership {
     /// Everyone this node is connected with.
     fn peers(&self) -> Vec<NodeId> {
         self.links.peers().map(|peer| peer.node.clone()).collect()
+    }
+
+    /// One of those that this node is connected with, at random.
+    fn any_peer(&mut self) -> Option<&Identity> {
+        let peers = self.links.peers().len();
+        let nth = (peers > 0).then(|| self.rng.random_range(0..peers))?;
+        self.links.peers().nth(nth)
     }
 
     /// Up to `wanted` of them at random.

@@ -61,12 +61,15 @@ impl Membership {
         }
     }
 
-    /// Tells a peer that this node exists and what it is, and asks foca's question for members.
+    /// Tells a peer that this node exists and what it is. Who sees nobody asks foca's question for members, too; anyone else
+    /// would get a feed of sixty that it knows from each of its peers.
     pub(super) fn introduce(&mut self, now: Moment, to: &Identity) {
         let profile = (self.swim.identity().process(), Profile::clone(&self.profile));
         self.send_state(&to.node, vec![self.own_entry()], vec![profile], vec![], false);
-        self.swim.announce(now, to.clone());
-        self.settle(now);
+        if !self.swim.is_active() {
+            self.swim.announce(now, to.clone());
+            self.settle(now);
+        }
     }
 
     /// Tells a peer of some members.

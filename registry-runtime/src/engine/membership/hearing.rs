@@ -108,10 +108,10 @@ impl Membership {
         gossip.marks.retain(|mark| !self.roster.is_known(mark));
         let alive = gossip.sender_alive();
         if !self.roster.is_known(&alive) {
-            self.swim.touch(alive.id().node.clone());
+            self.swim.touch(&alive.id().node);
         }
         for mark in &gossip.marks {
-            self.swim.touch(mark.id().node.clone());
+            self.swim.touch(&mark.id().node);
         }
         if let Some(bytes) = gossip.encode() {
             self.swim.handle_packet(now, &bytes);
@@ -242,7 +242,8 @@ impl Membership {
         }
     }
 
-    /// A peer suspects this node and asks. The answer goes the way of foca, which refutes with it.
+    /// A peer suspects this node and asks. The answer is how often this node has refuted by now, and no more than that: all
+    /// members ask at about the same time.
     fn handle_question(&mut self, now: Moment, from: &Identity, suspect: Identity, refutations: u16) {
         if suspect.node != self.swim.identity().node {
             return;
@@ -252,8 +253,8 @@ impl Membership {
         let all = Standing { hosting: u16::MAX, live: u16::MAX };
         self.handle_accusation(now, from, &entry, all);
         if self.phase == Phase::Running {
-            self.swim.announce(now, from.clone());
-            self.settle(now);
+            let answer = self.own_entry();
+            self.tell(&from.node, vec![answer]);
         }
     }
 

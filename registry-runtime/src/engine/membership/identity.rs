@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{Incarnation, NodeId, Process, Start};
+use crate::id::{Incarnation, NodeId, NodeKey, Process, Start};
 
 /// A process, where it listens, and how often it has had to come back.
 ///
@@ -60,22 +60,24 @@ impl Identity {
 
 impl PartialEq for Identity {
     fn eq(&self, other: &Self) -> bool {
-        self.is_same_process(other) && self.incarnation == other.incarnation
+        // The number first: it differs more often than not, and lies at hand.
+        self.incarnation == other.incarnation && self.is_same_process(other)
     }
 }
 
 impl Eq for Identity {}
 
 impl foca::Identity for Identity {
-    /// The node and not the socket address: a node that comes back elsewhere replaces its former self.
-    type Addr = NodeId;
+    /// The node and not the socket address: a node that comes back elsewhere replaces its former self. And of the node the
+    /// number that stands for its name: foca asks every member that it knows for this at every packet.
+    type Addr = NodeKey;
 
     fn renew(&self) -> Option<Self> {
         Some(Self { incarnation: self.incarnation.next(), ..self.clone() })
     }
 
-    fn addr(&self) -> NodeId {
-        self.node.clone()
+    fn addr(&self) -> NodeKey {
+        self.node.key()
     }
 
     fn win_addr_conflict(&self, adversary: &Self) -> bool {

@@ -21,8 +21,10 @@ pub(super) struct Links {
     connected: BTreeMap<NodeId, Identity>,
     members: BTreeMap<NodeId, Target>,
     seeds: BTreeMap<SocketAddr, Seed>,
-    /// When to dial again, as long as nothing has changed: it is asked for after every packet.
-    wake: Option<Option<Moment>>,
+    /// Not before then is anyone to be dialled; it may come to nothing. It is asked for after every packet.
+    wake: Option<Moment>,
+    /// When all were last looked through.
+    looked: Option<Moment>,
 }
 
 /// How often to dial.
@@ -61,6 +63,9 @@ struct Dial {
 
 /// The most dials that are under way at once: each costs a handshake on both sides.
 const DIALS_MAX: usize = 32;
+/// The least time between two looks through all that may be dialled: one that meets a thousand would look through a thousand for
+/// each of them.
+const PAUSE: Duration = Duration::from_millis(10);
 /// How long a dial may take before it counts as failed, when nobody says so: above the transport's own limit.
 const DIAL_PATIENCE: Duration = Duration::from_secs(10);
 /// The most join addresses: a list is written by hand or comes from one name look-up.
@@ -80,6 +85,7 @@ impl Links {
             members: BTreeMap::new(),
             seeds: BTreeMap::new(),
             wake: None,
+            looked: None,
         };
         links.set_seeds(now, seeds);
         links
@@ -93,15 +99,14 @@ impl Links {
     }
 
     /// All processes that this node is connected with.
-    pub(super) fn peers(&self) -> impl Iterator<Item = &Identity> {
+    pub(super) fn peers(&self) -> impl ExactSizeIterator<Item = &Identity> {
         self.connected.values()
     }
 
     /// When to dial again.
-    pub(super) fn next(&mut self) -> Option<Moment> {
-        let wake = self.wake.unwrap_or_else(|| self.earliest());
-        self.wake = Some(wake);
-        wake
+    pub(super) fn next(&self) -> Option<Moment> {
+        let rested = self.looked.map(|looked| looked + PAUSE);
+        self.wake.map(|wake| rested.map_or(wake, |rested| wake.max(rested)))
     }
 
     fn earliest(&self) -> Option<Moment> {
@@ -114,7 +119,7 @@ impl Links {
 
     /// Takes another join list, as after a new look-up of its names.
     pub(super) fn set_seeds(&mut self, now: Moment, seeds: &[SocketAddr]) {
-        self.wake = None;
+        self.look_again(now);
         let wanted = seeds.iter().filter(|address| **address != self.own.address).take(SEEDS_MAX);
         let mut before = std::mem::take(&mut self.seeds);
         for address in wanted {
@@ -125,7 +130,6 @@ impl Links {
 
     /// A connection stands. `dialled` is the address that this side had dialled.
     pub(super) fn connect(&mut self, peer: &Identity, dialled: Option<SocketAddr>) {
-        self.wake = None;
         if let Some(seed) = dialled.and_then(|address| self.seeds.get_mut(&address)) {
             seed.node = Some(peer.node.clone());
             seed.dial.rest();
@@ -153,7 +157,7 @@ impl Links {
 
     /// The last connection with a node is gone; says whether there was one.
     pub(super) fn disconnect(&mut self, now: Moment, node: &NodeId, rng: &mut impl RngExt) -> bool {
-        self.wake = None;
+        self.look_again(now);
         let was = self.connected.remove(node).is_some();
         if let Some(target) = self.members.get_mut(node).filter(|_| was) {
             target.connected = false;
@@ -169,7 +173,7 @@ impl Links {
 
     /// A dial came to nothing.
     pub(super) fn fail(&mut self, now: Moment, node: Option<&NodeId>, address: SocketAddr, rng: &mut impl RngExt) {
-        self.wake = None;
+        self.look_again(now);
         let pace = self.pace;
         if let Some(target) = node.and_then(|node| self.members.get_mut(node)) {
             target.dial.wait(now, pace, target.live, rng);
@@ -187,7 +191,7 @@ impl Links {
         if self.members.get(&member.node).is_some_and(same) {
             return;
         }
-        self.wake = None;
+        self.look_again(now);
         let mut dial = Dial::due(now);
         if !live || self.own.node > member.node {
             dial.due = now + jittered(if live { self.pace.live / 4 } else { self.pace.slow }, rng);
@@ -198,8 +202,15 @@ impl Links {
 
     /// A node is no longer to be connected.
     pub(super) fn drop_member(&mut self, node: &NodeId) {
-        self.wake = None;
-        self.members.remove(node);
+        if let Some(target) = self.members.remove(node) {
+            // Its address may be one of the join list that nobody else is to be found at; that is no hurry.
+            self.look_again(target.dial.due);
+        }
+    }
+
+    /// Something has changed by which somebody may have to be dialled.
+    fn look_again(&mut self, at: Moment) {
+        self.wake = Some(self.wake.map_or(at, |wake| wake.min(at)));
     }
 
     /// Takes out whom to dial now.
@@ -207,7 +218,7 @@ impl Links {
         if self.next().is_none_or(|due| due > now) {
             return Vec::new();
         }
-        self.wake = None;
+        self.looked = Some(now);
         let pace = self.pace;
         let mut under_way = self.members.values().map(|target| &target.dial).filter(|dial| dial.under_way).count();
         let mut due = Vec::new();
@@ -230,6 +241,7 @@ impl Links {
                 }
             }
         }
+        self.wake = self.earliest();
         due
     }
 
@@ -335,7 +347,7 @@ mod tests {
         assert_eq!(links.take_due(now, &mut rng).len(), 2);
         links.connect(&identity("m", 1), Some(([127, 0, 0, 1], 2).into()));
         links.connect(&identity("b", 9), Some(([127, 0, 0, 1], 3).into()));
-        assert_eq!(links.next(), None);
+        assert_eq!(links.earliest(), None);
         assert!(links.disconnect(now, &identity("b", 9).node, &mut rng));
         assert!(!run(&mut links, &mut rng, now, Duration::from_secs(5)).is_empty());
     }
@@ -347,15 +359,16 @@ mod tests {
         let peer = identity("b", 9);
         links.connect(&peer, None);
         links.want(now, &peer, true, &mut rng);
-        assert_eq!(links.next(), None);
+        assert_eq!(links.earliest(), None);
         links.disconnect(now, &peer.node, &mut rng);
         let live = run(&mut links, &mut rng, now, Duration::from_secs(60));
         assert!(live[0] <= 75, "{live:?}");
+        let now = now + Duration::from_secs(60);
         links.want(now, &peer, false, &mut rng);
         let down = run(&mut links, &mut rng, now, Duration::from_secs(60));
         assert!(down[0] >= 800 && down.len() > 20 && down.len() < live.len(), "{down:?}");
         links.drop_member(&peer.node);
-        assert_eq!(links.next(), None);
+        assert_eq!(links.earliest(), None);
     }
 
     #[test]
@@ -372,5 +385,26 @@ mod tests {
             later += links.take_due(now + Duration::from_secs(second), &mut rng).len();
         }
         assert!(later > 0);
+    }
+
+    #[test]
+    fn a_storm_of_changes_is_looked_through_now_and_then() {
+        let (mut links, mut rng) = links(&[]);
+        let (mut looks, mut met) = (0, 0);
+        for us in 0..100_000_u64 {
+            let now = Moment::default() + Duration::from_micros(us);
+            if us % 100 == 0 {
+                links.want(now, &identity(&format!("n{us:06}"), 1000), true, &mut rng);
+            }
+            if links.next().is_some_and(|next| next <= now) {
+                looks += 1;
+                for (node, _) in links.take_due(now, &mut rng) {
+                    met += 1;
+                    links.connect(&Identity { node: node.unwrap(), ..identity("n", 1000) }, None);
+                }
+            }
+        }
+        assert!((1..=10).contains(&looks), "{looks}");
+        assert!(met > 100, "and they are dialled all the same: {met}");
     }
 }

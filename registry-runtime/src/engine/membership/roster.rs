@@ -23,8 +23,18 @@ pub(super) struct Roster {
     hints: BTreeMap<NodeId, Hint>,
     /// Whether the Down of some was withdrawn.
     doubtful: bool,
-    /// [`Self::full_digest`] without this node, while nothing has changed: peers ask for it all the time.
-    digest: Option<u64>,
+    sums: Sums,
+}
+
+/// What all records together come to. It is asked for with nearly every packet, so it is kept in step with every change of one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Sums {
+    /// How many are alive.
+    live: usize,
+    /// How many of those are not client-only.
+    hosting: usize,
+    /// [`Roster::full_digest`] without this node.
+    digest: u64,
 }
 
 /// One member.
@@ -71,6 +81,21 @@ impl Record {
     /// What it says of itself.
     pub(super) const fn profile(&self) -> Option<&Arc<Profile>> {
         self.profile.as_ref()
+    }
+
+    /// What it adds to what all of them come to.
+    fn sums(&self) -> Sums {
+        let live = self.state.is_live();
+        let hosting = live && self.profile.as_ref().is_none_or(|profile| !profile.client_only);
+        let state = match self.state {
+            MemberState::Up | MemberState::Suspect => 1,
+            MemberState::Down => 2,
+            MemberState::Left => 3,
+        };
+        let revision = self.profile.as_ref().map_or(0, |profile| profile.revision);
+        // What was withdrawn is told to nobody.
+        let digest = if self.withdrawn.is_none() { share(&self.identity, state, revision) } else { 0 };
+        Sums { live: usize::from(live), hosting: usize::from(hosting), digest }
     }
 
     /// As told to others.
@@ -130,20 +155,22 @@ impl Roster {
         self.records.get(&mark.id().node).filter(same).is_some_and(believes)
     }
 
+    /// How many are known, forgotten ones included.
+    pub(super) fn len(&self) -> usize {
+        self.records.len()
+    }
+
     /// How many members are alive.
-    pub(super) fn live(&self) -> usize {
-        self.records.values().filter(|record| record.state.is_live()).count()
+    pub(super) const fn live(&self) -> usize {
+        self.sums.live
     }
 
     /// How much of the cluster this node sees alive, itself included.
     pub(super) fn standing(&self, own: &Profile) -> Standing {
-        let mut standing = Standing { hosting: u16::from(!own.client_only), live: 1 };
-        for record in self.records.values().filter(|record| record.state.is_live()) {
-            let hosts = record.profile.as_ref().is_none_or(|profile| !profile.client_only);
-            standing.live = standing.live.saturating_add(1);
-            standing.hosting = standing.hosting.saturating_add(u16::from(hosts));
-        }
-        standing
+        let with_own =
+            |others: usize, own: bool| u16::try_from(others.saturating_add(usize::from(own))).unwrap_or(u16::MAX);
+        let Sums { live, hosting, .. } = self.sums;
+        Standing { hosting: with_own(hosting, !own.client_only), live: with_own(live, true) }
     }
 
     /// How many more members can be taken in.
@@ -177,23 +204,13 @@ impl Roster {
 
     /// A number that differs when two nodes have something to tell each other: as [`Self::digest`], and over goodbyes and
     /// profiles, and over what was forgotten.
-    pub(super) fn full_digest(&mut self, own: &Identity, profile: &Profile) -> u64 {
-        let others = self.digest.unwrap_or_else(|| self.digest_of_others());
-        self.digest = Some(others);
+    pub(super) fn full_digest(&self, own: &Identity, profile: &Profile) -> u64 {
         // Sums do not depend on the order, so this node needs no place among the others.
-        others.wrapping_add(share(own, 1, profile.revision))
+        self.sums.digest.wrapping_add(share(own, 1, profile.revision))
     }
 
-    fn digest_of_others(&self) -> u64 {
-        let shares = self.iter_told().map(|record| {
-            let state = match record.state {
-                MemberState::Up | MemberState::Suspect => 1,
-                MemberState::Down => 2,
-                MemberState::Left => 3,
-            };
-            share(&record.identity, state, record.profile.as_ref().map_or(0, |profile| profile.revision))
-        });
-        shares.fold(0, u64::wrapping_add)
+    fn sums_of(&self, node: &NodeId) -> Sums {
+        self.records.get(node).map_or(Sums::default(), Record::sums)
     }
 
     // What happens.
@@ -211,11 +228,11 @@ impl Roster {
     /// Takes over what foca believes now, and tells what has changed, by node id.
     pub(super) fn compare<'a>(&mut self, now: Moment, marks: impl Iterator<Item = &'a Mark>) -> Vec<(Member, Change)> {
         let hints = std::mem::take(&mut self.hints);
-        self.digest = None;
         let mut changes = Vec::new();
         for mark in marks {
             let hint = hints.get(&mark.id().node).filter(|hint| hint.identity == *mark.id());
-            if let Some(change) = self.compare_one(now, mark, hint)
+            let change = self.change(&mark.id().node, |roster| roster.compare_one(now, mark, hint));
+            if let Some(change) = change
                 && let Some(record) = self.records.get(&mark.id().node)
             {
                 changes.push((record.member(), change));
@@ -223,6 +240,19 @@ impl Roster {
         }
         changes.sort_by(|one, two| one.0.process.cmp(&two.0.process));
         changes
+    }
+
+    /// Changes the record of one node, and the sums with it.
+    fn change<T>(&mut self, node: &NodeId, change: impl FnOnce(&mut Self) -> T) -> T {
+        let before = self.sums_of(node);
+        let changed = change(self);
+        self.sums = self.sums.without(before).with(self.sums_of(node));
+        changed
+    }
+
+    /// Adds everything up anew.
+    fn add_up(&mut self) {
+        self.sums = self.records.values().map(Record::sums).fold(Sums::default(), Sums::with);
     }
 
     fn compare_one(&mut self, now: Moment, mark: &Mark, hint: Option<&Hint>) -> Option<Change> {
@@ -295,6 +325,10 @@ impl Roster {
 
     /// Takes in what a process says of itself; says whether that is news.
     pub(super) fn set_profile(&mut self, process: &Process, said: &Profile) -> Option<Member> {
+        self.change(&process.node, |roster| roster.replace_profile(process, said))
+    }
+
+    fn replace_profile(&mut self, process: &Process, said: &Profile) -> Option<Member> {
         let record = self.records.get_mut(&process.node).filter(|record| record.identity.start == process.start)?;
         let known = record.profile.as_deref();
         if known.is_some_and(|known| known.revision >= said.revision) {
@@ -305,7 +339,6 @@ impl Roster {
             (profile.load, profile.load_revision) = (known.load, known.load_revision);
         }
         record.profile = Some(Arc::new(profile));
-        self.digest = None;
         Some(record.member())
     }
 
@@ -336,15 +369,16 @@ impl Roster {
     /// better; they tell it right after. Kept and passed on, its judgement would declare healthy members Down in the whole
     /// cluster.
     pub(super) fn withdraw(&mut self, until: Moment) -> Vec<Identity> {
-        self.digest = None;
         let judged = self.records.values_mut().filter(|record| record.state == MemberState::Down);
-        self.doubtful = true;
-        judged
+        let withdrawn = judged
             .map(|record| {
                 record.withdrawn = Some(until);
                 record.identity.clone()
             })
-            .collect()
+            .collect();
+        self.doubtful = true;
+        self.add_up();
+        withdrawn
     }
 
     /// Stands by the Downs that nobody has denied since they were taken back, and tells which.
@@ -363,7 +397,7 @@ impl Roster {
             })
             .collect();
         if !undenied.is_empty() {
-            self.digest = None;
+            self.add_up();
         }
         self.doubtful = self.records.values().any(|record| record.withdrawn.is_some());
         undenied
@@ -379,8 +413,25 @@ impl Roster {
 
     /// Drops a member for good, to make room.
     pub(super) fn remove(&mut self, node: &NodeId) {
-        self.digest = None;
-        self.records.remove(node);
+        self.change(node, |roster| roster.records.remove(node));
+    }
+}
+
+impl Sums {
+    const fn with(self, other: Self) -> Self {
+        Self {
+            live: self.live.saturating_add(other.live),
+            hosting: self.hosting.saturating_add(other.hosting),
+            digest: self.digest.wrapping_add(other.digest),
+        }
+    }
+
+    const fn without(self, other: Self) -> Self {
+        Self {
+            live: self.live.saturating_sub(other.live),
+            hosting: self.hosting.saturating_sub(other.hosting),
+            digest: self.digest.wrapping_sub(other.digest),
+        }
     }
 }
 
@@ -550,7 +601,12 @@ mod tests {
     fn the_full_digest_follows_every_change() {
         let mut roster = Roster::default();
         let own = Identity::at_birth(NodeId::new("me").unwrap(), ([127, 0, 0, 1], 2).into(), Start::new(1));
-        let digest = |roster: &mut Roster| roster.full_digest(&own, &profile(1, 0, 0));
+        let digest = |roster: &mut Roster| {
+            let kept = roster.sums;
+            roster.add_up();
+            assert_eq!(kept, roster.sums, "the sums are out of step");
+            roster.full_digest(&own, &profile(1, 0, 0))
+        };
         let alone = digest(&mut roster);
         changes(&mut roster, at(0), identity(5), Belief::Alive);
         let together = digest(&mut roster);

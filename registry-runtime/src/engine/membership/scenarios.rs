@@ -458,7 +458,7 @@ fn a_node_that_meets_many_at_once_asks_few_of_them_what_they_know() {
         asked(now, Input::Connected { peer, dialled: None })
     };
     let met: Vec<usize> = (10..110).map(|nth| meet(now, nth)).collect();
-    assert_eq!(met.iter().sum::<usize>(), GREETINGS_MAX as usize);
+    assert_eq!(met.iter().sum::<usize>(), GREETINGS_MAX);
     let next_round = now + Timing::fast().gossip_period;
     assert_eq!(meet(next_round, 110), 2, "the newcomer, and one for all that were not asked");
 }

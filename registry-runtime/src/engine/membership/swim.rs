@@ -15,7 +15,7 @@ use rand_chacha::ChaCha8Rng;
 use super::alarms::Alarms;
 use super::identity::Identity;
 use super::packet::SWIM_BYTES_MAX;
-use crate::id::{Incarnation, NodeId};
+use crate::id::{Incarnation, NodeId, NodeKey};
 use crate::rules::{Rule, Rules};
 use crate::time::{Moment, Timing};
 
@@ -32,7 +32,7 @@ pub(super) struct Swim {
     timers: Alarms<Timer<Identity>>,
     effects: VecDeque<Effect>,
     /// Members that foca may have changed its mind about since they were last looked at.
-    touched: BTreeSet<NodeId>,
+    touched: BTreeSet<NodeKey>,
     refutations: u16,
     active: bool,
     config: foca::Config,
@@ -126,12 +126,12 @@ impl Swim {
         }
         let mut touched = std::mem::take(&mut self.touched);
         // foca also keeps former selves of this node.
-        touched.remove(&self.foca.identity().node);
+        touched.remove(&self.foca.identity().node.key());
         let wanted = touched.len();
         // It has one member of each node.
         self.foca
             .iter_membership_state()
-            .filter(|mark| touched.contains(&mark.id().node))
+            .filter(|mark| touched.contains(&mark.id().node.key()))
             .take(wanted)
             .cloned()
             .collect()
@@ -150,8 +150,8 @@ impl Swim {
     // What happens.
 
     /// Notes that a packet may change foca's mind about a member.
-    pub(super) fn touch(&mut self, node: NodeId) {
-        self.touched.insert(node);
+    pub(super) fn touch(&mut self, node: &NodeId) {
+        self.touched.insert(node.key());
     }
 
     /// Fires the timers that are due.
@@ -170,7 +170,7 @@ impl Swim {
 
     /// Takes in what others know; a Suspect mark on this node is refuted, a Down mark makes it rejoin.
     pub(super) fn apply(&mut self, now: Moment, marks: Vec<Mark>) {
-        self.touched.extend(marks.iter().map(|mark| mark.id().node.clone()));
+        self.touched.extend(marks.iter().map(|mark| mark.id().node.key()));
         let done = self.foca.apply_many(marks.into_iter(), true, &mut self.runtime);
         self.settle(now, done);
     }
@@ -256,12 +256,12 @@ impl Swim {
                 // foca does not tell of suspicions, so this alone would not do.
                 OwnedNotification::MemberUp(identity)
                 | OwnedNotification::MemberDown(identity)
-                | OwnedNotification::Rename(_, identity) => _ = self.touched.insert(identity.node),
+                | OwnedNotification::Rename(_, identity) => _ = self.touched.insert(identity.node.key()),
             }
         }
         while let Some((after, timer)) = self.runtime.to_schedule() {
             if let Timer::ChangeSuspectToDown { member_id, incarnation, .. } = &timer {
-                self.touched.insert(member_id.node.clone());
+                self.touched.insert(member_id.node.key());
                 self.effects.push_back(Effect::Failed(member_id.clone(), *incarnation));
                 if self.rules.keeps(Rule::StaleTimer) {
                     continue;
@@ -340,8 +340,8 @@ mod tests {
         };
         assert_eq!(touched(&mut swim), ["x", "y"], "not this node itself");
         assert_eq!(touched(&mut swim), [""; 0]);
-        swim.touch(identity("y").node);
-        swim.touch(identity("z").node);
+        swim.touch(&identity("y").node);
+        swim.touch(&identity("z").node);
         assert_eq!(touched(&mut swim), ["y"], "z is unknown");
         let mut suspected = Vec::new();
         while let Some(now) = swim.next().filter(|now| *now < at(2_000)) {
