@@ -23,6 +23,11 @@ pub(crate) const RECEIPTS_MAX: usize = 1 << 16;
 /// The most bytes of replies that the receipts of one slot keep: sixteen of the largest replies.
 pub(crate) const REPLY_BYTES_KEPT_MAX: usize = 64 << 20;
 
+/// The most numbers of one session without their receipts: what a caller's session may end in one slot while one call of it stays open, at
+/// half a MiB. Beyond that the slot says of the lowest ones, and of whatever is open below them, that it cannot tell: a second effect would
+/// be worse.
+pub(crate) const EXPIRED_MAX: usize = 1 << 16;
+
 /// A command as its receipt is looked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Ask {
@@ -86,6 +91,9 @@ struct Room {
 struct Session {
     /// Of numbers up to this one nothing is known any more.
     forgotten: u64,
+    /// Numbers above that which have ended and whose receipts were kept for long enough, rising. They are remembered until the mark passes,
+    /// since a lower number may be of a call that still waits for its first run.
+    expired: VecDeque<u64>,
     /// By rising number.
     kept: VecDeque<Kept>,
     /// When the last of its calls that were seen is over.
@@ -122,8 +130,9 @@ impl Receipts {
             while let Some(first) = session.kept.pop_front_if(|first| first.sequence <= passed) {
                 self.room.free(&first.told);
             }
+            while session.expired.pop_front_if(|number| *number <= passed).is_some() {}
             session.forgotten = session.forgotten.max(passed);
-            if ask.id.sequence <= session.forgotten {
+            if session.has_expired(ask.id.sequence) {
                 return Known::Expired;
             }
             if let Ok(at) = session.find(ask.id.sequence)
@@ -159,7 +168,7 @@ impl Receipts {
             Session { forgotten: ask.mark.get().saturating_sub(1), ..Session::default() }
         });
         session.until = session.until.max(until);
-        if ask.id.sequence > session.forgotten
+        if !session.has_expired(ask.id.sequence)
             && let Err(at) = session.find(ask.id.sequence)
         {
             self.room.take(&told);
@@ -178,9 +187,8 @@ impl Receipts {
             && let Some((_, number)) = self.due.pop_first()
         {
             let Some(session) = self.sessions.get_mut(&number) else { continue };
-            // Oldest first, so that "at or below" goes on saying what is gone.
             while let Some(first) = session.kept.pop_front_if(|first| first.until <= now) {
-                session.forgotten = first.sequence;
+                session.expire(first.sequence);
                 self.room.free(&first.told);
             }
             let again = session.kept.front().map_or(session.until, |first| first.until);
@@ -216,6 +224,23 @@ impl Room {
 }
 
 impl Session {
+    /// Whether a number's receipt is gone, if there was one.
+    fn has_expired(&self, sequence: u64) -> bool {
+        sequence <= self.forgotten || self.expired.binary_search(&sequence).is_ok()
+    }
+
+    /// Remembers of a number no more than that its receipt is gone.
+    fn expire(&mut self, sequence: u64) {
+        if let Err(at) = self.expired.binary_search(&sequence) {
+            self.expired.insert(at, sequence);
+        }
+        if self.expired.len() > EXPIRED_MAX
+            && let Some(lowest) = self.expired.pop_front()
+        {
+            self.forgotten = self.forgotten.max(lowest);
+        }
+    }
+
     /// Where a number's receipt is, or would be.
     fn find(&self, sequence: u64) -> Result<usize, usize> {
         self.kept.binary_search_by_key(&sequence, |kept| kept.sequence)
@@ -290,6 +315,31 @@ mod tests {
         receipts.forget_due(at(95));
         assert!(receipts.is_empty() && receipts.due.is_empty());
         assert_eq!(receipts.room, Room::default());
+    }
+
+    #[test]
+    fn a_call_that_waits_is_not_taken_for_one_that_time_has_forgotten() {
+        let mut receipts = Receipts::default();
+        // Number 1 stands in line all the while.
+        remember(&mut receipts, &ask(1, 2, 1), 20, at(0));
+        remember(&mut receipts, &ask(1, 3, 1), 30, at(30));
+        receipts.forget_due(at(65));
+        assert_eq!(receipts.look(&ask(1, 2, 1)), Known::Expired);
+        assert_eq!(receipts.look(&ask(1, 3, 1)), Known::Told(done(30)));
+        remember(&mut receipts, &ask(1, 1, 1), 10, at(65));
+        assert_eq!(receipts.look(&ask(1, 1, 1)), Known::Told(done(10)));
+        assert_eq!(receipts.look(&ask(1, 4, 4)), Known::New);
+        assert_eq!(receipts.look(&ask(1, 2, 1)), Known::Expired, "the mark says so now");
+    }
+
+    #[test]
+    fn the_numbers_that_time_has_forgotten_are_bounded() {
+        let mut session = Session::default();
+        let last = EXPIRED_MAX as u64 + 2;
+        // The lowest comes last: it was open for longer than all others.
+        (3..=last).chain([2]).for_each(|number| session.expire(number));
+        assert_eq!((session.expired.len(), session.forgotten), (EXPIRED_MAX, 2));
+        assert!((2..=last).all(|number| session.has_expired(number)) && !session.has_expired(last + 1));
     }
 
     #[test]
