@@ -8,6 +8,8 @@ use crate::id::{Mark, Slot};
 /// The open calls of one registry that may leave a receipt.
 #[derive(Debug)]
 pub(super) struct Session {
+    /// One for each slot. Two declarations of one name may differ in their slots: then several slots of the larger one share an entry, and
+    /// a mark that speaks for all of them is only lower than it might be.
     slots: Box<[Mutex<Open>]>,
 }
 
@@ -47,8 +49,9 @@ impl Session {
     }
 
     fn slot(&self, slot: Slot) -> Option<MutexGuard<'_, Open>> {
+        let at = slot.index().checked_rem(self.slots.len())?;
         // Nothing in there can panic halfway.
-        self.slots.get(slot.index()).map(|open| open.lock().unwrap_or_else(PoisonError::into_inner))
+        self.slots.get(at).map(|open| open.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
