@@ -253,7 +253,8 @@
 //! | travelling parameters of a command | 16 | fixed | refused by the compiler |
 //!
 //! Where caller and owner are one node, nothing is encoded and the sizes do not count; so keep to them in tests with one
-//! node, too.
+//! node, too. (The reply of a command with an idempotency key, and of one that another command calls, is kept for its repetition: there
+//! the size of the reply counts everywhere.)
 //!
 //! # When a node is ready
 //!

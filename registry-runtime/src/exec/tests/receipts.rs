@@ -81,6 +81,18 @@ async fn a_name_stands_for_one_command_whoever_calls() {
 }
 
 #[tokio::test]
+async fn a_reply_that_cannot_be_kept_undoes_the_command_for_a_local_caller_too() {
+    let world = World::with(1, 5);
+    let tell = |awkward, ask| world.host.call(&AWKWARD, world.repeatable(1, ask), (awkward,), &mut |_, _| ()).ready();
+    assert_eq!(tell(Awkward::Large, named(100, 77, 1)), Outcome::TooLarge { limit: REPLY_BYTES_MAX });
+    assert!(matches!(tell(Awkward::Fails, named(101, 77, 2)), Outcome::BadReply { .. }));
+    assert_eq!(tell(Awkward::Panics, named(102, 77, 3)), Outcome::Panicked);
+    assert_eq!(world.sum(1), Some(5), "nothing is kept of a command whose caller could not be told again");
+    assert_eq!(tell(Awkward::Fine, named(103, 77, 4)), Outcome::Done(Awkward::Fine), "so its name is free");
+    world.idle().await;
+}
+
+#[tokio::test]
 async fn what_came_to_nothing_leaves_no_receipt() {
     let world = World::with(1, 5);
     let panics = world.host.call(&ADD, world.repeatable(1, ask(100)), (Do::Panic(9),), &mut |_, _| ()).ready();
