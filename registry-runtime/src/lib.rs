@@ -196,6 +196,8 @@
 //! `OwnerLost`: that node lost the slot, or stopped, while the command ran. `BadReply`: the reply could not be
 //! encoded, or was too large, and what the command changed was undone; or it came and could not be decoded, and the change stands.
 //! After the first two an action that is not marked `#[command(idempotent)]` ends so; every other command is sent again instead.
+//! One command is not: a synchronous one that ran on its caller's own node, at once. It has used up its arguments, of which no copy is kept, so when
+//! the slot is lost under it the call ends as `Unknown { reason: OwnerLost }`; what it changed was discarded.
 //!
 //! # When a command is sent again
 //!

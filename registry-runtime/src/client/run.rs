@@ -154,7 +154,10 @@ where
     #[inline]
     pub(super) fn poll_verdict(&mut self, awaited: &mut Awaited<T, E>, task: &mut Context<'_>) -> Poll<Verdict<T, E>> {
         Poll::Ready(match awaited {
-            Awaited::Here { handle, .. } => verdict::here(ready!(Pin::new(handle).poll(task)), self.may_repeat()),
+            Awaited::Here { handle, .. } => {
+                let outcome = ready!(Pin::new(handle).poll(task));
+                verdict::here(outcome, self.may_repeat(), self.parts.are_spent())
+            }
             Awaited::There { pending, occupied } => {
                 let reply = ready!(Pin::new(pending).poll(task));
                 self.understand(occupied.peer(), reply)
@@ -244,7 +247,9 @@ where
         };
         let parts = &mut self.parts;
         match host.call(self.command, attempt, arguments, &mut |key, arguments| parts.spare(key, arguments)) {
-            Started::Ready(outcome) => Start::Ended(verdict::here(outcome, self.may_repeat())),
+            Started::Ready(outcome) => {
+                Start::Ended(verdict::here(outcome, self.may_repeat(), self.parts.are_spent()))
+            }
             Started::Later(handle) => Start::Waits(Awaited::Here { handle, _occupied: occupied }),
         }
     }
