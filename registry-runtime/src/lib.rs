@@ -204,7 +204,7 @@
 //! The owner of an instance keeps a **receipt** of every update, create and destroy that another node has called: what its caller was
 //! told. An attempt that comes a second time, since the first one's answer was lost with a connection, is told the same and has no second
 //! effect. A receipt goes when a later call from the same node to the same slot says that its caller has heard, or about a minute after
-//! the time that its call had left when it ended; who comes later than that hears `ReceiptExpired`.
+//! the deadline of its call; who comes later than that hears `ReceiptExpired`.
 //!
 //! A retry of your own is a new command, unless you give it a name:
 //!

@@ -70,15 +70,21 @@ pub(super) struct Kept {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Asked {
     pub(super) ask: Ask,
-    /// For how long another attempt may come; `None` when none can.
-    pub(super) left: Option<Duration>,
+    /// When the call has ended at the latest; `None` when no other attempt can come.
+    pub(super) ends: Option<Instant>,
+}
+
+impl Asked {
+    /// For how long another attempt may come from now on; `None` when none can.
+    pub(super) fn left(&self) -> Option<Duration> {
+        self.ends.map(|ends| ends.saturating_duration_since(Instant::now()))
+    }
 }
 
 impl<R: Resource> Attempt<'_, R> {
     /// What the slot's receipts are asked.
     pub(super) fn asked(&self) -> Asked {
-        let left = self.may_repeat.then(|| self.deadline.duration_since(self.begun));
-        Asked { ask: self.ask, left }
+        Asked { ask: self.ask, ends: self.may_repeat.then_some(self.deadline) }
     }
 
     /// Without the key, for as long as it takes.

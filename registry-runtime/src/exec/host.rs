@@ -156,7 +156,7 @@ impl<R: Resource> Host<R> {
     /// What is to be remembered of a command that ends now, if anything.
     pub(super) fn receipt(&self, asked: &Asked, told: Option<Told>) -> Option<Receipt> {
         let window = self.definition.spec.idempotency_window;
-        told.zip(asked.left).map(|(told, left)| Receipt { ask: asked.ask, told, left, window })
+        told.zip(asked.left()).map(|(told, left)| Receipt { ask: asked.ask, told, left, window })
     }
 
     /// How busy the registry is on this node.

@@ -183,7 +183,7 @@ impl<R: Resource, A, T, E> Hold<R, A, T, E> {
     fn end<S: Reply<T, E>>(self, ran: Option<Ran<R, T, E>>, reply: &mut S) -> Outcome<S::Done, S::Rejected> {
         let key = self.seat.as_ref().map(|seat| &seat.key);
         let exclusive = self.seat.is_some() && self.command.kind() != Kind::Read;
-        let keep = exclusive && self.kept.asked.left.is_some();
+        let keep = exclusive && self.kept.asked.ends.is_some();
         let concluded = in_time(conclude(ran, key, reply, keep), Instant::now(), self.kept.deadline);
         let Conclusion { outcome, change, told } = concluded;
         match self.seat {

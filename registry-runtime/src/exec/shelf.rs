@@ -96,7 +96,7 @@ pub(super) enum Found<R> {
 pub(super) struct Receipt {
     pub(super) ask: Ask,
     pub(super) told: Told,
-    /// For how long another attempt may come.
+    /// For how long another attempt may come from now on.
     pub(super) left: Duration,
     /// For how long a name is remembered.
     pub(super) window: Duration,
@@ -516,7 +516,9 @@ fn judge<R: Resource>(
         Known::Full => return Err(Refused::Overloaded { retry_after: RETRY_AFTER_MAX }),
     }
     let expected = expect_instance::<R>(kind, exists);
-    if let (Err(refused), Some(left)) = (&expected, asked.left) {
+    if let Err(refused) = &expected
+        && let Some(left) = asked.left()
+    {
         let told = if matches!(refused, Refused::NotFound) { Told::NotFound } else { Told::AlreadyExists };
         receipts.remember(&asked.ask, told, left, Duration::ZERO, clock.now());
     }

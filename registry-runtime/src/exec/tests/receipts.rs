@@ -1,10 +1,12 @@
 //! A retry gets the first reply, and has no second effect.
 
+use std::time::Duration;
+
 use super::tally::*;
 use super::world::*;
 use crate::exec::{Attempt, Lease, Outcome};
 use crate::id::{IdempotencyName, Mark};
-use crate::policy::receipts::Ask;
+use crate::policy::receipts::{Ask, GRACE};
 
 impl World {
     /// An attempt at a command that may be repeated.
@@ -60,6 +62,24 @@ async fn a_second_attempt_behind_the_first_waits_for_its_end() {
     assert_eq!((first.await, second.await), (Outcome::Done(6), Outcome::Done(6)));
     assert_eq!((world.sum(1), world.stage.entries()), (Some(6), 1));
     world.idle().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_receipt_lives_by_its_calls_deadline_however_long_the_command_took() {
+    let world = World::with(1, 5);
+    let slow = world.host.call(&ADD_SLOWLY, world.repeatable(1, ask(100)), (1, Do::Add(1)), &mut |_, _| ()).later();
+    world.stage.entered(1).await;
+    tokio::time::advance(Duration::from_secs(3)).await;
+    world.clock.set(3);
+    world.stage.gate.add_permits(1);
+    assert_eq!(slow.await, Outcome::Done(6));
+    // Called at 0 with 5 s, so over at 5; and a grace.
+    let over = 5 + GRACE.as_secs();
+    for (second, told) in [(over - 1, 6), (over, 7)] {
+        world.clock.set(second);
+        world.host.forget_due();
+        assert_eq!(world.add(1, 1, ask(100)), Outcome::Done(told), "at {second} s");
+    }
 }
 
 #[tokio::test]
