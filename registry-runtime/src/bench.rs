@@ -108,6 +108,7 @@ impl Caller {
             attempt: 1,
             mark: Mark::new(number),
             name: None,
+            content: None,
             remaining: timeout,
             key: &number.to_le_bytes(),
             arguments: &arguments,

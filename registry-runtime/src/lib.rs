@@ -189,7 +189,7 @@
 //! | `DeadlineExceeded { executed }` | was not started (`No`), or may have run or still run (`Maybe`) | after `Maybe`, read before you call again |
 //! | `Unknown { reason }` | may have run | read before you call again, or call under an idempotency key |
 //! | `ReceiptExpired` | may have run, long ago | read before you call again |
-//! | `IdempotencyKeyReused` | was not started | the key belongs to another command on that instance |
+//! | `IdempotencyKeyReused` | was not started | the key belongs to another command on that instance; inside a command that was lost and runs again, the first run made another call in this place |
 //! | `Panicked` | panicked; the instance is unchanged | a mistake in the command |
 //!
 //! `Unknown` means that the command was sent and no answer can come. `ConnectionLost`: the connection to its node broke.
@@ -255,8 +255,8 @@
 //! | travelling parameters of a command | 16 | fixed | refused by the compiler |
 //!
 //! Where caller and owner are one node, nothing is encoded and the sizes do not count; so keep to them in tests with one
-//! node, too. (The reply of a command with an idempotency key, and of one that another command calls, is kept for its repetition: there
-//! the size of the reply counts everywhere.)
+//! node, too. (A command with an idempotency key, and one that another command calls, is compared with its repetition and its reply is kept
+//! for that: there the sizes count everywhere.)
 //!
 //! # When a node is ready
 //!

@@ -109,7 +109,7 @@ where
             command,
             slot,
             parts,
-            ask: Ask { id, mark: Mark::NOTHING, name: None },
+            ask: Ask { id, mark: Mark::NOTHING, name: None, content: None },
             open,
             derived: within.is_some(),
             deadline,
@@ -266,11 +266,12 @@ where
     ) -> Start<T, E> {
         self.attempts = self.attempts.saturating_add(1);
         let mark = self.mark();
-        let Self { slot, ask: Ask { id, name, .. }, attempts, deadline, .. } = *self;
+        let Self { slot, ask: Ask { id, name, content, .. }, attempts, deadline, .. } = *self;
         let sent = self.parts.show(|key, arguments| {
             let attempt = u8::try_from(attempts).unwrap_or(u8::MAX);
             let remaining = deadline.saturating_duration_since(now);
-            let request = Request { command, slot, epoch, id, attempt, mark, name, remaining, key, arguments };
+            let request =
+                Request { command, slot, epoch, id, attempt, mark, name, content, remaining, key, arguments };
             link.request_for(slot.get(), &request, deadline, task)
         });
         match sent {
@@ -339,12 +340,15 @@ where
         true
     }
 
-    /// Names the command by the user's own word for it.
-    pub(super) fn name(&mut self, word: &str) -> Result<(), CommandError<E>> {
-        if keeps_receipt(self.command.kind()) {
+    /// Puts down what the command is known by beside its id: the user's own word for it, and what it is, where its id cannot vouch for that.
+    pub(super) fn describe(&mut self, word: Option<&str>) -> Result<(), CommandError<E>> {
+        if keeps_receipt(self.command.kind()) && (word.is_some() || self.derived) {
             let command = self.command.name;
-            let named = self.parts.show(|key, arguments| name_of(key, word, command, arguments));
-            self.ask.name = Some(named.map_err(|unfit| refusal(&unfit))?);
+            let described = self.parts.show(|key, arguments| {
+                let name = word.map(|word| name_of(key, word, command, arguments));
+                (name, self.derived.then(|| hash_of_all(key, command, arguments)))
+            });
+            (self.ask.name, self.ask.content) = described.map_err(|unfit| refusal(&unfit))?;
         }
         Ok(())
     }
@@ -399,11 +403,20 @@ fn keeps_receipt(kind: Kind) -> bool {
 /// What stands for a user's word for a command: the word belongs to the instance, so its key goes in, with its length, for a key and a
 /// word must not be taken for another key and another word.
 fn name_of(key: &[u8], word: &str, command: &str, arguments: &[u8]) -> IdempotencyName {
-    let joined = |head: &[u8], tail: &[u8]| [&(head.len() as u64).to_le_bytes(), head, tail].concat();
     IdempotencyName {
         name: xxh3_128(&joined(key, word.as_bytes())),
         content: xxh3_64(&joined(command.as_bytes(), arguments)),
     }
+}
+
+/// What stands for a command with its key and its arguments.
+fn hash_of_all(key: &[u8], command: &str, arguments: &[u8]) -> u64 {
+    xxh3_64(&joined(key, &joined(command.as_bytes(), arguments)))
+}
+
+/// Two texts as one that no other two make.
+fn joined(head: &[u8], tail: &[u8]) -> Vec<u8> {
+    [&(head.len() as u64).to_le_bytes(), head, tail].concat()
 }
 
 /// What a caller hears whose key or arguments cannot be used.

@@ -65,7 +65,7 @@ impl Handler for Inbound {
         let asked = exec::Request {
             slot: request.slot,
             epoch: request.epoch,
-            ask: Ask { id: request.id, mark: request.mark, name: request.name },
+            ask: Ask { id: request.id, mark: request.mark, name: request.name, content: request.content },
             attempt: u32::from(request.attempt),
             caller: &from.peer().node,
             begun: now,

@@ -37,6 +37,9 @@ pub(crate) struct Ask {
     pub(crate) mark: Mark,
     /// The user's own name for the command, if it has one.
     pub(crate) name: Option<IdempotencyName>,
+    /// A hash of the command, its key and its arguments, if a command makes it: another run of that command may make another call in its
+    /// place, which has the same id.
+    pub(crate) content: Option<u64>,
 }
 
 /// What the caller of a finished command was told.
@@ -61,7 +64,7 @@ pub(crate) enum Known {
     Told(Told),
     /// Its receipt is gone, if there was one.
     Expired,
-    /// Its name belongs to another command.
+    /// Its name, or its id, belongs to another command.
     Reused,
     /// It has not taken effect, and there is no room for its receipt.
     Full,
@@ -103,6 +106,7 @@ struct Session {
 #[derive(Debug)]
 struct Kept {
     sequence: u64,
+    content: Option<u64>,
     until: Moment,
     told: Told,
 }
@@ -138,7 +142,9 @@ impl Receipts {
             if let Ok(at) = session.find(ask.id.sequence)
                 && let Some(kept) = session.kept.get(at)
             {
-                return Known::Told(kept.told.clone());
+                // Not told, for the answer to another command would be false; and not run, for it may be the same command in other words
+                // (a map in another order), whose effect is there. So it is never started, as with a name that is used twice.
+                return if kept.content == ask.content { Known::Told(kept.told.clone()) } else { Known::Reused };
             }
         }
         match ask.name.and_then(|name| Some((name, self.named.get(&name.name)?))) {
@@ -172,7 +178,7 @@ impl Receipts {
             && let Err(at) = session.find(ask.id.sequence)
         {
             self.room.take(&told);
-            session.kept.insert(at, Kept { sequence: ask.id.sequence, until, told });
+            session.kept.insert(at, Kept { sequence: ask.id.sequence, content: ask.content, until, told });
         }
     }
 
@@ -259,7 +265,7 @@ mod tests {
     }
 
     fn ask(session: u64, sequence: u64, mark: u64) -> Ask {
-        Ask { id: CommandId { session, sequence }, mark: Mark::new(mark), name: None }
+        Ask { id: CommandId { session, sequence }, mark: Mark::new(mark), name: None, content: None }
     }
 
     fn named(sequence: u64, name: u128, content: u64) -> Ask {
@@ -340,6 +346,15 @@ mod tests {
         (3..=last).chain([2]).for_each(|number| session.expire(number));
         assert_eq!((session.expired.len(), session.forgotten), (EXPIRED_MAX, 2));
         assert!((2..=last).all(|number| session.has_expired(number)) && !session.has_expired(last + 1));
+    }
+
+    #[test]
+    fn an_id_that_was_derived_twice_answers_for_one_command() {
+        let mut receipts = Receipts::default();
+        let derived = |content| Ask { mark: Mark::NOTHING, content: Some(content), ..ask(1, 1, 1) };
+        remember(&mut receipts, &derived(5), 10, at(0));
+        assert_eq!(receipts.look(&derived(5)), Known::Told(done(10)));
+        assert_eq!(receipts.look(&derived(6)), Known::Reused);
     }
 
     #[test]

@@ -59,6 +59,8 @@ pub(crate) struct Request<'a> {
     pub(crate) mark: Mark,
     /// The user's own name for the command, if it has one.
     pub(crate) name: Option<IdempotencyName>,
+    /// A hash of the command, its key and its arguments, if its id follows from another command's and so may come to stand for two.
+    pub(crate) content: Option<u64>,
     /// How long the caller goes on waiting, counted from when it made the request; travels in microseconds.
     pub(crate) remaining: Duration,
     /// The encoded key; empty in actions.
@@ -134,6 +136,9 @@ pub(crate) enum BadFrame {
 /// The flag of a request with a name.
 const NAMED: u8 = 1;
 
+/// The flag of a request with a hash of its content.
+const HASHED: u8 = 2;
+
 const REQUEST: u8 = 1;
 const CANCEL: u8 = 2;
 const REPLY: u8 = 3;
@@ -174,7 +179,9 @@ impl<'a> Request<'a> {
     pub(crate) fn put(&self, out: &mut Vec<u8>, correlation: u32) {
         out.reserve(self.frame_bytes_max());
         let start = begin(out, correlation, REQUEST);
-        out.extend_from_slice(&[self.attempt, if self.name.is_some() { NAMED } else { 0 }]);
+        let named = if self.name.is_some() { NAMED } else { 0 };
+        let hashed = if self.content.is_some() { HASHED } else { 0 };
+        out.extend_from_slice(&[self.attempt, named | hashed]);
         out.extend_from_slice(&self.command.0.to_le_bytes());
         out.extend_from_slice(&self.slot.get().to_le_bytes());
         out.extend_from_slice(&self.epoch.get().to_le_bytes());
@@ -184,6 +191,9 @@ impl<'a> Request<'a> {
         put_micros(out, self.remaining);
         if let Some(IdempotencyName { name, content }) = self.name {
             out.extend_from_slice(&name.to_le_bytes());
+            out.extend_from_slice(&content.to_le_bytes());
+        }
+        if let Some(content) = self.content {
             out.extend_from_slice(&content.to_le_bytes());
         }
         put_variable(out, self.key.len() as u64);
@@ -203,18 +213,20 @@ impl<'a> Request<'a> {
         let behind = parts.variable()?;
         let mark = Mark::new(sequence.checked_sub(behind).ok_or(BadFrame::Number)?);
         let remaining = read_micros(&mut parts)?;
-        let name = match flags {
-            0 => None,
-            NAMED => {
-                let name = u128::from_le_bytes(parts.array()?);
-                Some(IdempotencyName { name, content: parts.fixed_u64()? })
-            }
-            other => return Err(BadFrame::Tag(other)),
+        if flags & !(NAMED | HASHED) != 0 {
+            return Err(BadFrame::Tag(flags));
+        }
+        let name = if flags & NAMED == 0 {
+            None
+        } else {
+            let name = u128::from_le_bytes(parts.array()?);
+            Some(IdempotencyName { name, content: parts.fixed_u64()? })
         };
+        let content = if flags & HASHED == 0 { None } else { Some(parts.fixed_u64()?) };
         let key = usize::try_from(parts.variable()?).map_err(|_| BadFrame::Number)?;
         let key = parts.bytes(key)?;
         let id = CommandId { session, sequence };
-        Ok(Self { command, slot, epoch, id, attempt, mark, name, remaining, key, arguments: parts.rest() })
+        Ok(Self { command, slot, epoch, id, attempt, mark, name, content, remaining, key, arguments: parts.rest() })
     }
 }
 
@@ -299,6 +311,7 @@ mod tests {
             attempt: 2,
             mark: Mark::new(u64::MAX - 3),
             name: Some(IdempotencyName { name: u128::MAX, content: 5 }),
+            content: Some(6),
             remaining: Duration::from_micros(4_999_999),
             key,
             arguments,
@@ -361,6 +374,21 @@ mod tests {
     }
 
     #[test]
+    fn what_a_request_may_lack_travels_by_its_absence() {
+        for (named, hashed) in [(false, false), (false, true), (true, false)] {
+            let whole = request(b"k", b"a");
+            let part = Request {
+                name: whole.name.filter(|_| named),
+                content: whole.content.filter(|_| hashed),
+                ..whole
+            };
+            let mut out = Vec::new();
+            part.put(&mut out, 77);
+            assert_eq!(Frame::read(body(&out)), Ok(Frame { correlation: 77, body: Body::Request(part) }));
+        }
+    }
+
+    #[test]
     fn the_layout_is_pinned() {
         let mut out = Vec::new();
         request(b"K", b"AB").put(&mut out, 0x0102_0304);
@@ -369,11 +397,11 @@ mod tests {
         assert_eq!(
             hex,
             concat!(
-                "4a000000",
+                "52000000",
                 "04030201",
                 "01",
                 "02",
-                "01",
+                "03",
                 "07000300",
                 "ff0f0000",
                 "050000005af9f362",
@@ -383,6 +411,7 @@ mod tests {
                 "bf96b102",
                 "ffffffffffffffffffffffffffffffff",
                 "0500000000000000",
+                "0600000000000000",
                 "01",
                 "4b",
                 "4142",

@@ -347,7 +347,7 @@ pub(super) const fn spec(name: &'static str) -> Spec {
 
 /// A command by its number, while all before are open.
 pub(super) const fn ask(sequence: u64) -> Ask {
-    Ask { id: CommandId { session: 1, sequence }, mark: Mark::new(1), name: None }
+    Ask { id: CommandId { session: 1, sequence }, mark: Mark::new(1), name: None, content: None }
 }
 
 pub(super) const EPOCH: Epoch = Epoch::new(7);

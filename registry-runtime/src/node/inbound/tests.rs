@@ -152,6 +152,7 @@ async fn ask(link: &Link, registry: u16, command: u16, key: &[u8], arguments: &[
         attempt: 1,
         mark: Mark::new(1),
         name: None,
+        content: None,
         remaining: PATIENCE,
         key,
         arguments,
