@@ -251,7 +251,9 @@
 //! | nesting of a value | 64 levels | fixed | `Incompatible`; in a reply `Unknown { reason: BadReply }` |
 //! | commands that run at once, for each node and registry | [256](spec::defaults::CONCURRENCY) | `concurrency` | further ones wait |
 //! | commands that wait, likewise; at the caller, calls that wait for an owner | [1024](spec::defaults::QUEUE) | `queue` | `Overloaded` |
-//! | receipts of a slot | 65,536, or 64 MiB of replies | fixed | `Overloaded` |
+//! | receipts of calls, for each node and registry | 256 MiB: 128 bytes each, 256 for each caller in each slot, and the replies | fixed | `Overloaded` |
+//! | receipts of calls that commands make, likewise | 128 MiB | fixed | `Overloaded` for such calls |
+//! | idempotency keys that are remembered, likewise | 128 MiB: 256 bytes each, and the replies | fixed | `Overloaded` for new calls with a key |
 //! | travelling parameters of a command | 16 | fixed | refused by the compiler |
 //!
 //! Where caller and owner are one node, nothing is encoded and the sizes do not count; so keep to them in tests with one

@@ -1,7 +1,7 @@
 //! Small deciders of the data plane.
 //!
 //! Absent on purpose: clocks, locks, tasks. Time is a parameter, and what waits is a value that the caller hands in and gets
-//! back.
+//! back. What the slots of a registry share is a count, and atomic.
 
 pub(crate) mod admission;
 pub(crate) mod ration;

@@ -247,9 +247,7 @@ where
         };
         let parts = &mut self.parts;
         match host.call(self.command, attempt, arguments, &mut |key, arguments| parts.spare(key, arguments)) {
-            Started::Ready(outcome) => {
-                Start::Ended(verdict::here(outcome, self.may_repeat(), self.parts.are_spent()))
-            }
+            Started::Ready(outcome) => Start::Ended(verdict::here(outcome, self.may_repeat(), self.parts.are_spent())),
             Started::Later(handle) => Start::Waits(Awaited::Here { handle, _occupied: occupied }),
         }
     }
@@ -270,8 +268,7 @@ where
         let sent = self.parts.show(|key, arguments| {
             let attempt = u8::try_from(attempts).unwrap_or(u8::MAX);
             let remaining = deadline.saturating_duration_since(now);
-            let request =
-                Request { command, slot, epoch, id, attempt, mark, name, content, remaining, key, arguments };
+            let request = Request { command, slot, epoch, id, attempt, mark, name, content, remaining, key, arguments };
             link.request_for(slot.get(), &request, deadline, task)
         });
         match sent {

@@ -59,12 +59,14 @@ pub(crate) struct Setting {
 impl<R: Commands> Host<R> {
     /// All slots closed and empty.
     pub(crate) fn new(definition: &'static Definition<R>, setting: Setting) -> Arc<Self> {
-        let hasher = Seeded(setting.seed);
+        let (hasher, budget) = (Seeded(setting.seed), Arc::default());
         Arc::new(Self {
             definition,
             commands: erased::list(),
             door: Arc::new(Door::new(&definition.spec)),
-            shelves: (0..definition.spec.slots()).map(|_| Mutex::new(Shelf::new(hasher, setting.rules))).collect(),
+            shelves: (0..definition.spec.slots())
+                .map(|_| Mutex::new(Shelf::new(hasher, setting.rules, &budget)))
+                .collect(),
             setting,
         })
     }

@@ -14,7 +14,7 @@ use super::outcome::Refused;
 use super::{Clock, Lease};
 use crate::id::Epoch;
 use crate::policy::admission::RETRY_AFTER_MAX;
-use crate::policy::receipts::{Ask, Known, Receipts, Told};
+use crate::policy::receipts::{Ask, Budget, Known, Receipts, Told};
 use crate::resource::{Kind, Resource};
 use crate::rules::{Rule, Rules};
 use crate::time::Moment;
@@ -151,7 +151,7 @@ pub(super) enum Sealing {
 }
 
 impl<R: Resource> Shelf<R> {
-    pub(super) fn new(hasher: Seeded, rules: Rules) -> Self {
+    pub(super) fn new(hasher: Seeded, rules: Rules, budget: &Arc<Budget>) -> Self {
         Self {
             gate: Gate::Closed,
             epoch: Epoch::ZERO,
@@ -163,7 +163,7 @@ impl<R: Resource> Shelf<R> {
             tasks: Slab::new(),
             instances: 0,
             lanes: HashMap::with_hasher(hasher),
-            receipts: Receipts::default(),
+            receipts: Receipts::new(budget),
             rules,
         }
     }
@@ -194,7 +194,7 @@ impl<R: Resource> Shelf<R> {
             self.lanes.insert(key, lane);
         }
         self.instances = 0;
-        self.receipts = Receipts::default();
+        self.receipts.clear();
         swept
     }
 

@@ -4,7 +4,12 @@
 //! receipts *knows*: at or below the mark nobody asks any more, above it there is a receipt or the command has not taken effect.
 //! The same idea, with the same mark, is in RIFL (Lee and others, SOSP 2015).
 
+mod room;
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,21 +17,21 @@ use bytes::Bytes;
 use crate::id::{CommandId, IdempotencyName, Mark};
 use crate::time::Moment;
 
+pub(crate) use room::Budget;
+
+use room::{EXPIRED_BYTES, NAME_BYTES, RECEIPT_BYTES, Room, SESSION_BYTES, Share};
+
 /// How long a receipt outlives its call. No attempt arrives later than this after its time is over: the longest that a frame can lie
 /// somewhere is the idle timeout of a connection, and this is four times as long.
 pub(crate) const GRACE: Duration = Duration::from_secs(60);
-
-/// The most receipts of one slot: ten times what a well-filled lane holds of calls under way, for each of a hundred callers. What
-/// finds the slot full is refused, for a receipt that is asked for may not go.
-pub(crate) const RECEIPTS_MAX: usize = 1 << 16;
-
-/// The most bytes of replies that the receipts of one slot keep: sixteen of the largest replies.
-pub(crate) const REPLY_BYTES_KEPT_MAX: usize = 64 << 20;
 
 /// The most numbers of one session without their receipts: what a caller's session may end in one slot while one call of it stays open, at
 /// half a MiB. Beyond that the slot says of the lowest ones, and of whatever is open below them, that it cannot tell: a second effect would
 /// be worse.
 pub(crate) const EXPIRED_MAX: usize = 1 << 16;
+
+/// How much room an empty queue of a session keeps: enough for a steady trickle, so that a burst is not paid for ever.
+const QUEUE_KEPT: usize = 8;
 
 /// A command as its receipt is looked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,16 +87,11 @@ pub(crate) struct Receipts {
     room: Room,
 }
 
-/// How much is kept.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Room {
-    receipts: usize,
-    reply_bytes: usize,
-}
-
 /// What is kept of one session.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Session {
+    /// What it takes its room of: a session is of calls alike.
+    share: Share,
     /// Of numbers up to this one nothing is known any more.
     forgotten: u64,
     /// Numbers above that which have ended and whose receipts were kept for long enough, rising. They are remembered until the mark passes,
@@ -117,6 +117,13 @@ struct Named {
     told: Told,
 }
 
+impl Ask {
+    /// What its receipt would take its room of.
+    fn share(&self) -> Share {
+        if self.content.is_some() { Share::Derived } else { Share::Called }
+    }
+}
+
 impl Told {
     fn bytes(&self) -> usize {
         match self {
@@ -127,15 +134,22 @@ impl Told {
 }
 
 impl Receipts {
+    /// None yet, of a slot whose registry has that budget on the node.
+    pub(crate) fn new(budget: &Arc<Budget>) -> Self {
+        Self { room: Room::of(budget), ..Self::default() }
+    }
+
+    /// Lets go of all.
+    pub(crate) fn clear(&mut self) {
+        *self = Self::new(self.room.budget());
+    }
+
     /// What is known of a command. Its mark lets go of what nobody asks for any more.
     pub(crate) fn look(&mut self, ask: &Ask) -> Known {
+        let mut share = ask.share();
         if let Some(session) = self.sessions.get_mut(&ask.id.session) {
-            let passed = ask.mark.get().saturating_sub(1);
-            while let Some(first) = session.kept.pop_front_if(|first| first.sequence <= passed) {
-                self.room.free(&first.told);
-            }
-            while session.expired.pop_front_if(|number| *number <= passed).is_some() {}
-            session.forgotten = session.forgotten.max(passed);
+            share = session.share;
+            session.pass(ask.mark, &mut self.room);
             if session.has_expired(ask.id.sequence) {
                 return Known::Expired;
             }
@@ -150,7 +164,8 @@ impl Receipts {
         match ask.name.and_then(|name| Some((name, self.named.get(&name.name)?))) {
             Some((name, named)) if named.content == name.content => Known::Told(named.told.clone()),
             Some(_) => Known::Reused,
-            None if self.room.is_full() => Known::Full,
+            None if self.room.is_full(share) => Known::Full,
+            None if ask.name.is_some() && self.room.is_full(Share::Named) => Known::Full,
             None => Known::New,
         }
     }
@@ -161,23 +176,24 @@ impl Receipts {
         self.forget_due(now);
         if let (Some(name), Told::Done(_)) = (ask.name, &told) {
             let named = Named { content: name.content, told: told.clone() };
-            self.room.take(&told);
+            self.room.take(Share::Named, NAME_BYTES.saturating_add(told.bytes()));
             if let Some(before) = self.named.insert(name.name, named) {
-                self.room.free(&before.told);
+                self.room.free(Share::Named, NAME_BYTES.saturating_add(before.told.bytes()));
             }
             self.named_due.push_back((now + window, name.name));
         }
         let until = now + left + GRACE;
-        let due = &mut self.due;
+        let (due, room) = (&mut self.due, &mut self.room);
         let session = self.sessions.entry(ask.id.session).or_insert_with(|| {
             due.insert((until, ask.id.session));
-            Session { forgotten: ask.mark.get().saturating_sub(1), ..Session::default() }
+            room.take(ask.share(), SESSION_BYTES);
+            Session::new(ask)
         });
         session.until = session.until.max(until);
         if !session.has_expired(ask.id.sequence)
             && let Err(at) = session.find(ask.id.sequence)
         {
-            self.room.take(&told);
+            self.room.take(session.share, RECEIPT_BYTES.saturating_add(told.bytes()));
             session.kept.insert(at, Kept { sequence: ask.id.sequence, content: ask.content, until, told });
         }
     }
@@ -186,21 +202,20 @@ impl Receipts {
     pub(crate) fn forget_due(&mut self, now: Moment) {
         while let Some((_, name)) = self.named_due.pop_front_if(|(until, _)| *until <= now) {
             if let Some(named) = self.named.remove(&name) {
-                self.room.free(&named.told);
+                self.room.free(Share::Named, NAME_BYTES.saturating_add(named.told.bytes()));
             }
         }
         while self.due.first().is_some_and(|(at, _)| *at <= now)
             && let Some((_, number)) = self.due.pop_first()
         {
             let Some(session) = self.sessions.get_mut(&number) else { continue };
-            while let Some(first) = session.kept.pop_front_if(|first| first.until <= now) {
-                session.expire(first.sequence);
-                self.room.free(&first.told);
-            }
+            session.expire_due(now, &mut self.room);
             let again = session.kept.front().map_or(session.until, |first| first.until);
             if again > now {
                 self.due.insert((again, number));
             } else {
+                let expired = session.expired.len().saturating_mul(EXPIRED_BYTES);
+                self.room.free(session.share, SESSION_BYTES.saturating_add(expired));
                 self.sessions.remove(&number);
             }
         }
@@ -213,38 +228,53 @@ impl Receipts {
     }
 }
 
-impl Room {
-    fn take(&mut self, told: &Told) {
-        self.receipts = self.receipts.saturating_add(1);
-        self.reply_bytes = self.reply_bytes.saturating_add(told.bytes());
-    }
-
-    fn free(&mut self, told: &Told) {
-        self.receipts = self.receipts.saturating_sub(1);
-        self.reply_bytes = self.reply_bytes.saturating_sub(told.bytes());
-    }
-
-    fn is_full(self) -> bool {
-        self.receipts >= RECEIPTS_MAX || self.reply_bytes >= REPLY_BYTES_KEPT_MAX
-    }
-}
-
 impl Session {
+    /// The session of a command, of which nothing is kept yet.
+    fn new(ask: &Ask) -> Self {
+        Self {
+            share: ask.share(),
+            forgotten: ask.mark.get().saturating_sub(1),
+            expired: VecDeque::new(),
+            kept: VecDeque::new(),
+            until: Moment::default(),
+        }
+    }
+
     /// Whether a number's receipt is gone, if there was one.
     fn has_expired(&self, sequence: u64) -> bool {
         sequence <= self.forgotten || self.expired.binary_search(&sequence).is_ok()
     }
 
-    /// Remembers of a number no more than that its receipt is gone.
-    fn expire(&mut self, sequence: u64) {
-        if let Err(at) = self.expired.binary_search(&sequence) {
-            self.expired.insert(at, sequence);
+    /// Lets go of what lies below the mark.
+    fn pass(&mut self, mark: Mark, room: &mut Room) {
+        let passed = mark.get().saturating_sub(1);
+        while let Some(first) = self.kept.pop_front_if(|first| first.sequence <= passed) {
+            room.free(self.share, RECEIPT_BYTES.saturating_add(first.told.bytes()));
         }
-        if self.expired.len() > EXPIRED_MAX
-            && let Some(lowest) = self.expired.pop_front()
-        {
-            self.forgotten = self.forgotten.max(lowest);
+        while self.expired.pop_front_if(|number| *number <= passed).is_some() {
+            room.free(self.share, EXPIRED_BYTES);
         }
+        self.forgotten = self.forgotten.max(passed);
+        give_back(&mut self.kept);
+        give_back(&mut self.expired);
+    }
+
+    /// Lets go of the receipts whose time is over, oldest first; their numbers stay.
+    fn expire_due(&mut self, now: Moment, room: &mut Room) {
+        while let Some(first) = self.kept.pop_front_if(|first| first.until <= now) {
+            room.free(self.share, RECEIPT_BYTES.saturating_add(first.told.bytes()));
+            if let Err(at) = self.expired.binary_search(&first.sequence) {
+                room.take(self.share, EXPIRED_BYTES);
+                self.expired.insert(at, first.sequence);
+            }
+            if self.expired.len() > EXPIRED_MAX
+                && let Some(lowest) = self.expired.pop_front()
+            {
+                room.free(self.share, EXPIRED_BYTES);
+                self.forgotten = self.forgotten.max(lowest);
+            }
+        }
+        give_back(&mut self.kept);
     }
 
     /// Where a number's receipt is, or would be.
@@ -253,140 +283,9 @@ impl Session {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const LEFT: Duration = Duration::from_secs(5);
-    const WINDOW: Duration = Duration::from_secs(600);
-
-    fn at(seconds: u64) -> Moment {
-        Moment::from_origin(Duration::from_secs(seconds))
-    }
-
-    fn ask(session: u64, sequence: u64, mark: u64) -> Ask {
-        Ask { id: CommandId { session, sequence }, mark: Mark::new(mark), name: None, content: None }
-    }
-
-    fn named(sequence: u64, name: u128, content: u64) -> Ask {
-        Ask { name: Some(IdempotencyName { name, content }), ..ask(9, sequence, sequence) }
-    }
-
-    fn done(reply: u8) -> Told {
-        Told::Done(Bytes::copy_from_slice(&[reply]))
-    }
-
-    fn remember(receipts: &mut Receipts, ask: &Ask, reply: u8, now: Moment) {
-        assert_eq!(receipts.look(ask), Known::New);
-        receipts.remember(ask, done(reply), LEFT, WINDOW, now);
-    }
-
-    #[test]
-    fn a_retry_gets_the_first_reply_until_the_mark_passes() {
-        let mut receipts = Receipts::default();
-        remember(&mut receipts, &ask(1, 1, 1), 10, at(0));
-        remember(&mut receipts, &ask(1, 3, 1), 30, at(0));
-        remember(&mut receipts, &ask(2, 1, 1), 20, at(0));
-        assert_eq!(receipts.look(&ask(1, 1, 1)), Known::Told(done(10)));
-        assert_eq!(receipts.look(&ask(1, 3, 3)), Known::Told(done(30)));
-        assert_eq!(receipts.look(&ask(1, 1, 1)), Known::Expired, "number 3 said that it is closed");
-        assert_eq!(receipts.look(&ask(1, 5, 4)), Known::New);
-        assert_eq!(receipts.look(&ask(1, 3, 3)), Known::Expired);
-        assert_eq!(receipts.look(&ask(2, 1, 1)), Known::Told(done(20)), "sessions are apart");
-        assert_eq!(receipts.room, Room { receipts: 1, reply_bytes: 1 });
-    }
-
-    #[test]
-    fn what_lies_between_the_mark_and_the_present_is_found_in_any_order() {
-        let mut receipts = Receipts::default();
-        for sequence in [4, 2, 7, 3] {
-            remember(&mut receipts, &ask(1, sequence, 1), sequence as u8, at(0));
-        }
-        for sequence in 1..=8 {
-            let known = if [2, 3, 4, 7].contains(&sequence) { Known::Told(done(sequence as u8)) } else { Known::New };
-            assert_eq!(receipts.look(&ask(1, sequence, 1)), known, "{sequence}");
-        }
-    }
-
-    #[test]
-    fn time_forgets_the_oldest_first_and_then_the_session() {
-        let mut receipts = Receipts::default();
-        remember(&mut receipts, &ask(1, 1, 1), 10, at(0));
-        remember(&mut receipts, &ask(1, 2, 1), 20, at(30));
-        receipts.forget_due(at(64));
-        assert_eq!(receipts.look(&ask(1, 1, 1)), Known::Told(done(10)), "5 s and a grace of 60 are not over");
-        receipts.forget_due(at(65));
-        assert_eq!(receipts.look(&ask(1, 1, 1)), Known::Expired);
-        assert_eq!(receipts.look(&ask(1, 2, 1)), Known::Told(done(20)));
-        receipts.forget_due(at(95));
-        assert!(receipts.is_empty() && receipts.due.is_empty());
-        assert_eq!(receipts.room, Room::default());
-    }
-
-    #[test]
-    fn a_call_that_waits_is_not_taken_for_one_that_time_has_forgotten() {
-        let mut receipts = Receipts::default();
-        // Number 1 stands in line all the while.
-        remember(&mut receipts, &ask(1, 2, 1), 20, at(0));
-        remember(&mut receipts, &ask(1, 3, 1), 30, at(30));
-        receipts.forget_due(at(65));
-        assert_eq!(receipts.look(&ask(1, 2, 1)), Known::Expired);
-        assert_eq!(receipts.look(&ask(1, 3, 1)), Known::Told(done(30)));
-        remember(&mut receipts, &ask(1, 1, 1), 10, at(65));
-        assert_eq!(receipts.look(&ask(1, 1, 1)), Known::Told(done(10)));
-        assert_eq!(receipts.look(&ask(1, 4, 4)), Known::New);
-        assert_eq!(receipts.look(&ask(1, 2, 1)), Known::Expired, "the mark says so now");
-    }
-
-    #[test]
-    fn the_numbers_that_time_has_forgotten_are_bounded() {
-        let mut session = Session::default();
-        let last = EXPIRED_MAX as u64 + 2;
-        // The lowest comes last: it was open for longer than all others.
-        (3..=last).chain([2]).for_each(|number| session.expire(number));
-        assert_eq!((session.expired.len(), session.forgotten), (EXPIRED_MAX, 2));
-        assert!((2..=last).all(|number| session.has_expired(number)) && !session.has_expired(last + 1));
-    }
-
-    #[test]
-    fn an_id_that_was_derived_twice_answers_for_one_command() {
-        let mut receipts = Receipts::default();
-        let derived = |content| Ask { mark: Mark::NOTHING, content: Some(content), ..ask(1, 1, 1) };
-        remember(&mut receipts, &derived(5), 10, at(0));
-        assert_eq!(receipts.look(&derived(5)), Known::Told(done(10)));
-        assert_eq!(receipts.look(&derived(6)), Known::Reused);
-    }
-
-    #[test]
-    fn a_name_is_remembered_for_its_window_and_means_one_command() {
-        let mut receipts = Receipts::default();
-        remember(&mut receipts, &named(1, 77, 5), 10, at(0));
-        assert_eq!(receipts.look(&named(2, 77, 5)), Known::Told(done(10)));
-        assert_eq!(receipts.look(&named(2, 77, 6)), Known::Reused);
-        assert_eq!(receipts.look(&named(2, 78, 6)), Known::New);
-        receipts.forget_due(at(599));
-        assert_eq!(receipts.look(&named(3, 77, 5)), Known::Told(done(10)));
-        receipts.forget_due(at(600));
-        assert_eq!(receipts.look(&named(3, 77, 6)), Known::New);
-        assert!(receipts.is_empty());
-    }
-
-    #[test]
-    fn a_name_binds_only_what_took_effect() {
-        let mut receipts = Receipts::default();
-        let ask = named(1, 77, 5);
-        receipts.remember(&ask, Told::NotFound, LEFT, WINDOW, at(0));
-        assert_eq!(receipts.look(&ask), Known::Told(Told::NotFound));
-        assert_eq!(receipts.look(&named(2, 77, 5)), Known::New);
-    }
-
-    #[test]
-    fn a_full_slot_refuses_what_is_new_and_keeps_what_it_has() {
-        let mut receipts = Receipts::default();
-        let large = || Told::Done(Bytes::from(vec![0; REPLY_BYTES_KEPT_MAX]));
-        receipts.remember(&ask(1, 1, 1), large(), LEFT, WINDOW, at(0));
-        assert_eq!(receipts.look(&ask(2, 1, 1)), Known::Full);
-        assert_eq!(receipts.look(&ask(1, 1, 1)), Known::Told(large()));
-        assert_eq!(receipts.look(&ask(1, 2, 2)), Known::New, "the mark has made room");
+/// Gives back what a burst has left of an empty queue.
+fn give_back<T>(queue: &mut VecDeque<T>) {
+    if queue.is_empty() && queue.capacity() > QUEUE_KEPT {
+        *queue = VecDeque::new();
     }
 }

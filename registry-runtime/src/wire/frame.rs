@@ -377,11 +377,8 @@ mod tests {
     fn what_a_request_may_lack_travels_by_its_absence() {
         for (named, hashed) in [(false, false), (false, true), (true, false)] {
             let whole = request(b"k", b"a");
-            let part = Request {
-                name: whole.name.filter(|_| named),
-                content: whole.content.filter(|_| hashed),
-                ..whole
-            };
+            let part =
+                Request { name: whole.name.filter(|_| named), content: whole.content.filter(|_| hashed), ..whole };
             let mut out = Vec::new();
             part.put(&mut out, 77);
             assert_eq!(Frame::read(body(&out)), Ok(Frame { correlation: 77, body: Body::Request(part) }));
