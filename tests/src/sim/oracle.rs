@@ -20,6 +20,7 @@ mod never_started;
 mod no_lost_update;
 mod no_second_effect;
 mod once;
+mod one_effect;
 mod one_owner;
 mod repetition;
 mod reserved;
@@ -49,7 +50,7 @@ pub struct Invariant {
 }
 
 /// All of them.
-pub const INVARIANTS: [Invariant; 19] = [
+pub const INVARIANTS: [Invariant; 20] = [
     ends::INVARIANT,
     never_started::INVARIANT,
     answered::INVARIANT,
@@ -58,6 +59,7 @@ pub const INVARIANTS: [Invariant; 19] = [
     epochs_rise::INVARIANT,
     fresh::INVARIANT,
     repetition::INVARIANT,
+    one_effect::INVARIANT,
     fenced::INVARIANT,
     handed_over::INVARIANT,
     caller_order::INVARIANT,
