@@ -10,8 +10,8 @@
 //! | `skip-seal` | before a planned move the owner starts nothing new | `handed-over` | 1 |
 //! | `ignore-lane` | updates of a key run one at a time | `alone` | 1 |
 //! | `wall-clock-deadlines` | every call ends by its deadline | `ends` | 1 |
-//! | `ignore-receipt` | a retry gets the first reply and has no second effect | `repetition` | 1 |
-//! | `resend-after-dispatch` | an action that may have run is sent again only where that does no harm | `once` | ? |
+//! | `ignore-receipt` | a retry gets the first reply and has no second effect | `one-effect`, `repetition` | 1 |
+//! | `resend-after-dispatch` | an action that may have run is sent again only where that does no harm | `once` | 20 |
 //! | `no-may-mean-maybe` | `executed() == No`: no node ever starts that command | `never-started` | 10 |
 //! | `suspect-is-down` | suspicion moves nothing | `suspicion` | 1 |
 //! | `ignore-reservation` | under `wait_for_node` a slot waits for its node | `reserved` | 1 |

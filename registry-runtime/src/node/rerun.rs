@@ -3,13 +3,13 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use registry_macros::{Resource, commands, registry};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use super::Node;
-use crate::resource::{Context, Invocation};
+use crate::resource::{CommandError, Context, Invocation};
 use crate::transport::Identity;
-use crate::{CommandError, Resource, commands, registry};
 
 registry! {
     purses { resource Purse; replicas 1; }
