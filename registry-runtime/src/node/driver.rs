@@ -309,6 +309,7 @@ impl Driver {
                 Output::Dial { node, address } => self.dial(node, address),
                 Output::Hangup { process } => self.hang_up(&process),
                 Output::Open { registry, slots } => self.open(&registry, &slots),
+                Output::Fence { .. } | Output::Fetch { .. } | Output::Begin { .. } | Output::Adopt { .. } => {}
                 Output::Close { registry, slots } => self.close(&registry, &slots),
                 Output::Forget { registry, slots } => self.forget(&registry, &slots),
                 Output::Seal { registry, slots } => self.seal(&registry, &slots),
@@ -359,7 +360,7 @@ impl Driver {
         let Some(kept) = self.kept.get(registry) else { return };
         for opened in slots {
             if let Some(lease) = kept.leases.get(opened.slot.index()) {
-                kept.host.open(opened.slot, opened.epoch, lease.clone(), opened.keep);
+                kept.host.open(opened.slot, opened.epoch, lease.clone(), true);
             }
         }
     }
