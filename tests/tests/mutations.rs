@@ -126,7 +126,13 @@ fn shown(rule: Rule) -> Shown {
         | Rule::MajorityStores
         | Rule::MajorityLends
         | Rule::LenderWaits
-        | Rule::LenderTells => Shown::AmongOwnerships,
+        | Rule::LenderTells
+        | Rule::PromisesAwaited
+        | Rule::Fenced
+        | Rule::NewestFetched
+        | Rule::EpochCompared
+        | Rule::MajorityHolds
+        | Rule::NoGaps => Shown::AmongOwnerships,
         Rule::OpensWithWhatThereIs => Shown::NoBug,
     }
 }

@@ -206,10 +206,13 @@ impl Opening {
 
     /// Whom to ask next in this phase: those that have not answered and were not asked since the last retry.
     pub(crate) fn ask(&mut self, case: &Case<'_>) -> Vec<Process> {
-        let source = self.source(case.me, case.rules).0;
+        let source;
         let mut whom: BTreeSet<&Process> = match self.phase {
             Phase::Installing => self.set.members().iter().filter(|member| !self.stored.contains(*member)).collect(),
-            Phase::Fetching => BTreeSet::from([&source]),
+            Phase::Fetching => {
+                source = self.source(case.me, case.rules).0;
+                BTreeSet::from([&source])
+            }
             Phase::Collecting => {
                 let has = |process: &Process| self.promises.contains_key(process);
                 let can = |process: &Process| has(process) || case.view.is_live(process);

@@ -588,12 +588,23 @@ impl Sim {
     /// The owner of a slot writes something, if there is one that has the right to.
     pub(crate) fn write(&mut self, slot: Slot) -> Option<u64> {
         let owner = (0..self.nodes.len()).find(|index| self.has_right(*index, slot))?;
+        Some(self.write_at(owner, slot))
+    }
+
+    /// All who still serve a slot write something, whether they have the right to or had it when the command began.
+    pub(crate) fn write_late(&mut self, slot: Slot) {
+        let serves = |node: &SimNode| node.serving.contains_key(&slot);
+        let serving: Vec<_> = (0..self.nodes.len()).filter(|index| serves(&self.nodes[*index])).collect();
+        serving.into_iter().for_each(|index| _ = self.write_at(index, slot));
+    }
+
+    fn write_at(&mut self, owner: usize, slot: Slot) -> u64 {
         self.written += 1;
         let value = self.written;
         let mail = self.store(owner, slot).write(value);
         self.mail(owner, slot, mail);
         self.acknowledge(owner, slot);
-        Some(value)
+        value
     }
 
     /// Owners send again what was not confirmed.

@@ -227,7 +227,9 @@ impl Store {
                 if let Some(stream) = self.stream.as_mut().filter(|stream| stream.epoch == epoch) {
                     let before = stream.held.get(from).copied();
                     stream.held.insert(from.clone(), before.unwrap_or(0).max(position));
-                    return (if before.is_none() { Heard::Stored(epoch) } else { Heard::Nothing }, Mail::new());
+                    if before.is_none() {
+                        return (Heard::Stored(epoch), self.send_last());
+                    }
                 }
             }
             Frame::Lacks { epoch } if self.stream.as_ref().is_some_and(|stream| stream.epoch == epoch) => {
