@@ -11,6 +11,7 @@
 //! | `plan` | where slots should be |
 //! | `table`, `row`, `noted` | where they are, and what was promised |
 //! | `opening`, `charter`, `epochs` | the one way to take a slot |
+//! | `store` | what is asked of the store that holds the slots' data, and its answers |
 //! | `lease`, `held` | who may show acknowledged state, and until when |
 //! | `failover` | who may take a slot: the one rule, in one file |
 //! | `moves` | which step brings an open slot nearer to the plan |
@@ -39,6 +40,7 @@ mod set;
 mod shared;
 mod sight;
 mod silence;
+mod store;
 mod table;
 mod view;
 
@@ -56,6 +58,7 @@ pub(crate) use output::Event as OwnershipEvent;
 pub(crate) use output::Opened;
 pub(crate) use ownership::Ownership;
 pub(crate) use plan::Plan;
+pub(crate) use store::{Adopt, Begin, Fence, Fenced, Fetch, Stored};
 pub(crate) use table::SlotState;
 
 use membership::{Identity, Membership};
@@ -146,6 +149,29 @@ pub(crate) enum Input {
         /// The epoch that was sealed.
         epoch: Epoch,
     },
+    /// This node's store takes nothing below these epochs any more, as [`Output::Fence`] asked for.
+    Fenced {
+        /// The registry.
+        registry: RegistryName,
+        /// The slots.
+        slots: Vec<Fenced>,
+    },
+    /// What [`Output::Fetch`] asked for is here.
+    Fetched {
+        /// The registry.
+        registry: RegistryName,
+        /// The slot.
+        slot: Slot,
+        /// The opening that takes it over.
+        epoch: Epoch,
+    },
+    /// Members of sets hold all that this node's openings took over.
+    Stored {
+        /// The registry.
+        registry: RegistryName,
+        /// Who holds what.
+        stored: Vec<Stored>,
+    },
     /// This node's load has changed.
     Load(u16),
     /// Hand everything over, then leave.
@@ -183,21 +209,50 @@ pub(crate) enum Output {
         /// The process.
         process: Process,
     },
-    /// Serve these slots in their new epochs.
+    /// From now on take nothing of lower epochs for these slots, and answer with [`Input::Fenced`].
+    Fence {
+        /// The registry.
+        registry: RegistryName,
+        /// The slots.
+        slots: Vec<Fence>,
+    },
+    /// Take these slots' content over from another process's store, and say [`Input::Fetched`] for each that is here.
+    Fetch {
+        /// The registry.
+        registry: RegistryName,
+        /// The slots.
+        slots: Vec<Fetch>,
+    },
+    /// Begin these slots' record streams in new epochs, with what is here, and say [`Input::Stored`] for each member that
+    /// holds it.
+    Begin {
+        /// The registry.
+        registry: RegistryName,
+        /// The slots.
+        slots: Vec<Begin>,
+    },
+    /// Follow these slots' record streams in new epochs, and let their owners know.
+    Adopt {
+        /// The registry.
+        registry: RegistryName,
+        /// The slots.
+        slots: Vec<Adopt>,
+    },
+    /// Serve these slots in their new epochs, and acknowledge what their new streams hold; nothing of them before.
     Open {
         /// The registry.
         registry: RegistryName,
         /// The slots.
         slots: Vec<Opened>,
     },
-    /// Stop serving these slots at once.
+    /// Stop serving these slots at once, and drop what was never acknowledged.
     Close {
         /// The registry.
         registry: RegistryName,
         /// The slots with the epochs that are over.
         slots: Vec<(Slot, Epoch)>,
     },
-    /// Drop what is kept of these slots, which are closed: another process has had them open since.
+    /// Drop the content of these slots, which are closed: a set without this process has stored them since.
     Forget {
         /// The registry.
         registry: RegistryName,
@@ -339,6 +394,11 @@ impl Engine {
             Input::Drained { registry, slot, epoch } => {
                 self.decide(now, ownership::Input::Drained(registry, slot, epoch));
             }
+            Input::Fenced { registry, slots } => self.decide(now, ownership::Input::Fenced { registry, slots }),
+            Input::Fetched { registry, slot, epoch } => {
+                self.decide(now, ownership::Input::Fetched { registry, slot, epoch });
+            }
+            Input::Stored { registry, stored } => self.decide(now, ownership::Input::Stored { registry, stored }),
             Input::Load(load) => self.hear(now, membership::Input::Load(membership::Load(load))),
             Input::Leave => self.leave(now),
         }
@@ -437,6 +497,10 @@ impl Engine {
         while let Some(output) = self.ownership.poll() {
             self.outputs.push_back(match output {
                 output::Output::Send { to, message } => Output::Send { to, letter: Letter::Ownership(message) },
+                output::Output::Fence { registry, slots } => Output::Fence { registry, slots },
+                output::Output::Fetch { registry, slots } => Output::Fetch { registry, slots },
+                output::Output::Begin { registry, slots } => Output::Begin { registry, slots },
+                output::Output::Adopt { registry, slots } => Output::Adopt { registry, slots },
                 output::Output::Open { registry, slots } => Output::Open { registry, slots },
                 output::Output::Close { registry, slots } => Output::Close { registry, slots },
                 output::Output::Forget { registry, slots } => Output::Forget { registry, slots },

@@ -196,14 +196,14 @@
 //! `OwnerLost`: that node lost the slot, or stopped, while the command ran. `BadReply`: the reply could not be
 //! encoded, or was too large, and what the command changed was undone; or it came and could not be decoded, and the change stands.
 //! After the first two an action that is not marked `#[command(idempotent)]` ends so; every other command is sent again instead.
-//! One command is not: a synchronous one that ran on its caller's own node, at once. It has used up its arguments, of which no copy is kept, so when
-//! the slot is lost under it the call ends as `Unknown { reason: OwnerLost }`; what it changed was discarded.
+//! One command is not: with `replicas 1`, a synchronous one that ran on its caller's own node, at once. It has used up its arguments, of which no
+//! copy is kept there, so when the slot is lost under it the call ends as `Unknown { reason: OwnerLost }`; what it changed was discarded.
 //!
 //! # When a command is sent again
 //!
-//! The owner of an instance keeps a **receipt** of every update, create and destroy that another node has called: what its caller was
-//! told. An attempt that comes a second time, since the first one's answer was lost with a connection, is told the same and has no second
-//! effect. A receipt goes when a later call from the same node to the same slot says that its caller has heard, or about a minute after
+//! A change is acknowledged when more than half of the slot's replicas have it, its owner included, together with a **receipt**: what its
+//! caller was told. An attempt that comes a second time, since the first one's answer was lost with a connection or with its owner, is told the
+//! same and has no second effect, whoever owns the slot by then. With `replicas 1` receipts are kept of calls from other nodes. A receipt goes when a later call from the same node to the same slot says that its caller has heard, or about a minute after
 //! the deadline of its call; who comes later than that hears `ReceiptExpired`.
 //!
 //! A retry of your own is a new command, unless you give it a name:
@@ -229,8 +229,7 @@
 //! # }
 //! ```
 //!
-//! The name belongs to the instance and is remembered for the registry's `idempotency_window`, whoever calls. In this release receipts live with the owner
-//! alone and end with it, as the instances do.
+//! The name belongs to the instance and is remembered for the registry's `idempotency_window`, whoever calls and whoever owns it.
 //!
 //! # How long a call waits
 //!

@@ -6,3 +6,5 @@
 pub(crate) mod admission;
 pub(crate) mod ration;
 pub(crate) mod receipts;
+pub(crate) mod replica;
+pub(crate) mod stream;

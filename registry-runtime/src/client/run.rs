@@ -231,15 +231,16 @@ where
             Ok(parts) => parts,
             Err(unfit) => return end(refusal(&unfit)),
         };
-        // Nobody can lose the answer of a call on this node, so it leaves a receipt only for its name, or for the next run of the
-        // command that makes it.
-        let named = self.ask.name.is_some();
+        // Nobody can lose the answer of a call on this node, so it leaves a receipt only for its name, for the next run of the command that
+        // makes it, or for the next owner, to whom the call goes when this node loses the slot.
+        let replicated = self.reach.subscription.spec.replicas > 1;
+        let keeps = self.ask.name.is_some() || self.derived || replicated;
         let attempt = Attempt {
             slot: self.slot,
             epoch,
             key,
-            ask: Ask { mark: if named { self.mark() } else { Mark::NOTHING }, ..self.ask },
-            may_repeat: named || self.derived,
+            ask: Ask { mark: if keeps { self.mark() } else { Mark::NOTHING }, ..self.ask },
+            may_repeat: keeps,
             attempt: self.attempts,
             caller: &self.reach.port.node,
             begun: now,

@@ -2,7 +2,8 @@
 
 use super::opening::Why;
 use super::set::Set;
-use crate::id::{Epoch, NodeId, Position, Process, RegistryName, Slot};
+use super::store::{Adopt, Begin, Fence, Fetch};
+use crate::id::{Epoch, NodeId, RegistryName, Slot};
 use crate::message::Message;
 use crate::time::Moment;
 
@@ -16,21 +17,52 @@ pub(crate) enum Output {
         /// The message.
         message: Message,
     },
-    /// Serve these slots in their new epochs, whether they were served before or not.
+    /// From now on take nothing of lower epochs for these slots, and answer with `Input::Fenced`.
+    Fence {
+        /// The registry.
+        registry: RegistryName,
+        /// The slots.
+        slots: Vec<Fence>,
+    },
+    /// Take these slots' content over from another process's store, and say `Input::Fetched` for each that is here.
+    Fetch {
+        /// The registry.
+        registry: RegistryName,
+        /// The slots.
+        slots: Vec<Fetch>,
+    },
+    /// Begin these slots' record streams in new epochs, with what is here.
+    Begin {
+        /// The registry.
+        registry: RegistryName,
+        /// The slots.
+        slots: Vec<Begin>,
+    },
+    /// Follow these slots' record streams in new epochs.
+    Adopt {
+        /// The registry.
+        registry: RegistryName,
+        /// The slots.
+        slots: Vec<Adopt>,
+    },
+    /// Serve these slots in their new epochs, whether they were served before or not. Only from here on is anything
+    /// acknowledged in those epochs: earlier, no later opener need hear of what is held in them.
     Open {
         /// The registry.
         registry: RegistryName,
         /// The slots.
         slots: Vec<Opened>,
     },
-    /// Stop serving these slots at once; what runs is cancelled and its result discarded.
+    /// Stop serving these slots at once; what runs is cancelled and its result discarded, and so is what was never
+    /// acknowledged of their record streams.
     Close {
         /// The registry.
         registry: RegistryName,
         /// The slots with the epochs that are over.
         slots: Vec<(Slot, Epoch)>,
     },
-    /// Drop what is kept of these slots, which are closed: another process has had them open since.
+    /// Drop the content of these slots, which are closed: a set without this process has stored them since. What lower
+    /// epochs are refused stays.
     Forget {
         /// The registry.
         registry: RegistryName,
@@ -72,13 +104,6 @@ pub(crate) struct Opened {
     pub(crate) epoch: Epoch,
     /// Its set, this process first.
     pub(crate) set: Set,
-    /// Who holds the newest data.
-    pub(crate) source: Process,
-    /// The epoch and position of that data.
-    pub(crate) taken_over: (Epoch, Position),
-    /// Whether the instances that are here count: this process is the last that is known to have had the slot open. What
-    /// became of them in another's hands it cannot know from its own memory.
-    pub(crate) keep: bool,
 }
 
 /// Why a process must not go on.

@@ -24,6 +24,7 @@ use super::set::Set;
 use super::set::Sets;
 use super::shared::{Peer, Shared};
 use super::sight::Sight;
+use super::store::{Fenced, Stored};
 use super::table::Table;
 use super::view::{HostedRegistry, Life, Member, MemberState, Profile, View, Weight};
 use crate::id::{Epoch, Incarnation, NodeId, Process, RegistryName, Slot};
@@ -74,6 +75,29 @@ pub(crate) enum Input {
     Received(NodeId, Message),
     /// What ran on a sealed slot has ended.
     Drained(RegistryName, Slot, Epoch),
+    /// This node's store refuses what is below, as `Output::Fence` asked for.
+    Fenced {
+        /// The registry.
+        registry: RegistryName,
+        /// The slots.
+        slots: Vec<Fenced>,
+    },
+    /// What `Output::Fetch` asked for is here.
+    Fetched {
+        /// The registry.
+        registry: RegistryName,
+        /// The slot.
+        slot: Slot,
+        /// The opening that takes it over.
+        epoch: Epoch,
+    },
+    /// Members of sets hold all that this node's openings took over.
+    Stored {
+        /// The registry.
+        registry: RegistryName,
+        /// Who holds what.
+        stored: Vec<Stored>,
+    },
     /// This node is to hand everything over and leave.
     Leave,
     /// This node opens a slot with a set of others and itself, rules or not.
@@ -142,6 +166,21 @@ impl Ownership {
             Input::Drained(registry, slot, epoch) => {
                 if let Some(registry) = self.registries.get_mut(&registry) {
                     registry.drained(slot, epoch);
+                }
+            }
+            Input::Fenced { registry, slots } => {
+                if let Some(registry) = self.registries.get_mut(&registry) {
+                    slots.into_iter().for_each(|fenced| registry.fenced(fenced, &mut self.shared));
+                }
+            }
+            Input::Fetched { registry, slot, epoch } => {
+                if let Some(registry) = self.registries.get_mut(&registry) {
+                    registry.fetched(slot, epoch, &mut self.shared);
+                }
+            }
+            Input::Stored { registry, stored } => {
+                if let Some(registry) = self.registries.get_mut(&registry) {
+                    stored.iter().for_each(|stored| registry.stored(stored, &mut self.shared));
                 }
             }
             Input::Leave => self.leave(),

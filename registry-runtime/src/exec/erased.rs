@@ -7,8 +7,9 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::begin::Begun;
+use super::begin::{Begun, agreed};
 use super::control::Control;
+use super::copies::Copies;
 use super::host::Host;
 use super::outcome::Outcome;
 use super::reply::Encoded;
@@ -19,7 +20,7 @@ use crate::resource::{Command, Commands, Kind, Resource, Visitor, fingerprint};
 use crate::spec::Spec;
 
 /// A [`Host`] without the type of its resource.
-pub(crate) trait AnyHost: Debug + Send + Sync + 'static {
+pub(crate) trait AnyHost: Copies + Debug + Send + Sync + 'static {
     /// The registry.
     fn spec(&self) -> &'static Spec;
 
@@ -41,7 +42,7 @@ pub(crate) trait AnyHost: Debug + Send + Sync + 'static {
     fn list(&self) -> Vec<(u16, Described)>;
 
     /// See [`Host::open`].
-    fn open(&self, slot: Slot, epoch: Epoch, lease: Lease, keep: bool) -> bool;
+    fn open(&self, slot: Slot, epoch: Epoch, lease: Lease) -> bool;
 
     /// See [`Host::close`].
     fn close(&self, slot: Slot);
@@ -94,16 +95,21 @@ pub(crate) enum Served {
 
 /// Cancels a command that waits or runs as a task.
 #[derive(Clone, Debug)]
-pub(crate) struct Cancel(Arc<Control>);
+pub(crate) struct Cancel(Option<Arc<Control>>);
 
 impl Cancel {
     pub(super) fn new(control: &Arc<Control>) -> Self {
-        Self(Arc::clone(control))
+        Self(Some(Arc::clone(control)))
+    }
+
+    /// For a command whose record is under way: it stands, whatever its caller wants.
+    pub(super) fn nothing() -> Self {
+        Self(None)
     }
 
     /// Cancels the command, which is still replied to. `true` is a promise: it is never started.
     pub(crate) fn cancel(&self) -> bool {
-        self.0.stop_cancelled()
+        self.0.as_ref().is_some_and(|control| control.stop_cancelled())
     }
 }
 
@@ -158,8 +164,8 @@ impl<R: Resource> AnyHost for Arc<Host<R>> {
         (0..=u16::MAX).zip(&self.commands).filter_map(|(number, it)| Some((number, it.as_ref()?.describe()))).collect()
     }
 
-    fn open(&self, slot: Slot, epoch: Epoch, lease: Lease, keep: bool) -> bool {
-        Host::open(self, slot, epoch, lease, keep)
+    fn open(&self, slot: Slot, epoch: Epoch, lease: Lease) -> bool {
+        Host::open(self, slot, epoch, lease)
     }
 
     fn close(&self, slot: Slot) {
@@ -270,6 +276,16 @@ where
                     buffer.truncate(start);
                 }
                 return Served::Ready(outcome);
+            }
+            Begun::Pledged(pledge, outcome) => {
+                let bytes = buffer.split_off(start);
+                let replier = later();
+                pledge.then(move |decided| {
+                    let outcome = agreed(outcome, decided);
+                    let bytes = if outcome.tells() { bytes } else { Vec::new() };
+                    replier.reply(Answer { outcome, bytes });
+                });
+                return Served::Later(Cancel::nothing());
             }
             Begun::Later(job) => job,
         };

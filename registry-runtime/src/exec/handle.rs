@@ -13,6 +13,7 @@ use super::Attempt;
 use super::begin::Begun;
 use super::control::Control;
 use super::host::Host;
+use super::job::acknowledged;
 use super::outcome::Outcome;
 use super::reply::Typed;
 use crate::resource::{Command, Resource};
@@ -44,12 +45,21 @@ impl<R: Resource> Host<R> {
     {
         let bytes_max = self.setting.reply_bytes_max;
         let mut reply = Typed { bytes_max, error: &command.error };
-        let job = match self.begin(command, attempt, args, &mut reply, spare) {
+        let deadline = attempt.deadline;
+        let begun = self.begin(command, attempt, args, &mut reply, spare);
+        let (teller, told) = oneshot::channel();
+        let job = match begun {
             Begun::Ready(outcome) => return Started::Ready(outcome),
+            Begun::Pledged(pledge, outcome) => {
+                self.setting.runtime.spawn(async move {
+                    // Whether or not the caller still wants to hear, the record goes its way.
+                    let _ = teller.send(acknowledged(outcome, pledge, deadline).await);
+                });
+                return Started::Later(Handle { told, control: Arc::new(Control::running()) });
+            }
             Begun::Later(job) => job,
         };
         let control = Arc::clone(job.control());
-        let (teller, told) = oneshot::channel();
         self.setting.runtime.spawn(async move {
             let outcome = job.drive(&mut reply).await;
             // A caller that is gone has cancelled and wants to hear nothing.

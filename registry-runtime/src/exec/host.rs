@@ -7,17 +7,20 @@ use std::time::Duration;
 use tokio::runtime::Handle as Runtime;
 
 use super::attempt::Asked;
+use super::codec;
 use super::door::Door;
 use super::erased::{self, Erased};
 use super::hash::Seeded;
 use super::outcome::Refused;
-use super::shelf::{Change, Claim, Receipt, Sealing, Shelf, Stand};
-use super::work::discard;
+use super::record::{Body, STATE_BYTES_MAX};
+use super::reply::Unfit;
+use super::shelf::{Change, Claim, Effect, Outcomes, Receipt, Sealing, Settled, Shelf, Stand};
+use super::work::{contain, discard};
 use super::{Clock, Lease, Load};
 use crate::id::{Epoch, Slot};
 use crate::policy::receipts::Told;
 use crate::resource::{Commands, Definition, Origin, Resource};
-use crate::rules::Rules;
+use crate::rules::{Rule, Rules};
 
 /// For how long commands that run may go on when their slot is sealed: long enough for most to end, short against the
 /// default deadline of the calls that wait for the next owner.
@@ -80,23 +83,18 @@ impl<R: Resource> Host<R> {
         Slot::new(u32::try_from(slot).unwrap_or(0))
     }
 
-    /// Opens a slot; `false` when there is no such slot or `epoch` is not above all before.
-    ///
-    /// `keep` says that the instances that are here stay. Opening an open or sealed slot with `keep` goes without a pause:
-    /// what runs may commit, in the new epoch. Without `keep` what runs is stopped.
-    pub(crate) fn open(&self, slot: Slot, epoch: Epoch, lease: Lease, keep: bool) -> bool {
-        let swept = self.shelf(slot).and_then(|mut shelf| shelf.open(epoch, lease, keep));
-        let opened = swept.is_some();
-        discard(swept);
-        opened
+    /// Opens a slot on the instances that are here; `false` when there is no such slot or `epoch` is not above all before. Opening an
+    /// open or sealed slot goes without a pause: what runs may commit, in the new epoch.
+    pub(crate) fn open(&self, slot: Slot, epoch: Epoch, lease: Lease) -> bool {
+        let opened = self.shelf(slot).and_then(|mut shelf| shelf.open(epoch, lease, self.clock()));
+        opened.map(|outcomes| self.finish(slot, outcomes)).is_some()
     }
 
-    /// Closes a slot: running commands are cancelled, and nothing that was begun commits. Instances stay in memory until
-    /// the next opening says what becomes of them.
+    /// Closes a slot: running commands are cancelled, and nothing that was begun commits. Instances stay in memory until they are
+    /// cleared or filled anew.
     pub(crate) fn close(&self, slot: Slot) {
-        if let Some(mut shelf) = self.shelf(slot) {
-            shelf.close();
-        }
+        let closed = self.shelf(slot).map(|mut shelf| shelf.close());
+        closed.into_iter().for_each(|outcomes| self.finish(slot, outcomes));
     }
 
     /// Gives up the instances of a closed slot.
@@ -127,7 +125,15 @@ impl<R: Resource> Host<R> {
     }
 
     pub(super) fn end_seal(&self, slot: Slot, seal: u64) {
-        let drained = self.shelf(slot).is_some_and(|mut shelf| shelf.end_seal(seal));
+        let ended = self.shelf(slot).and_then(|mut shelf| shelf.end_seal(seal));
+        ended.into_iter().for_each(|outcomes| self.finish(slot, outcomes));
+    }
+
+    /// Tells those who wait, and drops what was replaced; no lock is held here.
+    pub(super) fn finish(&self, slot: Slot, mut outcomes: Outcomes<R>) {
+        outcomes.tell();
+        let drained = outcomes.drained;
+        discard(outcomes);
         if drained {
             (self.setting.drained)(slot);
         }
@@ -185,18 +191,45 @@ impl<R: Resource> Host<R> {
         stand: Stand,
         change: Change<R>,
         receipt: Option<Receipt>,
-    ) -> Result<(), Refused> {
-        let settle = |shelf: &mut Shelf<R>| shelf.settle(key, claim, stand, change, receipt, self.clock());
-        let Some(settled) = self.shelf(slot).map(|mut shelf| settle(&mut shelf)) else {
-            return Err(Refused::Lost);
+    ) -> Settled {
+        let has_backups = || self.shelf(slot).is_some_and(|shelf| shelf.has_backups());
+        let written = match &change {
+            Change::Keep => Ok(None),
+            _ if has_backups() => self.write(key, &change, receipt.as_ref()).map(Some),
+            _ => Ok(None),
         };
-        let (verdict, left) = settled;
-        let drained = left.drained;
-        discard(left);
-        if drained {
-            (self.setting.drained)(slot);
-        }
-        verdict
+        let (effect, unfit) = match written {
+            Ok(body) => (Effect { change, receipt, body }, None),
+            Err(unfit) => {
+                discard(change);
+                (Effect::none(), Some(unfit))
+            }
+        };
+        let settle = |shelf: &mut Shelf<R>| shelf.settle(slot, key, claim, stand, effect, self.clock());
+        let Some((settled, outcomes)) = self.shelf(slot).map(|mut shelf| settle(&mut shelf)) else {
+            return Settled::Now(Err(Refused::Lost));
+        };
+        self.finish(slot, outcomes);
+        unfit.map_or(settled, |unfit| Settled::Now(Err(unfit)))
+    }
+
+    /// Writes down what a command did, for the backups.
+    fn write(&self, key: &R::Key, change: &Change<R>, receipt: Option<&Receipt>) -> Result<Vec<u8>, Refused> {
+        let travels = self.setting.rules.keeps(Rule::ReceiptTravels);
+        let write = || {
+            let (mut bytes, mut state) = (Vec::new(), Vec::new());
+            codec::encode(key, &mut bytes, STATE_BYTES_MAX)?;
+            let state = match change {
+                Change::Put(new) => {
+                    codec::encode(&**new, &mut state, STATE_BYTES_MAX)?;
+                    Some(&*state)
+                }
+                Change::Remove | Change::Keep => None,
+            };
+            let body = Body::new(&bytes, state, receipt.filter(|_| travels));
+            body.write().map_err(|fault| Unfit::Fails { detail: fault.to_string() })
+        };
+        contain(write).map_or(Err(Refused::Panicked), |written| written.map_err(Unfit::outcome))
     }
 }
 

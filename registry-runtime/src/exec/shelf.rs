@@ -1,6 +1,8 @@
-//! What one node keeps of one slot: its gate and its instances.
+//! What one node keeps of one slot: its gate, its instances, and the records of what becomes of them.
 
-use std::collections::HashMap;
+mod copy;
+
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,16 +10,23 @@ use slab::Slab;
 
 use super::attempt::Asked;
 use super::control::Control;
+use super::flow::Flow;
 use super::hash::Seeded;
 use super::lane::{Lane, Turn};
 use super::outcome::Refused;
+use super::pledge::{Decided, Pledge};
+use super::record::Filling;
 use super::{Clock, Lease};
-use crate::id::Epoch;
+use crate::id::{Epoch, Position, Slot};
 use crate::policy::admission::RETRY_AFTER_MAX;
 use crate::policy::receipts::{Ask, Budget, Known, Receipts, Told};
+use crate::policy::replica::Replica;
 use crate::resource::{Kind, Resource};
 use crate::rules::{Rule, Rules};
 use crate::time::Moment;
+
+pub(super) use copy::Cut;
+pub(crate) use copy::{Filled, TakenRecord};
 
 /// How much room for tasks a slot without tasks keeps: enough for a steady trickle, so that a burst is not paid for ever.
 const TASKS_KEPT: usize = 8;
@@ -49,7 +58,27 @@ pub(super) struct Shelf<R: Resource> {
     lanes: HashMap<R::Key, Lane<R>, Seeded>,
     /// Of finished commands, whatever has become of their instances.
     receipts: Receipts,
+    /// How far the instances and receipts reach in the slot's stream of records.
+    replica: Replica,
+    /// The records that are under way, when this node is or becomes the owner.
+    flow: Option<Flow<R>>,
+    /// The copy that another node is sending.
+    incoming: Option<Box<Incoming<R>>>,
     rules: Rules,
+}
+
+/// A copy that another node is sending, part by part.
+#[derive(Debug)]
+struct Incoming<R: Resource> {
+    filling: Filling,
+    /// How far it reaches with the records that came meanwhile.
+    reaches: Position,
+    /// The next part.
+    part: u32,
+    instances: HashMap<R::Key, Arc<R>, Seeded>,
+    /// What the records that came meanwhile have changed: the parts know less of it.
+    touched: HashSet<R::Key, Seeded>,
+    receipts: Receipts,
 }
 
 #[derive(Debug)]
@@ -102,6 +131,31 @@ pub(super) struct Receipt {
     pub(super) window: Duration,
 }
 
+/// What a command leaves behind.
+#[derive(Debug)]
+pub(super) struct Effect<R> {
+    pub(super) change: Change<R>,
+    pub(super) receipt: Option<Receipt>,
+    /// Both, for the backups; without it nothing is changed in a slot that has some.
+    pub(super) body: Option<Vec<u8>>,
+}
+
+impl<R> Effect<R> {
+    /// Nothing but a lane that is free again.
+    pub(super) fn none() -> Self {
+        Self { change: Change::Keep, receipt: None, body: None }
+    }
+}
+
+/// How a command was settled.
+#[derive(Debug)]
+pub(super) enum Settled {
+    /// It is over.
+    Now(Decided),
+    /// Its record is under way; its lane is held until that is decided.
+    Later(Pledge),
+}
+
 /// What becomes of an instance.
 #[derive(Debug)]
 pub(super) enum Change<R> {
@@ -119,24 +173,23 @@ pub(super) enum Stand {
     Task(usize),
 }
 
-/// What is left when a command has let go; drop it outside the lock.
-#[derive(Debug)]
-#[must_use]
-pub(super) struct Left<R: Resource> {
-    /// Whether the slot has just drained.
-    pub(super) drained: bool,
-    #[expect(dead_code, reason = "only dropped")]
-    state: Option<Arc<R>>,
-    #[expect(dead_code, reason = "only dropped")]
-    entry: Option<(R::Key, Lane<R>)>,
-}
-
-/// What an opening swept away; drop it outside the lock.
+/// What was swept away; drop it outside the lock.
 #[derive(Debug)]
 #[must_use]
 pub(super) struct Swept<R: Resource> {
     lanes: HashMap<R::Key, Lane<R>, Seeded>,
     states: Vec<Arc<R>>,
+}
+
+/// Records that were decided, and what they replaced; tell and drop outside the lock.
+#[derive(Debug)]
+#[must_use]
+pub(super) struct Outcomes<R: Resource> {
+    decided: Vec<(Pledge, Decided)>,
+    states: Vec<Arc<R>>,
+    entries: Vec<(R::Key, Lane<R>)>,
+    /// Whether the slot has just drained.
+    pub(super) drained: bool,
 }
 
 /// What a seal met.
@@ -164,28 +217,34 @@ impl<R: Resource> Shelf<R> {
             instances: 0,
             lanes: HashMap::with_hasher(hasher),
             receipts: Receipts::new(budget),
+            replica: Replica::default(),
+            flow: None,
+            incoming: None,
             rules,
         }
     }
 
-    /// Opens in an epoch above all before; `None` when it is not. What is swept away is handed out.
-    pub(super) fn open(&mut self, epoch: Epoch, lease: Lease, keep: bool) -> Option<Swept<R>> {
+    /// Opens in an epoch above all before; `None` when it is not. Records that were acknowledged meanwhile are applied.
+    pub(super) fn open(&mut self, epoch: Epoch, lease: Lease, clock: &dyn Clock) -> Option<Outcomes<R>> {
         if epoch <= self.epoch {
             return None;
         }
-        let swept = if keep { self.nothing() } else { self.sweep() };
         self.epoch = epoch;
         self.gate = Gate::Open(lease);
-        Some(swept)
+        Some(self.advance(clock))
     }
 
     /// Gives up the instances of a closed slot; `None` when it is not closed. What is swept away is handed out.
     pub(super) fn clear(&mut self) -> Option<Swept<R>> {
-        matches!(self.gate, Gate::Closed).then(|| self.sweep())
+        matches!(self.gate, Gate::Closed).then(|| {
+            self.replica.clear();
+            (self.flow, self.incoming) = (None, None);
+            self.sweep()
+        })
     }
 
     fn sweep(&mut self) -> Swept<R> {
-        let mut swept = self.nothing();
+        let mut swept = Swept { states: Vec::new(), lanes: HashMap::with_hasher(*self.lanes.hasher()) };
         self.stop(Control::stop_closed);
         std::mem::swap(&mut self.lanes, &mut swept.lanes);
         // Stopped commands stand on their lanes until they notice, and nobody may join them there before.
@@ -198,14 +257,11 @@ impl<R: Resource> Shelf<R> {
         swept
     }
 
-    fn nothing(&self) -> Swept<R> {
-        Swept { states: Vec::new(), lanes: HashMap::with_hasher(*self.lanes.hasher()) }
-    }
-
-    /// Closes; what runs is stopped and commits nothing. Instances stay until the next opening says what becomes of them.
-    pub(super) fn close(&mut self) {
+    /// Closes; what runs is stopped and commits nothing, and what is under way counts no more. Instances stay.
+    pub(super) fn close(&mut self) -> Outcomes<R> {
         self.stop(Control::stop_closed);
         self.gate = Gate::Closed;
+        self.abandon(&Refused::Lost)
     }
 
     /// Starts nothing new from here on, the waiting commands included.
@@ -219,16 +275,16 @@ impl<R: Resource> Shelf<R> {
         if self.drain() { Sealing::Drained } else { Sealing::Draining(self.seals) }
     }
 
-    /// The time of that seal is up: stops what runs. Whether the slot has just drained.
-    pub(super) fn end_seal(&mut self, seal: u64) -> bool {
+    /// The time of that seal is up: stops what runs, and gives up what is under way. `None` when the slot has drained before.
+    pub(super) fn end_seal(&mut self, seal: u64) -> Option<Outcomes<R>> {
         match &mut self.gate {
             Gate::Sealed { drained, .. } if self.seals == seal && !*drained => {
                 *drained = true;
                 self.ceded = Some(self.tenure);
                 self.stop(Control::stop_moved);
-                true
+                Some(Outcomes { drained: true, ..self.abandon(&Refused::Moved { started: true }) })
             }
-            _ => false,
+            _ => None,
         }
     }
 
@@ -293,6 +349,9 @@ impl<R: Resource> Shelf<R> {
         }
         if let Some(told) = judge::<R>(&mut self.receipts, self.rules, kind, state.is_some(), asked, clock)? {
             return Ok(Taken::Told(told));
+        }
+        if self.flow.as_ref().is_some_and(Flow::is_full) {
+            return Err(Refused::Overloaded { retry_after: RETRY_AFTER_MAX });
         }
         self.last_turn = self.last_turn.next();
         match lane {
@@ -373,69 +432,120 @@ impl<R: Resource> Shelf<R> {
             expect_instance::<R>(kind, state.is_some())?;
         } else if let Some(told) = judge::<R>(&mut self.receipts, self.rules, kind, state.is_some(), asked, clock)? {
             return Ok(Found::Told(told));
+        } else if self.is_full() {
+            return Err(Refused::Overloaded { retry_after: RETRY_AFTER_MAX });
         }
         Ok(Found::State(self.epoch, state))
     }
 
-    /// Commits a change with its receipt if the slot is still this node's, and lets go of the lane. This is the only place where an
-    /// instance changes.
+    /// Commits a change with its receipt if the slot is still this node's, and lets go of the lane; in a slot with backups, both wait
+    /// until more than half of its set have the record.
     pub(super) fn settle(
         &mut self,
+        slot: Slot,
         key: &R::Key,
         claim: Claim,
         stand: Stand,
-        change: Change<R>,
-        receipt: Option<Receipt>,
+        effect: Effect<R>,
         clock: &dyn Clock,
-    ) -> (Result<(), Refused>, Left<R>) {
-        let verdict = match &self.gate {
+    ) -> (Settled, Outcomes<R>) {
+        let Effect { change, receipt, body } = effect;
+        let mut outcomes = Outcomes::none();
+        let verdict = self.may_settle(claim, clock);
+        let settled = match (verdict, body) {
+            (Ok(()), Some(body)) if self.has_backups() && !matches!(change, Change::Keep) => {
+                let pledge = Pledge::new();
+                self.propose(slot, key, claim, (change, receipt, body), pledge.clone());
+                outcomes = self.advance(clock);
+                Settled::Later(pledge)
+            }
+            (Ok(()), _) if self.has_backups() && !matches!(change, Change::Keep) => {
+                self.undo(key, claim.turn, change, &mut outcomes);
+                Settled::Now(Err(Refused::Lost))
+            }
+            (Ok(()), _) => {
+                if !matches!(change, Change::Keep) {
+                    self.count_record();
+                }
+                self.apply(key, claim.turn, change, receipt, clock, &mut outcomes);
+                Settled::Now(Ok(()))
+            }
+            (Err(refused), _) => {
+                self.undo(key, claim.turn, change, &mut outcomes);
+                Settled::Now(Err(refused))
+            }
+        };
+        outcomes.drained |= self.depart(stand);
+        (settled, outcomes)
+    }
+
+    fn may_settle(&self, claim: Claim, clock: &dyn Clock) -> Decided {
+        match &self.gate {
             Gate::Open(lease) | Gate::Sealed { lease, .. } if claim.tenure == self.tenure => {
                 if self.may_show(lease, clock) { Ok(()) } else { Err(Refused::Lost) }
             }
             _ if self.ceded == Some(claim.tenure) => Err(Refused::Moved { started: true }),
             _ => Err(Refused::Lost),
-        };
-        if let (Ok(()), Some(Receipt { ask, told, left, window })) = (&verdict, receipt) {
+        }
+    }
+
+    /// Commits a change with its receipt, and lets go of the lane. With [`put`](Self::put), the only place where an instance changes.
+    fn apply(
+        &mut self,
+        key: &R::Key,
+        turn: Option<Turn>,
+        change: Change<R>,
+        receipt: Option<Receipt>,
+        clock: &dyn Clock,
+        outcomes: &mut Outcomes<R>,
+    ) {
+        if let Some(Receipt { ask, told, left, window }) = receipt {
             self.receipts.remember(&ask, told, left, window, clock.now());
         }
-        let (mut state, mut entry) = (None, None);
         if let Some(lane) = self.lanes.get_mut(key) {
-            state = match change {
-                Change::Put(new) if verdict.is_ok() => {
+            match change {
+                Change::Keep => {}
+                Change::Put(new) => {
                     let old = lane.state.replace(new);
                     self.instances += usize::from(old.is_none());
-                    old
+                    outcomes.states.extend(old);
                 }
-                Change::Remove if verdict.is_ok() => {
+                Change::Remove => {
                     let old = lane.state.take();
                     self.instances -= usize::from(old.is_some());
-                    old
+                    outcomes.states.extend(old);
                 }
-                Change::Put(new) => Some(new),
-                Change::Remove | Change::Keep => None,
-            };
-            if let Some(turn) = claim.turn {
-                lane.leave(turn);
-            }
-            if lane.is_empty() {
-                entry = self.lanes.remove_entry(key);
             }
         }
-        (verdict, Left { drained: self.depart(stand), state, entry })
+        self.let_go(key, turn, outcomes);
+    }
+
+    /// Lets go of the lane without a change.
+    fn undo(&mut self, key: &R::Key, turn: Option<Turn>, change: Change<R>, outcomes: &mut Outcomes<R>) {
+        if let Change::Put(state) = change {
+            outcomes.states.push(state);
+        }
+        self.let_go(key, turn, outcomes);
+    }
+
+    fn let_go(&mut self, key: &R::Key, turn: Option<Turn>, outcomes: &mut Outcomes<R>) {
+        let Some(lane) = self.lanes.get_mut(key) else { return };
+        if let Some(turn) = turn {
+            lane.leave(turn);
+        }
+        if lane.is_empty() {
+            outcomes.entries.extend(self.lanes.remove_entry(key));
+        }
     }
 
     /// Lets go of the lane, or of a stand in its line, or of a look.
-    pub(super) fn leave(&mut self, key: &R::Key, claim: Claim, stand: Stand) -> Left<R> {
-        let mut entry = None;
-        if let Some(turn) = claim.turn
-            && let Some(lane) = self.lanes.get_mut(key)
-        {
-            lane.leave(turn);
-            if lane.is_empty() {
-                entry = self.lanes.remove_entry(key);
-            }
+    pub(super) fn leave(&mut self, key: &R::Key, claim: Claim, stand: Stand) -> Outcomes<R> {
+        let mut outcomes = Outcomes::none();
+        if claim.turn.is_some() {
+            self.let_go(key, claim.turn, &mut outcomes);
         }
-        Left { drained: self.depart(stand), state: None, entry }
+        outcomes.drained = self.depart(stand);
+        outcomes
     }
 
     /// One command fewer; whether the slot has just drained.
@@ -456,7 +566,8 @@ impl<R: Resource> Shelf<R> {
     #[cfg(test)]
     pub(super) fn is_idle(&self) -> bool {
         let busy = self.lanes.values().any(|lane| lane.state.is_none() || !lane.is_free());
-        !busy && self.lanes.len() == self.instances && self.in_place == 0 && self.tasks.is_empty()
+        let waits = self.flow.as_ref().is_some_and(|flow| !flow.is_empty());
+        !busy && !waits && self.lanes.len() == self.instances && self.in_place == 0 && self.tasks.is_empty()
     }
 
     fn admit(&self, epoch: Epoch) -> Result<&Lease, Refused> {
@@ -483,7 +594,12 @@ impl<R: Resource> Shelf<R> {
     /// Whether a sealed slot has just drained.
     fn drain(&mut self) -> bool {
         match &mut self.gate {
-            Gate::Sealed { drained, .. } if !*drained && self.in_place == 0 && self.tasks.is_empty() => {
+            Gate::Sealed { drained, .. }
+                if !*drained
+                    && self.in_place == 0
+                    && self.tasks.is_empty()
+                    && self.flow.as_ref().is_none_or(Flow::is_empty) =>
+            {
                 *drained = true;
                 true
             }

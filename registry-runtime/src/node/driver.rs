@@ -1,6 +1,6 @@
 //! The one loop of a node: waits for whatever happens, tells the engine, and does what the engine wants done.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,19 +11,22 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use super::error::{LeaveError, Stopped};
 use super::inbound::Inbound;
 use super::join::{Join, Resolved};
+use super::line::{self, Line};
 use super::load::LoadMeter;
 use super::peers::Peers;
+use super::records::{News, What};
 use super::status::Status;
 use super::{Order, letter, publish, twin};
 use crate::client::{Port, Subscription};
 use crate::engine::{self, Engine, Input, Output};
-use crate::exec::{AnyHost, BootClock, Clock, Lease};
+use crate::exec::{self, AnyHost, BootClock, Clock, Lease};
 use crate::id::{Epoch, NodeId, Process, RegistryName, Slot};
 use crate::rules::{Rule, Rules};
 use crate::telemetry;
 use crate::time::Moment;
 use crate::transport::{Channel, Event, HandshakeError, Link, Transport};
 use crate::wire::hello::Refusal;
+use crate::wire::record::RecordWord;
 
 /// How many things that have happened already are taken in before their consequences are carried out: enough to make one
 /// batch of a burst, few enough that no consequence waits long.
@@ -32,6 +35,10 @@ const BURST: usize = 64;
 /// How often receipts are looked through that nobody can ask for any more: their time is a minute and more, and a look at some thousands
 /// of slots takes a fraction of a millisecond.
 const RECEIPTS_EVERY: Duration = Duration::from_secs(10);
+
+/// How often backups that are sent nothing are asked how far they reach. A new connection asks at once; this is for those whose channel was
+/// full, and a second is soon enough for who is behind by megabytes.
+const ASK_EVERY: Duration = Duration::from_secs(1);
 
 /// How long a goodbye may take to be sent.
 const GOODBYE: Duration = Duration::from_millis(500);
@@ -50,6 +57,7 @@ pub(super) struct Sources {
     pub(super) orders: mpsc::UnboundedReceiver<Order>,
     pub(super) events: mpsc::Receiver<Event>,
     pub(super) drained: mpsc::UnboundedReceiver<Drained>,
+    pub(super) news: mpsc::UnboundedReceiver<News>,
     pub(super) wishes: mpsc::UnboundedReceiver<Arc<Subscription>>,
     pub(super) resolved: mpsc::Receiver<Resolved>,
     pub(super) failed_dials: mpsc::UnboundedReceiver<FailedDial>,
@@ -68,6 +76,7 @@ enum Happening {
     Order(Order),
     Transport(Event),
     Drained(Drained),
+    News(News),
     Wish(Arc<Subscription>),
     Resolved(Resolved),
     FailedDial(FailedDial),
@@ -81,6 +90,7 @@ impl Sources {
             biased;
             Some(order) = self.orders.recv() => Happening::Order(order),
             Some(drained) = self.drained.recv() => Happening::Drained(drained),
+            Some(news) = self.news.recv() => Happening::News(news),
             Some(event) = self.events.recv() => Happening::Transport(event),
             Some(wish) = self.wishes.recv() => Happening::Wish(wish),
             Some(resolved) = self.resolved.recv() => Happening::Resolved(resolved),
@@ -93,6 +103,9 @@ impl Sources {
     fn next_now(&mut self) -> Option<Happening> {
         if let Ok(drained) = self.drained.try_recv() {
             return Some(Happening::Drained(drained));
+        }
+        if let Ok(news) = self.news.try_recv() {
+            return Some(Happening::News(news));
         }
         self.events.try_recv().ok().map(Happening::Transport)
     }
@@ -132,6 +145,10 @@ pub(super) struct Driver {
     pub(super) stale: Stale,
     /// When receipts were last looked through.
     pub(super) receipts_seen: Moment,
+    /// When backups were last asked how far they reach.
+    pub(super) asked: Moment,
+    /// What the hosts have answered to the engine's questions.
+    pub(super) answers: VecDeque<Input>,
     /// Since when this node has been leaving.
     pub(super) leaving_since: Option<Moment>,
     /// What it could not hand over, once it has left.
@@ -178,6 +195,7 @@ impl Driver {
                     self.tell(Input::Load(load));
                 }
                 self.forget_receipts();
+                self.ask_backups();
                 self.tell(Input::Tick);
             }
             Happening::Transport(event) => self.take_event(event),
@@ -186,6 +204,7 @@ impl Driver {
                     self.drained(registry, slot);
                 }
             }
+            Happening::News(news) => self.take_news(news),
             Happening::Wish(subscription) => {
                 self.subscriptions.push(subscription);
                 self.stale.everything = true;
@@ -214,6 +233,27 @@ impl Driver {
         }
     }
 
+    /// Asks backups that have missed something how far they reach.
+    fn ask_backups(&mut self) {
+        let now = self.clock.now();
+        if now.since(self.asked) >= ASK_EVERY {
+            self.asked = now;
+            self.kept.values().for_each(|kept| kept.host.ask(None));
+        }
+    }
+
+    /// Tells the engine what has become of a slot's content.
+    fn take_news(&mut self, news: News) {
+        let News { registry, slot, epoch, what } = news;
+        let Some(registry) = RegistryName::new(registry) else { return };
+        match what {
+            What::Stored(by) => {
+                self.tell(Input::Stored { registry, stored: vec![engine::Stored { slot, epoch, by }] });
+            }
+            What::Fetched => self.tell(Input::Fetched { registry, slot, epoch }),
+        }
+    }
+
     /// Tells the engine that a sealed slot has drained.
     fn drained(&mut self, registry: RegistryName, slot: Slot) {
         let place = (registry, slot);
@@ -226,8 +266,12 @@ impl Driver {
     /// Tells the engine one thing, and does what follows: some happenings are more than one thing to it, and it wants its
     /// tray emptied between them.
     fn tell(&mut self, input: Input) {
-        self.engine.handle(self.clock.now(), input);
-        self.carry_out();
+        let mut next = Some(input);
+        while let Some(input) = next {
+            self.engine.handle(self.clock.now(), input);
+            self.carry_out();
+            next = self.answers.pop_front();
+        }
     }
 
     fn take_event(&mut self, event: Event) {
@@ -273,6 +317,9 @@ impl Driver {
         self.peers.connect(link.clone());
         self.stale.everything = true;
         self.tell(connected(&link, dialled, &self.join));
+        // What was on its way on an earlier connection may be lost.
+        let process = Process { node: link.peer().node.clone(), start: link.peer().start };
+        self.kept.values().for_each(|kept| kept.host.ask(Some(&process)));
     }
 
     fn take_failed_dial(&mut self, failed: FailedDial) {
@@ -308,6 +355,10 @@ impl Driver {
                 Output::Send { to, letter } => self.send(&to, &letter),
                 Output::Dial { node, address } => self.dial(node, address),
                 Output::Hangup { process } => self.hang_up(&process),
+                Output::Fence { registry, slots } => self.fence(registry, &slots),
+                Output::Fetch { registry, slots } => self.fetch(&registry, &slots),
+                Output::Begin { registry, slots } => self.begin(&registry, &slots),
+                Output::Adopt { registry, slots } => self.adopt(&registry, &slots),
                 Output::Open { registry, slots } => self.open(&registry, &slots),
                 Output::Close { registry, slots } => self.close(&registry, &slots),
                 Output::Forget { registry, slots } => self.forget(&registry, &slots),
@@ -355,11 +406,62 @@ impl Driver {
         }
     }
 
+    fn fence(&mut self, registry: RegistryName, slots: &[engine::Fence]) {
+        let host = self.kept.get(&registry).map(|kept| &kept.host);
+        let fence = |fence: &engine::Fence| engine::Fenced {
+            slot: fence.slot,
+            epoch: fence.epoch,
+            // Who does not host a registry may be asked for its promise all the same, and holds nothing.
+            accepted: host.map(|host| host.fence(fence.slot, fence.epoch, fence.own)).unwrap_or_default(),
+        };
+        let slots = slots.iter().map(fence).collect();
+        self.answers.push_back(Input::Fenced { registry, slots });
+    }
+
+    fn fetch(&self, registry: &RegistryName, slots: &[engine::Fetch]) {
+        for fetch in slots {
+            self.say(registry, &fetch.from, fetch.slot, fetch.epoch, RecordWord::Pull { stamp: fetch.base });
+        }
+    }
+
+    fn begin(&mut self, registry: &RegistryName, slots: &[engine::Begin]) {
+        let Some(kept) = self.kept.get(registry) else { return };
+        for begin in slots {
+            let mut lines: Vec<Arc<dyn exec::Line>> = Vec::new();
+            for member in begin.set.members().iter().filter(|member| member.node != self.port.node) {
+                self.peers.meet(&member.node);
+                if let Some(peer) = self.peers.get(&member.node) {
+                    lines.push(Arc::new(Line::new(kept.host.spec().name, member.clone(), Arc::clone(peer))));
+                }
+            }
+            if !kept.host.begin_stream(begin.slot, begin.epoch, begin.base, lines) {
+                telemetry::cannot_begin(&self.port.node, registry, begin.slot, begin.epoch);
+            }
+        }
+    }
+
+    fn adopt(&self, registry: &RegistryName, slots: &[engine::Adopt]) {
+        let Some(kept) = self.kept.get(registry) else { return };
+        for adopt in slots {
+            let engine::Adopt { slot, epoch, base, owner } = adopt;
+            let reaches = kept.host.adopt(*slot, *epoch, *base).then(|| kept.host.reaches(*slot, *epoch)).flatten();
+            let word = reaches.map_or(RecordWord::Lacks, |position| RecordWord::Reaches { position });
+            self.say(registry, owner, *slot, *epoch, word);
+        }
+    }
+
+    /// Says something about a slot's content to the process that it is meant for.
+    fn say(&self, registry: &RegistryName, to: &Process, slot: Slot, epoch: Epoch, word: RecordWord<'_>) {
+        let Some(link) = self.peers.link(&to.node).filter(|link| link.peer().start == to.start) else { return };
+        // What is lost with the connection is said again when it is asked for again.
+        let _ = link.send(Channel::Records, &line::write(registry.as_str(), slot, epoch, word));
+    }
+
     fn open(&self, registry: &RegistryName, slots: &[engine::Opened]) {
         let Some(kept) = self.kept.get(registry) else { return };
         for opened in slots {
             if let Some(lease) = kept.leases.get(opened.slot.index()) {
-                kept.host.open(opened.slot, opened.epoch, lease.clone(), opened.keep);
+                kept.host.open(opened.slot, opened.epoch, lease.clone());
             }
         }
     }

@@ -4,10 +4,13 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::load::LoadMeter;
 use super::owners::Owners;
+use super::records::{News, Records};
 use crate::codec::with_scratch;
 use crate::exec::{self, Answer, AnyHost, Cancel, Served};
 use crate::id::{Epoch, NodeId, Slot};
@@ -29,13 +32,21 @@ pub(super) struct Inbound {
     load: Arc<LoadMeter>,
     running: Arc<Running>,
     refusals: Arc<Refusals>,
+    records: Records,
 }
 
 impl Inbound {
-    pub(super) fn new(hosts: Vec<Arc<dyn AnyHost>>, owners: Arc<Owners>, load: Arc<LoadMeter>) -> Self {
+    pub(super) fn new(
+        hosts: Vec<Arc<dyn AnyHost>>,
+        owners: Arc<Owners>,
+        load: Arc<LoadMeter>,
+        runtime: Handle,
+        news: mpsc::UnboundedSender<News>,
+    ) -> Self {
         let refusals = Arc::new(Refusals::new(hosts.first().map(|host| host.node().clone())));
+        let records = Records::new(&hosts, runtime, Arc::clone(&refusals), news);
         let desks = hosts.into_iter().map(Desk::new).collect();
-        Self { desks, owners, load, running: Arc::default(), refusals }
+        Self { desks, owners, load, running: Arc::default(), refusals, records }
     }
 
     /// Cancels what a connection that has ended was waiting for.
@@ -116,9 +127,8 @@ impl Handler for Inbound {
         self.running.cancel(ticket);
     }
 
-    fn record(&self, _from: &Link, _frame: Part<'_>) {
-        // Records are replicated by a later release; a peer that sends one today is newer than this node.
-        tracing::debug!("a record came, which this release does not know");
+    fn record(&self, from: &Link, frame: Part<'_>) {
+        self.records.receive(from, frame.bytes);
     }
 }
 

@@ -5,6 +5,7 @@
 //! The same idea, with the same mark, is in RIFL (Lee and others, SOSP 2015).
 
 mod room;
+mod saved;
 #[cfg(test)]
 mod tests;
 
@@ -18,6 +19,7 @@ use crate::id::{CommandId, IdempotencyName, Mark};
 use crate::time::Moment;
 
 pub(crate) use room::Budget;
+pub(crate) use saved::Saved;
 
 use room::{EXPIRED_BYTES, NAME_BYTES, RECEIPT_BYTES, Room, SESSION_BYTES, Share};
 
@@ -139,6 +141,11 @@ impl Receipts {
         Self { room: Room::of(budget), ..Self::default() }
     }
 
+    /// None yet, of the same slot.
+    pub(crate) fn alike(&self) -> Self {
+        Self::new(self.room.budget())
+    }
+
     /// Lets go of all.
     pub(crate) fn clear(&mut self) {
         *self = Self::new(self.room.budget());
@@ -190,10 +197,12 @@ impl Receipts {
             Session::new(ask)
         });
         session.until = session.until.max(until);
+        // A backup is asked nothing: it hears of marks with the records.
+        session.pass(ask.mark, room);
         if !session.has_expired(ask.id.sequence)
             && let Err(at) = session.find(ask.id.sequence)
         {
-            self.room.take(session.share, RECEIPT_BYTES.saturating_add(told.bytes()));
+            room.take(session.share, RECEIPT_BYTES.saturating_add(told.bytes()));
             session.kept.insert(at, Kept { sequence: ask.id.sequence, content: ask.content, until, told });
         }
     }

@@ -43,6 +43,14 @@ pub(super) const FAREWELL_TIME: Duration = Duration::from_secs(1);
 /// sent there is repeated by its senders.
 pub(super) const CHANNEL_OUT_BYTES_MAX: usize = 8 << 20;
 
+/// The same for the channel of records, where the largest frame must fit in beside others. Who finds it full counts the backup as behind, and
+/// brings it up to date when there is room again.
+pub(super) const RECORDS_OUT_BYTES_MAX: usize = 32 << 20;
+
+/// How many bytes may wait in a channel when a sender that can wait puts in more: a few milliseconds' worth at 1 Gbit/s, which is what
+/// those that cannot wait find before them.
+pub(super) const PATIENT_OUT_BYTES_MAX: usize = 1 << 20;
+
 /// The bytes of received control frames of one peer that the node has not looked at. When it is reached, the peer has to
 /// wait; four of the largest frames fit.
 pub(super) const CONTROL_QUEUED_BYTES_MAX: usize = 4 << 20;

@@ -53,7 +53,7 @@ impl Link {
             lanes: std::array::from_fn(lane),
             threads,
             replies: std::array::from_fn(replies),
-            outboxes: Default::default(),
+            outboxes: Channel::ALL.map(Outbox::new),
             sweeper: sweeper.clone(),
             ending,
         }))
@@ -97,6 +97,11 @@ impl Link {
     /// Sends a frame on a channel, behind those before it. It may still be lost with the connection.
     pub(crate) fn send(&self, channel: Channel, frame: &[u8]) -> Result<(), SendError> {
         self.outbox(channel).put(frame)
+    }
+
+    /// [`send`](Self::send) as soon as little waits on the channel, for senders that can wait. Ends with the connection at the latest.
+    pub(crate) async fn send_patiently(&self, channel: Channel, frame: &[u8]) -> Result<(), SendError> {
+        self.outbox(channel).put_patiently(frame).await
     }
 
     /// How many requests wait for this peer.

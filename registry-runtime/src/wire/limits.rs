@@ -39,3 +39,7 @@ pub(crate) const CATALOGUE_COMMANDS_MAX: usize = 1 << 12;
 /// Long enough for a snapshot of a few thousand rows, short enough not to hold up heartbeats for longer than about 10 ms
 /// at 1 Gbit/s.
 pub(crate) const CHANNEL_FRAME_BYTES_MAX: usize = 1 << 20;
+
+/// The largest frame on the channel of records: an instance and a reply of the largest size, and a key that is as large as a command
+/// may be, each in one piece.
+pub(crate) const RECORD_FRAME_BYTES_MAX: usize = 2 * COMMAND_BYTES_MAX + REPLY_BYTES_MAX + 2 * HEADER_BYTES_MAX;

@@ -20,7 +20,7 @@ pub(super) fn judge(settings: &Settings, heard: fleet::Evidence, digests: Vec<Di
     rules.end_slack_ms = settings.slack_ms;
     let all = Evidence { records, sightings, digests, end_ms, rules };
     let findings = look(&all);
-    broken.extend(findings.unexpected().map(ToString::to_string));
+    broken.extend(findings.faults.iter().map(ToString::to_string));
     let mut sometimes = Sometimes::default();
     sometimes.add(&all);
     let calls = &all.records.calls;

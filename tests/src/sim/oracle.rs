@@ -1,7 +1,6 @@
 //! What must hold, one file for each promise: a run's evidence goes in, findings come out.
 //!
-//! Every file begins with the promise in words and where it comes from. [`INVARIANTS`] lists them all; those that only
-//! replication with receipts can keep stand in [`expected`] as well, until it is there.
+//! Every file begins with the promise in words and where it comes from. [`INVARIANTS`] lists them all.
 
 mod agreement;
 mod alone;
@@ -11,7 +10,6 @@ mod conserved;
 mod ends;
 mod epochs_rise;
 mod evidence;
-pub mod expected;
 mod fenced;
 mod fresh;
 mod handed_over;
@@ -111,11 +109,6 @@ impl Findings {
         }
         findings.faults.sort_by_key(|fault| fault.at);
         findings
-    }
-
-    /// Faults of invariants that are not expected to fail.
-    pub fn unexpected(&self) -> impl Iterator<Item = &Fault> {
-        self.faults.iter().filter(|fault| !expected::AWAITS_RECEIPTS.contains(&fault.invariant))
     }
 
     fn fault(&mut self, invariant: &Invariant, at: Stamp, what: String) {

@@ -16,6 +16,7 @@ mod leave;
 mod partition;
 mod reservation;
 mod restart;
+mod survival;
 mod twins;
 
 use std::time::Duration;

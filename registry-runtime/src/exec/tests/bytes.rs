@@ -217,7 +217,7 @@ async fn what_is_hosted_can_be_described_and_gets_its_type_back() {
 
     let typed: Arc<Host<Tally>> = host.host_of().unwrap();
     let slot = Slot::new(1);
-    assert!(host.open(slot, EPOCH, Lease::forever(), true));
+    assert!(host.open(slot, EPOCH, Lease::forever()));
     assert_eq!(
         typed.call(&MAKE, world.attempt(1), (Do::Add(5),), &mut |_, _| ()).ready(),
         Outcome::Done(Tally { id: 1, sum: 5 })

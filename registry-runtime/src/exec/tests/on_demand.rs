@@ -99,7 +99,7 @@ fn host() -> Arc<Host<Visits>> {
         },
     );
     for slot in (0..SLOTS).map(Slot::new) {
-        host.open(slot, EPOCH, Lease::forever(), true);
+        host.open(slot, EPOCH, Lease::forever());
     }
     host
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::tally::*;
 use super::world::*;
-use crate::exec::{Attempt, Lease, Outcome};
+use crate::exec::{Attempt, Outcome};
 use crate::id::{IdempotencyName, Mark};
 use crate::policy::receipts::{Ask, GRACE};
 
@@ -121,7 +121,7 @@ async fn what_came_to_nothing_leaves_no_receipt() {
 
     let slow = world.host.call(&ADD_SLOWLY, world.repeatable(1, ask(101)), (1, Do::Add(1)), &mut |_, _| ()).later();
     let epoch = crate::id::Epoch::new(EPOCH.get() + 1);
-    assert!(world.host.open(world.slot(1), epoch, Lease::forever(), false));
+    world.begin_anew(world.slot(1), epoch);
     assert_eq!(slow.await, Outcome::Lost);
     let again = Attempt { epoch, ..world.repeatable(1, ask(101)) };
     assert_eq!(

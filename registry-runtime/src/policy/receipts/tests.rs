@@ -2,22 +2,22 @@
 
 use super::*;
 
-const LEFT: Duration = Duration::from_secs(5);
-const WINDOW: Duration = Duration::from_secs(600);
+pub(super) const LEFT: Duration = Duration::from_secs(5);
+pub(super) const WINDOW: Duration = Duration::from_secs(600);
 
-fn at(seconds: u64) -> Moment {
+pub(super) fn at(seconds: u64) -> Moment {
     Moment::from_origin(Duration::from_secs(seconds))
 }
 
-fn ask(session: u64, sequence: u64, mark: u64) -> Ask {
+pub(super) fn ask(session: u64, sequence: u64, mark: u64) -> Ask {
     Ask { id: CommandId { session, sequence }, mark: Mark::new(mark), name: None, content: None }
 }
 
-fn named(sequence: u64, name: u128, content: u64) -> Ask {
+pub(super) fn named(sequence: u64, name: u128, content: u64) -> Ask {
     Ask { name: Some(IdempotencyName { name, content }), ..ask(9, sequence, sequence) }
 }
 
-fn done(reply: u8) -> Told {
+pub(super) fn done(reply: u8) -> Told {
     Told::Done(Bytes::copy_from_slice(&[reply]))
 }
 

@@ -29,6 +29,7 @@ fn judge(evidence: &Evidence, findings: &mut Findings) {
         .kinds
         .iter()
         .filter_map(|(name, kind)| (*kind == Kind::Counter).then_some(name.as_str()))
+        .filter(|registry| !evidence.may_have_lost(registry))
         .collect();
     for registry in counters {
         let mut last: BTreeMap<Place, (Stamp, i64)> = BTreeMap::new();

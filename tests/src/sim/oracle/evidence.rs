@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Findings;
 use crate::sim::history::{Op, Place, Records};
-use crate::sim::sighting::Sighting;
+use crate::sim::sighting::{Seen, Sighting};
 
 /// All that is known of a run when it is judged.
 #[derive(Clone, Debug, Default)]
@@ -97,6 +97,14 @@ impl Evidence {
     pub(super) fn places(&self) -> BTreeMap<Place, Kind> {
         let kind = |place: Place| Some((place, *self.rules.kinds.get(place.registry)?));
         self.records.calls.iter().filter_map(|call| kind(call.ask.place)).collect()
+    }
+
+    /// Whether a node has said that it opened a slot of the registry with less than a majority had: what comes after that is not promised.
+    pub(super) fn may_have_lost(&self, registry: &str) -> bool {
+        self.sightings.iter().any(|sighting| match &sighting.what {
+            Seen::PossibleLoss { slot, .. } => slot.registry == registry,
+            _ => false,
+        })
     }
 
     /// Instances that somebody tried to destroy: what they carried may be gone for a good reason.

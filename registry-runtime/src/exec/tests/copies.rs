@@ -1,0 +1,280 @@
+//! An owner and its backups, with the frames between them in a test's hands.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+
+use super::tally::*;
+use super::world::*;
+use crate::exec::copies::Copies;
+use crate::exec::{Attempt, Filled, Filling, Lease, Line, Outcome, Started, TakenRecord};
+use crate::id::{Epoch, NodeId, Position, Process, Slot, Start};
+use crate::policy::stream::Heard;
+
+const FIRST: Epoch = Epoch::new(EPOCH.get() + 1);
+const SECOND: Epoch = Epoch::new(EPOCH.get() + 2);
+const KEY: u64 = 1;
+
+fn process(name: &str) -> Process {
+    Process { node: NodeId::new(name).unwrap(), start: Start::new(1) }
+}
+
+/// What an owner has sent on a line.
+#[derive(Clone, Debug, PartialEq)]
+enum Frame {
+    Record(Epoch, Position, Vec<u8>),
+    Ask,
+    Begin(Filling),
+}
+
+/// A line that ends in the test.
+#[derive(Debug)]
+struct Wire {
+    to: Process,
+    sent: Mutex<VecDeque<Frame>>,
+}
+
+impl Wire {
+    fn new(name: &str) -> Arc<Self> {
+        Arc::new(Self { to: process(name), sent: Mutex::default() })
+    }
+
+    fn put(&self, frame: Frame) -> bool {
+        self.sent.lock().unwrap().push_back(frame);
+        true
+    }
+
+    fn next(&self) -> Option<Frame> {
+        self.sent.lock().unwrap().pop_front()
+    }
+}
+
+impl Line for Wire {
+    fn process(&self) -> &Process {
+        &self.to
+    }
+
+    fn record(&self, _: Slot, epoch: Epoch, position: Position, body: &[u8]) -> bool {
+        self.put(Frame::Record(epoch, position, body.to_vec()))
+    }
+
+    fn ask(&self, _: Slot, _: Epoch) -> bool {
+        self.put(Frame::Ask)
+    }
+
+    fn begin(&self, _: Slot, filling: Filling) -> bool {
+        self.put(Frame::Begin(filling))
+    }
+}
+
+/// An owner with two backups.
+struct Trio {
+    owner: World,
+    backups: [World; 2],
+    wires: [Arc<Wire>; 2],
+    slot: Slot,
+}
+
+impl Trio {
+    /// The slot founded and open, with nothing in it.
+    fn new() -> Self {
+        let worlds = [World::new(), World::new(), World::new()];
+        let slot = worlds[0].slot(KEY);
+        for world in &worlds {
+            world.host.close(slot);
+        }
+        let [owner, one, two] = worlds;
+        let this = Self { owner, backups: [one, two], wires: [Wire::new("b1"), Wire::new("b2")], slot };
+        this.open(FIRST);
+        this
+    }
+
+    /// Opens on what the owner has; the backups adopt it if they can.
+    fn open(&self, epoch: Epoch) {
+        let base = self.owner.host.fence(self.slot, epoch, true);
+        let lines = self.wires.iter().map(|wire| Arc::clone(wire) as Arc<dyn Line>).collect();
+        assert!(self.owner.host.begin_stream(self.slot, epoch, base, lines));
+        for at in 0..2 {
+            self.backups[at].host.fence(self.slot, epoch, false);
+            if self.backups[at].host.adopt(self.slot, epoch, base) {
+                assert!(self.reaches(at, epoch, base.1).stored);
+            }
+        }
+        assert!(self.owner.host.open(self.slot, epoch, Lease::forever()));
+    }
+
+    fn add(&self, epoch: Epoch, number: i64, sequence: u64) -> Started<i64, No> {
+        let attempt = Attempt { epoch, ask: ask(sequence), may_repeat: true, ..self.owner.attempt(KEY) };
+        self.owner.host.call(&ADD, attempt, (Do::Add(number),), &mut |_, _| ())
+    }
+
+    fn make(&self, epoch: Epoch, sequence: u64) -> Started<Tally, No> {
+        let attempt = Attempt { epoch, ask: ask(sequence), may_repeat: true, ..self.owner.attempt(KEY) };
+        self.owner.host.call(&MAKE, attempt, (Do::Add(5),), &mut |_, _| ())
+    }
+
+    fn sum(&self, epoch: Epoch) -> Option<i64> {
+        let attempt = Attempt { epoch, ..self.owner.attempt(KEY) };
+        match self.owner.host.call(&SUM, attempt, (), &mut |_, _| ()).ready() {
+            Outcome::Done(sum) => Some(sum),
+            _ => None,
+        }
+    }
+
+    /// Gives a backup all that was sent to it; what it says does not come back by itself.
+    fn deliver(&self, at: usize) -> Vec<TakenRecord> {
+        let mut taken = Vec::new();
+        while let Some(frame) = self.wires[at].next() {
+            match frame {
+                Frame::Record(epoch, position, body) => {
+                    taken.push(self.backups[at].host.take(self.slot, epoch, position, &body).unwrap());
+                }
+                Frame::Begin(filling) => self.backups[at].host.begin_filling(self.slot, filling),
+                Frame::Ask => {}
+            }
+        }
+        taken
+    }
+
+    fn reaches(&self, at: usize, epoch: Epoch, position: Position) -> Heard {
+        self.owner.host.hear(self.slot, epoch, &self.wires[at].to, position)
+    }
+
+    /// Fills a backup whole, with the records that come meanwhile.
+    fn fill(&self, at: usize, epoch: Epoch, meanwhile: impl FnOnce(&Self)) -> Position {
+        let mut content = self.owner.host.content_for(self.slot, epoch, &self.wires[at].to).unwrap();
+        let filling = content.filling();
+        meanwhile(self);
+        assert!(self.deliver(at).iter().all(|taken| *taken == TakenRecord::Filling));
+        loop {
+            let part = content.next().unwrap().unwrap();
+            let filled = self.backups[at].host.fill(self.slot, filling, part.part, part.last, &part.body).unwrap();
+            if let Filled::Whole((_, position)) = filled {
+                return position;
+            }
+        }
+    }
+
+    /// What a backup would serve if it were to open the slot.
+    fn promoted(&self, at: usize, epoch: Epoch) -> (Option<i64>, Outcome<i64, No>) {
+        let world = &self.backups[at];
+        let base = world.host.fence(self.slot, epoch, true);
+        assert!(world.host.begin_stream(self.slot, epoch, base, Vec::new()));
+        assert!(world.host.open(self.slot, epoch, Lease::forever()));
+        let read = Attempt { epoch, ..world.attempt(KEY) };
+        let sum = match world.host.call(&SUM, read, (), &mut |_, _| ()).ready() {
+            Outcome::Done(sum) => Some(sum),
+            _ => None,
+        };
+        let again = Attempt { epoch, ask: ask(101), may_repeat: true, ..world.attempt(KEY) };
+        (sum, world.host.call(&ADD, again, (Do::Add(1),), &mut |_, _| ()).ready())
+    }
+}
+
+#[tokio::test]
+async fn a_change_shows_when_more_than_half_have_it_and_outlives_its_owner_with_its_receipt() {
+    let trio = Trio::new();
+    let made = trio.make(FIRST, 100).later();
+    assert_eq!(trio.sum(FIRST), None, "nobody has it yet");
+    assert_eq!(trio.deliver(0), [TakenRecord::Reaches(Position::new(1))]);
+    trio.reaches(0, FIRST, Position::new(1));
+    assert_eq!(made.await, Outcome::Done(Tally { id: KEY, sum: 5 }));
+    assert_eq!(trio.sum(FIRST), Some(5));
+
+    let added = trio.add(FIRST, 1, 101).later();
+    trio.deliver(1);
+    trio.reaches(1, FIRST, Position::new(2));
+    assert_eq!(added.await, Outcome::Done(6));
+    assert_eq!(trio.promoted(1, SECOND), (Some(6), Outcome::Done(6)), "the receipt answers");
+}
+
+#[tokio::test]
+async fn what_was_not_acknowledged_is_lost_with_the_slot_and_its_caller_hears_so() {
+    let trio = Trio::new();
+    let made = trio.make(FIRST, 100).later();
+    trio.deliver(0);
+    trio.owner.host.close(trio.slot);
+    assert_eq!(made.await, Outcome::Lost);
+    assert_eq!(trio.owner.host.fence(trio.slot, SECOND, false), (FIRST, Position::new(0)));
+    assert_eq!(trio.backups[0].host.fence(trio.slot, SECOND, false), (FIRST, Position::new(1)), "it may stand");
+    trio.owner.idle().await;
+}
+
+#[tokio::test]
+async fn a_fenced_backup_takes_nothing_of_lower_epochs() {
+    let trio = Trio::new();
+    trio.backups[0].host.fence(trio.slot, SECOND, false);
+    let made = trio.make(FIRST, 100).later();
+    assert_eq!(trio.deliver(0), [TakenRecord::Lacks]);
+    trio.owner.host.close(trio.slot);
+    assert_eq!(made.await, Outcome::Lost);
+}
+
+#[tokio::test]
+async fn a_backup_that_missed_a_record_is_filled_and_hears_of_what_comes_meanwhile() {
+    let trio = Trio::new();
+    let made = trio.make(FIRST, 100).later();
+    trio.deliver(0);
+    trio.reaches(0, FIRST, Position::new(1));
+    made.await;
+    // The record is lost on its way to the second backup.
+    assert!(trio.wires[1].next().is_some());
+    let added = trio.add(FIRST, 1, 101).later();
+    assert_eq!(trio.deliver(1), [TakenRecord::Lacks]);
+    assert!(trio.owner.host.hear_lack(trio.slot, FIRST, &trio.wires[1].to));
+    trio.deliver(0);
+    trio.reaches(0, FIRST, Position::new(2));
+    added.await;
+
+    let mut later = None;
+    let position = trio.fill(1, FIRST, |trio| later = Some(trio.add(FIRST, 10, 102).later()));
+    assert_eq!(position, Position::new(3));
+    trio.reaches(1, FIRST, position);
+    assert_eq!(later.unwrap().await, Outcome::Done(16));
+    assert_eq!(trio.promoted(1, SECOND), (Some(16), Outcome::Done(6)), "the receipts came with the filling");
+}
+
+#[tokio::test]
+async fn an_owner_that_opens_again_goes_on_with_what_was_under_way() {
+    let trio = Trio::new();
+    let made = trio.make(FIRST, 100).later();
+    trio.deliver(0);
+    // It opens again before it hears of that.
+    trio.open(SECOND);
+    assert_eq!(trio.deliver(0), [], "who had it already is sent nothing");
+    let sent: Vec<_> = std::iter::from_fn(|| trio.wires[1].next()).collect();
+    assert!(matches!(sent[..], [Frame::Record(FIRST, ..)]), "who had less waits to be filled: {sent:?}");
+    assert_eq!(made.await, Outcome::Done(Tally { id: KEY, sum: 5 }));
+    assert_eq!(trio.fill(1, SECOND, |_| ()), Position::new(1));
+}
+
+#[tokio::test]
+async fn a_seal_waits_for_what_is_under_way() {
+    let mut trio = Trio::new();
+    let made = trio.make(FIRST, 100).later();
+    assert!(trio.owner.host.seal(trio.slot));
+    assert!(trio.owner.drained.try_recv().is_err());
+    trio.deliver(0);
+    trio.reaches(0, FIRST, Position::new(1));
+    assert_eq!(made.await, Outcome::Done(Tally { id: KEY, sum: 5 }));
+    assert_eq!(trio.owner.drained.recv().await, Some(trio.slot));
+}
+
+#[tokio::test]
+async fn an_opener_takes_the_content_that_was_promised_and_no_other() {
+    let trio = Trio::new();
+    let made = trio.make(FIRST, 100).later();
+    trio.deliver(0);
+    trio.reaches(0, FIRST, Position::new(1));
+    made.await;
+    let stamp = trio.backups[0].host.fence(trio.slot, SECOND, false);
+    assert!(trio.backups[0].host.content(trio.slot, FIRST, stamp).is_none(), "it is promised to another");
+    assert!(trio.backups[0].host.content(trio.slot, SECOND, (FIRST, Position::new(0))).is_none());
+    let mut content = trio.backups[0].host.content(trio.slot, SECOND, stamp).unwrap();
+    let (opener, part) = (&trio.backups[1].host, content.next().unwrap().unwrap());
+    assert!(content.next().is_none());
+    opener.fence(trio.slot, SECOND, true);
+    opener.begin_filling(trio.slot, content.filling());
+    let filled = opener.fill(trio.slot, content.filling(), part.part, part.last, &part.body).unwrap();
+    assert_eq!(filled, Filled::Whole(stamp));
+    assert_eq!(trio.promoted(1, SECOND).0, Some(5));
+}

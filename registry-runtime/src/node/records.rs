@@ -1,0 +1,127 @@
+//! Carries the records and fillings of slots between the hosts of this node and those of its peers.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+
+use super::fillers::{Fillers, Job};
+use super::line::write;
+use crate::codec::Raw;
+use crate::exec::{AnyHost, Filled, Filling, TakenRecord};
+use crate::id::{Epoch, NodeId, Process, Slot};
+use crate::telemetry::{Asked, Refusals};
+use crate::transport::{Channel, Link};
+use crate::wire::record::{RecordFrame, RecordWord};
+
+/// Something about a slot's content that the engine waits for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct News {
+    /// The registry.
+    pub(super) registry: &'static str,
+    /// The slot.
+    pub(super) slot: Slot,
+    /// The opening that it is about.
+    pub(super) epoch: Epoch,
+    /// What has happened.
+    pub(super) what: What,
+}
+
+/// What has happened to a slot's content.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum What {
+    /// This process has stored what the opening took over.
+    Stored(Process),
+    /// What the opening takes over is here.
+    Fetched,
+}
+
+/// Takes what comes on the channels of records.
+pub(super) struct Records {
+    hosts: BTreeMap<&'static str, Arc<dyn AnyHost>>,
+    fillers: Fillers,
+    refusals: Arc<Refusals>,
+    news: mpsc::UnboundedSender<News>,
+}
+
+impl Records {
+    pub(super) fn new(
+        hosts: &[Arc<dyn AnyHost>],
+        runtime: Handle,
+        refusals: Arc<Refusals>,
+        news: mpsc::UnboundedSender<News>,
+    ) -> Self {
+        let hosts = hosts.iter().map(|host| (host.spec().name, Arc::clone(host))).collect();
+        Self { hosts, fillers: Fillers::new(runtime), refusals, news }
+    }
+
+    /// Takes one frame, in the order in which the peer sent them.
+    pub(super) fn receive(&self, from: &Link, bytes: &[u8]) {
+        let frame = match RecordFrame::read(bytes) {
+            Ok(frame) => frame,
+            Err(fault) => return self.refuse(&from.peer().node, "", &fault.to_string()),
+        };
+        let RecordFrame { registry, slot, epoch, word } = frame;
+        // A registry that only the other side hosts has no slots with this node in their sets.
+        let Some(host) = self.hosts.get(registry) else { return };
+        let answer = |word: RecordWord<'_>| {
+            let frame = write(host.spec().name, slot, epoch, word);
+            // What is lost with the connection is asked for on the next one.
+            let _ = from.send(Channel::Records, &frame);
+        };
+        match word {
+            RecordWord::Record { position, body: Raw(body) } => match host.take(slot, epoch, position, body) {
+                Ok(TakenRecord::Reaches(position)) => answer(RecordWord::Reaches { position }),
+                Ok(TakenRecord::Filling) => {}
+                Ok(TakenRecord::Lacks) => answer(RecordWord::Lacks),
+                Err(fault) => self.refuse(&from.peer().node, registry, &fault),
+            },
+            RecordWord::Reaches { position } => {
+                let process = process(from);
+                let heard = host.hear(slot, epoch, &process, position);
+                if heard.stored {
+                    self.tell(host, slot, epoch, What::Stored(process));
+                }
+                if heard.fill {
+                    self.fillers.add(from, host, Job::Backup { registry: host.spec().name, slot, epoch });
+                }
+            }
+            RecordWord::Lacks => {
+                let job = Job::Backup { registry: host.spec().name, slot, epoch };
+                if !self.fillers.has(from, &job) && host.hear_lack(slot, epoch, &process(from)) {
+                    self.fillers.add(from, host, job);
+                }
+            }
+            RecordWord::Ask => match host.reaches(slot, epoch) {
+                Some(position) => answer(RecordWord::Reaches { position }),
+                None => answer(RecordWord::Lacks),
+            },
+            RecordWord::Fill { number, stamp } => host.begin_filling(slot, Filling { epoch, number, stamp }),
+            RecordWord::Part { number, stamp, part, last, body: Raw(body) } => {
+                match host.fill(slot, Filling { epoch, number, stamp }, part, last, body) {
+                    Ok(Filled::Whole((of, position))) if of == epoch => answer(RecordWord::Reaches { position }),
+                    Ok(Filled::Whole(_)) => self.tell(host, slot, epoch, What::Fetched),
+                    Ok(Filled::More | Filled::Refused) => {}
+                    Err(fault) => self.refuse(&from.peer().node, registry, &fault),
+                }
+            }
+            RecordWord::Pull { stamp } => {
+                self.fillers.add(from, host, Job::Opener { registry: host.spec().name, slot, epoch, stamp });
+            }
+        }
+    }
+
+    fn tell(&self, host: &Arc<dyn AnyHost>, slot: Slot, epoch: Epoch, what: What) {
+        // A driver that has stopped wants to know nothing.
+        let _ = self.news.send(News { registry: host.spec().name, slot, epoch, what });
+    }
+
+    fn refuse(&self, peer: &NodeId, registry: &str, fault: &str) {
+        self.refusals.unreadable_record(Asked { peer, registry, command: "" }, &fault);
+    }
+}
+
+fn process(link: &Link) -> Process {
+    Process { node: link.peer().node.clone(), start: link.peer().start }
+}
