@@ -15,7 +15,7 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 use super::Reach;
 use super::caller::derived_id;
 use super::parts::{Parts, Unfit};
-use super::peer::{Outstanding, Peer};
+use super::peer::Outstanding;
 use super::port::Subscription;
 use super::routes::Changes;
 use super::target::{Aim, Refusal, Target};
@@ -45,7 +45,9 @@ pub(super) struct Run<R: Commands, A: 'static, T: 'static, E: 'static> {
     command: &'static Command<R, A, T, E>,
     slot: Slot,
     parts: Parts<R::Key, A>,
-    ask: Ask,
+    id: CommandId,
+    /// The user's own name for the command; few have one, so it lies elsewhere.
+    name: Option<Box<IdempotencyName>>,
     /// Whether the call is open in its session, to be closed with its end.
     open: bool,
     /// Whether a command makes the call, whose own next run would make it again.
@@ -73,7 +75,7 @@ pub(super) enum Awaited<T, E> {
     /// On this node.
     Here { handle: Handle<T, E>, _occupied: Option<Outstanding> },
     /// On another one.
-    There { pending: Pending, occupied: Outstanding },
+    There(Pending),
 }
 
 impl<R, A, T, E> Run<R, A, T, E>
@@ -109,7 +111,8 @@ where
             command,
             slot,
             parts,
-            ask: Ask { id, mark: Mark::NOTHING, name: None },
+            id,
+            name: None,
             open,
             derived: within.is_some(),
             deadline,
@@ -134,8 +137,8 @@ where
         let aim = Aim { kind: self.command.kind(), number: *number, slot: self.slot, hint: self.hint.as_ref() };
         match self.reach.target(&aim) {
             Target::Here { epoch, occupied } => self.start_here(now, epoch, occupied),
-            Target::There { link, occupied, code, epoch } => match link.as_deref() {
-                Some(link) => self.send(now, link, occupied, code, epoch, task),
+            Target::There { link, code, epoch } => match link.as_deref() {
+                Some(link) => self.send(now, link, code, epoch, task),
                 None => Start::Ended(Verdict::Again(Again::news(Reason::ConnectionLost))),
             },
             Target::Nowhere(reason) => Start::Ended(Verdict::Again(Again::news(reason))),
@@ -155,9 +158,9 @@ where
     pub(super) fn poll_verdict(&mut self, awaited: &mut Awaited<T, E>, task: &mut Context<'_>) -> Poll<Verdict<T, E>> {
         Poll::Ready(match awaited {
             Awaited::Here { handle, .. } => verdict::here(ready!(Pin::new(handle).poll(task)), self.may_repeat()),
-            Awaited::There { pending, occupied } => {
+            Awaited::There(pending) => {
                 let reply = ready!(Pin::new(pending).poll(task));
-                self.understand(occupied.peer(), reply)
+                self.understand(reply)
             }
         })
     }
@@ -230,13 +233,14 @@ where
         };
         // Nobody can lose the answer of a call on this node, so it leaves a receipt only for its name, or for the next run of the
         // command that makes it.
-        let named = self.ask.name.is_some();
+        let name = self.name.as_deref().copied();
+        let mark = if name.is_some() { self.mark() } else { Mark::NOTHING };
         let attempt = Attempt {
             slot: self.slot,
             epoch,
             key,
-            ask: Ask { mark: if named { self.mark() } else { Mark::NOTHING }, ..self.ask },
-            may_repeat: named || self.derived,
+            ask: Ask { id: self.id, mark, name },
+            may_repeat: name.is_some() || self.derived,
             attempt: self.attempts,
             caller: &self.reach.port.node,
             begun: now,
@@ -250,18 +254,11 @@ where
     }
 
     /// Sends the command to another node.
-    fn send(
-        &mut self,
-        now: Instant,
-        link: &Link,
-        occupied: Outstanding,
-        command: WireCommand,
-        epoch: Epoch,
-        task: &Waker,
-    ) -> Start<T, E> {
+    fn send(&mut self, now: Instant, link: &Link, command: WireCommand, epoch: Epoch, task: &Waker) -> Start<T, E> {
         self.attempts = self.attempts.saturating_add(1);
         let mark = self.mark();
-        let Self { slot, ask: Ask { id, name, .. }, attempts, deadline, .. } = *self;
+        let Self { slot, id, attempts, deadline, .. } = *self;
+        let name = self.name.as_deref().copied();
         let sent = self.parts.show(|key, arguments| {
             let attempt = u8::try_from(attempts).unwrap_or(u8::MAX);
             let remaining = deadline.saturating_duration_since(now);
@@ -269,8 +266,8 @@ where
             link.request_for(slot.get(), &request, deadline, task)
         });
         match sent {
-            Ok(Ok(pending)) => Start::Waits(Awaited::There { pending, occupied }),
-            Ok(Err(error)) => Start::Ended(self.understand(occupied.peer(), Err(error))),
+            Ok(Ok(pending)) => Start::Waits(Awaited::There(pending)),
+            Ok(Err(error)) => Start::Ended(self.understand(Err(error))),
             Err(unfit) => {
                 let Reach { port, subscription, .. } = &*self.reach;
                 telemetry::unsendable(&port.node, subscription.spec.name, self.command.name, &unfit);
@@ -280,8 +277,8 @@ where
     }
 
     /// What the other node's reply, or the lack of one, means.
-    fn understand(&mut self, peer: &Peer, reply: Result<Reply, LinkError>) -> Verdict<T, E> {
-        let Reply { outcome, load, payload } = match reply {
+    fn understand(&mut self, reply: Result<Reply, LinkError>) -> Verdict<T, E> {
+        let Reply { outcome, payload, .. } = match reply {
             Ok(reply) => reply,
             Err(LinkError::Lost { sent: false }) => return Verdict::Again(Again::soon(Reason::ConnectionLost)),
             Err(LinkError::Lost { sent: true }) if self.may_repeat() => {
@@ -299,7 +296,6 @@ where
                 return Verdict::End(Err(CommandError::TooLarge { limit: COMMAND_BYTES_MAX }));
             }
         };
-        peer.report(load);
         match outcome {
             wire::Outcome::Ok => match decode(&payload) {
                 Ok(reply) => Verdict::End(Ok(reply)),
@@ -339,7 +335,7 @@ where
         if keeps_receipt(self.command.kind()) {
             let command = self.command.name;
             let named = self.parts.show(|key, arguments| name_of(key, word, command, arguments));
-            self.ask.name = Some(named.map_err(|unfit| refusal(&unfit))?);
+            self.name = Some(Box::new(named.map_err(|unfit| refusal(&unfit))?));
         }
         Ok(())
     }
@@ -374,14 +370,14 @@ where
 impl<R: Commands, A, T, E> Run<R, A, T, E> {
     /// The lowest number that the session has open in the slot now.
     fn mark(&self) -> Mark {
-        if self.open { self.reach.subscription.session.mark(self.slot, self.ask.id.sequence) } else { self.ask.mark }
+        if self.open { self.reach.subscription.session.mark(self.slot, self.id.sequence) } else { Mark::NOTHING }
     }
 }
 
 impl<R: Commands, A, T, E> Drop for Run<R, A, T, E> {
     fn drop(&mut self) {
         if self.open {
-            self.reach.subscription.session.close(self.slot, self.ask.id.sequence);
+            self.reach.subscription.session.close(self.slot, self.id.sequence);
         }
     }
 }
