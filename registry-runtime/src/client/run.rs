@@ -15,7 +15,7 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 use super::Reach;
 use super::caller::derived_id;
 use super::parts::{Parts, Unfit};
-use super::peer::{Outstanding, Peer};
+use super::peer::Outstanding;
 use super::port::Subscription;
 use super::routes::Changes;
 use super::target::{Aim, Refusal, Target};
@@ -45,7 +45,9 @@ pub(super) struct Run<R: Commands, A: 'static, T: 'static, E: 'static> {
     command: &'static Command<R, A, T, E>,
     slot: Slot,
     parts: Parts<R::Key, A>,
-    ask: Ask,
+    id: CommandId,
+    /// What the command is known by beside its id; few are by anything, so it lies elsewhere.
+    described: Option<Box<Described>>,
     /// Whether the call is open in its session, to be closed with its end.
     open: bool,
     /// Whether a command makes the call, whose own next run would make it again.
@@ -58,6 +60,15 @@ pub(super) struct Run<R: Commands, A: 'static, T: 'static, E: 'static> {
     hint: Option<(NodeId, Epoch)>,
     /// The owners followed on the word of other nodes since the own table was in this epoch.
     hops: (u32, Epoch),
+}
+
+/// What a command is known by beside its id.
+#[derive(Clone, Copy, Default)]
+struct Described {
+    /// The user's own name for it.
+    name: Option<IdempotencyName>,
+    /// What it is, where its id cannot vouch for that.
+    content: Option<u64>,
 }
 
 /// How an attempt begins.
@@ -73,7 +84,7 @@ pub(super) enum Awaited<T, E> {
     /// On this node.
     Here { handle: Handle<T, E>, _occupied: Option<Outstanding> },
     /// On another one.
-    There { pending: Pending, occupied: Outstanding },
+    There(Pending),
 }
 
 impl<R, A, T, E> Run<R, A, T, E>
@@ -109,7 +120,8 @@ where
             command,
             slot,
             parts,
-            ask: Ask { id, mark: Mark::NOTHING, name: None, content: None },
+            id,
+            described: None,
             open,
             derived: within.is_some(),
             deadline,
@@ -134,8 +146,8 @@ where
         let aim = Aim { kind: self.command.kind(), number: *number, slot: self.slot, hint: self.hint.as_ref() };
         match self.reach.target(&aim) {
             Target::Here { epoch, occupied } => self.start_here(now, epoch, occupied),
-            Target::There { link, occupied, code, epoch } => match link.as_deref() {
-                Some(link) => self.send(now, link, occupied, code, epoch, task),
+            Target::There { link, code, epoch } => match link.as_deref() {
+                Some(link) => self.send(now, link, code, epoch, task),
                 None => Start::Ended(Verdict::Again(Again::news(Reason::ConnectionLost))),
             },
             Target::Nowhere(reason) => Start::Ended(Verdict::Again(Again::news(reason))),
@@ -158,9 +170,9 @@ where
                 let outcome = ready!(Pin::new(handle).poll(task));
                 verdict::here(outcome, self.may_repeat(), self.parts.are_spent())
             }
-            Awaited::There { pending, occupied } => {
+            Awaited::There(pending) => {
                 let reply = ready!(Pin::new(pending).poll(task));
-                self.understand(occupied.peer(), reply)
+                self.understand(reply)
             }
         })
     }
@@ -233,13 +245,14 @@ where
         };
         // Nobody can lose the answer of a call on this node, so it leaves a receipt only for its name, for the next run of the command that
         // makes it, or for the next owner, to whom the call goes when this node loses the slot.
-        let replicated = self.reach.subscription.spec.replicas > 1;
-        let keeps = self.ask.name.is_some() || self.derived || replicated;
+        let Described { name, content } = self.described();
+        let keeps = name.is_some() || self.derived || self.reach.subscription.spec.replicas > 1;
+        let mark = if keeps { self.mark() } else { Mark::NOTHING };
         let attempt = Attempt {
             slot: self.slot,
             epoch,
             key,
-            ask: Ask { mark: if keeps { self.mark() } else { Mark::NOTHING }, ..self.ask },
+            ask: Ask { id: self.id, mark, name, content },
             may_repeat: keeps,
             attempt: self.attempts,
             caller: &self.reach.port.node,
@@ -254,18 +267,11 @@ where
     }
 
     /// Sends the command to another node.
-    fn send(
-        &mut self,
-        now: Instant,
-        link: &Link,
-        occupied: Outstanding,
-        command: WireCommand,
-        epoch: Epoch,
-        task: &Waker,
-    ) -> Start<T, E> {
+    fn send(&mut self, now: Instant, link: &Link, command: WireCommand, epoch: Epoch, task: &Waker) -> Start<T, E> {
         self.attempts = self.attempts.saturating_add(1);
         let mark = self.mark();
-        let Self { slot, ask: Ask { id, name, content, .. }, attempts, deadline, .. } = *self;
+        let Self { slot, id, attempts, deadline, .. } = *self;
+        let Described { name, content } = self.described();
         let sent = self.parts.show(|key, arguments| {
             let attempt = u8::try_from(attempts).unwrap_or(u8::MAX);
             let remaining = deadline.saturating_duration_since(now);
@@ -273,8 +279,8 @@ where
             link.request_for(slot.get(), &request, deadline, task)
         });
         match sent {
-            Ok(Ok(pending)) => Start::Waits(Awaited::There { pending, occupied }),
-            Ok(Err(error)) => Start::Ended(self.understand(occupied.peer(), Err(error))),
+            Ok(Ok(pending)) => Start::Waits(Awaited::There(pending)),
+            Ok(Err(error)) => Start::Ended(self.understand(Err(error))),
             Err(unfit) => {
                 let Reach { port, subscription, .. } = &*self.reach;
                 telemetry::unsendable(&port.node, subscription.spec.name, self.command.name, &unfit);
@@ -284,8 +290,8 @@ where
     }
 
     /// What the other node's reply, or the lack of one, means.
-    fn understand(&mut self, peer: &Peer, reply: Result<Reply, LinkError>) -> Verdict<T, E> {
-        let Reply { outcome, load, payload } = match reply {
+    fn understand(&mut self, reply: Result<Reply, LinkError>) -> Verdict<T, E> {
+        let Reply { outcome, payload, .. } = match reply {
             Ok(reply) => reply,
             Err(LinkError::Lost { sent: false }) => return Verdict::Again(Again::soon(Reason::ConnectionLost)),
             Err(LinkError::Lost { sent: true }) if self.may_repeat() => {
@@ -303,7 +309,6 @@ where
                 return Verdict::End(Err(CommandError::TooLarge { limit: COMMAND_BYTES_MAX }));
             }
         };
-        peer.report(load);
         match outcome {
             wire::Outcome::Ok => match decode(&payload) {
                 Ok(reply) => Verdict::End(Ok(reply)),
@@ -342,13 +347,17 @@ where
     pub(super) fn describe(&mut self, word: Option<&str>) -> Result<(), CommandError<E>> {
         if keeps_receipt(self.command.kind()) && (word.is_some() || self.derived) {
             let command = self.command.name;
-            let described = self.parts.show(|key, arguments| {
-                let name = word.map(|word| name_of(key, word, command, arguments));
-                (name, self.derived.then(|| hash_of_all(key, command, arguments)))
+            let described = self.parts.show(|key, arguments| Described {
+                name: word.map(|word| name_of(key, word, command, arguments)),
+                content: self.derived.then(|| hash_of_all(key, command, arguments)),
             });
-            (self.ask.name, self.ask.content) = described.map_err(|unfit| refusal(&unfit))?;
+            self.described = Some(Box::new(described.map_err(|unfit| refusal(&unfit))?));
         }
         Ok(())
+    }
+
+    fn described(&self) -> Described {
+        self.described.as_deref().copied().unwrap_or_default()
     }
 
     /// Whether the command may be sent again after an attempt that may have run: a receipt answers then, or another run does no
@@ -381,14 +390,14 @@ where
 impl<R: Commands, A, T, E> Run<R, A, T, E> {
     /// The lowest number that the session has open in the slot now.
     fn mark(&self) -> Mark {
-        if self.open { self.reach.subscription.session.mark(self.slot, self.ask.id.sequence) } else { self.ask.mark }
+        if self.open { self.reach.subscription.session.mark(self.slot, self.id.sequence) } else { Mark::NOTHING }
     }
 }
 
 impl<R: Commands, A, T, E> Drop for Run<R, A, T, E> {
     fn drop(&mut self) {
         if self.open {
-            self.reach.subscription.session.close(self.slot, self.ask.id.sequence);
+            self.reach.subscription.session.close(self.slot, self.id.sequence);
         }
     }
 }

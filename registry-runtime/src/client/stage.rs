@@ -55,7 +55,7 @@ where
             if let Some(outcome) = self.begin(limits, task.waker()) {
                 return Poll::Ready(outcome);
             }
-            if let Self::First(_, Awaited::There { .. }) = self {
+            if let Self::First(_, Awaited::There(_)) = self {
                 // Whoever brings the answer knows whom to wake.
                 return Poll::Pending;
             }

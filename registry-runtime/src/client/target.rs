@@ -15,7 +15,7 @@ pub(super) enum Target {
     /// To this node. An action counts as outstanding here, too, so that callers on this node can compare it with others.
     Here { epoch: Epoch, occupied: Option<Outstanding> },
     /// To another one.
-    There { link: Present, occupied: Outstanding, code: WireCommand, epoch: Epoch },
+    There { link: Present, code: WireCommand, epoch: Epoch },
     /// Nowhere before the table changes.
     Nowhere(Reason),
     /// Nowhere, and waiting would not help.
@@ -87,7 +87,7 @@ impl<R: Resource> Reach<R> {
             return Target::Nowhere(Reason::ConnectionLost);
         }
         match route.codes.get(aim.number) {
-            Ok(code) => Target::There { link, occupied: route.peer.occupy(), code, epoch },
+            Ok(code) => Target::There { link, code, epoch },
             Err(detail) => Target::Refused(Refusal::Incompatible(detail)),
         }
     }

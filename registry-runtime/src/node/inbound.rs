@@ -109,10 +109,7 @@ impl Handler for Inbound {
                 note(&self.refusals, asked, &outcome);
                 let outcome = translate(outcome, || self.owners.of(host.spec().name, request.slot));
                 if let Some(reply) = place.take() {
-                    reply.answer_with(&outcome, self.load.read(), |out| {
-                        out.extend_from_slice(bytes);
-                        Ok(())
-                    });
+                    reply.answer_bytes(&outcome, self.load.read(), bytes);
                 }
                 return None;
             }

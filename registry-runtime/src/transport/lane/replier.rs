@@ -156,20 +156,41 @@ impl<'a> ReplySlot<'a> {
 
     /// Answers without a payload.
     pub(crate) fn answer(self, outcome: &Outcome, load: u16) {
-        self.answer_with(outcome, load, |_| Ok(()));
+        self.answer_bytes(outcome, load, &[]);
+    }
+
+    /// Answers with a payload that is encoded already; there is one with `Ok` and `Rejected`.
+    #[inline]
+    pub(crate) fn answer_bytes(self, outcome: &Outcome, load: u16, payload: &[u8]) {
+        self.put(payload.len(), outcome, load, |out| {
+            out.extend_from_slice(payload);
+            Ok(())
+        });
     }
 
     /// Answers; `payload` appends what goes with `Ok` and `Rejected`.
     ///
     /// When it fails, or appends more than the limit, the answer is `BadReply`.
-    #[inline]
+    #[cfg(any(test, feature = "bench"))]
     pub(crate) fn answer_with(
-        mut self,
+        self,
         outcome: &Outcome,
         load: u16,
         payload: impl FnOnce(&mut Vec<u8>) -> Result<(), EncodeError>,
     ) {
-        let out = self.out.space(HEADER_BYTES_MAX);
+        self.put(0, outcome, load, payload);
+    }
+
+    /// Puts the answer down, in a place for a payload of about so many bytes.
+    #[inline]
+    fn put(
+        mut self,
+        bytes: usize,
+        outcome: &Outcome,
+        load: u16,
+        payload: impl FnOnce(&mut Vec<u8>) -> Result<(), EncodeError>,
+    ) {
+        let out = self.out.space(HEADER_BYTES_MAX.saturating_add(bytes));
         let start = out.len();
         let mut frame = Partial { out, start };
         put_checked(frame.out, start, self.correlation, outcome, load, payload);
