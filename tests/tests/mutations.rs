@@ -15,6 +15,8 @@
 //! | `no-may-mean-maybe` | `executed() == No`: no node ever starts that command | `never-started` | 10 |
 //! | `suspect-is-down` | suspicion moves nothing | `suspicion` | 1 |
 //! | `ignore-reservation` | under `wait_for_node` a slot waits for its node | `reserved` | 1 |
+//! | `ack-before-majority` | an acknowledged change is not lost | `linearizable`, `no-lost-update` | 1 |
+//! | `receipt-stays` | a retry that reaches the next owner has no second effect | `one-effect`, `no-second-effect`, `linearizable` | 3 |
 //!
 //! `cargo run -p registry-tests --bin simulate -- --mutation all --seeds 10` makes this table anew. What follows needs more
 //! trouble than whole clusters can be given in reasonable time, and is found by the engine's own tests (`cargo test -p
@@ -37,7 +39,6 @@
 //! | `Fenced` | whoever has promised takes no records of lower epochs | `engine::tests::random` | 1,822 |
 //! | `NewestFetched` | an opener takes over the newest data | `engine::tests::random` | 6 |
 //! | `EpochCompared` | data is compared by epoch first | `engine::tests::random` | 206 |
-//! | `MajorityHolds` | more than half hold what is acknowledged | `engine::tests::random` | 25 |
 //! | `NoGaps` | a backup that lacks records does not count | `engine::tests::random` | 15 |
 //! | (a restart with the former start) | a restarted process answers for no set of its former start | `engine::tests::random` | 3 |
 

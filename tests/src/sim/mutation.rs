@@ -108,7 +108,7 @@ pub const MUTATIONS: [Mutation; 12] = [
         name: "ack-before-majority",
         rule: Rule::MajorityHolds,
         breaks: "an acknowledged change is not lost",
-        trouble: Trouble::Crashes,
+        trouble: Trouble::Splits,
     },
     Mutation {
         name: "receipt-stays",
