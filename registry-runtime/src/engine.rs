@@ -55,16 +55,15 @@ use bytes::Bytes;
 pub use membership::MemberState;
 pub(crate) use membership::{Change, Event as MembershipEvent};
 pub(crate) use output::Event as OwnershipEvent;
-pub(crate) use output::Opened;
 pub(crate) use ownership::Ownership;
 pub(crate) use plan::Plan;
-pub(crate) use store::{Adopt, Begin, Fence, Fenced, Fetch, Stored};
+pub(crate) use store::{Adopt, Begin, Fence, Fenced, Fetch, Opened, Report, Stored, Task};
 pub(crate) use table::SlotState;
 
 use membership::{Identity, Membership};
 use silence::Silences;
 
-use crate::id::{Epoch, Incarnation, NodeId, Process, RegistryName, Slot, Start};
+use crate::id::{Incarnation, NodeId, Process, RegistryName, Start};
 use crate::message::Message;
 use crate::rules::Rules;
 use crate::time::{Moment, Timing};
@@ -140,38 +139,8 @@ pub(crate) enum Input {
         /// The letter.
         letter: Letter,
     },
-    /// What ran on a sealed slot has ended.
-    Drained {
-        /// The registry.
-        registry: RegistryName,
-        /// The slot.
-        slot: Slot,
-        /// The epoch that was sealed.
-        epoch: Epoch,
-    },
-    /// This node's store takes nothing below these epochs any more, as [`Output::Fence`] asked for.
-    Fenced {
-        /// The registry.
-        registry: RegistryName,
-        /// The slots.
-        slots: Vec<Fenced>,
-    },
-    /// What [`Output::Fetch`] asked for is here.
-    Fetched {
-        /// The registry.
-        registry: RegistryName,
-        /// The slot.
-        slot: Slot,
-        /// The opening that takes it over.
-        epoch: Epoch,
-    },
-    /// Members of sets hold all that this node's openings took over.
-    Stored {
-        /// The registry.
-        registry: RegistryName,
-        /// Who holds what.
-        stored: Vec<Stored>,
-    },
+    /// Something has become of slots of a registry.
+    Slots(RegistryName, Report),
     /// This node's load has changed.
     Load(u16),
     /// Hand everything over, then leave.
@@ -209,72 +178,8 @@ pub(crate) enum Output {
         /// The process.
         process: Process,
     },
-    /// From now on take nothing of lower epochs for these slots, and answer with [`Input::Fenced`].
-    Fence {
-        /// The registry.
-        registry: RegistryName,
-        /// The slots.
-        slots: Vec<Fence>,
-    },
-    /// Take these slots' content over from another process's store, and say [`Input::Fetched`] for each that is here.
-    Fetch {
-        /// The registry.
-        registry: RegistryName,
-        /// The slots.
-        slots: Vec<Fetch>,
-    },
-    /// Begin these slots' record streams in new epochs, with what is here, and say [`Input::Stored`] for each member that
-    /// holds it.
-    Begin {
-        /// The registry.
-        registry: RegistryName,
-        /// The slots.
-        slots: Vec<Begin>,
-    },
-    /// Follow these slots' record streams in new epochs, and let their owners know.
-    Adopt {
-        /// The registry.
-        registry: RegistryName,
-        /// The slots.
-        slots: Vec<Adopt>,
-    },
-    /// Serve these slots in their new epochs, and acknowledge what their new streams hold; nothing of them before.
-    Open {
-        /// The registry.
-        registry: RegistryName,
-        /// The slots.
-        slots: Vec<Opened>,
-    },
-    /// Stop serving these slots at once, and drop what was never acknowledged.
-    Close {
-        /// The registry.
-        registry: RegistryName,
-        /// The slots with the epochs that are over.
-        slots: Vec<(Slot, Epoch)>,
-    },
-    /// Drop the content of these slots, which are closed: a set without this process has stored them since.
-    Forget {
-        /// The registry.
-        registry: RegistryName,
-        /// The slots.
-        slots: Vec<Slot>,
-    },
-    /// Start nothing new on these slots, let what runs end, and answer with [`Input::Drained`] for each.
-    Seal {
-        /// The registry.
-        registry: RegistryName,
-        /// The slots with their epochs.
-        slots: Vec<(Slot, Epoch)>,
-    },
-    /// State of these slots may be shown until this moment.
-    Lease {
-        /// The registry.
-        registry: RegistryName,
-        /// The slots.
-        slots: Vec<Slot>,
-        /// The end.
-        until: Moment,
-    },
+    /// Do this with slots of a registry.
+    Slots(RegistryName, Task),
     /// What callers are told about this registry has changed.
     TableChanged(RegistryName),
     /// The member list has changed.
@@ -391,14 +296,7 @@ impl Engine {
                     Letter::Ownership(message) => self.decide(now, ownership::Input::Received(from, message)),
                 }
             }
-            Input::Drained { registry, slot, epoch } => {
-                self.decide(now, ownership::Input::Drained(registry, slot, epoch));
-            }
-            Input::Fenced { registry, slots } => self.decide(now, ownership::Input::Fenced { registry, slots }),
-            Input::Fetched { registry, slot, epoch } => {
-                self.decide(now, ownership::Input::Fetched { registry, slot, epoch });
-            }
-            Input::Stored { registry, stored } => self.decide(now, ownership::Input::Stored { registry, stored }),
+            Input::Slots(registry, report) => self.decide(now, ownership::Input::Slots(registry, report)),
             Input::Load(load) => self.hear(now, membership::Input::Load(membership::Load(load))),
             Input::Leave => self.leave(now),
         }
@@ -497,15 +395,7 @@ impl Engine {
         while let Some(output) = self.ownership.poll() {
             self.outputs.push_back(match output {
                 output::Output::Send { to, message } => Output::Send { to, letter: Letter::Ownership(message) },
-                output::Output::Fence { registry, slots } => Output::Fence { registry, slots },
-                output::Output::Fetch { registry, slots } => Output::Fetch { registry, slots },
-                output::Output::Begin { registry, slots } => Output::Begin { registry, slots },
-                output::Output::Adopt { registry, slots } => Output::Adopt { registry, slots },
-                output::Output::Open { registry, slots } => Output::Open { registry, slots },
-                output::Output::Close { registry, slots } => Output::Close { registry, slots },
-                output::Output::Forget { registry, slots } => Output::Forget { registry, slots },
-                output::Output::Seal { registry, slots } => Output::Seal { registry, slots },
-                output::Output::Lease { registry, slots, until } => Output::Lease { registry, slots, until },
+                output::Output::Slots(registry, task) => Output::Slots(registry, task),
                 output::Output::TableChanged(registry) => Output::TableChanged(registry),
                 output::Output::Event(event) => Output::Event(Event::Ownership(event)),
                 output::Output::Stop(output::StopReason::DuplicateNode) => {

@@ -194,7 +194,7 @@
 //!
 //! `Unknown` means that the command was sent and no answer can come. `ConnectionLost`: the connection to its node broke.
 //! `OwnerLost`: that node lost the slot, or stopped, while the command ran. `BadReply`: the reply could not be
-//! encoded, or was too large, and what the command changed was undone; or it came and could not be decoded, and the change stands.
+//! encoded, or was too large, or with `replicas` above 1 the instance was, and what the command changed was undone; or it came and could not be decoded, and the change stands.
 //! After the first two an action that is not marked `#[command(idempotent)]` ends so; every other command is sent again instead.
 //! One command is not: with `replicas 1`, a synchronous one that ran on its caller's own node, at once. It has used up its arguments, of which no
 //! copy is kept there, so when the slot is lost under it the call ends as `Unknown { reason: OwnerLost }`; what it changed was discarded.
@@ -247,6 +247,7 @@
 //! |---|---|---|---|
 //! | an encoded command, key and arguments | 4 MiB | fixed | `TooLarge`, not sent |
 //! | an encoded reply or error | 4 MiB | fixed | `Unknown { reason: BadReply }`; the change is undone |
+//! | an encoded instance, with `replicas` above 1 | 4 MiB | fixed | `Unknown { reason: BadReply }`; the change is undone |
 //! | nesting of a value | 64 levels | fixed | `Incompatible`; in a reply `Unknown { reason: BadReply }` |
 //! | commands that run at once, for each node and registry | [256](spec::defaults::CONCURRENCY) | `concurrency` | further ones wait |
 //! | commands that wait, likewise; at the caller, calls that wait for an owner | [1024](spec::defaults::QUEUE) | `queue` | `Overloaded` |

@@ -84,7 +84,7 @@ pub(super) fn there<T, E>(outcome: wire::Outcome, repeatable: bool) -> Verdict<T
             let hint = owner.map(|owner| (owner, epoch));
             return Verdict::Again(Again { hint, ..Again::soon(Reason::Opening) });
         }
-        // A hand-over keeps nothing of what it stops, so even what was started may be sent again.
+        // What a hand-over stops has left nothing, or its receipt: so even what was started may be sent again.
         Outcome::Moved { started } => return Verdict::Again(Again { started, ..Again::soon(Reason::Opening) }),
         Outcome::Unavailable { reason } => match Reason::from_wire(reason) {
             // The other node stops, or cannot serve now: whoever owns the slot next will answer.

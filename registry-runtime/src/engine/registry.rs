@@ -172,7 +172,7 @@ impl Registry {
     }
 
     /// What was sealed is empty now: the next owner may open it.
-    pub(crate) fn drained(&mut self, slot: Slot, epoch: Epoch) {
+    fn drained(&mut self, slot: Slot, epoch: Epoch) {
         if let Some(held) = self.holdings.get_mut(slot)
             && held.epoch == epoch
             && let Stage::Sealed { to, until } = &held.stage

@@ -10,10 +10,10 @@ use super::charter::Charter;
 use super::epochs::Epochs;
 use super::lease::{Borrowed, Lent};
 use super::outbox::Outbox;
-use super::output::{Closing, Event, Opened, Output};
+use super::output::{Closing, Event, Output};
 use super::set::Sets;
 use super::sight::Sight;
-use super::store::{Adopt, Begin, Fence, Fetch};
+use super::store::{Adopt, Begin, Fence, Fetch, Opened, Task};
 use super::view::View;
 use crate::id::{Epoch, NodeId, Process, RegistryName, Slot};
 use crate::rules::{Rule, Rules};
@@ -54,8 +54,8 @@ pub(crate) struct Peer {
 macro_rules! list {
     ($shared:ident, $kind:ident, $registry:ident, $slot:expr) => {
         match $shared.outputs.back_mut() {
-            Some(Output::$kind { registry, slots }) if registry == $registry => slots.push($slot),
-            _ => $shared.outputs.push_back(Output::$kind { registry: $registry.clone(), slots: vec![$slot] }),
+            Some(Output::Slots(registry, Task::$kind(slots))) if registry == $registry => slots.push($slot),
+            _ => $shared.outputs.push_back(Output::Slots($registry.clone(), Task::$kind(vec![$slot]))),
         }
     };
 }
@@ -138,12 +138,12 @@ impl Shared {
     /// Tells until when state may be shown; neighbours in time with one end share one output.
     pub(crate) fn lease(&mut self, registry: &RegistryName, slots: impl IntoIterator<Item = Slot>, until: Moment) {
         match self.outputs.back_mut() {
-            Some(Output::Lease { registry: same, slots: others, until: end }) if same == registry && *end == until => {
+            Some(Output::Slots(same, Task::Lease(others, end))) if same == registry && *end == until => {
                 others.extend(slots);
             }
             _ => {
                 let slots = slots.into_iter().collect();
-                self.outputs.push_back(Output::Lease { registry: registry.clone(), slots, until });
+                self.outputs.push_back(Output::Slots(registry.clone(), Task::Lease(slots, until)));
             }
         }
     }

@@ -1,10 +1,60 @@
-//! What an engine asks of its process's store, one slot at a time, and what that answers.
+//! What an engine wants done with the slots of a registry in its process, and what it is told of them.
 //!
 //! The store is outside: it holds each slot's content with a stamp, which is the epoch and position of its last record, and
 //! a fence, which is the epoch below which it takes nothing. Content with one stamp is the same in all stores.
 
 use super::set::Set;
 use crate::id::{Epoch, Position, Process, Slot};
+use crate::time::Moment;
+
+/// Something to be done with slots, in the order in which it comes out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Task {
+    /// From now on take nothing of lower epochs, and answer with [`Report::Fenced`].
+    Fence(Vec<Fence>),
+    /// Take the content over from another process's store, and say [`Report::Fetched`] for each that is here.
+    Fetch(Vec<Fetch>),
+    /// Begin record streams in new epochs, with what is here, and say [`Report::Stored`] for each member that holds it.
+    Begin(Vec<Begin>),
+    /// Follow record streams in new epochs, and let their owners know.
+    Adopt(Vec<Adopt>),
+    /// Serve in new epochs, whether served before or not. Only from here on is anything acknowledged in those epochs: earlier,
+    /// no later opener need hear of what is held in them.
+    Open(Vec<Opened>),
+    /// Stop serving at once, in these epochs; what runs is cancelled and its result discarded, and so is what was never
+    /// acknowledged of the record streams.
+    Close(Vec<(Slot, Epoch)>),
+    /// Drop the content, of closed slots: a set without this process has stored it since. What lower epochs are refused stays.
+    Forget(Vec<Slot>),
+    /// Start nothing new, in these epochs, let what runs end, and answer with [`Report::Drained`] for each.
+    Seal(Vec<(Slot, Epoch)>),
+    /// Acknowledged state may be shown until this moment, in the epoch that was opened last. Within an epoch it only rises.
+    Lease(Vec<Slot>, Moment),
+}
+
+/// What has become of slots.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Report {
+    /// This node's store takes nothing below these epochs any more.
+    Fenced(Vec<Fenced>),
+    /// What the opening with this epoch takes over is here.
+    Fetched(Slot, Epoch),
+    /// A member holds all that an opening of this node's took over.
+    Stored(Stored),
+    /// What ran on a slot that was sealed in this epoch has ended.
+    Drained(Slot, Epoch),
+}
+
+/// A slot that this node has opened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Opened {
+    /// The slot.
+    pub(crate) slot: Slot,
+    /// Its epoch, the fencing number.
+    pub(crate) epoch: Epoch,
+    /// Its set, this process first.
+    pub(crate) set: Set,
+}
 
 /// A slot that is promised.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::codec;
 use super::host::Host;
-use super::record::{Body, Filling, Item, Line, PART_BYTES, Portion, STATE_BYTES_MAX};
+use super::record::{Body, Filling, Item, Line, PART_BYTES, Portion, STATE_BYTES_MAX, keep, lend};
 use super::shelf::{Cut, Filled, Outcomes, TakenRecord};
 use super::work::{contain, discard};
 use crate::codec as bytes;
@@ -82,10 +82,10 @@ impl<R: Resource> Copies for Arc<Host<R>> {
 
     fn take(&self, slot: Slot, epoch: Epoch, position: Position, body: &[u8]) -> Result<TakenRecord, String> {
         let read = || -> Result<_, String> {
-            let body = Body::read(body).map_err(|fault| fault.to_string())?;
+            let body: Body<'_> = bytes::decode(body).map_err(|fault| fault.to_string())?;
             let key: R::Key = codec::decode(body.key.0)?;
             let state = body.state.map(|Raw(state)| read_state::<R>(&key, state)).transpose()?;
-            Ok((key, state, body.receipt()))
+            Ok((key, state, body.receipt.map(|receipt| receipt.with(keep))))
         };
         let (key, state, receipt) = contain(read).unwrap_or_else(|| Err("decoding panicked".into()))?;
         let mut outcomes = Outcomes::none();
@@ -109,13 +109,15 @@ impl<R: Resource> Copies for Arc<Host<R>> {
     fn fill(&self, slot: Slot, filling: Filling, part: u32, last: bool, body: &[u8]) -> Result<Filled, String> {
         let read = || -> Result<(Vec<_>, Vec<_>), String> {
             let (mut instances, mut receipts) = (Vec::new(), Vec::new());
-            for item in Item::read_all(body).map_err(|fault| fault.to_string())? {
-                if let Item::Instance { key: Raw(key), state: Raw(state) } = item {
-                    let key: R::Key = codec::decode(key)?;
-                    let state = read_state::<R>(&key, state)?;
-                    instances.push((key, state));
+            for item in bytes::decode::<Vec<Item<'_>>>(body).map_err(|fault| fault.to_string())? {
+                match item {
+                    Item::Instance { key: Raw(key), state: Raw(state) } => {
+                        let key: R::Key = codec::decode(key)?;
+                        let state = read_state::<R>(&key, state)?;
+                        instances.push((key, state));
+                    }
+                    Item::Saved(saved) => receipts.push(saved.with(keep)),
                 }
-                receipts.extend(item.saved());
             }
             Ok((instances, receipts))
         };
@@ -198,7 +200,7 @@ impl<R: Resource> Parts<R> {
         while items.len() < PART_BYTES
             && let Some(saved) = self.receipts.next()
         {
-            put(&mut items, Item::from(&saved))?;
+            put(&mut items, Item::Saved(saved.with(lend)))?;
             count = count.saturating_add(1);
         }
         let mut body = bytes::encoded(&count).map_err(|fault| fault.to_string())?;

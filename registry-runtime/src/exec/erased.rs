@@ -35,13 +35,13 @@ pub(crate) trait AnyHost: Copies + Debug + Send + Sync + 'static {
         number: u16,
         request: Request<'_>,
         buffer: &mut Vec<u8>,
-        later: &mut dyn FnMut() -> Box<dyn Replier>,
+        later: &mut dyn FnMut(Wait) -> Box<dyn Replier>,
     ) -> Served;
 
     /// All commands by rising number.
     fn list(&self) -> Vec<(u16, Described)>;
 
-    /// See [`Host::open`].
+    /// See [`Host::open`]. The stream of records must have begun in that epoch: a slot without one would keep its changes to itself.
     fn open(&self, slot: Slot, epoch: Epoch, lease: Lease) -> bool;
 
     /// See [`Host::close`].
@@ -91,25 +91,31 @@ pub(crate) enum Served {
     Ready(Outcome),
     /// It waits or runs as a task. Dropping this does not cancel it.
     Later(Cancel),
+    /// It came to its end, and its record is under way: nobody can cancel it.
+    Pledged,
+}
+
+/// What somebody waits for who is replied to later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wait {
+    /// A command that can be cancelled: see [`Served::Later`].
+    Cancellable,
+    /// A record: see [`Served::Pledged`].
+    Pledged,
 }
 
 /// Cancels a command that waits or runs as a task.
 #[derive(Clone, Debug)]
-pub(crate) struct Cancel(Option<Arc<Control>>);
+pub(crate) struct Cancel(Arc<Control>);
 
 impl Cancel {
     pub(super) fn new(control: &Arc<Control>) -> Self {
-        Self(Some(Arc::clone(control)))
-    }
-
-    /// For a command whose record is under way: it stands, whatever its caller wants.
-    pub(super) fn nothing() -> Self {
-        Self(None)
+        Self(Arc::clone(control))
     }
 
     /// Cancels the command, which is still replied to. `true` is a promise: it is never started.
     pub(crate) fn cancel(&self) -> bool {
-        self.0.as_ref().is_some_and(|control| control.stop_cancelled())
+        self.0.stop_cancelled()
     }
 }
 
@@ -144,7 +150,7 @@ impl<R: Resource> AnyHost for Arc<Host<R>> {
         number: u16,
         request: Request<'_>,
         buffer: &mut Vec<u8>,
-        later: &mut dyn FnMut() -> Box<dyn Replier>,
+        later: &mut dyn FnMut(Wait) -> Box<dyn Replier>,
     ) -> Served {
         let Some(Some(command)) = self.commands.get(usize::from(number)) else {
             return Served::Ready(Outcome::Incompatible {
@@ -165,7 +171,7 @@ impl<R: Resource> AnyHost for Arc<Host<R>> {
     }
 
     fn open(&self, slot: Slot, epoch: Epoch, lease: Lease) -> bool {
-        Host::open(self, slot, epoch, lease)
+        self.shelf(slot).is_some_and(|shelf| shelf.has_begun(epoch)) && Host::open(self, slot, epoch, lease)
     }
 
     fn close(&self, slot: Slot) {
@@ -202,7 +208,7 @@ pub(super) trait Erased<R: Resource>: Send + Sync {
         host: &Arc<Host<R>>,
         request: Request<'_>,
         buffer: &mut Vec<u8>,
-        later: &mut dyn FnMut() -> Box<dyn Replier>,
+        later: &mut dyn FnMut(Wait) -> Box<dyn Replier>,
     ) -> Served;
 }
 
@@ -255,7 +261,7 @@ where
         host: &Arc<Host<R>>,
         request: Request<'_>,
         buffer: &mut Vec<u8>,
-        later: &mut dyn FnMut() -> Box<dyn Replier>,
+        later: &mut dyn FnMut(Wait) -> Box<dyn Replier>,
     ) -> Served {
         let command = self.command;
         let (key, args) = match decode::<R, A>(host, command.kind(), &request) {
@@ -279,18 +285,18 @@ where
             }
             Begun::Pledged(pledge, outcome) => {
                 let bytes = buffer.split_off(start);
-                let replier = later();
+                let replier = later(Wait::Pledged);
                 pledge.then(move |decided| {
                     let outcome = agreed(outcome, decided);
                     let bytes = if outcome.tells() { bytes } else { Vec::new() };
                     replier.reply(Answer { outcome, bytes });
                 });
-                return Served::Later(Cancel::nothing());
+                return Served::Pledged;
             }
             Begun::Later(job) => job,
         };
         let cancel = Cancel::new(job.control());
-        let replier = later();
+        let replier = later(Wait::Cancellable);
         host.setting.runtime.spawn(async move {
             let mut reply = Encoded { buffer: Vec::new(), bytes_max, error: &command.error };
             let outcome = job.drive(&mut reply).await;

@@ -8,12 +8,12 @@ use std::task::{Context, Poll, ready};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::oneshot;
+use tokio::time::{Sleep, sleep_until};
 
 use super::Attempt;
-use super::begin::Begun;
+use super::begin::{Begun, agreed};
 use super::control::Control;
 use super::host::Host;
-use super::job::acknowledged;
 use super::outcome::Outcome;
 use super::reply::Typed;
 use crate::resource::{Command, Resource};
@@ -51,11 +51,10 @@ impl<R: Resource> Host<R> {
         let job = match begun {
             Begun::Ready(outcome) => return Started::Ready(outcome),
             Begun::Pledged(pledge, outcome) => {
-                self.setting.runtime.spawn(async move {
-                    // Whether or not the caller still wants to hear, the record goes its way.
-                    let _ = teller.send(acknowledged(outcome, pledge, deadline).await);
-                });
-                return Started::Later(Handle { told, control: Arc::new(Control::running()) });
+                // A caller that is gone wants to hear nothing; the record goes its way.
+                pledge.then(move |decided| _ = teller.send(agreed(outcome, decided)));
+                let ends = Some(Box::pin(sleep_until(deadline)));
+                return Started::Later(Handle { told, control: Arc::new(Control::running()), ends });
             }
             Begun::Later(job) => job,
         };
@@ -65,7 +64,7 @@ impl<R: Resource> Host<R> {
             // A caller that is gone has cancelled and wants to hear nothing.
             let _ = teller.send(outcome);
         });
-        Started::Later(Handle { told, control })
+        Started::Later(Handle { told, control, ends: None })
     }
 }
 
@@ -75,6 +74,8 @@ impl<R: Resource> Host<R> {
 pub(crate) struct Handle<T, E> {
     told: oneshot::Receiver<Outcome<T, E>>,
     control: Arc<Control>,
+    /// When the call is over, for a command whose record is under way. All others see to that themselves.
+    ends: Option<Pin<Box<Sleep>>>,
 }
 
 impl<T, E> Handle<T, E> {
@@ -95,7 +96,14 @@ impl<T, E> Future for Handle<T, E> {
     type Output = Outcome<T, E>;
 
     fn poll(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Self::Output> {
-        Poll::Ready(ready!(Pin::new(&mut self.told).poll(task)).unwrap_or_else(|_| {
+        let told = Pin::new(&mut self.told).poll(task);
+        if told.is_pending()
+            && let Some(ends) = &mut self.ends
+        {
+            ready!(ends.as_mut().poll(task));
+            return Poll::Ready(Outcome::DeadlineExceeded { started: true });
+        }
+        Poll::Ready(ready!(told).unwrap_or_else(|_| {
             // The runtime dropped the task, which it can do only where the task awaits: nothing was committed.
             if self.control.is_started() { Outcome::Lost } else { Outcome::Moved { started: false } }
         }))

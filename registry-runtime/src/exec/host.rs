@@ -12,11 +12,12 @@ use super::door::Door;
 use super::erased::{self, Erased};
 use super::hash::Seeded;
 use super::outcome::Refused;
-use super::record::{Body, STATE_BYTES_MAX};
+use super::record::{Body, STATE_BYTES_MAX, lend};
 use super::reply::Unfit;
-use super::shelf::{Change, Claim, Effect, Outcomes, Receipt, Sealing, Settled, Shelf, Stand};
+use super::shelf::{Change, Claim, Effect, Outcomes, Receipt, Sealing, Settled, Settling, Shelf, Stand};
 use super::work::{contain, discard};
 use super::{Clock, Lease, Load};
+use crate::codec::{Raw, encoded, with_scratch};
 use crate::id::{Epoch, Slot};
 use crate::policy::receipts::Told;
 use crate::resource::{Commands, Definition, Origin, Resource};
@@ -192,44 +193,43 @@ impl<R: Resource> Host<R> {
         change: Change<R>,
         receipt: Option<Receipt>,
     ) -> Settled {
-        let has_backups = || self.shelf(slot).is_some_and(|shelf| shelf.has_backups());
-        let written = match &change {
-            Change::Keep => Ok(None),
-            _ if has_backups() => self.write(key, &change, receipt.as_ref()).map(Some),
-            _ => Ok(None),
-        };
-        let (effect, unfit) = match written {
-            Ok(body) => (Effect { change, receipt, body }, None),
-            Err(unfit) => {
-                discard(change);
-                (Effect::none(), Some(unfit))
+        let settle =
+            |effect| self.shelf(slot).map(|mut shelf| shelf.settle(slot, key, claim, stand, effect, self.clock()));
+        let (settled, unfit) = match settle(Effect { change, receipt, body: None }) {
+            // Only who has backups writes anything down, and not while the slot is locked.
+            Some(Settling::Unwritten(Effect { change, receipt, .. })) => {
+                match self.write(key, &change, receipt.as_ref()) {
+                    Ok(body) => (settle(Effect { change, receipt, body: Some(body) }), None),
+                    Err(unfit) => {
+                        discard(change);
+                        (settle(Effect::none()), Some(unfit))
+                    }
+                }
             }
+            settled => (settled, None),
         };
-        let settle = |shelf: &mut Shelf<R>| shelf.settle(slot, key, claim, stand, effect, self.clock());
-        let Some((settled, outcomes)) = self.shelf(slot).map(|mut shelf| settle(&mut shelf)) else {
-            return Settled::Now(Err(Refused::Lost));
-        };
+        let Some(Settling::Done(settled, outcomes)) = settled else { return Settled::Now(Err(Refused::Lost)) };
         self.finish(slot, outcomes);
         unfit.map_or(settled, |unfit| Settled::Now(Err(unfit)))
     }
 
     /// Writes down what a command did, for the backups.
     fn write(&self, key: &R::Key, change: &Change<R>, receipt: Option<&Receipt>) -> Result<Vec<u8>, Refused> {
-        let travels = self.setting.rules.keeps(Rule::ReceiptTravels);
-        let write = || {
-            let (mut bytes, mut state) = (Vec::new(), Vec::new());
-            codec::encode(key, &mut bytes, STATE_BYTES_MAX)?;
-            let state = match change {
-                Change::Put(new) => {
-                    codec::encode(&**new, &mut state, STATE_BYTES_MAX)?;
-                    Some(&*state)
-                }
-                Change::Remove | Change::Keep => None,
-            };
-            let body = Body::new(&bytes, state, receipt.filter(|_| travels));
-            body.write().map_err(|fault| Unfit::Fails { detail: fault.to_string() })
+        let receipt =
+            receipt.filter(|_| self.setting.rules.keeps(Rule::ReceiptTravels)).map(|receipt| receipt.with(lend));
+        let write = |scratch: &mut Vec<u8>| {
+            codec::encode(key, scratch, STATE_BYTES_MAX)?;
+            let key_bytes = scratch.len();
+            if let Change::Put(state) = change {
+                codec::encode(&**state, scratch, STATE_BYTES_MAX)?;
+            }
+            let (key, state) = scratch.split_at_checked(key_bytes).unwrap_or_default();
+            let state = matches!(change, Change::Put(_)).then_some(Raw(state));
+            let body = Body { key: Raw(key), state, receipt };
+            encoded(&body).map_err(|fault| Unfit::Fails { detail: fault.to_string() })
         };
-        contain(write).map_or(Err(Refused::Panicked), |written| written.map_err(Unfit::outcome))
+        let written = contain(|| with_scratch(write));
+        written.map_or(Err(Refused::Panicked), |written| written.map_err(Unfit::outcome))
     }
 }
 

@@ -206,7 +206,7 @@ impl<R: Resource, A, T, E> Hold<R, A, T, E> {
 }
 
 /// Waits until a record is decided, and says how its command has ended. A record that is under way when the time is over stands.
-pub(super) async fn acknowledged<D, J>(outcome: Outcome<D, J>, pledge: Pledge, ends_at: Instant) -> Outcome<D, J> {
+async fn acknowledged<D, J>(outcome: Outcome<D, J>, pledge: Pledge, ends_at: Instant) -> Outcome<D, J> {
     match timeout_at(ends_at, pledge.decided()).await {
         Ok(decided) => agreed(outcome, decided),
         Err(_) => {

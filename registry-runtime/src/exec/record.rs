@@ -3,14 +3,14 @@
 //! What frames them and carries them is the node's: see [`Line`].
 
 use std::fmt::Debug;
-use std::time::Duration;
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::shelf::Receipt;
-use crate::codec::{self, DecodeError, EncodeError, Raw};
-use crate::id::{CommandId, Epoch, IdempotencyName, Mark, Position, Process, Slot};
-use crate::policy::receipts::{Ask, Saved, Told};
+use crate::codec::Raw;
+use crate::id::{Epoch, Position, Process, Slot};
+use crate::policy::receipts::Saved;
 use crate::policy::replica::Stamp;
 
 /// The most bytes that one instance may have when it is encoded, in a registry whose instances have replicas. A record takes it in one
@@ -60,38 +60,16 @@ pub(crate) struct Portion {
 }
 
 /// A record without its place: what one command did to one instance.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Body<'a> {
     #[serde(borrow)]
     pub(super) key: Raw<'a>,
     /// The new state; `None` when the instance is gone.
     pub(super) state: Option<Raw<'a>>,
-    receipt: Option<Entry<'a>>,
+    pub(super) receipt: Option<Receipt<Raw<'a>>>,
 }
 
-/// A command's receipt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Entry<'a> {
-    id: CommandId,
-    mark: Mark,
-    name: Option<IdempotencyName>,
-    content: Option<u64>,
-    #[serde(borrow)]
-    told: Word<'a>,
-    left: Duration,
-    window: Duration,
-}
-
-/// [`Told`], borrowed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Word<'a> {
-    Done(#[serde(borrow)] Raw<'a>),
-    Rejected(#[serde(borrow)] Raw<'a>),
-    NotFound,
-    AlreadyExists,
-}
-
-/// One thing in a part of a filling: an instance, or one of [`Saved`].
+/// One thing in a part of a filling.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Item<'a> {
     Instance {
@@ -100,111 +78,15 @@ pub(super) enum Item<'a> {
         #[serde(borrow)]
         state: Raw<'a>,
     },
-    Session {
-        session: u64,
-        derived: bool,
-        forgotten: u64,
-        expired: Vec<u64>,
-        left: Duration,
-    },
-    Kept {
-        session: u64,
-        sequence: u64,
-        content: Option<u64>,
-        left: Duration,
-        #[serde(borrow)]
-        told: Word<'a>,
-    },
-    Named {
-        name: u128,
-        content: u64,
-        left: Duration,
-        #[serde(borrow)]
-        told: Word<'a>,
-    },
+    Saved(#[serde(borrow)] Saved<Raw<'a>>),
 }
 
-impl<'a> Body<'a> {
-    pub(super) fn new(key: &'a [u8], state: Option<&'a [u8]>, receipt: Option<&'a Receipt>) -> Self {
-        let entry = receipt.map(|Receipt { ask, told, left, window }| Entry {
-            id: ask.id,
-            mark: ask.mark,
-            name: ask.name,
-            content: ask.content,
-            told: told.into(),
-            left: *left,
-            window: *window,
-        });
-        Self { key: Raw(key), state: state.map(Raw), receipt: entry }
-    }
-
-    pub(super) fn write(&self) -> Result<Vec<u8>, EncodeError> {
-        codec::encoded(self)
-    }
-
-    pub(super) fn read(bytes: &'a [u8]) -> Result<Self, DecodeError> {
-        codec::decode(bytes)
-    }
-
-    pub(super) fn receipt(&self) -> Option<Receipt> {
-        let Entry { id, mark, name, content, told, left, window } = self.receipt?;
-        Some(Receipt { ask: Ask { id, mark, name, content }, told: told.into(), left, window })
-    }
+/// Bytes that are kept: they share nothing with the frame that they came in.
+pub(super) fn keep(bytes: &Raw<'_>) -> Bytes {
+    Bytes::copy_from_slice(bytes.0)
 }
 
-impl<'a> From<&'a Told> for Word<'a> {
-    fn from(told: &'a Told) -> Self {
-        match told {
-            Told::Done(bytes) => Self::Done(Raw(bytes)),
-            Told::Rejected(bytes) => Self::Rejected(Raw(bytes)),
-            Told::NotFound => Self::NotFound,
-            Told::AlreadyExists => Self::AlreadyExists,
-        }
-    }
-}
-
-impl From<Word<'_>> for Told {
-    fn from(word: Word<'_>) -> Self {
-        match word {
-            Word::Done(Raw(bytes)) => Self::Done(bytes.to_vec().into()),
-            Word::Rejected(Raw(bytes)) => Self::Rejected(bytes.to_vec().into()),
-            Word::NotFound => Self::NotFound,
-            Word::AlreadyExists => Self::AlreadyExists,
-        }
-    }
-}
-
-impl<'a> From<&'a Saved> for Item<'a> {
-    fn from(saved: &'a Saved) -> Self {
-        match *saved {
-            Saved::Session { session, derived, forgotten, ref expired, left } => {
-                Self::Session { session, derived, forgotten, expired: expired.clone(), left }
-            }
-            Saved::Kept { session, sequence, content, left, ref told } => {
-                Self::Kept { session, sequence, content, left, told: told.into() }
-            }
-            Saved::Named { name, content, left, ref told } => Self::Named { name, content, left, told: told.into() },
-        }
-    }
-}
-
-impl Item<'_> {
-    /// Reads the items of a part.
-    pub(super) fn read_all(bytes: &[u8]) -> Result<Vec<Item<'_>>, DecodeError> {
-        codec::decode(bytes)
-    }
-
-    /// What is to be remembered, if it is no instance.
-    pub(super) fn saved(self) -> Option<Saved> {
-        Some(match self {
-            Self::Instance { .. } => return None,
-            Self::Session { session, derived, forgotten, expired, left } => {
-                Saved::Session { session, derived, forgotten, expired, left }
-            }
-            Self::Kept { session, sequence, content, left, told } => {
-                Saved::Kept { session, sequence, content, left, told: told.into() }
-            }
-            Self::Named { name, content, left, told } => Saved::Named { name, content, left, told: told.into() },
-        })
-    }
+/// Bytes that are only looked at.
+pub(super) fn lend(bytes: &Bytes) -> Raw<'_> {
+    Raw(bytes)
 }

@@ -1,10 +1,11 @@
 //! What one node keeps of one slot: its gate, its instances, and the records of what becomes of them.
 
 mod copy;
+mod judge;
+mod settle;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::time::Duration;
 
 use slab::Slab;
 
@@ -14,12 +15,11 @@ use super::flow::Flow;
 use super::hash::Seeded;
 use super::lane::{Lane, Turn};
 use super::outcome::Refused;
-use super::pledge::{Decided, Pledge};
 use super::record::Filling;
 use super::{Clock, Lease};
-use crate::id::{Epoch, Position, Slot};
+use crate::id::{Epoch, Position};
 use crate::policy::admission::RETRY_AFTER_MAX;
-use crate::policy::receipts::{Ask, Budget, Known, Receipts, Told};
+use crate::policy::receipts::{Budget, Receipts, Told};
 use crate::policy::replica::Replica;
 use crate::resource::{Kind, Resource};
 use crate::rules::{Rule, Rules};
@@ -27,6 +27,8 @@ use crate::time::Moment;
 
 pub(super) use copy::Cut;
 pub(crate) use copy::{Filled, TakenRecord};
+use judge::{expect_instance, judge};
+pub(super) use settle::{Change, Effect, Outcomes, Receipt, Settled, Settling};
 
 /// How much room for tasks a slot without tasks keeps: enough for a steady trickle, so that a burst is not paid for ever.
 const TASKS_KEPT: usize = 8;
@@ -120,50 +122,6 @@ pub(super) enum Found<R> {
     Told(Told),
 }
 
-/// What is to be remembered of a command that ends now.
-#[derive(Debug)]
-pub(super) struct Receipt {
-    pub(super) ask: Ask,
-    pub(super) told: Told,
-    /// For how long another attempt may come from now on.
-    pub(super) left: Duration,
-    /// For how long a name is remembered.
-    pub(super) window: Duration,
-}
-
-/// What a command leaves behind.
-#[derive(Debug)]
-pub(super) struct Effect<R> {
-    pub(super) change: Change<R>,
-    pub(super) receipt: Option<Receipt>,
-    /// Both, for the backups; without it nothing is changed in a slot that has some.
-    pub(super) body: Option<Vec<u8>>,
-}
-
-impl<R> Effect<R> {
-    /// Nothing but a lane that is free again.
-    pub(super) fn none() -> Self {
-        Self { change: Change::Keep, receipt: None, body: None }
-    }
-}
-
-/// How a command was settled.
-#[derive(Debug)]
-pub(super) enum Settled {
-    /// It is over.
-    Now(Decided),
-    /// Its record is under way; its lane is held until that is decided.
-    Later(Pledge),
-}
-
-/// What becomes of an instance.
-#[derive(Debug)]
-pub(super) enum Change<R> {
-    Keep,
-    Put(Arc<R>),
-    Remove,
-}
-
 /// Where a command stands while it holds something of the slot.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Stand {
@@ -179,17 +137,6 @@ pub(super) enum Stand {
 pub(super) struct Swept<R: Resource> {
     lanes: HashMap<R::Key, Lane<R>, Seeded>,
     states: Vec<Arc<R>>,
-}
-
-/// Records that were decided, and what they replaced; tell and drop outside the lock.
-#[derive(Debug)]
-#[must_use]
-pub(super) struct Outcomes<R: Resource> {
-    decided: Vec<(Pledge, Decided)>,
-    states: Vec<Arc<R>>,
-    entries: Vec<(R::Key, Lane<R>)>,
-    /// Whether the slot has just drained.
-    pub(super) drained: bool,
 }
 
 /// What a seal met.
@@ -438,106 +385,6 @@ impl<R: Resource> Shelf<R> {
         Ok(Found::State(self.epoch, state))
     }
 
-    /// Commits a change with its receipt if the slot is still this node's, and lets go of the lane; in a slot with backups, both wait
-    /// until more than half of its set have the record.
-    pub(super) fn settle(
-        &mut self,
-        slot: Slot,
-        key: &R::Key,
-        claim: Claim,
-        stand: Stand,
-        effect: Effect<R>,
-        clock: &dyn Clock,
-    ) -> (Settled, Outcomes<R>) {
-        let Effect { change, receipt, body } = effect;
-        let mut outcomes = Outcomes::none();
-        let verdict = self.may_settle(claim, clock);
-        let settled = match (verdict, body) {
-            (Ok(()), Some(body)) if self.has_backups() && !matches!(change, Change::Keep) => {
-                let pledge = Pledge::new();
-                self.propose(slot, key, claim, (change, receipt, body), pledge.clone());
-                outcomes = self.advance(clock);
-                Settled::Later(pledge)
-            }
-            (Ok(()), _) if self.has_backups() && !matches!(change, Change::Keep) => {
-                self.undo(key, claim.turn, change, &mut outcomes);
-                Settled::Now(Err(Refused::Lost))
-            }
-            (Ok(()), _) => {
-                if !matches!(change, Change::Keep) {
-                    self.count_record();
-                }
-                self.apply(key, claim.turn, change, receipt, clock, &mut outcomes);
-                Settled::Now(Ok(()))
-            }
-            (Err(refused), _) => {
-                self.undo(key, claim.turn, change, &mut outcomes);
-                Settled::Now(Err(refused))
-            }
-        };
-        outcomes.drained |= self.depart(stand);
-        (settled, outcomes)
-    }
-
-    fn may_settle(&self, claim: Claim, clock: &dyn Clock) -> Decided {
-        match &self.gate {
-            Gate::Open(lease) | Gate::Sealed { lease, .. } if claim.tenure == self.tenure => {
-                if self.may_show(lease, clock) { Ok(()) } else { Err(Refused::Lost) }
-            }
-            _ if self.ceded == Some(claim.tenure) => Err(Refused::Moved { started: true }),
-            _ => Err(Refused::Lost),
-        }
-    }
-
-    /// Commits a change with its receipt, and lets go of the lane. With [`put`](Self::put), the only place where an instance changes.
-    fn apply(
-        &mut self,
-        key: &R::Key,
-        turn: Option<Turn>,
-        change: Change<R>,
-        receipt: Option<Receipt>,
-        clock: &dyn Clock,
-        outcomes: &mut Outcomes<R>,
-    ) {
-        if let Some(Receipt { ask, told, left, window }) = receipt {
-            self.receipts.remember(&ask, told, left, window, clock.now());
-        }
-        if let Some(lane) = self.lanes.get_mut(key) {
-            match change {
-                Change::Keep => {}
-                Change::Put(new) => {
-                    let old = lane.state.replace(new);
-                    self.instances += usize::from(old.is_none());
-                    outcomes.states.extend(old);
-                }
-                Change::Remove => {
-                    let old = lane.state.take();
-                    self.instances -= usize::from(old.is_some());
-                    outcomes.states.extend(old);
-                }
-            }
-        }
-        self.let_go(key, turn, outcomes);
-    }
-
-    /// Lets go of the lane without a change.
-    fn undo(&mut self, key: &R::Key, turn: Option<Turn>, change: Change<R>, outcomes: &mut Outcomes<R>) {
-        if let Change::Put(state) = change {
-            outcomes.states.push(state);
-        }
-        self.let_go(key, turn, outcomes);
-    }
-
-    fn let_go(&mut self, key: &R::Key, turn: Option<Turn>, outcomes: &mut Outcomes<R>) {
-        let Some(lane) = self.lanes.get_mut(key) else { return };
-        if let Some(turn) = turn {
-            lane.leave(turn);
-        }
-        if lane.is_empty() {
-            outcomes.entries.extend(self.lanes.remove_entry(key));
-        }
-    }
-
     /// Lets go of the lane, or of a stand in its line, or of a look.
     pub(super) fn leave(&mut self, key: &R::Key, claim: Claim, stand: Stand) -> Outcomes<R> {
         let mut outcomes = Outcomes::none();
@@ -605,47 +452,5 @@ impl<R: Resource> Shelf<R> {
             }
             _ => false,
         }
-    }
-}
-
-/// Decides for an exclusive command that holds the lease and finds its lane free, before its body runs: the receipts first, then
-/// `NotFound` and `AlreadyExists`, which are remembered in their turn. Of two attempts at one command, the second is told what the
-/// first was.
-fn judge<R: Resource>(
-    receipts: &mut Receipts,
-    rules: Rules,
-    kind: Kind,
-    exists: bool,
-    asked: &Asked,
-    clock: &dyn Clock,
-) -> Result<Option<Told>, Refused> {
-    if asked.ask.name.is_some() {
-        // After its window a name is new, whether or not anybody has swept since.
-        receipts.forget_due(clock.now());
-    }
-    match receipts.look(&asked.ask) {
-        Known::New => {}
-        Known::Told(_) if !rules.keeps(Rule::Receipt) => {}
-        Known::Told(told) => return Ok(Some(told)),
-        Known::Expired => return Err(Refused::ReceiptExpired),
-        Known::Reused => return Err(Refused::IdempotencyKeyReused),
-        Known::Full => return Err(Refused::Overloaded { retry_after: RETRY_AFTER_MAX }),
-    }
-    let expected = expect_instance::<R>(kind, exists);
-    if let Err(refused) = &expected
-        && let Some(left) = asked.left()
-    {
-        let told = if matches!(refused, Refused::NotFound) { Told::NotFound } else { Told::AlreadyExists };
-        receipts.remember(&asked.ask, told, left, Duration::ZERO, clock.now());
-    }
-    expected.map(|()| None)
-}
-
-/// Decides `NotFound` and `AlreadyExists`, before any body runs.
-fn expect_instance<R: Resource>(kind: Kind, exists: bool) -> Result<(), Refused> {
-    match kind {
-        Kind::Create if exists => Err(Refused::AlreadyExists),
-        Kind::Read | Kind::Update | Kind::Destroy if !exists && R::FRESH.is_none() => Err(Refused::NotFound),
-        _ => Ok(()),
     }
 }

@@ -1,5 +1,7 @@
 //! The one loop of a node: waits for whatever happens, tells the engine, and does what the engine wants done.
 
+mod slots;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -11,22 +13,20 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use super::error::{LeaveError, Stopped};
 use super::inbound::Inbound;
 use super::join::{Join, Resolved};
-use super::line::{self, Line};
 use super::load::LoadMeter;
 use super::peers::Peers;
-use super::records::{News, What};
+use super::records::News;
 use super::status::Status;
 use super::{Order, letter, publish, twin};
 use crate::client::{Port, Subscription};
-use crate::engine::{self, Engine, Input, Output};
-use crate::exec::{self, AnyHost, BootClock, Clock, Lease};
+use crate::engine::{self, Engine, Input, Output, Report};
+use crate::exec::{AnyHost, BootClock, Clock, Lease};
 use crate::id::{Epoch, NodeId, Process, RegistryName, Slot};
-use crate::rules::{Rule, Rules};
+use crate::rules::Rules;
 use crate::telemetry;
 use crate::time::Moment;
 use crate::transport::{Channel, Event, HandshakeError, Link, Transport};
 use crate::wire::hello::Refusal;
-use crate::wire::record::RecordWord;
 
 /// How many things that have happened already are taken in before their consequences are carried out: enough to make one
 /// batch of a burst, few enough that no consequence waits long.
@@ -243,14 +243,9 @@ impl Driver {
     }
 
     /// Tells the engine what has become of a slot's content.
-    fn take_news(&mut self, news: News) {
-        let News { registry, slot, epoch, what } = news;
-        let Some(registry) = RegistryName::new(registry) else { return };
-        match what {
-            What::Stored(by) => {
-                self.tell(Input::Stored { registry, stored: vec![engine::Stored { slot, epoch, by }] });
-            }
-            What::Fetched => self.tell(Input::Fetched { registry, slot, epoch }),
+    fn take_news(&mut self, News { registry, report }: News) {
+        if let Some(registry) = RegistryName::new(registry) {
+            self.tell(Input::Slots(registry, report));
         }
     }
 
@@ -259,7 +254,7 @@ impl Driver {
         let place = (registry, slot);
         if let Some(epoch) = self.sealed.remove(&place) {
             let (registry, slot) = place;
-            self.tell(Input::Drained { registry, slot, epoch });
+            self.tell(Input::Slots(registry, Report::Drained(slot, epoch)));
         }
     }
 
@@ -355,15 +350,7 @@ impl Driver {
                 Output::Send { to, letter } => self.send(&to, &letter),
                 Output::Dial { node, address } => self.dial(node, address),
                 Output::Hangup { process } => self.hang_up(&process),
-                Output::Fence { registry, slots } => self.fence(registry, &slots),
-                Output::Fetch { registry, slots } => self.fetch(&registry, &slots),
-                Output::Begin { registry, slots } => self.begin(&registry, &slots),
-                Output::Adopt { registry, slots } => self.adopt(&registry, &slots),
-                Output::Open { registry, slots } => self.open(&registry, &slots),
-                Output::Close { registry, slots } => self.close(&registry, &slots),
-                Output::Forget { registry, slots } => self.forget(&registry, &slots),
-                Output::Seal { registry, slots } => self.seal(&registry, &slots),
-                Output::Lease { registry, slots, until } => self.lend(&registry, &slots, until),
+                Output::Slots(registry, task) => self.do_with_slots(&registry, &task),
                 Output::TableChanged(registry) => _ = self.stale.tables.insert(registry),
                 Output::MembersChanged => self.stale.everything = true,
                 Output::Load { node, load } => _ = self.peers.get(&node).map(|peer| peer.report(load)),
@@ -403,102 +390,6 @@ impl Driver {
         let of_that_life = |link: &&Link| link.peer().start == process.start;
         if self.peers.link(&process.node).filter(of_that_life).is_some() {
             self.transport.hangup(&process.node);
-        }
-    }
-
-    fn fence(&mut self, registry: RegistryName, slots: &[engine::Fence]) {
-        let host = self.kept.get(&registry).map(|kept| &kept.host);
-        let fence = |fence: &engine::Fence| engine::Fenced {
-            slot: fence.slot,
-            epoch: fence.epoch,
-            // Who does not host a registry may be asked for its promise all the same, and holds nothing.
-            accepted: host.map(|host| host.fence(fence.slot, fence.epoch, fence.own)).unwrap_or_default(),
-        };
-        let slots = slots.iter().map(fence).collect();
-        self.answers.push_back(Input::Fenced { registry, slots });
-    }
-
-    fn fetch(&self, registry: &RegistryName, slots: &[engine::Fetch]) {
-        for fetch in slots {
-            self.say(registry, &fetch.from, fetch.slot, fetch.epoch, RecordWord::Pull { stamp: fetch.base });
-        }
-    }
-
-    fn begin(&mut self, registry: &RegistryName, slots: &[engine::Begin]) {
-        let Some(kept) = self.kept.get(registry) else { return };
-        for begin in slots {
-            let mut lines: Vec<Arc<dyn exec::Line>> = Vec::new();
-            for member in begin.set.members().iter().filter(|member| member.node != self.port.node) {
-                self.peers.meet(&member.node);
-                if let Some(peer) = self.peers.get(&member.node) {
-                    lines.push(Arc::new(Line::new(kept.host.spec().name, member.clone(), Arc::clone(peer))));
-                }
-            }
-            if !kept.host.begin_stream(begin.slot, begin.epoch, begin.base, lines) {
-                telemetry::cannot_begin(&self.port.node, registry, begin.slot, begin.epoch);
-            }
-        }
-    }
-
-    fn adopt(&self, registry: &RegistryName, slots: &[engine::Adopt]) {
-        let Some(kept) = self.kept.get(registry) else { return };
-        for adopt in slots {
-            let engine::Adopt { slot, epoch, base, owner } = adopt;
-            let reaches = kept.host.adopt(*slot, *epoch, *base).then(|| kept.host.reaches(*slot, *epoch)).flatten();
-            let word = reaches.map_or(RecordWord::Lacks, |position| RecordWord::Reaches { position });
-            self.say(registry, owner, *slot, *epoch, word);
-        }
-    }
-
-    /// Says something about a slot's content to the process that it is meant for.
-    fn say(&self, registry: &RegistryName, to: &Process, slot: Slot, epoch: Epoch, word: RecordWord<'_>) {
-        let Some(link) = self.peers.link(&to.node).filter(|link| link.peer().start == to.start) else { return };
-        // What is lost with the connection is said again when it is asked for again.
-        let _ = link.send(Channel::Records, &line::write(registry.as_str(), slot, epoch, word));
-    }
-
-    fn open(&self, registry: &RegistryName, slots: &[engine::Opened]) {
-        let Some(kept) = self.kept.get(registry) else { return };
-        for opened in slots {
-            if let Some(lease) = kept.leases.get(opened.slot.index()) {
-                kept.host.open(opened.slot, opened.epoch, lease.clone());
-            }
-        }
-    }
-
-    fn close(&self, registry: &RegistryName, slots: &[(Slot, Epoch)]) {
-        let Some(kept) = self.kept.get(registry) else { return };
-        for (slot, _) in slots {
-            if let Some(lease) = kept.leases.get(slot.index()) {
-                lease.set(Moment::default());
-            }
-            kept.host.close(*slot);
-        }
-    }
-
-    fn forget(&self, registry: &RegistryName, slots: &[Slot]) {
-        let Some(kept) = self.kept.get(registry) else { return };
-        slots.iter().for_each(|slot| kept.host.clear(*slot));
-    }
-
-    fn seal(&mut self, registry: &RegistryName, slots: &[(Slot, Epoch)]) {
-        let Some(kept) = self.kept.get(registry) else { return };
-        self.sealed.extend(slots.iter().map(|(slot, epoch)| ((registry.clone(), *slot), *epoch)));
-        for (slot, _) in slots {
-            let sealed = self.rules.keeps(Rule::Seal) && kept.host.seal(*slot);
-            if !sealed {
-                // What is not open has nothing to drain.
-                let _ = self.idle.send(Drained { registry: kept.host.spec().name, slot: *slot });
-            }
-        }
-    }
-
-    fn lend(&self, registry: &RegistryName, slots: &[Slot], until: Moment) {
-        let Some(kept) = self.kept.get(registry) else { return };
-        for slot in slots {
-            if let Some(lease) = kept.leases.get(slot.index()) {
-                lease.set(until);
-            }
         }
     }
 

@@ -1,17 +1,16 @@
 //! Sends whole slots to peers: one at a time to each, so that fillings take neither the memory nor the channel from the records.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::runtime::Handle;
 
-use super::line::write;
 use crate::codec::Raw;
 use crate::exec::{AnyHost, Content, Filling};
 use crate::id::{Epoch, Position, Process, Slot};
 use crate::telemetry;
 use crate::transport::{Channel, Link, LinkId};
-use crate::wire::record::RecordWord;
+use crate::wire::record::{RecordFrame, RecordWord};
 
 /// A slot that a peer is to be sent.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -33,7 +32,7 @@ pub(super) struct Fillers {
 #[derive(Default)]
 struct Queue {
     waiting: BTreeMap<Job, Arc<dyn AnyHost>>,
-    under_way: BTreeSet<Job>,
+    under_way: Option<Job>,
 }
 
 impl Fillers {
@@ -45,7 +44,7 @@ impl Fillers {
     pub(super) fn has(&self, link: &Link, job: &Job) -> bool {
         lock(&self.queues)
             .get(&link.id())
-            .is_some_and(|queue| queue.waiting.contains_key(job) || queue.under_way.contains(job))
+            .is_some_and(|queue| queue.waiting.contains_key(job) || queue.under_way.as_ref() == Some(job))
     }
 
     /// Sends the slot there, once.
@@ -53,7 +52,7 @@ impl Fillers {
         let mut queues = lock(&self.queues);
         let begins = !queues.contains_key(&link.id());
         let queue = queues.entry(link.id()).or_default();
-        if !queue.under_way.contains(&job) {
+        if queue.under_way.as_ref() != Some(&job) {
             queue.waiting.insert(job, Arc::clone(host));
         }
         drop(queues);
@@ -86,17 +85,12 @@ async fn work(queues: Arc<Mutex<BTreeMap<LinkId, Queue>>>, link: Link) {
 fn next(queues: &Mutex<BTreeMap<LinkId, Queue>>, link: &Link) -> Option<(Job, Arc<dyn AnyHost>)> {
     let mut queues = lock(queues);
     let queue = queues.get_mut(&link.id())?;
-    queue.under_way.clear();
-    match queue.waiting.pop_first() {
-        Some((job, host)) => {
-            queue.under_way.insert(job.clone());
-            Some((job, host))
-        }
-        None => {
-            queues.remove(&link.id());
-            None
-        }
+    let next = queue.waiting.pop_first();
+    queue.under_way = next.as_ref().map(|(job, _)| job.clone());
+    if next.is_none() {
+        queues.remove(&link.id());
     }
+    next
 }
 
 /// Sends the content of one slot, if there still is any to be sent; `begun` says that its beginning has been. `None` when the connection
@@ -111,8 +105,9 @@ async fn send(
     let Some(mut content) = content else { return Some(()) };
     let registry = host.spec().name;
     let Filling { epoch, number, stamp } = content.filling();
+    let mut frame = Vec::new();
     if !begun {
-        let frame = write(registry, slot, epoch, RecordWord::Fill { number, stamp });
+        write(&mut frame, registry, slot, epoch, RecordWord::Fill { number, stamp });
         link.send_patiently(Channel::Records, &frame).await.ok()?;
     }
     while let Some(portion) = content.next() {
@@ -125,10 +120,17 @@ async fn send(
         };
         let body = Raw(&portion.body);
         let word = RecordWord::Part { number, stamp, part: portion.part, last: portion.last, body };
-        link.send_patiently(Channel::Records, &write(registry, slot, epoch, word)).await.ok()?;
+        write(&mut frame, registry, slot, epoch, word);
+        link.send_patiently(Channel::Records, &frame).await.ok()?;
         tokio::task::yield_now().await;
     }
     Some(())
+}
+
+/// Puts a frame in the place of the last one. What a frame consists of has an encoding.
+fn write(frame: &mut Vec<u8>, registry: &str, slot: Slot, epoch: Epoch, word: RecordWord<'_>) {
+    frame.clear();
+    let _ = RecordFrame { registry, slot, epoch, word }.write(frame);
 }
 
 fn lock(queues: &Mutex<BTreeMap<LinkId, Queue>>) -> MutexGuard<'_, BTreeMap<LinkId, Queue>> {

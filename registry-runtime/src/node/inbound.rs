@@ -12,7 +12,7 @@ use super::load::LoadMeter;
 use super::owners::Owners;
 use super::records::{News, Records};
 use crate::codec::with_scratch;
-use crate::exec::{self, Answer, AnyHost, Cancel, Served};
+use crate::exec::{self, Answer, AnyHost, Cancel, Served, Wait};
 use crate::id::{Epoch, NodeId, Slot};
 use crate::policy::receipts::Ask;
 use crate::resource::Reason;
@@ -87,7 +87,7 @@ impl Handler for Inbound {
         };
         let ticket = reply.ticket();
         let place = Cell::new(Some(reply));
-        let mut later = || -> Box<dyn exec::Replier> {
+        let mut later = |wait: Wait| -> Box<dyn exec::Replier> {
             let replier = place.take().map(ReplySlot::later);
             Box::new(Later {
                 replier,
@@ -98,7 +98,7 @@ impl Handler for Inbound {
                 command: entry.name,
                 owners: Arc::clone(&self.owners),
                 load: Arc::clone(&self.load),
-                running: Arc::clone(&self.running),
+                running: (wait == Wait::Cancellable).then(|| Arc::clone(&self.running)),
                 refusals: Arc::clone(&self.refusals),
             })
         };
@@ -217,7 +217,8 @@ struct Later {
     command: &'static str,
     owners: Arc<Owners>,
     load: Arc<LoadMeter>,
-    running: Arc<Running>,
+    /// Where the command is listed, if it can be cancelled.
+    running: Option<Arc<Running>>,
     refusals: Arc<Refusals>,
 }
 
@@ -237,7 +238,9 @@ impl exec::Replier for Later {
 
 impl Drop for Later {
     fn drop(&mut self) {
-        self.running.ended(self.ticket);
+        if let Some(running) = &self.running {
+            running.ended(self.ticket);
+        }
     }
 }
 

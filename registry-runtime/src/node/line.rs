@@ -4,7 +4,7 @@ use std::fmt::{self, Debug};
 use std::sync::Arc;
 
 use crate::client::Peer;
-use crate::codec::Raw;
+use crate::codec::{Raw, with_scratch};
 use crate::exec::{self, Filling};
 use crate::id::{Epoch, Position, Process, Slot};
 use crate::transport::Channel;
@@ -26,7 +26,9 @@ impl Line {
         let link = self.peer.link();
         // Another process of that node knows nothing of what this one has.
         let link = link.as_ref().filter(|link| link.peer().start == self.process.start);
-        link.is_some_and(|link| link.send(Channel::Records, &write(self.registry, slot, epoch, word)).is_ok())
+        link.is_some_and(|link| {
+            with_frame(self.registry, slot, epoch, word, |frame| link.send(Channel::Records, frame).is_ok())
+        })
     }
 }
 
@@ -55,10 +57,17 @@ impl Debug for Line {
     }
 }
 
-/// A frame about a slot. What a frame consists of has an encoding, so nothing is left out; were it otherwise, the empty frame would be
-/// refused by its receiver.
-pub(super) fn write(registry: &str, slot: Slot, epoch: Epoch, word: RecordWord<'_>) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    let _ = RecordFrame { registry, slot, epoch, word }.write(&mut bytes);
-    bytes
+/// Lends a frame about a slot, for as long as it takes to send it. What a frame consists of has an encoding, so nothing is left out; were
+/// it otherwise, the empty frame would be refused by its receiver.
+pub(super) fn with_frame<T>(
+    registry: &str,
+    slot: Slot,
+    epoch: Epoch,
+    word: RecordWord<'_>,
+    send: impl FnOnce(&[u8]) -> T,
+) -> T {
+    with_scratch(|bytes| {
+        let _ = RecordFrame { registry, slot, epoch, word }.write(bytes);
+        send(bytes)
+    })
 }

@@ -7,34 +7,22 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
 use super::fillers::{Fillers, Job};
-use super::line::write;
+use super::line::with_frame;
 use crate::codec::Raw;
+use crate::engine::{Report, Stored};
 use crate::exec::{AnyHost, Filled, Filling, TakenRecord};
-use crate::id::{Epoch, NodeId, Process, Slot};
+use crate::id::{NodeId, Process};
 use crate::telemetry::{Asked, Refusals};
 use crate::transport::{Channel, Link};
 use crate::wire::record::{RecordFrame, RecordWord};
 
-/// Something about a slot's content that the engine waits for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What has become of a slot's content, for the engine.
+#[derive(Debug)]
 pub(super) struct News {
     /// The registry.
     pub(super) registry: &'static str,
-    /// The slot.
-    pub(super) slot: Slot,
-    /// The opening that it is about.
-    pub(super) epoch: Epoch,
     /// What has happened.
-    pub(super) what: What,
-}
-
-/// What has happened to a slot's content.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum What {
-    /// This process has stored what the opening took over.
-    Stored(Process),
-    /// What the opening takes over is here.
-    Fetched,
+    pub(super) report: Report,
 }
 
 /// Takes what comes on the channels of records.
@@ -66,9 +54,8 @@ impl Records {
         // A registry that only the other side hosts has no slots with this node in their sets.
         let Some(host) = self.hosts.get(registry) else { return };
         let answer = |word: RecordWord<'_>| {
-            let frame = write(host.spec().name, slot, epoch, word);
             // What is lost with the connection is asked for on the next one.
-            let _ = from.send(Channel::Records, &frame);
+            with_frame(registry, slot, epoch, word, |frame| _ = from.send(Channel::Records, frame));
         };
         match word {
             RecordWord::Record { position, body: Raw(body) } => match host.take(slot, epoch, position, body) {
@@ -80,11 +67,11 @@ impl Records {
             RecordWord::Reaches { position } => {
                 let process = process(from);
                 let heard = host.hear(slot, epoch, &process, position);
-                if heard.stored {
-                    self.tell(host, slot, epoch, What::Stored(process));
-                }
                 if heard.fill {
                     self.fillers.add(from, host, Job::Backup { registry: host.spec().name, slot, epoch });
+                }
+                if heard.stored {
+                    self.tell(host, Report::Stored(Stored { slot, epoch, by: process }));
                 }
             }
             RecordWord::Lacks => {
@@ -101,7 +88,7 @@ impl Records {
             RecordWord::Part { number, stamp, part, last, body: Raw(body) } => {
                 match host.fill(slot, Filling { epoch, number, stamp }, part, last, body) {
                     Ok(Filled::Whole((of, position))) if of == epoch => answer(RecordWord::Reaches { position }),
-                    Ok(Filled::Whole(_)) => self.tell(host, slot, epoch, What::Fetched),
+                    Ok(Filled::Whole(_)) => self.tell(host, Report::Fetched(slot, epoch)),
                     Ok(Filled::More | Filled::Refused) => {}
                     Err(fault) => self.refuse(&from.peer().node, registry, &fault),
                 }
@@ -112,9 +99,9 @@ impl Records {
         }
     }
 
-    fn tell(&self, host: &Arc<dyn AnyHost>, slot: Slot, epoch: Epoch, what: What) {
+    fn tell(&self, host: &Arc<dyn AnyHost>, report: Report) {
         // A driver that has stopped wants to know nothing.
-        let _ = self.news.send(News { registry: host.spec().name, slot, epoch, what });
+        let _ = self.news.send(News { registry: host.spec().name, report });
     }
 
     fn refuse(&self, peer: &NodeId, registry: &str, fault: &str) {

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 
 use crate::id::{CommandId, IdempotencyName, Mark};
 use crate::time::Moment;
@@ -36,7 +37,7 @@ pub(crate) const EXPIRED_MAX: usize = 1 << 16;
 const QUEUE_KEPT: usize = 8;
 
 /// A command as its receipt is looked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Ask {
     /// The command's id, the same in every attempt.
     pub(crate) id: CommandId,
@@ -49,13 +50,13 @@ pub(crate) struct Ask {
     pub(crate) content: Option<u64>,
 }
 
-/// What the caller of a finished command was told.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Told {
+/// What the caller of a finished command was told; `B` are bytes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Told<B = Bytes> {
     /// The encoded reply.
-    Done(Bytes),
+    Done(B),
     /// The encoded error of the command's own.
-    Rejected(Bytes),
+    Rejected(B),
     /// There was no instance.
     NotFound,
     /// There was an instance.
@@ -123,6 +124,18 @@ impl Ask {
     /// What its receipt would take its room of.
     fn share(&self) -> Share {
         if self.content.is_some() { Share::Derived } else { Share::Called }
+    }
+}
+
+impl<B> Told<B> {
+    /// The same with other bytes.
+    pub(crate) fn with<'a, C>(&'a self, bytes: impl FnOnce(&'a B) -> C) -> Told<C> {
+        match self {
+            Self::Done(told) => Told::Done(bytes(told)),
+            Self::Rejected(told) => Told::Rejected(bytes(told)),
+            Self::NotFound => Told::NotFound,
+            Self::AlreadyExists => Told::AlreadyExists,
+        }
     }
 }
 

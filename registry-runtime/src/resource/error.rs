@@ -179,7 +179,7 @@ pub enum Reason {
     TooManyHops,
     /// The node that had the command lost the slot while it ran.
     OwnerLost,
-    /// The reply was over the limit or did not decode.
+    /// The reply, or the instance that its replicas were to keep, was over the limit or has no encoding; or the reply did not decode.
     BadReply,
 }
 

@@ -1,13 +1,16 @@
 //! What was acknowledged stays, whatever becomes of the node that did it.
 
 use registry_runtime::testing::Cluster;
-use registry_runtime::{CommandError, Resource, commands, registry};
+use registry_runtime::{CommandError, Reason, Resource, commands, registry};
 use registry_tests::{counters, eventually, one_key_per_slot};
 use serde::{Deserialize, Serialize};
 
 use crate::PATIENCE;
 
 registry! {
+    /// All in one slot, which is filled in many parts.
+    books { resource Note; sharding singleton; timeout 30s; }
+
     notes { resource Note; sharding consistent_hashing(slots = 16); timeout 30s; }
 }
 
@@ -164,4 +167,44 @@ async fn instances_on_demand_survive_too() {
     for key in &keys {
         assert_eq!(counters.count(key).timeout(PATIENCE).await.unwrap(), 1, "key {key}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_slot_is_filled_in_parts_while_it_changes() {
+    const BOOKS: u64 = 60;
+    let cluster = Cluster::builder().nodes(3).host(books::registry()).start().await.unwrap();
+    let page = "a page of many words ".repeat(8_000);
+    let books = books::client(cluster.node(0));
+    for id in 0..BOOKS {
+        books.write(id, page.clone()).await.unwrap();
+    }
+    for index in 0..cluster.len() {
+        cluster.kill(index).await;
+        let books = books::client(cluster.node((index + 1) % cluster.len()));
+        // Its successor is filled with ten MB; what comes meanwhile is acknowledged by the two that are left.
+        let (restarted, ()) = tokio::join!(cluster.restart(index), async {
+            for id in 0..BOOKS {
+                assert_eq!(books.append(id, index.to_string()).await.unwrap(), index + 2);
+            }
+        });
+        restarted.unwrap();
+        cluster.settled().await;
+    }
+    let books = books::client(cluster.node(1));
+    for id in 0..BOOKS {
+        let lines = books.lines(id).await.unwrap();
+        assert_eq!((lines[0] == page, &lines[1..]), (true, &["0".into(), "1".into(), "2".into()][..]), "book {id}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_instance_over_the_limit_stays_as_it_was() {
+    let cluster = cluster().await;
+    let notes = notes::client(cluster.node(0));
+    let half = "x".repeat(3 << 20);
+    notes.write(1, half.clone()).await.unwrap();
+    let refused = notes.append(1, half.clone()).await;
+    assert_eq!(refused, Err(CommandError::Unknown { reason: Reason::BadReply }));
+    assert_eq!(notes.lines(1).await.unwrap(), [half]);
+    assert_eq!(notes.append(1, "short".into()).await.unwrap(), 2, "the lane is free");
 }

@@ -3,11 +3,11 @@
 use super::super::epochs;
 use super::super::held::New;
 use super::super::opening::{Opening, Phase, Promises, Why};
-use super::super::output::{Closing, Event, Opened};
+use super::super::output::{Closing, Event};
 use super::super::row::Ask;
 use super::super::set::Set;
 use super::super::shared::Shared;
-use super::super::store::{Begin, Fence, Fetch};
+use super::super::store::{Begin, Fence, Fetch, Opened};
 use super::{Registry, lending};
 use crate::id::{Epoch, Slot};
 use crate::message::{Refusal, Word};

@@ -2,15 +2,25 @@
 
 use super::super::opening::Phase;
 use super::super::shared::Shared;
-use super::super::store::{Fenced, Stored};
+use super::super::store::{Fenced, Report, Stored};
 use super::{Registry, lending};
 use crate::id::{Epoch, Slot};
 use crate::message::Word;
 
 impl Registry {
+    /// Takes in what has become of slots.
+    pub(crate) fn reported(&mut self, report: Report, shared: &mut Shared) {
+        match report {
+            Report::Fenced(slots) => slots.into_iter().for_each(|fenced| self.fenced(fenced, shared)),
+            Report::Fetched(slot, epoch) => self.fetched(slot, epoch, shared),
+            Report::Stored(stored) => self.stored(&stored, shared),
+            Report::Drained(slot, epoch) => self.drained(slot, epoch),
+        }
+    }
+
     /// This node's store refuses lower epochs from now on: that makes a promise of what the row has promised, unless a
     /// higher one has come since.
-    pub(crate) fn fenced(&mut self, fenced: Fenced, shared: &mut Shared) {
+    fn fenced(&mut self, fenced: Fenced, shared: &mut Shared) {
         let Fenced { slot, epoch, accepted } = fenced;
         let Some(row) = self.table.row(slot) else { return };
         let Some(opener) = row.promised(epoch).cloned() else { return };
@@ -26,7 +36,7 @@ impl Registry {
     }
 
     /// What an opening takes over is here.
-    pub(crate) fn fetched(&mut self, slot: Slot, epoch: Epoch, shared: &mut Shared) {
+    fn fetched(&mut self, slot: Slot, epoch: Epoch, shared: &mut Shared) {
         let is_meant = |opening: &&super::Opening| opening.epoch() == epoch && opening.phase() == Phase::Fetching;
         if let Some(opening) = self.openings.get(&slot).filter(is_meant) {
             let loses = opening.loses();
@@ -36,7 +46,7 @@ impl Registry {
     }
 
     /// A member holds all that an opening took over.
-    pub(crate) fn stored(&mut self, stored: &Stored, shared: &mut Shared) {
+    fn stored(&mut self, stored: &Stored, shared: &mut Shared) {
         let Stored { slot, epoch, by } = stored;
         if let Some(opening) = self.openings.get_mut(slot)
             && opening.epoch() == *epoch

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::engine::membership::{self, HostedFailover, HostedRegistry, Load, Weight};
 use crate::engine::output;
-use crate::engine::{Adopt, Change, Config, Engine, Event, Fence, Fenced, Input, Output, Stored};
+use crate::engine::{Adopt, Change, Config, Engine, Event, Fence, Fenced, Input, Output, Report, Stored, Task};
 use crate::id::{Incarnation, NodeId, RegistryName, Start};
 use crate::rules::Rules;
 use crate::time::{Moment, Timing};
@@ -114,16 +114,16 @@ impl Cluster {
                 }
             }
             // Nothing is written, so all stores are empty and answer at once.
-            Output::Fence { registry, slots } => {
+            Output::Slots(registry, Task::Fence(slots)) => {
                 let fenced = |Fence { slot, epoch, .. }| Fenced { slot, epoch, accepted: Default::default() };
-                let slots = slots.into_iter().map(fenced).collect();
-                self.inputs.push((node.clone(), Input::Fenced { registry, slots }));
+                let fenced = slots.into_iter().map(fenced).collect();
+                self.inputs.push((node.clone(), Input::Slots(registry, Report::Fenced(fenced))));
             }
-            Output::Adopt { registry, slots } => {
+            Output::Slots(registry, Task::Adopt(slots)) => {
                 let by = self.engines[node].membership().identity().process();
                 for Adopt { slot, epoch, owner, .. } in slots {
-                    let stored = vec![Stored { slot, epoch, by: by.clone() }];
-                    self.inputs.push((owner.node, Input::Stored { registry: registry.clone(), stored }));
+                    let report = Report::Stored(Stored { slot, epoch, by: by.clone() });
+                    self.inputs.push((owner.node, Input::Slots(registry.clone(), report)));
                 }
             }
             Output::Event(event) => self.events.push((node.clone(), event)),

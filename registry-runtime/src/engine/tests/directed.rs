@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::sim::{MS, Micros, Options, Sim, registry};
 use crate::engine::opening::Why;
-use crate::engine::output::{Event, StopReason};
+use crate::engine::output::{Event, Output, StopReason};
 use crate::engine::ownership::Input;
 use crate::engine::set::Set;
 use crate::engine::table::SlotState;
@@ -425,6 +425,22 @@ fn the_last_one_leaves_without_waiting() {
     let mut sim = founded(Options { nodes: 1, charter: 1, ..Options::default() });
     sim.leave(0);
     assert!(sim.run_until(60 * SECOND, |sim| sim.nodes[0].left));
+}
+
+#[test]
+fn who_has_left_takes_nothing_up_again() {
+    let mut sim = founded(Options { nodes: 1, charter: 1, ..Options::default() });
+    let me = sim.nodes[0].process.clone();
+    let mut engine = sim.nodes[0].engine.take().unwrap();
+    let now = sim.local(0);
+    let mut outputs = |input| {
+        engine.handle(now, input);
+        std::iter::from_fn(|| engine.poll()).collect::<Vec<_>>()
+    };
+    assert!(outputs(Input::Leave).contains(&Output::Left));
+    assert_eq!(outputs(Input::Tick), []);
+    assert_eq!(outputs(Input::Connected(me)), []);
+    assert_eq!(engine.next_deadline(), None);
 }
 
 #[test]

@@ -8,10 +8,10 @@ use rand_chacha::ChaCha8Rng;
 
 use super::oracle::Oracle;
 use super::store::{Frame, Heard, Mail, Store};
-use crate::engine::output::{Event, Opened, Output, StopReason};
+use crate::engine::output::{Event, Output, StopReason};
 use crate::engine::ownership::{Config, Input, Ownership};
 use crate::engine::set::Set;
-use crate::engine::store::{Fence, Fenced, Stored};
+use crate::engine::store::{Fence, Fenced, Opened, Report, Stored, Task};
 use crate::engine::table::SlotState;
 use crate::engine::view::{HostedRegistry, Member, MemberState, Profile};
 use crate::id::{Epoch, Incarnation, NodeId, Process, RegistryName, Slot, Start};
@@ -453,7 +453,7 @@ impl Sim {
         let node = &mut self.nodes[index];
         match output {
             Output::Send { to, message } => self.post(index, &to, message),
-            Output::Open { slots, .. } => {
+            Output::Slots(_, Task::Open(slots)) => {
                 for Opened { slot, epoch, set } in slots {
                     let node = &mut self.nodes[index];
                     node.serving.insert(slot, Serving { epoch, set, sealed: false, lease: Moment::default() });
@@ -465,13 +465,13 @@ impl Sim {
                     self.acknowledge(index, slot);
                 }
             }
-            Output::Close { slots, .. } => {
+            Output::Slots(_, Task::Close(slots)) => {
                 for (slot, _) in slots {
                     node.serving.remove(&slot).expect("closes what is open");
                     node.stores.get_mut(&slot).expect("begun before").close();
                 }
             }
-            Output::Fence { slots, .. } => {
+            Output::Slots(_, Task::Fence(slots)) => {
                 let start = node.process.start;
                 for Fence { slot, epoch, own } in slots {
                     let accepted = self.store(index, slot).fence(epoch, own);
@@ -479,32 +479,32 @@ impl Sim {
                     self.put(delay, Happening::Fenced(index, start, Fenced { slot, epoch, accepted }));
                 }
             }
-            Output::Fetch { slots, .. } => {
+            Output::Slots(_, Task::Fetch(slots)) => {
                 for fetch in slots {
                     let ask = self.store(index, fetch.slot).fetch(&fetch);
                     self.mail(index, fetch.slot, vec![(fetch.from, ask)]);
                 }
             }
-            Output::Begin { slots, .. } => {
+            Output::Slots(_, Task::Begin(slots)) => {
                 for begin in slots {
                     let mail = self.store(index, begin.slot).begin(&begin);
                     self.mail(index, begin.slot, mail);
                 }
             }
-            Output::Adopt { slots, .. } => {
+            Output::Slots(_, Task::Adopt(slots)) => {
                 for adopt in slots {
                     let mail = self.store(index, adopt.slot).adopt(&adopt);
                     self.mail(index, adopt.slot, mail);
                 }
             }
-            Output::Forget { slots, .. } => {
+            Output::Slots(_, Task::Forget(slots)) => {
                 for slot in slots {
                     assert!(!node.serving.contains_key(&slot), "gives up what it serves");
                     node.stores.get_mut(&slot).expect("there is something").forget();
                     self.counts.forgotten += 1;
                 }
             }
-            Output::Seal { slots, .. } => {
+            Output::Slots(_, Task::Seal(slots)) => {
                 let start = node.process.start;
                 for (slot, epoch) in slots {
                     self.nodes[index].serving.get_mut(&slot).unwrap().sealed = true;
@@ -512,7 +512,7 @@ impl Sim {
                     self.put(delay, Happening::Drained(index, start, slot, epoch));
                 }
             }
-            Output::Lease { slots, until, .. } => {
+            Output::Slots(_, Task::Lease(slots, until)) => {
                 for slot in slots {
                     if let Some(serving) = node.serving.get_mut(&slot) {
                         serving.lease = until;
@@ -561,12 +561,12 @@ impl Sim {
             Happening::Delivery(index, from, message) => self.handle(index, Input::Received(from, message)),
             Happening::Drained(index, start, slot, epoch) => {
                 if self.nodes[index].process.start == start {
-                    self.handle(index, Input::Drained(registry(), slot, epoch));
+                    self.handle(index, Input::Slots(registry(), Report::Drained(slot, epoch)));
                 }
             }
             Happening::Fenced(index, start, fenced) => {
                 if self.nodes[index].process.start == start {
-                    self.handle(index, Input::Fenced { registry: registry(), slots: vec![fenced] });
+                    self.handle(index, Input::Slots(registry(), Report::Fenced(vec![fenced])));
                 }
             }
             Happening::Frame(index, start, from, slot, frame) => {
@@ -630,11 +630,11 @@ impl Sim {
             Heard::Filled => self.counts.fills += 1,
             Heard::Fetched(epoch) => {
                 self.counts.fetches += 1;
-                self.handle(index, Input::Fetched { registry, slot, epoch });
+                self.handle(index, Input::Slots(registry, Report::Fetched(slot, epoch)));
             }
             Heard::Stored(epoch) => {
-                let stored = vec![Stored { slot, epoch, by: from.clone() }];
-                self.handle(index, Input::Stored { registry, stored });
+                let stored = Stored { slot, epoch, by: from.clone() };
+                self.handle(index, Input::Slots(registry, Report::Stored(stored)));
             }
         }
         self.acknowledge(index, slot);

@@ -45,19 +45,6 @@ pub(in crate::exec) struct Cut<R: Resource> {
     pub(in crate::exec) receipts: Vec<Saved>,
 }
 
-impl<R: Resource> Outcomes<R> {
-    pub(in crate::exec) fn none() -> Self {
-        Self { decided: Vec::new(), states: Vec::new(), entries: Vec::new(), drained: false }
-    }
-
-    /// Tells those who wait; call it outside the lock. What is left is to be dropped there, too.
-    pub(in crate::exec) fn tell(&mut self) {
-        for (pledge, decided) in std::mem::take(&mut self.decided) {
-            pledge.decide(decided);
-        }
-    }
-}
-
 /// As the owner, and on the way to becoming one.
 impl<R: Resource> Shelf<R> {
     /// Takes nothing below `epoch` from now on. Says how far the copy reaches; with what is under way, for an owner that opens the slot
@@ -94,6 +81,11 @@ impl<R: Resource> Shelf<R> {
         let stream = Stream::new(epoch, base.1, last.unwrap_or(base.1), lines.len(), self.rules);
         self.flow = Some(Flow::begin(stream, lines, former));
         true
+    }
+
+    /// Whether the stream of this opening has begun here.
+    pub(in crate::exec) fn has_begun(&self, epoch: Epoch) -> bool {
+        self.flow.as_ref().is_some_and(|flow| flow.epoch() == epoch)
     }
 
     /// A backup says how far it reaches in this epoch.

@@ -6,7 +6,11 @@ use std::sync::{Arc, Mutex};
 use super::tally::*;
 use super::world::*;
 use crate::exec::copies::Copies;
-use crate::exec::{Attempt, Filled, Filling, Lease, Line, Outcome, Started, TakenRecord};
+use crate::exec::flow::PENDING_MAX;
+use crate::exec::{
+    Answer, AnyHost, Attempt, Filled, Filling, Lease, Line, Outcome, Replier, Request, Served, Started, TakenRecord,
+    Wait,
+};
 use crate::id::{Epoch, NodeId, Position, Process, Slot, Start};
 use crate::policy::stream::Heard;
 
@@ -277,4 +281,116 @@ async fn an_opener_takes_the_content_that_was_promised_and_no_other() {
     let filled = opener.fill(trio.slot, content.filling(), part.part, part.last, &part.body).unwrap();
     assert_eq!(filled, Filled::Whole(stamp));
     assert_eq!(trio.promoted(1, SECOND).0, Some(5));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_whose_time_is_over_hears_so_and_the_record_stands() {
+    let trio = Trio::new();
+    let made = trio.make(FIRST, 100).later();
+    assert_eq!(made.await, Outcome::DeadlineExceeded { started: true });
+    trio.deliver(0);
+    trio.reaches(0, FIRST, Position::new(1));
+    assert_eq!(trio.sum(FIRST), Some(5));
+    trio.owner.idle().await;
+}
+
+/// Hands the answer to the test.
+struct Ear(tokio::sync::oneshot::Sender<Answer>);
+
+impl Replier for Ear {
+    fn reply(self: Box<Self>, answer: Answer) {
+        self.0.send(answer).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_caller_elsewhere_is_answered_when_the_change_is_acknowledged() {
+    let trio = Trio::new();
+    let (key, args) = (postcard::to_stdvec(&KEY).unwrap(), postcard::to_stdvec(&(Do::Add(5),)).unwrap());
+    let Attempt { ask, caller, begun, deadline, .. } = trio.owner.attempt(KEY);
+    let (slot, epoch) = (trio.slot, FIRST);
+    let request = Request { slot, epoch, ask, attempt: 1, caller, begun, deadline, key: &key, args: &args };
+    let (teller, mut told) = tokio::sync::oneshot::channel();
+    let (mut buffer, mut teller) = (b"before".to_vec(), Some(teller));
+    let served = AnyHost::serve(&trio.owner.host, MAKE.number, request, &mut buffer, &mut |wait| {
+        assert_eq!(wait, Wait::Pledged, "nobody can cancel it");
+        Box::new(Ear(teller.take().unwrap()))
+    });
+    assert!(matches!(served, Served::Pledged) && buffer == b"before" && told.try_recv().is_err());
+    trio.deliver(0);
+    trio.reaches(0, FIRST, Position::new(1));
+    let Answer { outcome, bytes } = told.await.unwrap();
+    assert_eq!(outcome, Outcome::Done(()));
+    assert_eq!(postcard::from_bytes::<Tally>(&bytes).unwrap(), Tally { id: KEY, sum: 5 });
+}
+
+#[tokio::test]
+async fn a_slot_whose_backups_are_far_behind_refuses_what_is_new() {
+    let trio = Trio::new();
+    let keys: Vec<u64> = (0..).filter(|key| trio.owner.slot(*key) == trio.slot).take(PENDING_MAX + 1).collect();
+    let make = |key: u64| {
+        let attempt = Attempt { epoch: FIRST, ..trio.owner.attempt(key) };
+        trio.owner.host.call(&MAKE, attempt, (Do::Add(5),), &mut |_, _| ())
+    };
+    let (last, first) = keys.split_last().unwrap();
+    let made: Vec<_> = first.iter().map(|key| make(*key).later()).collect();
+    assert!(matches!(make(*last).ready(), Outcome::Overloaded { .. }));
+    trio.deliver(0);
+    trio.reaches(0, FIRST, Position::new(1));
+    assert!(matches!(make(*last), Started::Later(_)), "one is acknowledged");
+    trio.owner.host.close(trio.slot);
+    drop(made);
+    trio.owner.idle().await;
+}
+
+#[tokio::test]
+async fn what_a_peer_makes_up_changes_nothing() {
+    let trio = Trio::new();
+    let made = trio.make(FIRST, 100).later();
+    trio.deliver(0);
+    trio.reaches(0, FIRST, Position::new(1));
+    made.await;
+    let (slot, backup) = (trio.slot, &trio.backups[0].host);
+    assert!(backup.take(slot, FIRST, Position::new(2), b"no record").is_err());
+    assert!(matches!(
+        backup.take(Slot::new(SLOTS), FIRST, Position::new(2), b"\x01\x02\x00\x00"),
+        Ok(TakenRecord::Lacks)
+    ));
+    // A state under another key than its record's: a record is key, state, receipt.
+    let state = postcard::to_stdvec(&Tally { id: 5, sum: 1 }).unwrap();
+    let body = [&[1, KEY as u8, 1, state.len() as u8][..], &state, &[0]].concat();
+    assert!(backup.take(slot, FIRST, Position::new(2), &body).unwrap_err().contains("another key"));
+
+    // Parts that were not announced, come twice, or do not decode.
+    let mut content = trio.owner.host.content_for(slot, FIRST, &trio.wires[1].to).unwrap();
+    let (filling, part) = (content.filling(), content.next().unwrap().unwrap());
+    let other = &trio.backups[1].host;
+    assert_eq!(other.fill(slot, filling, part.part, part.last, &part.body), Ok(Filled::Refused));
+    other.begin_filling(slot, filling);
+    assert_eq!(other.fill(slot, filling, 2, true, &part.body), Ok(Filled::Refused));
+    assert!(other.fill(slot, filling, 1, true, b"\xff").is_err());
+    assert!(matches!(other.fill(slot, filling, 1, true, &part.body), Ok(Filled::Whole(_))));
+    assert_eq!(other.fill(slot, filling, 1, true, &part.body), Ok(Filled::Refused));
+
+    // A backup that claims more than there is, and somebody who is none.
+    assert_eq!(trio.reaches(0, FIRST, Position::new(99)), Heard::default());
+    assert_eq!(trio.owner.host.hear(slot, FIRST, &process("stranger"), Position::new(1)), Heard::default());
+    assert!(!trio.owner.host.hear_lack(slot, FIRST, &process("stranger")));
+}
+
+#[tokio::test]
+async fn a_late_filling_does_not_take_the_copy_back() {
+    let trio = Trio::new();
+    let stamp = trio.backups[1].host.fence(trio.slot, SECOND, false);
+    let mut content = trio.backups[1].host.content(trio.slot, SECOND, stamp).unwrap();
+    let (filling, part) = (content.filling(), content.next().unwrap().unwrap());
+    // The opener has begun with what came first, and the same comes once more.
+    let opener = &trio.backups[0].host;
+    opener.fence(trio.slot, SECOND, true);
+    opener.begin_filling(trio.slot, filling);
+    assert!(opener.begin_stream(trio.slot, SECOND, stamp, Vec::new()));
+    assert_eq!(opener.fill(trio.slot, filling, part.part, part.last, &part.body), Ok(Filled::Refused));
+    opener.begin_filling(trio.slot, filling);
+    assert_eq!(opener.fill(trio.slot, filling, part.part, part.last, &part.body), Ok(Filled::Refused));
+    assert!(AnyHost::open(opener, trio.slot, SECOND, Lease::forever()));
 }

@@ -2,13 +2,16 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
 use super::room::{EXPIRED_BYTES, NAME_BYTES, RECEIPT_BYTES, SESSION_BYTES, Share};
 use super::{Kept, Named, Receipts, Session, Told};
 use crate::time::Moment;
 
-/// One thing that is remembered, with times as what is left of them, for each node has a clock of its own.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Saved {
+/// One thing that is remembered, with times as what is left of them, for each node has a clock of its own; `B` are bytes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Saved<B = Bytes> {
     /// A session. Its receipts follow.
     Session {
         /// The session.
@@ -33,7 +36,7 @@ pub(crate) enum Saved {
         /// How long it is kept.
         left: Duration,
         /// What its caller was told.
-        told: Told,
+        told: Told<B>,
     },
     /// A name that a user gave.
     Named {
@@ -44,8 +47,25 @@ pub(crate) enum Saved {
         /// How long it is remembered.
         left: Duration,
         /// What its caller was told.
-        told: Told,
+        told: Told<B>,
     },
+}
+
+impl<B> Saved<B> {
+    /// The same with other bytes.
+    pub(crate) fn with<'a, C>(&'a self, bytes: impl FnOnce(&'a B) -> C) -> Saved<C> {
+        match *self {
+            Self::Session { session, derived, forgotten, ref expired, left } => {
+                Saved::Session { session, derived, forgotten, expired: expired.clone(), left }
+            }
+            Self::Kept { session, sequence, content, left, ref told } => {
+                Saved::Kept { session, sequence, content, left, told: told.with(bytes) }
+            }
+            Self::Named { name, content, left, ref told } => {
+                Saved::Named { name, content, left, told: told.with(bytes) }
+            }
+        }
+    }
 }
 
 impl Receipts {
