@@ -109,6 +109,7 @@ impl Caller {
             mark: Mark::new(number),
             name: None,
             content: None,
+            seen: None,
             remaining: timeout,
             key: &number.to_le_bytes(),
             arguments: &arguments,

@@ -61,17 +61,21 @@
 //! | kind | signature | runs on | meanwhile |
 //! |---|---|---|---|
 //! | create | no receiver, returns `Self` or `Result<Self, E>`; the key comes first | the key's owner | one at a time for each key |
-//! | read | `&self` | the key's owner | any number at once, beside an update too |
+//! | read | `&self` | the key's owner, or a replica with `reads replicas` | any number at once, beside an update too |
 //! | update | `&mut self` | the key's owner | one at a time for each key |
 //! | destroy | `self` | the key's owner | one at a time for each key |
 //! | action | no receiver, returns anything else | any node that hosts the registry | any number at once |
 //!
-//! The owner of a key is the same for every caller. So `load_balancing` is about **actions**; a keyed command goes to its
-//! owner, however busy that is. `client.registry().explain(key)` says who it is, and why.
+//! The owner of a key is the same for every caller. So `load_balancing` is about **actions**, and about reads under
+//! `reads replicas`; any other keyed command goes to its owner, however busy that is. `client.registry().explain(key)` says who it is, and why.
 //!
 //! - **Reads see what is committed.** An update works on a copy, which becomes the instance when it returns `Ok`; reads go on
 //!   meanwhile and see the instance as it was. An `Err`, a panic, a cancelled call or a passed deadline leaves no trace. (What
 //!   an `Arc<Mutex<_>>` in the instance shares is outside of this.)
+//! - **Reads of replicas may be late, and never go back.** Under `reads replicas` a read may miss the latest changes that others
+//!   made: as a rule those of the last round trip, and while a replica is cut off at most those of one lease. It never shows what is not
+//!   acknowledged, and never less than any caller of the same node and registry has been told before, its own changes included. A
+//!   replica that cannot promise that sends the read on to the owner.
 //! - **Commands do not nest on one key.** An update that calls an update of its own key waits for itself, and two instances that call
 //!   each other may wait for one another; both calls end as `DeadlineExceeded`. A read of one's own key is fine: it
 //!   sees the instance as it was before. Calls from a command have the command's deadline.
@@ -328,7 +332,7 @@ pub mod __private {
         Invocation, IsResource, Probe, Resource, ResultLike, Run, Stays, Travel, Travelling, Unprobed, Visitor, Whole,
         stable_hash,
     };
-    pub use crate::spec::{Failover, LoadBalancing, Sharding, Spec, Then, defaults};
+    pub use crate::spec::{Failover, LoadBalancing, Reads, Sharding, Spec, Then, defaults};
     pub use serde;
 
     /// Implemented by a registry's marker type, so that `registry()` need not name the resource, which may be private.

@@ -7,4 +7,5 @@ pub(crate) mod admission;
 pub(crate) mod ration;
 pub(crate) mod receipts;
 pub(crate) mod replica;
+pub(crate) mod shown;
 pub(crate) mod stream;

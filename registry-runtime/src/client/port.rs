@@ -9,12 +9,13 @@ use tokio::sync::mpsc;
 
 use super::balance::Rotation;
 use super::routes::{OwnCommand, Routes};
+use super::seen::Seen;
 use super::session::Session;
 use crate::exec::AnyHost;
 use crate::id::NodeId;
 use crate::resource::Origin;
 use crate::rules::Rules;
-use crate::spec::Spec;
+use crate::spec::{Reads, Spec};
 
 /// What every client of a node shares.
 pub(crate) struct Port {
@@ -26,6 +27,8 @@ pub(crate) struct Port {
     session: u64,
     /// The open calls of each registry, by wire name: owners know the node's session and that name, whoever declares the registry here.
     open: Mutex<BTreeMap<&'static str, Arc<Session>>>,
+    /// What has been seen of each registry whose replicas answer reads, by wire name, too.
+    seen: Mutex<BTreeMap<&'static str, Arc<Seen>>>,
     sequence: AtomicU64,
     dice: AtomicU64,
     closed: AtomicBool,
@@ -46,6 +49,8 @@ pub(crate) struct Subscription {
     pub(crate) routes: Arc<Routes>,
     /// Calls that may leave a receipt and have not ended; those of other subscriptions of that name are among them.
     pub(super) session: Arc<Session>,
+    /// What this node's callers have seen, where replicas answer reads.
+    pub(super) seen: Option<Arc<Seen>>,
     /// Calls that wait for an owner.
     pub(super) waiting: AtomicU32,
     /// Whose turn it is under `round_robin`.
@@ -69,6 +74,7 @@ impl Port {
             wishes,
             session,
             open: Mutex::default(),
+            seen: Mutex::default(),
             sequence: AtomicU64::new(0),
             dice: AtomicU64::new(session),
             closed: AtomicBool::new(false),
@@ -106,6 +112,7 @@ impl Port {
                 commands: commands(),
                 routes: Routes::new(spec.slots()),
                 session: self.open_calls(spec),
+                seen: (spec.reads == Reads::Replicas).then(|| self.seen(spec)),
                 waiting: AtomicU32::new(0),
                 rotation: Rotation::default(),
             });
@@ -119,6 +126,11 @@ impl Port {
     fn open_calls(&self, spec: &Spec) -> Arc<Session> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(open.entry(spec.name).or_insert_with(|| Arc::new(Session::new(spec.slots()))))
+    }
+
+    fn seen(&self, spec: &Spec) -> Arc<Seen> {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(seen.entry(spec.name).or_insert_with(|| Arc::new(Seen::new(spec.slots()))))
     }
 
     /// The node's session: the first half of the ids of its calls.
@@ -176,6 +188,7 @@ mod tests {
             load_balancing: LoadBalancing::LeastBusy,
             failover: Failover::AutoReassign,
             replicas: 3,
+            reads: Reads::Owner,
             timeout: Duration::from_secs(5),
             idempotency_window: Duration::from_secs(600),
             queue: 64,

@@ -120,6 +120,8 @@ pub(crate) struct SlotRoute {
     pub(crate) state: SlotState,
     /// The set it was last opened with.
     pub(crate) set: Arc<[Process]>,
+    /// Where that set's members are in the table; nowhere, where the owner alone answers reads.
+    pub(crate) readers: Arc<[u16]>,
 }
 
 /// Whether a caller may go ahead.
@@ -135,13 +137,13 @@ pub(crate) enum SlotState {
 
 impl SlotRoute {
     /// An open slot.
-    pub(crate) fn open(owner: u16, epoch: Epoch, set: Arc<[Process]>) -> Self {
-        Self { epoch, owner, state: SlotState::Open, set }
+    pub(crate) fn open(owner: u16, epoch: Epoch, set: Arc<[Process]>, readers: Arc<[u16]>) -> Self {
+        Self { epoch, owner, state: SlotState::Open, set, readers }
     }
 
     /// A slot that nobody has open.
     pub(crate) fn closed(state: SlotState, owner: Option<u16>, epoch: Epoch, set: Arc<[Process]>) -> Self {
-        Self { epoch, owner: owner.unwrap_or(NOBODY), state, set }
+        Self { epoch, owner: owner.unwrap_or(NOBODY), state, set, readers: Arc::new([]) }
     }
 
     /// A slot that nobody ever had open.

@@ -24,6 +24,7 @@ use crate::codec::decode;
 use crate::exec::{Attempt, Handle, Started};
 use crate::id::{CommandId, Epoch, IdempotencyName, Mark, NodeId, Slot};
 use crate::policy::receipts::Ask;
+use crate::policy::replica::Stamp;
 use crate::resource::{Command, CommandError, Commands, Context as Calling, Executed, Kind, Reason};
 use crate::rules::Rule;
 use crate::telemetry;
@@ -143,11 +144,14 @@ where
             return end(CommandError::Unavailable { reason: Reason::ShuttingDown });
         }
         let Command { number, .. } = self.command;
-        let aim = Aim { kind: self.command.kind(), number: *number, slot: self.slot, hint: self.hint.as_ref() };
+        let kind = self.command.kind();
+        // Who was sent away by a backup asks the owner.
+        let any_replica = kind == Kind::Read && self.attempts == 0 && self.reach.subscription.seen.is_some();
+        let aim = Aim { kind, number: *number, slot: self.slot, any_replica, hint: self.hint.as_ref() };
         match self.reach.target(&aim) {
-            Target::Here { epoch, occupied } => self.start_here(now, epoch, occupied),
-            Target::There { link, code, epoch } => match link.as_deref() {
-                Some(link) => self.send(now, link, code, epoch, task),
+            Target::Here { epoch, seen, occupied } => self.start_here(now, (epoch, seen), occupied),
+            Target::There { link, code, epoch, seen } => match link.as_deref() {
+                Some(link) => self.send(now, link, code, (epoch, seen), task),
                 None => Start::Ended(Verdict::Again(Again::news(Reason::ConnectionLost))),
             },
             Target::Nowhere(reason) => Start::Ended(Verdict::Again(Again::news(reason))),
@@ -168,6 +172,7 @@ where
         Poll::Ready(match awaited {
             Awaited::Here { handle, .. } => {
                 let outcome = ready!(Pin::new(handle).poll(task));
+                self.note_shown_here();
                 verdict::here(outcome, self.may_repeat(), self.parts.are_spent())
             }
             Awaited::There(pending) => {
@@ -233,7 +238,12 @@ where
 
     /// Starts the command on this node.
     #[inline]
-    fn start_here(&mut self, now: Instant, epoch: Epoch, occupied: Option<Outstanding>) -> Start<T, E> {
+    fn start_here(
+        &mut self,
+        now: Instant,
+        (epoch, seen): (Epoch, Option<Stamp>),
+        occupied: Option<Outstanding>,
+    ) -> Start<T, E> {
         let end = |error| Start::Ended(Verdict::End(Err(error)));
         let Some(host) = &self.reach.host else {
             return end(CommandError::Unavailable { reason: Reason::NotHosted });
@@ -251,6 +261,7 @@ where
         let attempt = Attempt {
             slot: self.slot,
             epoch,
+            seen,
             key,
             ask: Ask { id: self.id, mark, name, content },
             may_repeat: keeps,
@@ -261,13 +272,23 @@ where
         };
         let parts = &mut self.parts;
         match host.call(self.command, attempt, arguments, &mut |key, arguments| parts.spare(key, arguments)) {
-            Started::Ready(outcome) => Start::Ended(verdict::here(outcome, self.may_repeat(), self.parts.are_spent())),
+            Started::Ready(outcome) => {
+                self.note_shown_here();
+                Start::Ended(verdict::here(outcome, self.may_repeat(), self.parts.are_spent()))
+            }
             Started::Later(handle) => Start::Waits(Awaited::Here { handle, _occupied: occupied }),
         }
     }
 
     /// Sends the command to another node.
-    fn send(&mut self, now: Instant, link: &Link, command: WireCommand, epoch: Epoch, task: &Waker) -> Start<T, E> {
+    fn send(
+        &mut self,
+        now: Instant,
+        link: &Link,
+        command: WireCommand,
+        (epoch, seen): (Epoch, Option<Stamp>),
+        task: &Waker,
+    ) -> Start<T, E> {
         self.attempts = self.attempts.saturating_add(1);
         let mark = self.mark();
         let Self { slot, id, attempts, deadline, .. } = *self;
@@ -275,7 +296,8 @@ where
         let sent = self.parts.show(|key, arguments| {
             let attempt = u8::try_from(attempts).unwrap_or(u8::MAX);
             let remaining = deadline.saturating_duration_since(now);
-            let request = Request { command, slot, epoch, id, attempt, mark, name, content, remaining, key, arguments };
+            let request =
+                Request { command, slot, epoch, id, attempt, mark, name, content, seen, remaining, key, arguments };
             link.request_for(slot.get(), &request, deadline, task)
         });
         match sent {
@@ -291,7 +313,7 @@ where
 
     /// What the other node's reply, or the lack of one, means.
     fn understand(&mut self, reply: Result<Reply, LinkError>) -> Verdict<T, E> {
-        let Reply { outcome, payload, .. } = match reply {
+        let Reply { outcome, head, payload } = match reply {
             Ok(reply) => reply,
             Err(LinkError::Lost { sent: false }) => return Verdict::Again(Again::soon(Reason::ConnectionLost)),
             Err(LinkError::Lost { sent: true }) if self.may_repeat() => {
@@ -309,6 +331,7 @@ where
                 return Verdict::End(Err(CommandError::TooLarge { limit: COMMAND_BYTES_MAX }));
             }
         };
+        self.note_shown(head.shown);
         match outcome {
             wire::Outcome::Ok => match decode(&payload) {
                 Ok(reply) => Verdict::End(Ok(reply)),
@@ -319,6 +342,23 @@ where
                 Err(_) => Verdict::End(Err(CommandError::Unknown { reason: Reason::BadReply })),
             },
             refusal => verdict::there(refusal, self.may_repeat()),
+        }
+    }
+
+    /// Remembers what this node may have shown to the caller.
+    fn note_shown_here(&self) {
+        if self.reach.subscription.seen.is_some()
+            && self.command.kind() != Kind::Action
+            && let Some(host) = &self.reach.host
+        {
+            self.note_shown(host.shown(self.slot));
+        }
+    }
+
+    /// Remembers what the caller may have been shown.
+    fn note_shown(&self, shown: Option<Stamp>) {
+        if let (Some(seen), Some(shown)) = (&self.reach.subscription.seen, shown) {
+            seen.note(self.slot, shown);
         }
     }
 

@@ -18,7 +18,7 @@ use super::reply::Reply;
 use super::seat::Seat;
 use super::shelf::{Change, Claim, Settled, Stand, Taken};
 use super::work::{Conclusion, Ran, Work, conclude, discard};
-use crate::id::{Epoch, Slot};
+use crate::id::Slot;
 use crate::policy::admission::Full;
 use crate::policy::receipts::Told;
 use crate::resource::{Command, Kind, Resource, Run};
@@ -78,7 +78,7 @@ impl<R: Resource> Host<R> {
         }
         let refuse = |refused: Refused| Begun::Ready(refused.widen());
         if let (Run::Read(_), Some(key)) = (&command.run, &attempt.key) {
-            let (claim, state) = match self.look(attempt.slot, attempt.epoch, key) {
+            let (claim, state) = match self.look(&attempt, key) {
                 Ok(seen) => seen,
                 Err(refused) => {
                     spare(Some(key), &args);
@@ -135,9 +135,10 @@ impl<R: Resource> Host<R> {
 
     /// The committed state of an instance, for a read.
     #[inline]
-    fn look(&self, slot: Slot, epoch: Epoch, key: &R::Key) -> Result<(Claim, Option<Arc<R>>), Refused> {
+    fn look(&self, attempt: &Attempt<'_, R>, key: &R::Key) -> Result<(Claim, Option<Arc<R>>), Refused> {
+        let Attempt { slot, epoch, seen, .. } = *attempt;
         let shelf = self.shelf(slot).ok_or_else(|| no_such_slot(slot))?;
-        shelf.look(epoch, key, self.clock())
+        shelf.look(epoch, key, seen, self.clock())
     }
 
     /// Runs a synchronous read: the shortest way, for nothing is held and nothing has to be given back.
@@ -167,7 +168,7 @@ impl<R: Resource> Host<R> {
         if kind == Kind::Action {
             return Ok(Met::Free(None, None));
         }
-        let (slot, epoch) = (attempt.slot, attempt.epoch);
+        let Attempt { slot, epoch, seen, .. } = *attempt;
         let Some(key) = attempt.key.take() else {
             return Err(Refused::BadRequest { detail: "a command on an instance came without a key".into() });
         };
@@ -175,7 +176,7 @@ impl<R: Resource> Host<R> {
             return Err(no_such_slot(slot));
         };
         let taken = match kind {
-            Kind::Read => shelf.look(epoch, &key, self.clock()).map(|(claim, state)| Taken::Held(claim, state)),
+            Kind::Read => shelf.look(epoch, &key, seen, self.clock()).map(|(claim, state)| Taken::Held(claim, state)),
             _ => shelf.take(epoch, &key, kind, &attempt.asked(), self.clock()),
         };
         match taken {

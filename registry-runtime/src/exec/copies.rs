@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use super::codec;
 use super::host::Host;
 use super::record::{Body, Filling, Item, Line, PART_BYTES, Portion, STATE_BYTES_MAX, keep, lend};
 use super::shelf::{Cut, Filled, Outcomes, TakenRecord};
 use super::work::{contain, discard};
+use super::{Lease, codec};
 use crate::codec as bytes;
 use crate::codec::Raw;
 use crate::id::{Epoch, Position, Process, Slot};
@@ -27,11 +27,15 @@ pub(crate) trait Copies {
     /// here.
     fn begin_stream(&self, slot: Slot, epoch: Epoch, base: Stamp, lines: Vec<Arc<dyn Line>>) -> bool;
 
-    /// As a member: counts the copy as that of the opening. `false` when it is not what the opening takes over.
-    fn adopt(&self, slot: Slot, epoch: Epoch, base: Stamp) -> bool;
+    /// As a member: counts the copy as that of the opening, whose owner was heard lately while `heard` holds. `false` when it is not what the
+    /// opening takes over.
+    fn adopt(&self, slot: Slot, epoch: Epoch, base: Stamp, heard: Lease) -> bool;
 
     /// As a member: takes the owner's record.
     fn take(&self, slot: Slot, epoch: Epoch, position: Position, body: &[u8]) -> Result<TakenRecord, String>;
+
+    /// As a member: the owner says how far its stream is acknowledged.
+    fn hear_acknowledged(&self, slot: Slot, epoch: Epoch, position: Position);
 
     /// As a member: how far the copy reaches in this epoch.
     fn reaches(&self, slot: Slot, epoch: Epoch) -> Option<Position>;
@@ -76,8 +80,8 @@ impl<R: Resource> Copies for Arc<Host<R>> {
         self.shelf(slot).is_some_and(|mut shelf| shelf.begin(epoch, base, lines))
     }
 
-    fn adopt(&self, slot: Slot, epoch: Epoch, base: Stamp) -> bool {
-        self.shelf(slot).is_some_and(|mut shelf| shelf.adopt(epoch, base))
+    fn adopt(&self, slot: Slot, epoch: Epoch, base: Stamp, heard: Lease) -> bool {
+        self.shelf(slot).is_some_and(|mut shelf| shelf.adopt(epoch, base, heard))
     }
 
     fn take(&self, slot: Slot, epoch: Epoch, position: Position, body: &[u8]) -> Result<TakenRecord, String> {
@@ -94,6 +98,12 @@ impl<R: Resource> Copies for Arc<Host<R>> {
             .map(|mut shelf| shelf.take_record((epoch, position), key, state, receipt, self.clock(), &mut outcomes));
         discard(outcomes);
         Ok(taken.unwrap_or(TakenRecord::Lacks))
+    }
+
+    fn hear_acknowledged(&self, slot: Slot, epoch: Epoch, position: Position) {
+        if let Some(mut shelf) = self.shelf(slot) {
+            shelf.hear_acknowledged(epoch, position);
+        }
     }
 
     fn reaches(&self, slot: Slot, epoch: Epoch) -> Option<Position> {

@@ -16,6 +16,7 @@ use super::reply::Encoded;
 use super::work::contain;
 use super::{Attempt, Lease, Load, Request, codec};
 use crate::id::{Epoch, Fingerprint, NodeId, Slot};
+use crate::policy::replica::Stamp;
 use crate::resource::{Command, Commands, Kind, Resource, Visitor, fingerprint};
 use crate::spec::Spec;
 
@@ -52,6 +53,9 @@ pub(crate) trait AnyHost: Copies + Debug + Send + Sync + 'static {
 
     /// See [`Host::seal`].
     fn seal(&self, slot: Slot) -> bool;
+
+    /// See [`Host::shown`].
+    fn shown(&self, slot: Slot) -> Option<Stamp>;
 
     /// See [`Host::forget_due`].
     fn forget_due(&self);
@@ -186,6 +190,10 @@ impl<R: Resource> AnyHost for Arc<Host<R>> {
         Host::seal(self, slot)
     }
 
+    fn shown(&self, slot: Slot) -> Option<Stamp> {
+        Host::shown(self, slot)
+    }
+
     fn forget_due(&self) {
         Host::forget_due(self);
     }
@@ -268,8 +276,9 @@ where
             Ok(decoded) => decoded,
             Err(detail) => return Served::Ready(Outcome::BadRequest { detail }),
         };
-        let Request { slot, epoch, ask, attempt, caller, begun, deadline, .. } = request;
-        let attempt = Attempt { slot, epoch, key, ask, may_repeat: true, attempt, caller, begun, deadline };
+        let Request { slot, epoch, seen, ask, attempt, caller, begun, deadline, .. } = request;
+        let seen = seen.filter(|_| command.kind() == Kind::Read);
+        let attempt = Attempt { slot, epoch, seen, key, ask, may_repeat: true, attempt, caller, begun, deadline };
         let bytes_max = host.setting.reply_bytes_max;
         let start = buffer.len();
         let begun = {

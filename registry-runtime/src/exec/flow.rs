@@ -10,6 +10,7 @@ use super::shelf::{Change, Receipt};
 use crate::id::{Epoch, Position, Process, Slot};
 use crate::policy::stream::{Heard, Stream};
 use crate::resource::Resource;
+use crate::spec::Reads;
 
 /// The most records of one slot that may be under way. Each has a caller that waits, so this many at once on one slot means that backups
 /// are far behind; what comes beside is refused.
@@ -25,6 +26,8 @@ pub(super) struct Flow<R: Resource> {
     /// Another opening of this owner's is under way: nothing is sent or acknowledged until it begins.
     held: bool,
     fillings: u64,
+    /// How far each backup was told that the stream is acknowledged, if at all; empty where nobody reads from backups.
+    told: Vec<Option<Position>>,
 }
 
 /// A record that waits to be acknowledged.
@@ -41,9 +44,10 @@ pub(super) struct Pending<R: Resource> {
 
 impl<R: Resource> Flow<R> {
     /// Begins to send to the backups of an opening. What was pending before goes on.
-    pub(super) fn begin(stream: Stream, lines: Vec<Arc<dyn Line>>, former: Option<Self>) -> Self {
+    pub(super) fn begin(stream: Stream, lines: Vec<Arc<dyn Line>>, former: Option<Self>, reads: Reads) -> Self {
+        let told = if reads == Reads::Replicas { vec![None; lines.len()] } else { Vec::new() };
         let (pending, fillings) = former.map(|former| (former.pending, former.fillings)).unwrap_or_default();
-        let mut this = Self { stream, lines, pending, held: false, fillings };
+        let mut this = Self { stream, lines, pending, held: false, fillings, told };
         this.stream.count();
         this
     }
@@ -104,11 +108,22 @@ impl<R: Resource> Flow<R> {
         self.pending.pop_front().map(|record| (next, record))
     }
 
+    /// Tells backups what they may show, as far as they do not know.
+    pub(super) fn tell_acknowledged(&mut self, slot: Slot, applied: Position) {
+        for (at, (line, told)) in self.lines.iter().zip(&mut self.told).enumerate() {
+            let is_news = !self.held && *told < Some(applied) && self.stream.flows(at);
+            if is_news && line.acknowledged(slot, self.stream.epoch(), applied) {
+                *told = Some(applied);
+            }
+        }
+    }
+
     /// A backup says how far it reaches.
     pub(super) fn hear(&mut self, slot: Slot, from: &Process, applied: Position, reaches: Position) -> Heard {
         let Some(at) = self.find(from) else { return Heard::default() };
         let heard = self.stream.hear(at, applied, reaches);
         if let Some(after) = heard.resume_after {
+            self.forget_told(at);
             self.send_after(slot, at, applied, after);
         }
         heard
@@ -128,6 +143,7 @@ impl<R: Resource> Flow<R> {
         let epoch = self.stream.epoch();
         let filling = Filling { epoch, number: self.fillings, stamp: (epoch, applied) };
         self.stream.resume(at);
+        self.forget_told(at);
         if !self.lines.get(at)?.begin(slot, filling) {
             self.stream.interrupt(at);
             return None;
@@ -163,6 +179,13 @@ impl<R: Resource> Flow<R> {
                 self.stream.interrupt(at);
                 return;
             }
+        }
+    }
+
+    /// A backup may have missed what it was told.
+    fn forget_told(&mut self, at: usize) {
+        if let Some(told) = self.told.get_mut(at) {
+            *told = None;
         }
     }
 

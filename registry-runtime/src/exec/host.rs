@@ -20,8 +20,10 @@ use super::{Clock, Lease, Load};
 use crate::codec::{Raw, encoded, with_scratch};
 use crate::id::{Epoch, Slot};
 use crate::policy::receipts::Told;
+use crate::policy::replica::Stamp;
 use crate::resource::{Commands, Definition, Origin, Resource};
 use crate::rules::{Rule, Rules};
+use crate::spec::Reads;
 
 /// For how long commands that run may go on when their slot is sealed: long enough for most to end, short against the
 /// default deadline of the calls that wait for the next owner.
@@ -69,7 +71,7 @@ impl<R: Commands> Host<R> {
             commands: erased::list(),
             door: Arc::new(Door::new(&definition.spec)),
             shelves: (0..definition.spec.slots())
-                .map(|_| Mutex::new(Shelf::new(hasher, setting.rules, &budget)))
+                .map(|_| Mutex::new(Shelf::new(hasher, setting.rules, &budget, definition.spec.reads)))
                 .collect(),
             setting,
         })
@@ -87,7 +89,7 @@ impl<R: Resource> Host<R> {
     /// Opens a slot on the instances that are here; `false` when there is no such slot or `epoch` is not above all before. Opening an
     /// open or sealed slot goes without a pause: what runs may commit, in the new epoch.
     pub(crate) fn open(&self, slot: Slot, epoch: Epoch, lease: Lease) -> bool {
-        let opened = self.shelf(slot).and_then(|mut shelf| shelf.open(epoch, lease, self.clock()));
+        let opened = self.shelf(slot).and_then(|mut shelf| shelf.open(slot, epoch, lease, self.clock()));
         opened.map(|outcomes| self.finish(slot, outcomes)).is_some()
     }
 
@@ -152,6 +154,14 @@ impl<R: Resource> Host<R> {
     #[cfg(test)]
     pub(crate) fn len(&self, slot: Slot) -> usize {
         self.shelf(slot).map_or(0, |shelf| shelf.len())
+    }
+
+    /// A record up to which this node may have shown a slot to anybody; `None` where the owner alone answers reads.
+    pub(crate) fn shown(&self, slot: Slot) -> Option<Stamp> {
+        match self.definition.spec.reads {
+            Reads::Owner => None,
+            Reads::Replicas => self.shelf(slot)?.shown(),
+        }
     }
 
     /// Lets go of receipts that nobody can ask for any more, in all slots.

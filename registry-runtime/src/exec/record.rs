@@ -33,6 +33,9 @@ pub(crate) trait Line: Debug + Send + Sync {
     /// Asks how far the backup reaches in this epoch. `false` when it cannot be asked now.
     fn ask(&self, slot: Slot, epoch: Epoch) -> bool;
 
+    /// Says how far the stream is acknowledged. `false` when it cannot be said now.
+    fn acknowledged(&self, slot: Slot, epoch: Epoch, position: Position) -> bool;
+
     /// Says that a filling begins; its parts follow. `false` when it cannot be said now.
     fn begin(&self, slot: Slot, filling: Filling) -> bool;
 }

@@ -2,6 +2,7 @@
 
 mod copy;
 mod judge;
+mod reading;
 mod settle;
 
 use std::collections::{HashMap, HashSet};
@@ -17,17 +18,19 @@ use super::lane::{Lane, Turn};
 use super::outcome::Refused;
 use super::record::Filling;
 use super::{Clock, Lease};
-use crate::id::{Epoch, Position};
+use crate::id::{Epoch, Position, Slot};
 use crate::policy::admission::RETRY_AFTER_MAX;
 use crate::policy::receipts::{Budget, Receipts, Told};
-use crate::policy::replica::Replica;
+use crate::policy::replica::{Replica, Stamp};
 use crate::resource::{Kind, Resource};
 use crate::rules::{Rule, Rules};
+use crate::spec::Reads;
 use crate::time::Moment;
 
 pub(super) use copy::Cut;
 pub(crate) use copy::{Filled, TakenRecord};
 use judge::{expect_instance, judge};
+use reading::Reading;
 pub(super) use settle::{Change, Effect, Outcomes, Receipt, Settled, Settling};
 
 /// How much room for tasks a slot without tasks keeps: enough for a steady trickle, so that a burst is not paid for ever.
@@ -66,6 +69,8 @@ pub(super) struct Shelf<R: Resource> {
     flow: Option<Flow<R>>,
     /// The copy that another node is sending.
     incoming: Option<Box<Incoming<R>>>,
+    /// What readers may be shown while another node is the owner; `None` where the owner alone answers reads.
+    reading: Option<Box<Reading<R>>>,
     rules: Rules,
 }
 
@@ -151,7 +156,7 @@ pub(super) enum Sealing {
 }
 
 impl<R: Resource> Shelf<R> {
-    pub(super) fn new(hasher: Seeded, rules: Rules, budget: &Arc<Budget>) -> Self {
+    pub(super) fn new(hasher: Seeded, rules: Rules, budget: &Arc<Budget>, reads: Reads) -> Self {
         Self {
             gate: Gate::Closed,
             epoch: Epoch::ZERO,
@@ -167,24 +172,26 @@ impl<R: Resource> Shelf<R> {
             replica: Replica::default(),
             flow: None,
             incoming: None,
+            reading: (reads == Reads::Replicas).then(Box::default),
             rules,
         }
     }
 
     /// Opens in an epoch above all before; `None` when it is not. Records that were acknowledged meanwhile are applied.
-    pub(super) fn open(&mut self, epoch: Epoch, lease: Lease, clock: &dyn Clock) -> Option<Outcomes<R>> {
+    pub(super) fn open(&mut self, slot: Slot, epoch: Epoch, lease: Lease, clock: &dyn Clock) -> Option<Outcomes<R>> {
         if epoch <= self.epoch {
             return None;
         }
         self.epoch = epoch;
         self.gate = Gate::Open(lease);
-        Some(self.advance(clock))
+        Some(self.advance(slot, clock))
     }
 
     /// Gives up the instances of a closed slot; `None` when it is not closed. What is swept away is handed out.
     pub(super) fn clear(&mut self) -> Option<Swept<R>> {
         matches!(self.gate, Gate::Closed).then(|| {
             self.replica.clear();
+            self.stop_reading();
             (self.flow, self.incoming) = (None, None);
             self.sweep()
         })
@@ -255,13 +262,18 @@ impl<R: Resource> Shelf<R> {
         self.instances
     }
 
-    /// The present epoch, tenure and committed state, for a command that leaves it as it is.
+    /// The present epoch, tenure and committed state, for a command that leaves it as it is; of the copy of another owner's slot, too, for who
+    /// has seen only so much.
     pub(super) fn look(
         &self,
         epoch: Epoch,
         key: &R::Key,
+        seen: Option<Stamp>,
         clock: &dyn Clock,
     ) -> Result<(Claim, Option<Arc<R>>), Refused> {
+        if let (Gate::Closed, Some(seen)) = (&self.gate, seen) {
+            return self.look_at_copy(epoch, key, seen, clock);
+        }
         let lease = self.admit(epoch)?;
         let state = self.lanes.get(key).and_then(|lane| lane.state.clone());
         if !self.may_show(lease, clock) {

@@ -142,6 +142,8 @@ pub(super) struct Driver {
     pub(super) rules: Rules,
     pub(super) idle: mpsc::UnboundedSender<Drained>,
     pub(super) dial_timeout: Duration,
+    /// How long a word of another node counts.
+    pub(super) lease: Duration,
     pub(super) stale: Stale,
     /// When receipts were last looked through.
     pub(super) receipts_seen: Moment,
@@ -291,6 +293,7 @@ impl Driver {
             }
             Event::Control { link, frame } => {
                 let from = link.peer().node.clone();
+                self.peers.hear(&from, self.clock.now() + self.lease);
                 match letter::decode(&frame.bytes) {
                     Ok(letter) => self.tell(Input::Letter { from, letter }),
                     Err(error) => telemetry::bad_letter(&self.port.node, &from, &error),

@@ -18,7 +18,7 @@ use crate::policy::receipts::Ask;
 use crate::resource::Reason;
 use crate::telemetry::{Asked, Refusals};
 use crate::transport::{Handler, Link, LinkId, Part, Received, Replier, ReplySlot, Ticket};
-use crate::wire::frame::WireCommand;
+use crate::wire::frame::{ReplyHead, WireCommand};
 use crate::wire::outcome::Outcome;
 
 #[cfg(test)]
@@ -76,6 +76,7 @@ impl Handler for Inbound {
         let asked = exec::Request {
             slot: request.slot,
             epoch: request.epoch,
+            seen: request.seen,
             ask: Ask { id: request.id, mark: request.mark, name: request.name, content: request.content },
             attempt: u32::from(request.attempt),
             caller: &from.peer().node,
@@ -94,7 +95,7 @@ impl Handler for Inbound {
                 ticket,
                 slot: request.slot,
                 caller: from.peer().node.clone(),
-                registry: host.spec().name,
+                host: Arc::clone(host),
                 command: entry.name,
                 owners: Arc::clone(&self.owners),
                 load: Arc::clone(&self.load),
@@ -109,7 +110,8 @@ impl Handler for Inbound {
                 note(&self.refusals, asked, &outcome);
                 let outcome = translate(outcome, || self.owners.of(host.spec().name, request.slot));
                 if let Some(reply) = place.take() {
-                    reply.answer_bytes(&outcome, self.load.read(), bytes);
+                    let head = ReplyHead { load: self.load.read(), shown: host.shown(request.slot) };
+                    reply.answer_bytes(&outcome, head, bytes);
                 }
                 return None;
             }
@@ -213,7 +215,7 @@ struct Later {
     ticket: Ticket,
     slot: Slot,
     caller: NodeId,
-    registry: &'static str,
+    host: Arc<dyn AnyHost>,
     command: &'static str,
     owners: Arc<Owners>,
     load: Arc<LoadMeter>,
@@ -226,10 +228,12 @@ impl exec::Replier for Later {
     fn reply(mut self: Box<Self>, answer: Answer) {
         let Some(replier) = self.replier.take() else { return };
         let Answer { outcome, bytes } = answer;
-        let asked = Asked { peer: &self.caller, registry: self.registry, command: self.command };
+        let registry = self.host.spec().name;
+        let asked = Asked { peer: &self.caller, registry, command: self.command };
         note(&self.refusals, asked, &outcome);
-        let outcome = translate(outcome, || self.owners.of(self.registry, self.slot));
-        replier.answer_with(&outcome, self.load.read(), |out| {
+        let outcome = translate(outcome, || self.owners.of(registry, self.slot));
+        let head = ReplyHead { load: self.load.read(), shown: self.host.shown(self.slot) };
+        replier.answer_with(&outcome, head, |out| {
             out.extend_from_slice(&bytes);
             Ok(())
         });

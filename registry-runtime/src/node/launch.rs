@@ -183,6 +183,7 @@ pub(super) async fn launch(builder: NodeBuilder, id: NodeId) -> Result<Node, Sta
         join: known,
         status: status_sender,
         failed_dials: failed_dials_sender,
+        lease: timing.lease,
         dial_timeout: timing.suspicion.max(DIAL_MIN),
         dials: BTreeMap::new(),
         sealed: BTreeMap::new(),

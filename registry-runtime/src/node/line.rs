@@ -45,6 +45,10 @@ impl exec::Line for Line {
         self.send(slot, epoch, RecordWord::Ask)
     }
 
+    fn acknowledged(&self, slot: Slot, epoch: Epoch, position: Position) -> bool {
+        self.send(slot, epoch, RecordWord::Acknowledged { position })
+    }
+
     fn begin(&self, slot: Slot, filling: Filling) -> bool {
         let Filling { epoch, number, stamp } = filling;
         self.send(slot, epoch, RecordWord::Fill { number, stamp })

@@ -12,6 +12,7 @@ use crate::engine::ownership::Ownership;
 use crate::engine::{self, Engine, MemberState};
 use crate::id::{Epoch, NodeId, Process, RegistryName, Slot};
 use crate::resource::{Kind, Reason};
+use crate::spec::Reads;
 use crate::transport::{Link, PeerInfo};
 use crate::wire::hello::CommandKind;
 
@@ -34,7 +35,10 @@ pub(super) fn table(ownership: &Ownership, peers: &Peers, subscription: &Subscri
                 (SlotState::Waiting(Reason::Opening), _) if !joined => {
                     SlotRoute::closed(SlotState::Waiting(Reason::NotJoined), owner, epoch, set)
                 }
-                (SlotState::Open, Some(owner)) => SlotRoute::open(owner, epoch, set),
+                (SlotState::Open, Some(owner)) => {
+                    let readers = index.readers(&set);
+                    SlotRoute::open(owner, epoch, set, readers)
+                }
                 (SlotState::Open, None) => SlotRoute::closed(SlotState::Waiting(Reason::Opening), None, epoch, set),
                 (state, owner) => SlotRoute::closed(state, owner, epoch, set),
             }
@@ -68,11 +72,12 @@ struct Index<'a> {
     subscription: &'a Subscription,
     places: BTreeMap<NodeId, u16>,
     routes: Vec<PeerRoute>,
+    nobody: Arc<[u16]>,
 }
 
 impl<'a> Index<'a> {
     fn new(peers: &'a Peers, subscription: &'a Subscription) -> Self {
-        Self { peers, subscription, places: BTreeMap::new(), routes: Vec::new() }
+        Self { peers, subscription, places: BTreeMap::new(), routes: Vec::new(), nobody: Arc::new([]) }
     }
 
     /// The place of a node; `None` for one that never had a connection with this node.
@@ -89,6 +94,14 @@ impl<'a> Index<'a> {
         self.routes.push(PeerRoute { peer: Arc::clone(peer), codes });
         self.places.insert(node.clone(), place);
         Some(place)
+    }
+
+    /// The places of a set's members, if they answer reads.
+    fn readers(&mut self, set: &[Process]) -> Arc<[u16]> {
+        match self.subscription.spec.reads {
+            Reads::Owner => Arc::clone(&self.nobody),
+            Reads::Replicas => set.iter().filter_map(|process| self.of(&process.node)).collect(),
+        }
     }
 
     /// What the caller's commands are called on a peer.

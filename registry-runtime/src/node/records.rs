@@ -84,6 +84,7 @@ impl Records {
                 Some(position) => answer(RecordWord::Reaches { position }),
                 None => answer(RecordWord::Lacks),
             },
+            RecordWord::Acknowledged { position } => host.hear_acknowledged(slot, epoch, position),
             RecordWord::Fill { number, stamp } => host.begin_filling(slot, Filling { epoch, number, stamp }),
             RecordWord::Part { number, stamp, part, last, body: Raw(body) } => {
                 match host.fill(slot, Filling { epoch, number, stamp }, part, last, body) {

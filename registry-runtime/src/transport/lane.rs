@@ -203,7 +203,7 @@ impl Lane {
     /// Hands replies to those who wait. One that nobody waits for any more is dropped.
     pub(super) fn complete(&self, replies: &mut Vec<(u32, Reply)>, wakers: &mut Vec<Waker>) {
         if let Some((_, latest)) = replies.last() {
-            self.load.store(latest.load, Ordering::Relaxed);
+            self.load.store(latest.head.load, Ordering::Relaxed);
         }
         let mut state = self.lock();
         for (number, reply) in replies.drain(..) {

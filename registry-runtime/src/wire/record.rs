@@ -41,6 +41,11 @@ pub(crate) enum RecordWord<'a> {
     Lacks,
     /// The owner: how far do you reach?
     Ask,
+    /// The owner: all records up to this one are acknowledged.
+    Acknowledged {
+        /// The last one.
+        position: Position,
+    },
     /// Whoever has the content: a filling begins.
     Fill {
         /// Tells it from earlier ones.
@@ -93,6 +98,7 @@ mod tests {
             RecordWord::Reaches { position: stamp.1 },
             RecordWord::Lacks,
             RecordWord::Ask,
+            RecordWord::Acknowledged { position: stamp.1 },
             RecordWord::Fill { number: 3, stamp },
             RecordWord::Part { number: 3, stamp, part: 1, last: true, body: Raw(b"parts") },
             RecordWord::Pull { stamp },

@@ -14,6 +14,7 @@ mod failover;
 mod grow;
 mod leave;
 mod partition;
+mod reading;
 mod reservation;
 mod restart;
 mod survival;

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use super::super::Lease;
 use super::super::flow::{Flow, Pending};
 use super::super::outcome::Refused;
 use super::super::pledge::Pledge;
@@ -14,6 +15,7 @@ use crate::policy::replica::{Next, Stamp};
 use crate::policy::stream::{Heard, Stream};
 use crate::resource::Resource;
 use crate::rules::Rule;
+use crate::spec::Reads;
 
 /// What comes of a record that the owner sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,7 +81,8 @@ impl<R: Resource> Shelf<R> {
         self.replica.restamp((epoch, stamp.1));
         self.incoming = None;
         let stream = Stream::new(epoch, base.1, last.unwrap_or(base.1), lines.len(), self.rules);
-        self.flow = Some(Flow::begin(stream, lines, former));
+        let reads = if self.reading.is_some() { Reads::Replicas } else { Reads::Owner };
+        self.flow = Some(Flow::begin(stream, lines, former, reads));
         true
     }
 
@@ -102,7 +105,7 @@ impl<R: Resource> Shelf<R> {
             return (Heard::default(), Outcomes::none());
         };
         let heard = flow.hear(slot, from, applied, reaches);
-        let outcomes = self.advance(clock);
+        let outcomes = self.advance(slot, clock);
         (heard, outcomes)
     }
 
@@ -116,6 +119,7 @@ impl<R: Resource> Shelf<R> {
         if let Some(flow) = &mut self.flow {
             flow.ask(slot, process);
         }
+        self.tell_acknowledged(slot);
     }
 
     /// Begins to fill a backup. `None` when it is none of this epoch, or cannot be reached.
@@ -180,7 +184,7 @@ impl<R: Resource> Shelf<R> {
     }
 
     /// Applies what is acknowledged.
-    pub(super) fn advance(&mut self, clock: &dyn Clock) -> Outcomes<R> {
+    pub(super) fn advance(&mut self, slot: Slot, clock: &dyn Clock) -> Outcomes<R> {
         let mut outcomes = Outcomes::none();
         while !matches!(self.gate, Gate::Closed)
             && let Some(flow) = self.flow.as_mut().filter(|flow| flow.epoch() == self.epoch)
@@ -191,8 +195,17 @@ impl<R: Resource> Shelf<R> {
             self.apply(&key, turn, change, receipt, clock, &mut outcomes);
             outcomes.decided.push((pledge, Ok(())));
         }
+        self.tell_acknowledged(slot);
         outcomes.drained = self.drain();
         outcomes
+    }
+
+    /// Tells backups what they may show. Before the slot is open, that is nothing: a later opener need not hear of what they hold.
+    fn tell_acknowledged(&mut self, slot: Slot) {
+        let (applied, is_open) = (self.replica.stamp().1, !matches!(self.gate, Gate::Closed));
+        if let Some(flow) = self.flow.as_mut().filter(|flow| is_open && flow.epoch() == self.epoch) {
+            flow.tell_acknowledged(slot, applied);
+        }
     }
 
     /// Gives up what is under way.
@@ -209,10 +222,21 @@ impl<R: Resource> Shelf<R> {
 /// As a backup.
 impl<R: Resource> Shelf<R> {
     /// Counts the copy as that of an opening if it is what that takes over.
-    pub(in crate::exec) fn adopt(&mut self, epoch: Epoch, base: Stamp) -> bool {
-        let adopts = matches!(self.gate, Gate::Closed) && self.replica.adopt(epoch, base);
+    pub(in crate::exec) fn adopt(&mut self, epoch: Epoch, base: Stamp, heard: Lease) -> bool {
+        if !self.is_backup() {
+            return false;
+        }
+        let before = self.replica.stamp().0;
+        let adopts = self.replica.adopt(epoch, base);
         if adopts {
             (self.flow, self.incoming) = (None, None);
+            if before != epoch {
+                self.copy_replaced();
+            }
+        }
+        if self.replica.fence() <= epoch {
+            // One that has to be filled first follows that owner, too.
+            self.follow(heard);
         }
         adopts
     }
@@ -248,6 +272,7 @@ impl<R: Resource> Shelf<R> {
         }
         match self.replica.place(epoch, position, self.rules) {
             Next::Fits => {
+                self.copy_changed(position, &key);
                 self.put(key, state, outcomes);
                 if let Some(Receipt { ask, told, left, window }) = receipt {
                     self.receipts.remember(&ask, told, left, window, clock.now());
@@ -317,6 +342,7 @@ impl<R: Resource> Shelf<R> {
             self.lanes.entry(key).or_insert_with(super::Lane::new).state = Some(state);
         }
         self.replica.restamp(stamp);
+        self.copy_replaced();
         (Filled::Whole(stamp), Some(swept))
     }
 

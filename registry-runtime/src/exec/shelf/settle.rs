@@ -120,7 +120,7 @@ impl<R: Resource> Shelf<R> {
             (Ok(()), Effect { change, receipt, body: Some(body) }) if self.has_backups() => {
                 let pledge = Pledge::new();
                 self.propose(slot, key, claim, (change, receipt, body), pledge.clone());
-                outcomes = self.advance(clock);
+                outcomes = self.advance(slot, clock);
                 Settled::Later(pledge)
             }
             (Ok(()), Effect { change, receipt, .. }) => {

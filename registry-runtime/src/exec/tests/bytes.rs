@@ -35,6 +35,7 @@ impl World {
         Request {
             slot,
             epoch: EPOCH,
+            seen: None,
             ask,
             attempt: 1,
             caller: &self.caller,

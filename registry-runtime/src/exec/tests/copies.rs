@@ -1,6 +1,7 @@
 //! An owner and its backups, with the frames between them in a test's hands.
 
 use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 
 use super::tally::*;
@@ -13,6 +14,7 @@ use crate::exec::{
 };
 use crate::id::{Epoch, NodeId, Position, Process, Slot, Start};
 use crate::policy::stream::Heard;
+use crate::time::Moment;
 
 const FIRST: Epoch = Epoch::new(EPOCH.get() + 1);
 const SECOND: Epoch = Epoch::new(EPOCH.get() + 2);
@@ -28,6 +30,7 @@ enum Frame {
     Record(Epoch, Position, Vec<u8>),
     Ask,
     Begin(Filling),
+    Acknowledged(Epoch, Position),
 }
 
 /// A line that ends in the test.
@@ -65,6 +68,10 @@ impl Line for Wire {
         self.put(Frame::Ask)
     }
 
+    fn acknowledged(&self, _: Slot, epoch: Epoch, position: Position) -> bool {
+        self.put(Frame::Acknowledged(epoch, position))
+    }
+
     fn begin(&self, _: Slot, filling: Filling) -> bool {
         self.put(Frame::Begin(filling))
     }
@@ -76,18 +83,29 @@ struct Trio {
     backups: [World; 2],
     wires: [Arc<Wire>; 2],
     slot: Slot,
+    /// Whether the backups have heard the owner lately.
+    heard: Lease,
 }
 
 impl Trio {
     /// The slot founded and open, with nothing in it.
     fn new() -> Self {
-        let worlds = [World::new(), World::new(), World::new()];
+        Self::of([World::new(), World::new(), World::new()])
+    }
+
+    fn of(worlds: [World; 3]) -> Self {
         let slot = worlds[0].slot(KEY);
         for world in &worlds {
             world.host.close(slot);
         }
         let [owner, one, two] = worlds;
-        let this = Self { owner, backups: [one, two], wires: [Wire::new("b1"), Wire::new("b2")], slot };
+        let this = Self {
+            owner,
+            backups: [one, two],
+            wires: [Wire::new("b1"), Wire::new("b2")],
+            slot,
+            heard: Lease::forever(),
+        };
         this.open(FIRST);
         this
     }
@@ -99,7 +117,7 @@ impl Trio {
         assert!(self.owner.host.begin_stream(self.slot, epoch, base, lines));
         for at in 0..2 {
             self.backups[at].host.fence(self.slot, epoch, false);
-            if self.backups[at].host.adopt(self.slot, epoch, base) {
+            if self.backups[at].host.adopt(self.slot, epoch, base, self.heard.clone()) {
                 assert!(self.reaches(at, epoch, base.1).stored);
             }
         }
@@ -133,6 +151,9 @@ impl Trio {
                     taken.push(self.backups[at].host.take(self.slot, epoch, position, &body).unwrap());
                 }
                 Frame::Begin(filling) => self.backups[at].host.begin_filling(self.slot, filling),
+                Frame::Acknowledged(epoch, position) => {
+                    self.backups[at].host.hear_acknowledged(self.slot, epoch, position);
+                }
                 Frame::Ask => {}
             }
         }
@@ -172,6 +193,67 @@ impl Trio {
         let again = Attempt { epoch, ask: ask(101), may_repeat: true, ..world.attempt(KEY) };
         (sum, world.host.call(&ADD, again, (Do::Add(1),), &mut |_, _| ()).ready())
     }
+}
+
+/// What a backup answers to a caller that has seen so much.
+fn read(world: &World, epoch: Epoch, seen: (Epoch, u64)) -> Outcome<i64, Infallible> {
+    let seen = Some((seen.0, Position::new(seen.1)));
+    let attempt = Attempt { epoch, seen, ..world.attempt(KEY) };
+    world.host.call(&SUM, attempt, (), &mut |_, _| ()).ready()
+}
+
+#[tokio::test]
+async fn a_backup_answers_reads_with_what_is_acknowledged() {
+    let trio = Trio::of([World::of(&READ_ANYWHERE), World::of(&READ_ANYWHERE), World::of(&READ_ANYWHERE)]);
+    let [backup, _] = &trio.backups;
+    let refused = Outcome::NotOwner { epoch: FIRST };
+    assert_eq!(read(backup, FIRST, (FIRST, 0)), refused, "it was not told yet what is acknowledged");
+    trio.deliver(0);
+    assert_eq!(read(backup, FIRST, (FIRST, 0)), Outcome::NotFound);
+    let made = trio.make(FIRST, 100).later();
+    trio.deliver(0);
+    assert_eq!(read(backup, FIRST, (FIRST, 0)), refused, "the record is under way");
+    trio.reaches(0, FIRST, Position::new(1));
+    made.await;
+    assert_eq!(trio.owner.host.shown(trio.slot), Some((FIRST, Position::new(1))));
+    assert_eq!(backup.host.shown(trio.slot), Some((FIRST, Position::new(0))));
+    trio.deliver(0);
+    assert_eq!(read(backup, FIRST, (FIRST, 1)), Outcome::Done(5), "who made it sees it");
+    assert_eq!(backup.host.shown(trio.slot), Some((FIRST, Position::new(1))));
+    assert_eq!(read(backup, FIRST, (FIRST, 2)), refused, "who has seen more does not go back in time");
+    assert_eq!(read(backup, SECOND, (FIRST, 1)), Outcome::NotOwner { epoch: FIRST }, "sent under another epoch");
+    trio.heard.set(Moment::default());
+    assert_eq!(read(backup, FIRST, (FIRST, 1)), refused, "the owner was not heard for a lease");
+    trio.heard.set(Moment::FOREVER);
+    backup.host.fence(trio.slot, SECOND, false);
+    assert_eq!(read(backup, FIRST, (FIRST, 1)), refused, "the slot is promised to another");
+}
+
+#[tokio::test]
+async fn a_backup_that_was_filled_answers_when_all_of_it_is_acknowledged() {
+    let trio = Trio::of([World::of(&READ_ANYWHERE), World::of(&READ_ANYWHERE), World::of(&READ_ANYWHERE)]);
+    let made = trio.make(FIRST, 100).later();
+    trio.reaches(0, FIRST, Position::new(1));
+    made.await;
+    trio.wires[1].sent.lock().unwrap().clear();
+    let mut added = None;
+    let reaches = trio.fill(1, FIRST, |trio| added = Some(trio.add(FIRST, 1, 101)));
+    assert_eq!(reaches, Position::new(2));
+    let [_, backup] = &trio.backups;
+    assert_eq!(read(backup, FIRST, (FIRST, 0)), Outcome::NotOwner { epoch: FIRST }, "the addition is under way");
+    trio.reaches(1, FIRST, reaches);
+    added.unwrap().later().await;
+    trio.deliver(1);
+    assert_eq!(read(backup, FIRST, (FIRST, 2)), Outcome::Done(6));
+}
+
+#[tokio::test]
+async fn a_backup_answers_no_reads_where_the_owner_does() {
+    let trio = Trio::new();
+    trio.deliver(0);
+    trio.backups[0].host.hear_acknowledged(trio.slot, FIRST, Position::new(0));
+    assert_eq!(read(&trio.backups[0], FIRST, (FIRST, 0)), Outcome::NotOwner { epoch: FIRST });
+    assert_eq!(trio.owner.host.shown(trio.slot), None);
 }
 
 #[tokio::test]
@@ -309,7 +391,7 @@ async fn a_caller_elsewhere_is_answered_when_the_change_is_acknowledged() {
     let (key, args) = (postcard::to_stdvec(&KEY).unwrap(), postcard::to_stdvec(&(Do::Add(5),)).unwrap());
     let Attempt { ask, caller, begun, deadline, .. } = trio.owner.attempt(KEY);
     let (slot, epoch) = (trio.slot, FIRST);
-    let request = Request { slot, epoch, ask, attempt: 1, caller, begun, deadline, key: &key, args: &args };
+    let request = Request { slot, epoch, seen: None, ask, attempt: 1, caller, begun, deadline, key: &key, args: &args };
     let (teller, mut told) = tokio::sync::oneshot::channel();
     let (mut buffer, mut teller) = (b"before".to_vec(), Some(teller));
     let served = AnyHost::serve(&trio.owner.host, MAKE.number, request, &mut buffer, &mut |wait| {

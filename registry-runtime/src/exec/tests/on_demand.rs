@@ -120,6 +120,7 @@ where
     let attempt = Attempt {
         slot: host.slot_of(&page),
         epoch: EPOCH,
+        seen: None,
         key: Some(page),
         ask: ask(1),
         may_repeat: false,

@@ -167,6 +167,7 @@ impl World {
         Attempt {
             slot: self.host.slot_of(&key),
             epoch: EPOCH,
+            seen: None,
             key: Some(key),
             ask: ask(self.asked.fetch_add(1, Ordering::Relaxed)),
             may_repeat: false,

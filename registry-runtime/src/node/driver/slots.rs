@@ -77,7 +77,11 @@ impl Driver {
 
     fn adopt(&self, registry: &RegistryName, kept: &Kept, adopt: &Adopt) {
         let Adopt { slot, epoch, base, owner } = adopt;
-        let reaches = kept.host.adopt(*slot, *epoch, *base).then(|| kept.host.reaches(*slot, *epoch)).flatten();
+        let reaches = kept
+            .host
+            .adopt(*slot, *epoch, *base, self.peers.heard(owner))
+            .then(|| kept.host.reaches(*slot, *epoch))
+            .flatten();
         let word = reaches.map_or(RecordWord::Lacks, |position| RecordWord::Reaches { position });
         self.say(registry, owner, *slot, *epoch, word);
     }

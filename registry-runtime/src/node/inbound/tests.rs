@@ -155,6 +155,7 @@ async fn ask(link: &Link, registry: u16, command: u16, key: &[u8], arguments: &[
         mark: Mark::new(1),
         name: None,
         content: None,
+        seen: None,
         remaining: PATIENCE,
         key,
         arguments,

@@ -32,7 +32,7 @@ async fn many_tasks_get_their_own_answers_in_both_directions() {
                 let command = if call % 3 == 0 { ECHO_LATER } else { ECHO };
                 let pending = link.request(task as u32, &request(command, number, &arguments), soon()).unwrap();
                 let reply = pending.await.unwrap();
-                assert_eq!((reply.outcome, reply.load), (Outcome::Ok, 1));
+                assert_eq!((reply.outcome, reply.head.load), (Outcome::Ok, 1));
                 assert_eq!(reply.payload, arguments);
             }
         })
