@@ -16,6 +16,7 @@
 //! | `suspect-is-down` | suspicion moves nothing | `suspicion` | 1 |
 //! | `ignore-reservation` | under `wait_for_node` a slot waits for its node | `reserved` | 1 |
 //! | `ack-before-majority` | an acknowledged change is not lost | `linearizable`, `no-lost-update` | 1 |
+//! | `ignore-seen` | who reads from any replica never sees less than before | `own-past` | 28 |
 //! | `receipt-stays` | a retry that reaches the next owner has no second effect | `one-effect`, `no-second-effect`, `linearizable` | 3 |
 //!
 //! `cargo run -p registry-tests --bin simulate -- --mutation all --seeds 10` makes this table anew. What follows needs more
@@ -126,7 +127,8 @@ fn shown(rule: Rule) -> Shown {
         | Rule::Suspicion
         | Rule::Reservation
         | Rule::MajorityHolds
-        | Rule::ReceiptTravels => Shown::InWholeClusters,
+        | Rule::ReceiptTravels
+        | Rule::NothingOlder => Shown::InWholeClusters,
         Rule::Watchdog | Rule::Doubt | Rule::Question => Shown::AmongMemberships,
         Rule::StaleTimer => Shown::NotYet,
         Rule::LeaseMargin

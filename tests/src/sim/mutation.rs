@@ -43,7 +43,7 @@ enum Trouble {
 }
 
 /// All that whole clusters are tried with.
-pub const MUTATIONS: [Mutation; 12] = [
+pub const MUTATIONS: [Mutation; 13] = [
     Mutation {
         name: "ignore-epoch",
         rule: Rule::Epoch,
@@ -115,6 +115,12 @@ pub const MUTATIONS: [Mutation; 12] = [
         rule: Rule::ReceiptTravels,
         breaks: "a retry that reaches the next owner has no second effect",
         trouble: Trouble::Splits,
+    },
+    Mutation {
+        name: "ignore-seen",
+        rule: Rule::NothingOlder,
+        breaks: "who reads from any replica never sees less than before",
+        trouble: Trouble::Pauses,
     },
 ];
 

@@ -20,6 +20,7 @@ mod no_second_effect;
 mod once;
 mod one_effect;
 mod one_owner;
+mod own_past;
 mod repetition;
 mod reserved;
 mod score;
@@ -48,7 +49,7 @@ pub struct Invariant {
 }
 
 /// All of them.
-pub const INVARIANTS: [Invariant; 20] = [
+pub const INVARIANTS: [Invariant; 21] = [
     ends::INVARIANT,
     never_started::INVARIANT,
     answered::INVARIANT,
@@ -69,6 +70,7 @@ pub const INVARIANTS: [Invariant; 20] = [
     no_second_effect::INVARIANT,
     conserved::INVARIANT,
     linearizable::INVARIANT,
+    own_past::INVARIANT,
 ];
 
 /// What was found in one run.

@@ -10,6 +10,7 @@ use crate::id::{Epoch, Position};
 use crate::policy::replica::Stamp;
 use crate::policy::shown::Shown;
 use crate::resource::{Kind, Resource};
+use crate::rules::Rule;
 use crate::time::Moment;
 
 /// What readers may be shown while another node is the owner.
@@ -73,6 +74,7 @@ impl<R: Resource> Shelf<R> {
     ) -> Result<(Claim, Option<Arc<R>>), Refused> {
         let state = self.lanes.get(key).and_then(|lane| lane.state.clone());
         let copy = self.replica.stamp();
+        let seen = if self.rules.keeps(Rule::NothingOlder) { seen } else { Stamp::default() };
         // Who has promised the slot to a later opening does not know any more who owns it.
         let follows = copy.0 == epoch && self.replica.fence() == epoch;
         let may_show = |reading: &Reading<R>| reading.shown.may_show(key, copy, seen) && reading.heard.holds(clock);

@@ -34,7 +34,7 @@ fn judge(evidence: &Evidence, findings: &mut Findings) {
     for registry in counters {
         let mut last: BTreeMap<Place, (Stamp, i64)> = BTreeMap::new();
         for audit in evidence.records.audits.iter().filter(|audit| audit.place.registry == registry) {
-            last.extend(audit.number.map(|number| (audit.place, (audit.at, number))));
+            last.extend(audit.number.map(|number| (audit.place, (audit.since, number))));
         }
         let mut shares: BTreeMap<(Place, u64), Share> = BTreeMap::new();
         for call in evidence.records.calls.iter().filter(|call| last.contains_key(&call.ask.place)) {

@@ -99,11 +99,33 @@ impl Evidence {
         self.records.calls.iter().filter_map(|call| kind(call.ask.place)).collect()
     }
 
-    /// Whether a node has said that it opened a slot of the registry with less than a majority had: what comes after that is not promised.
+    /// Whether a node has said that it opened a slot of the registry with less than a majority had, or all who had owned any have lost
+    /// their memory: what comes after that is not promised.
     pub(super) fn may_have_lost(&self, registry: &str) -> bool {
-        self.sightings.iter().any(|sighting| match &sighting.what {
+        let told = self.sightings.iter().any(|sighting| match &sighting.what {
             Seen::PossibleLoss { slot, .. } => slot.registry == registry,
             _ => false,
+        });
+        told || self.is_founded_again(registry)
+    }
+
+    /// Whether a slot of the registry was founded a second time, while no process lived that had owned it before: then nobody is left who
+    /// could say that anything is lost. With one alive, a second founding excuses nothing.
+    fn is_founded_again(&self, registry: &str) -> bool {
+        let openings = || {
+            self.sightings.iter().filter_map(|sighting| match &sighting.what {
+                Seen::Opened { slot, why, .. } if slot.registry == registry => Some((sighting, slot, why)),
+                _ => None,
+            })
+        };
+        openings().filter(|(.., why)| *why == "Founding").any(|(founding, slot, _)| {
+            let is_over = |opened: &Sighting| {
+                let gone = self.records.gone_after(&opened.node, opened.at);
+                gone.is_some_and(|gone| gone < founding.at)
+            };
+            let mut before =
+                openings().filter(|(opened, other, _)| *other == slot && opened.at < founding.at).peekable();
+            before.peek().is_some() && before.all(|(opened, ..)| is_over(opened))
         })
     }
 
