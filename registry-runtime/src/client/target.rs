@@ -107,12 +107,12 @@ impl<R: Resource> Reach<R> {
             };
         }
         let link = route.peer.link();
-        if link.is_none() {
-            return Target::Nowhere(Reason::ConnectionLost);
-        }
-        match route.codes.get(aim.number) {
-            Ok(code) => Target::There { link, code, epoch, seen },
-            Err(detail) => Target::Refused(Refusal::Incompatible(detail)),
+        let code = link.as_deref().and_then(|link| route.codes.get(aim.number, link.id()));
+        match code {
+            Some(Ok(code)) => Target::There { link, code, epoch, seen },
+            Some(Err(detail)) => Target::Refused(Refusal::Incompatible(detail)),
+            // A connection that stands before the table knows of it is used with the next table.
+            None => Target::Nowhere(Reason::ConnectionLost),
         }
     }
 }

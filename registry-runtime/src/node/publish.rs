@@ -119,7 +119,7 @@ impl<'a> Index<'a> {
                 *place = code.map_err(Into::into);
             }
         }
-        Codes::new(codes)
+        Codes::new(link.id(), codes)
     }
 
     /// How the cluster's registry of this name differs from the caller's, if some connected host says so.
