@@ -73,8 +73,9 @@
 //!   meanwhile and see the instance as it was. An `Err`, a panic, a cancelled call or a passed deadline leaves no trace. (What
 //!   an `Arc<Mutex<_>>` in the instance shares is outside of this.)
 //! - **Reads of replicas may be late, and never go back.** Under `reads replicas` a read may miss the latest changes that others
-//!   made: as a rule those of the last round trip, and while a replica is cut off at most those of one lease. It never shows what is not
-//!   acknowledged, and never less than any caller of the same node and registry has been told before, its own changes included. A
+//!   made: as a rule those of the last round trip; on a replica that is cut off from its owner those of one lease; and on one that is
+//!   cut off together with an owner that was replaced elsewhere, those made since, for as long as the cut lasts. It never shows what is
+//!   not acknowledged, and never less than any caller of the same node and registry has been told before, its own changes included. A
 //!   replica that cannot promise that sends the read on to the owner.
 //! - **Commands do not nest on one key.** An update that calls an update of its own key waits for itself, and two instances that call
 //!   each other may wait for one another; both calls end as `DeadlineExceeded`. A read of one's own key is fine: it

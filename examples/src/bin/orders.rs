@@ -179,12 +179,12 @@ async fn work(job: &Job, cluster: &Cluster, purchases: &Purchases) -> Result<Rep
     let orders = u64::try_from(purchases.numbered().count()).unwrap_or(u64::MAX);
     let accident = async {
         match job.kill {
-            true => Accident::happen(cluster, &node, &load, orders).await.map(Some),
-            false => Ok(None),
+            true => Ok(Some(Accident::happen(cluster, &node, &load, orders).await?)),
+            false => Ok::<_, Box<dyn Error>>(None),
         }
     };
-    let (placed, accident) = tokio::join!(load.place(purchases), accident);
-    let (placed, accident) = (placed?, accident?);
+    // Whichever fails ends the other.
+    let (placed, accident) = tokio::try_join!(async { Ok(load.place(purchases).await?) }, accident)?;
     if accident.is_some() {
         node.wait_for_members(nodes + 1).await?;
         load.settled(nodes).await?;

@@ -34,7 +34,7 @@ impl Accident {
     /// Kills a node with SIGKILL once a third of `orders` are placed, and starts it again when the caller's node has heard that it is Down
     /// and no slot of the orders is left with it.
     pub async fn happen(cluster: &Cluster, caller: &Node, load: &Load, orders: u64) -> Result<Self, AccidentError> {
-        let victim = cluster.len() / 2;
+        let victim = cluster.addresses().len() / 2;
         let node = cluster.name(victim);
         let deadline = Instant::now() + NOTICE_TIMEOUT;
         while load.placed() < orders / KILLED_AFTER {

@@ -95,8 +95,7 @@ impl Cluster {
         let program = env::current_exe().map_err(ClusterError::Spawn)?;
         let join = self.addresses.iter().map(SocketAddr::to_string).collect::<Vec<_>>().join(",");
         let name = self.name(at);
-        let no_address = || ClusterError::Spawn(io::Error::other("there is no such node"));
-        let address = self.addresses.get(at).ok_or_else(no_address)?.to_string();
+        let address = self.addresses.get(at).ok_or_else(no_such_node)?.to_string();
         let mut process = Command::new(&program)
             .args(["node", &name, "--listen", &address, "--join", &join])
             .stdin(Stdio::piped())
@@ -116,27 +115,17 @@ impl Cluster {
     pub async fn kill(&self, at: usize) -> Result<(), ClusterError> {
         match self.members.lock().await.get_mut(at) {
             Some(member) => member.process.kill().await.map_err(ClusterError::Spawn),
-            None => Ok(()),
+            None => Err(no_such_node()),
         }
     }
 
     /// Starts a node again that was killed, under its name and address, and waits until it listens.
     pub async fn restart(&self, at: usize) -> Result<(), ClusterError> {
         let mut members = self.members.lock().await;
-        let Some(place) = members.get_mut(at) else { return Ok(()) };
+        let place = members.get_mut(at).ok_or_else(no_such_node)?;
         let (member, report) = self.spawn(at).await?;
         *place = member;
         place.listens(report, Instant::now() + START_TIMEOUT).await
-    }
-
-    /// How many nodes there are.
-    pub fn len(&self) -> usize {
-        self.addresses.len()
-    }
-
-    /// Whether there is no node.
-    pub fn is_empty(&self) -> bool {
-        self.addresses.is_empty()
     }
 
     /// A node's name.
@@ -194,6 +183,10 @@ impl Member {
 fn free_addresses(count: usize) -> io::Result<Vec<SocketAddr>> {
     let sockets = (0..count).map(|_| UdpSocket::bind(("127.0.0.1", 0))).collect::<io::Result<Vec<_>>>()?;
     sockets.iter().map(UdpSocket::local_addr).collect()
+}
+
+fn no_such_node() -> ClusterError {
+    ClusterError::Spawn(io::Error::other("there is no such node"))
 }
 
 fn secret() -> Result<String, ClusterError> {

@@ -144,7 +144,7 @@ impl SlotRoute {
 
     /// A slot that nobody has open.
     pub(crate) fn closed(state: SlotState, owner: Option<u16>, epoch: Epoch, set: Arc<[Process]>) -> Self {
-        Self { epoch, owner: owner.unwrap_or(NOBODY), state, set, readers: Arc::new([]) }
+        Self { epoch, owner: owner.unwrap_or(NOBODY), state, set, readers: Arc::default() }
     }
 
     /// A slot that nobody ever had open.

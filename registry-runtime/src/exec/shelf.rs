@@ -190,8 +190,8 @@ impl<R: Resource> Shelf<R> {
     /// Gives up the instances of a closed slot; `None` when it is not closed. What is swept away is handed out.
     pub(super) fn clear(&mut self) -> Option<Swept<R>> {
         matches!(self.gate, Gate::Closed).then(|| {
-            self.replica.clear();
             self.stop_reading();
+            self.replica.clear();
             (self.flow, self.incoming) = (None, None);
             self.sweep()
         })

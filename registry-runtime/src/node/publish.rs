@@ -72,12 +72,11 @@ struct Index<'a> {
     subscription: &'a Subscription,
     places: BTreeMap<NodeId, u16>,
     routes: Vec<PeerRoute>,
-    nobody: Arc<[u16]>,
 }
 
 impl<'a> Index<'a> {
     fn new(peers: &'a Peers, subscription: &'a Subscription) -> Self {
-        Self { peers, subscription, places: BTreeMap::new(), routes: Vec::new(), nobody: Arc::new([]) }
+        Self { peers, subscription, places: BTreeMap::new(), routes: Vec::new() }
     }
 
     /// The place of a node; `None` for one that never had a connection with this node.
@@ -99,7 +98,7 @@ impl<'a> Index<'a> {
     /// The places of a set's members, if they answer reads.
     fn readers(&mut self, set: &[Process]) -> Arc<[u16]> {
         match self.subscription.spec.reads {
-            Reads::Owner => Arc::clone(&self.nobody),
+            Reads::Owner => Arc::default(),
             Reads::Replicas => set.iter().filter_map(|process| self.of(&process.node)).collect(),
         }
     }

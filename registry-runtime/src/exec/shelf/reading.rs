@@ -19,11 +19,13 @@ pub(super) struct Reading<R: Resource> {
     shown: Shown<R::Key>,
     /// Holds while the owner was heard lately: one that is cut off is not to be waited for, nor shown for longer than its lease.
     heard: Lease,
+    /// How far the content reached that was given up last: somebody may have been shown of it a moment ago.
+    gone: Stamp,
 }
 
 impl<R: Resource> Default for Reading<R> {
     fn default() -> Self {
-        Self { shown: Shown::default(), heard: Lease::until(Moment::default()) }
+        Self { shown: Shown::default(), heard: Lease::until(Moment::default()), gone: Stamp::default() }
     }
 }
 
@@ -35,10 +37,11 @@ impl<R: Resource> Shelf<R> {
         }
     }
 
-    /// Follows nobody any more.
+    /// The content is about to be given up: follows nobody any more.
     pub(super) fn stop_reading(&mut self) {
+        let copy = self.replica.stamp();
         if let Some(reading) = &mut self.reading {
-            **reading = Reading::default();
+            **reading = Reading { gone: reading.gone.max(copy), ..Reading::default() };
         }
     }
 
@@ -91,6 +94,6 @@ impl<R: Resource> Shelf<R> {
         let reading = self.reading.as_ref()?;
         let copy = self.replica.stamp();
         let sure = matches!(self.gate, Gate::Closed).then(|| reading.shown.reaches(copy)).flatten();
-        Some(sure.unwrap_or(copy))
+        Some(sure.unwrap_or(copy).max(reading.gone))
     }
 }

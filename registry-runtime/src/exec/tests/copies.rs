@@ -248,6 +248,21 @@ async fn a_backup_that_was_filled_answers_when_all_of_it_is_acknowledged() {
 }
 
 #[tokio::test]
+async fn what_was_shown_of_a_content_is_told_after_it_is_given_up() {
+    let trio = Trio::of([World::of(&READ_ANYWHERE), World::of(&READ_ANYWHERE), World::of(&READ_ANYWHERE)]);
+    let made = trio.make(FIRST, 100).later();
+    trio.deliver(0);
+    trio.reaches(0, FIRST, Position::new(1));
+    made.await;
+    trio.deliver(0);
+    let [backup, _] = &trio.backups;
+    assert_eq!(read(backup, FIRST, (FIRST, 1)), Outcome::Done(5));
+    backup.host.clear(trio.slot);
+    assert_eq!(backup.host.shown(trio.slot), Some((FIRST, Position::new(1))), "a reply may be on its way");
+    assert_eq!(read(backup, FIRST, (FIRST, 0)), Outcome::NotOwner { epoch: Epoch::ZERO }, "nothing is here");
+}
+
+#[tokio::test]
 async fn a_backup_answers_no_reads_where_the_owner_does() {
     let trio = Trio::new();
     trio.deliver(0);

@@ -2,9 +2,10 @@
 //!
 //! What runs on a replica runs on no owner, so these commands take no part in what the other oracles look at.
 
+use std::time::Duration;
+
 use registry_runtime::{Resource, commands, registry};
 use serde::{Deserialize, Serialize};
-use std::time::Duration;
 
 use super::caller::{AUDIT_MS, Caller};
 use crate::sim::history::Place;
