@@ -106,6 +106,7 @@ pub fn commands(arguments: TokenStream, item: TokenStream) -> TokenStream {
 ///         load_balancing least_busy;
 ///         failover auto_reassign;
 ///         replicas 3;
+///         reads owner;
 ///         queue 1024;
 ///         concurrency 256;
 ///         timeout 5s;
@@ -122,6 +123,7 @@ pub fn commands(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// | `load_balancing` | `least_busy`, `round_robin` | `least_busy` |
 /// | `failover` | `auto_reassign`, `wait_for_node(time)`, `wait_for_node(time, then = reassign)`, `wait_for_node(time, then = fail)` | `auto_reassign` |
 /// | `replicas` | 1 to 7 | 3 |
+/// | `reads` | `owner`; `replicas`, with two replicas or more | `owner` |
 /// | `queue` | commands that may wait per node for this registry, 1 to 1,000,000 | 1024 |
 /// | `concurrency` | commands that may run at once per node for this registry, 1 to 1,000,000 | 256 |
 /// | `timeout` | the default deadline of a call | `5s` |

@@ -108,6 +108,8 @@ impl Caller {
             attempt: 1,
             mark: Mark::new(number),
             name: None,
+            content: None,
+            seen: None,
             remaining: timeout,
             key: &number.to_le_bytes(),
             arguments: &arguments,

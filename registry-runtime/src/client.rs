@@ -10,6 +10,7 @@ mod port;
 mod route;
 mod routes;
 mod run;
+mod seen;
 mod session;
 mod stage;
 mod target;

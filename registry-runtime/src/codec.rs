@@ -4,6 +4,7 @@
 //! costs stack or memory.
 
 mod guard;
+mod raw;
 mod scratch;
 
 use postcard::ser_flavors::Flavor;
@@ -11,6 +12,7 @@ use serde::Serialize;
 use serde::de::Deserialize;
 
 use self::guard::{Guard, Guarded};
+pub(crate) use self::raw::Raw;
 pub(crate) use self::scratch::with_scratch;
 
 /// How deep a value may nest: every sequence, map, structure, tuple, option, variant and newtype is one level.

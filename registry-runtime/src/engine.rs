@@ -11,6 +11,7 @@
 //! | `plan` | where slots should be |
 //! | `table`, `row`, `noted` | where they are, and what was promised |
 //! | `opening`, `charter`, `epochs` | the one way to take a slot |
+//! | `store` | what is asked of the store that holds the slots' data, and its answers |
 //! | `lease`, `held` | who may show acknowledged state, and until when |
 //! | `failover` | who may take a slot: the one rule, in one file |
 //! | `moves` | which step brings an open slot nearer to the plan |
@@ -39,6 +40,7 @@ mod set;
 mod shared;
 mod sight;
 mod silence;
+mod store;
 mod table;
 mod view;
 
@@ -53,15 +55,15 @@ use bytes::Bytes;
 pub use membership::MemberState;
 pub(crate) use membership::{Change, Event as MembershipEvent};
 pub(crate) use output::Event as OwnershipEvent;
-pub(crate) use output::Opened;
 pub(crate) use ownership::Ownership;
 pub(crate) use plan::Plan;
+pub(crate) use store::{Adopt, Begin, Fence, Fenced, Fetch, Opened, Report, Stored, Task};
 pub(crate) use table::SlotState;
 
 use membership::{Identity, Membership};
 use silence::Silences;
 
-use crate::id::{Epoch, Incarnation, NodeId, Process, RegistryName, Slot, Start};
+use crate::id::{Incarnation, NodeId, Process, RegistryName, Start};
 use crate::message::Message;
 use crate::rules::Rules;
 use crate::time::{Moment, Timing};
@@ -137,15 +139,8 @@ pub(crate) enum Input {
         /// The letter.
         letter: Letter,
     },
-    /// What ran on a sealed slot has ended.
-    Drained {
-        /// The registry.
-        registry: RegistryName,
-        /// The slot.
-        slot: Slot,
-        /// The epoch that was sealed.
-        epoch: Epoch,
-    },
+    /// Something has become of slots of a registry.
+    Slots(RegistryName, Report),
     /// This node's load has changed.
     Load(u16),
     /// Hand everything over, then leave.
@@ -183,43 +178,8 @@ pub(crate) enum Output {
         /// The process.
         process: Process,
     },
-    /// Serve these slots in their new epochs.
-    Open {
-        /// The registry.
-        registry: RegistryName,
-        /// The slots.
-        slots: Vec<Opened>,
-    },
-    /// Stop serving these slots at once.
-    Close {
-        /// The registry.
-        registry: RegistryName,
-        /// The slots with the epochs that are over.
-        slots: Vec<(Slot, Epoch)>,
-    },
-    /// Drop what is kept of these slots, which are closed: another process has had them open since.
-    Forget {
-        /// The registry.
-        registry: RegistryName,
-        /// The slots.
-        slots: Vec<Slot>,
-    },
-    /// Start nothing new on these slots, let what runs end, and answer with [`Input::Drained`] for each.
-    Seal {
-        /// The registry.
-        registry: RegistryName,
-        /// The slots with their epochs.
-        slots: Vec<(Slot, Epoch)>,
-    },
-    /// State of these slots may be shown until this moment.
-    Lease {
-        /// The registry.
-        registry: RegistryName,
-        /// The slots.
-        slots: Vec<Slot>,
-        /// The end.
-        until: Moment,
-    },
+    /// Do this with slots of a registry.
+    Slots(RegistryName, Task),
     /// What callers are told about this registry has changed.
     TableChanged(RegistryName),
     /// The member list has changed.
@@ -336,9 +296,7 @@ impl Engine {
                     Letter::Ownership(message) => self.decide(now, ownership::Input::Received(from, message)),
                 }
             }
-            Input::Drained { registry, slot, epoch } => {
-                self.decide(now, ownership::Input::Drained(registry, slot, epoch));
-            }
+            Input::Slots(registry, report) => self.decide(now, ownership::Input::Slots(registry, report)),
             Input::Load(load) => self.hear(now, membership::Input::Load(membership::Load(load))),
             Input::Leave => self.leave(now),
         }
@@ -437,11 +395,7 @@ impl Engine {
         while let Some(output) = self.ownership.poll() {
             self.outputs.push_back(match output {
                 output::Output::Send { to, message } => Output::Send { to, letter: Letter::Ownership(message) },
-                output::Output::Open { registry, slots } => Output::Open { registry, slots },
-                output::Output::Close { registry, slots } => Output::Close { registry, slots },
-                output::Output::Forget { registry, slots } => Output::Forget { registry, slots },
-                output::Output::Seal { registry, slots } => Output::Seal { registry, slots },
-                output::Output::Lease { registry, slots, until } => Output::Lease { registry, slots, until },
+                output::Output::Slots(registry, task) => Output::Slots(registry, task),
                 output::Output::TableChanged(registry) => Output::TableChanged(registry),
                 output::Output::Event(event) => Output::Event(Event::Ownership(event)),
                 output::Output::Stop(output::StopReason::DuplicateNode) => {

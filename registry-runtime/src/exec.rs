@@ -6,10 +6,12 @@
 //!
 //! What keeps an instance whole: exclusive commands hold its lane one at a time, in order of arrival; they work on a copy;
 //! the copy becomes the committed state in one step (`Shelf::settle`) that first looks whether the slot is still this
-//! node's. Reads take the committed state and ask nobody.
+//! node's, and in a slot with backups waits, with the lane, until most replicas have the change. Reads take the committed state
+//! and ask nobody. Of the slots of other owners a host keeps copies ([`copies`]).
 //!
 //! Every body takes one of the registry's places to run (`Door`), so that `concurrency` and the load count all of them. A
-//! synchronous command on a free lane, with a place free, runs where it was called, without task, channel or timer. An asynchronous one is
+//! synchronous command on a free lane, with a place free, runs where it was called, without task, channel or timer; one whose change has
+//! backups leaves word there for the answer. An asynchronous one is
 //! polled once in place. Whatever has to wait becomes a task of its own, so that a caller that stops polling holds up
 //! nobody.
 //!
@@ -22,8 +24,10 @@ mod begin;
 mod clock;
 mod codec;
 mod control;
+mod copies;
 mod door;
 mod erased;
+mod flow;
 mod handle;
 mod hash;
 mod host;
@@ -32,6 +36,8 @@ mod job;
 mod lane;
 mod lease;
 mod outcome;
+mod pledge;
+mod record;
 mod reply;
 mod seat;
 mod shelf;
@@ -42,10 +48,13 @@ mod tests;
 
 pub(crate) use attempt::{Attempt, Request};
 pub(crate) use clock::{BootClock, Clock};
+pub(crate) use copies::Content;
 pub(crate) use door::Load;
-pub(crate) use erased::{Answer, AnyHost, Cancel, Replier, Served};
+pub(crate) use erased::{Answer, AnyHost, Cancel, Replier, Served, Wait};
 pub(crate) use handle::{Handle, Started};
 pub(crate) use host::{Host, Setting};
 pub use hosted::Hosted;
 pub(crate) use lease::Lease;
 pub(crate) use outcome::Outcome;
+pub(crate) use record::{Filling, Line};
+pub(crate) use shelf::{Filled, TakenRecord};

@@ -278,7 +278,7 @@ impl fmt::Debug for Epoch {
     }
 }
 
-/// How many records of a slot's stream a process holds within one epoch.
+/// A place in a slot's stream of records; they count up through all epochs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Position(u64);
 
@@ -291,6 +291,11 @@ impl Position {
     /// The number.
     pub const fn get(self) -> u64 {
         self.0
+    }
+
+    /// The place after this one.
+    pub const fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
     }
 }
 
@@ -331,7 +336,7 @@ impl Mark {
 }
 
 /// A user's own name for a command on an instance, and what was commanded under it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct IdempotencyName {
     /// A hash of the instance's key and the name.
     pub name: u128,

@@ -61,17 +61,22 @@
 //! | kind | signature | runs on | meanwhile |
 //! |---|---|---|---|
 //! | create | no receiver, returns `Self` or `Result<Self, E>`; the key comes first | the key's owner | one at a time for each key |
-//! | read | `&self` | the key's owner | any number at once, beside an update too |
+//! | read | `&self` | the key's owner, or a replica with `reads replicas` | any number at once, beside an update too |
 //! | update | `&mut self` | the key's owner | one at a time for each key |
 //! | destroy | `self` | the key's owner | one at a time for each key |
 //! | action | no receiver, returns anything else | any node that hosts the registry | any number at once |
 //!
-//! The owner of a key is the same for every caller. So `load_balancing` is about **actions**; a keyed command goes to its
-//! owner, however busy that is. `client.registry().explain(key)` says who it is, and why.
+//! The owner of a key is the same for every caller. So `load_balancing` is about **actions**, and about reads under
+//! `reads replicas`; any other keyed command goes to its owner, however busy that is. `client.registry().explain(key)` says who it is, and why.
 //!
 //! - **Reads see what is committed.** An update works on a copy, which becomes the instance when it returns `Ok`; reads go on
 //!   meanwhile and see the instance as it was. An `Err`, a panic, a cancelled call or a passed deadline leaves no trace. (What
 //!   an `Arc<Mutex<_>>` in the instance shares is outside of this.)
+//! - **Reads of replicas may be late, and never go back.** Under `reads replicas` a read may miss the latest changes that others
+//!   made: as a rule those of the last round trip; on a replica that is cut off from its owner those of one lease; and on one that is
+//!   cut off together with an owner that was replaced elsewhere, those made since, for as long as the cut lasts. It never shows what is
+//!   not acknowledged, and never less than any caller of the same node and registry has been told before, its own changes included. A
+//!   replica that cannot promise that sends the read on to the owner.
 //! - **Commands do not nest on one key.** An update that calls an update of its own key waits for itself, and two instances that call
 //!   each other may wait for one another; both calls end as `DeadlineExceeded`. A read of one's own key is fine: it
 //!   sees the instance as it was before. Calls from a command have the command's deadline.
@@ -189,20 +194,22 @@
 //! | `DeadlineExceeded { executed }` | was not started (`No`), or may have run or still run (`Maybe`) | after `Maybe`, read before you call again |
 //! | `Unknown { reason }` | may have run | read before you call again, or call under an idempotency key |
 //! | `ReceiptExpired` | may have run, long ago | read before you call again |
-//! | `IdempotencyKeyReused` | was not started | the key belongs to another command on that instance |
+//! | `IdempotencyKeyReused` | was not started | the key belongs to another command on that instance; inside a command that was lost and runs again, the first run made another call in this place |
 //! | `Panicked` | panicked; the instance is unchanged | a mistake in the command |
 //!
 //! `Unknown` means that the command was sent and no answer can come. `ConnectionLost`: the connection to its node broke.
 //! `OwnerLost`: that node lost the slot, or stopped, while the command ran. `BadReply`: the reply could not be
-//! encoded, or was too large, and what the command changed was undone; or it came and could not be decoded, and the change stands.
+//! encoded, or was too large, or with `replicas` above 1 the instance was, and what the command changed was undone; or it came and could not be decoded, and the change stands.
 //! After the first two an action that is not marked `#[command(idempotent)]` ends so; every other command is sent again instead.
+//! One command is not: with `replicas 1`, a synchronous one that ran on its caller's own node, at once. It has used up its arguments, of which no
+//! copy is kept there, so when the slot is lost under it the call ends as `Unknown { reason: OwnerLost }`; what it changed was discarded.
 //!
 //! # When a command is sent again
 //!
-//! The owner of an instance keeps a **receipt** of every update, create and destroy that another node has called: what its caller was
-//! told. An attempt that comes a second time, since the first one's answer was lost with a connection, is told the same and has no second
-//! effect. A receipt goes when a later call from the same node to the same slot says that its caller has heard, or about a minute after
-//! the time that its call had left when it ended; who comes later than that hears `ReceiptExpired`.
+//! A change is acknowledged when more than half of the slot's replicas have it, its owner included, together with a **receipt**: what its
+//! caller was told. An attempt that comes a second time, since the first one's answer was lost with a connection or with its owner, is told the
+//! same and has no second effect, whoever owns the slot by then. With `replicas 1` receipts are kept of calls from other nodes. A receipt goes when a later call from the same node to the same slot says that its caller has heard, or about a minute after
+//! the deadline of its call; who comes later than that hears `ReceiptExpired`.
 //!
 //! A retry of your own is a new command, unless you give it a name:
 //!
@@ -227,8 +234,7 @@
 //! # }
 //! ```
 //!
-//! The name belongs to the instance and is remembered for the registry's `idempotency_window`, whoever calls. In this release receipts live with the owner
-//! alone and end with it, as the instances do.
+//! The name belongs to the instance and is remembered for the registry's `idempotency_window`, whoever calls and whoever owns it.
 //!
 //! # How long a call waits
 //!
@@ -246,14 +252,18 @@
 //! |---|---|---|---|
 //! | an encoded command, key and arguments | 4 MiB | fixed | `TooLarge`, not sent |
 //! | an encoded reply or error | 4 MiB | fixed | `Unknown { reason: BadReply }`; the change is undone |
+//! | an encoded instance, with `replicas` above 1 | 4 MiB | fixed | `Unknown { reason: BadReply }`; the change is undone |
 //! | nesting of a value | 64 levels | fixed | `Incompatible`; in a reply `Unknown { reason: BadReply }` |
 //! | commands that run at once, for each node and registry | [256](spec::defaults::CONCURRENCY) | `concurrency` | further ones wait |
 //! | commands that wait, likewise; at the caller, calls that wait for an owner | [1024](spec::defaults::QUEUE) | `queue` | `Overloaded` |
-//! | receipts of a slot | 65,536, or 64 MiB of replies | fixed | `Overloaded` |
+//! | receipts of calls, for each node and registry | 256 MiB: 128 bytes each, 256 for each caller in each slot, and the replies | fixed | `Overloaded` |
+//! | receipts of calls that commands make, likewise | 128 MiB | fixed | `Overloaded` for such calls |
+//! | idempotency keys that are remembered, likewise | 128 MiB: 256 bytes each, and the replies | fixed | `Overloaded` for new calls with a key |
 //! | travelling parameters of a command | 16 | fixed | refused by the compiler |
 //!
 //! Where caller and owner are one node, nothing is encoded and the sizes do not count; so keep to them in tests with one
-//! node, too.
+//! node, too. (A command with an idempotency key, and one that another command calls, is compared with its repetition and its reply is kept
+//! for that: there the sizes count everywhere.)
 //!
 //! # When a node is ready
 //!
@@ -323,7 +333,7 @@ pub mod __private {
         Invocation, IsResource, Probe, Resource, ResultLike, Run, Stays, Travel, Travelling, Unprobed, Visitor, Whole,
         stable_hash,
     };
-    pub use crate::spec::{Failover, LoadBalancing, Sharding, Spec, Then, defaults};
+    pub use crate::spec::{Failover, LoadBalancing, Reads, Sharding, Spec, Then, defaults};
     pub use serde;
 
     /// Implemented by a registry's marker type, so that `registry()` need not name the resource, which may be private.

@@ -154,19 +154,14 @@ pub(crate) enum Word<S> {
         /// The last set that the refuser knows to be active.
         active: Option<(Epoch, S)>,
     },
-    /// Phase two of an opening: store this.
+    /// Phase two of an opening: store what it took over, and follow its record stream.
     Install {
         /// The opening's epoch.
         epoch: Epoch,
         /// Its set.
         set: S,
-        /// How many records the opener took over.
-        position: Position,
-    },
-    /// It is stored.
-    Installed {
-        /// The opening's epoch.
-        epoch: Epoch,
+        /// The epoch and position of what the opener took over.
+        base: (Epoch, Position),
     },
     /// This set was opened.
     Active {
@@ -226,8 +221,7 @@ impl<S> Word<S> {
             Self::Refuse { epoch, refusal, active } => {
                 Word::Refuse { epoch, refusal, active: try_map_active(active, &mut exchange)? }
             }
-            Self::Install { epoch, set, position } => Word::Install { epoch, set: exchange(set)?, position },
-            Self::Installed { epoch } => Word::Installed { epoch },
+            Self::Install { epoch, set, base } => Word::Install { epoch, set: exchange(set)?, base },
             Self::Active { epoch, set } => Word::Active { epoch, set: exchange(set)? },
             Self::HandOver { epoch, set } => Word::HandOver { epoch, set: exchange(set)? },
         })
@@ -252,10 +246,8 @@ impl<S> Word<S> {
                 };
                 (*epoch).max(active).max(refused)
             }
-            Self::Install { epoch, .. }
-            | Self::Installed { epoch }
-            | Self::Active { epoch, .. }
-            | Self::HandOver { epoch, .. } => *epoch,
+            Self::Install { epoch, base, .. } => (*epoch).max(base.0),
+            Self::Active { epoch, .. } | Self::HandOver { epoch, .. } => *epoch,
         }
     }
 }
@@ -286,8 +278,7 @@ mod tests {
             Word::Collect { epoch, set: 0, known: Some(epoch), released: None },
             Word::Promise { epoch, active: Some((epoch, 0)), noted, accepted: (epoch, Position::new(0)) },
             Word::Refuse { epoch, refusal: Refusal::Lent(epoch, process("node-a")), active: None },
-            Word::Install { epoch, set: 0, position: Position::new(7) },
-            Word::Installed { epoch },
+            Word::Install { epoch, set: 0, base: (epoch, Position::new(7)) },
             Word::Active { epoch, set: 1 },
             Word::HandOver { epoch, set: 0 },
         ]
@@ -310,6 +301,6 @@ mod tests {
     fn words_exchange_their_sets_or_fail() {
         let known = |index| (index == 0).then_some("set");
         let exchanged: Vec<_> = words(Epoch::ZERO).into_iter().map(|word| word.try_map(known).is_some()).collect();
-        assert_eq!(exchanged, [true, false, true, true, true, false, true]);
+        assert_eq!(exchanged, [true, false, true, true, false, true]);
     }
 }

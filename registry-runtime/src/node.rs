@@ -4,10 +4,12 @@ mod builder;
 mod differences;
 mod driver;
 mod error;
+mod fillers;
 mod inbound;
 mod join;
 mod launch;
 mod letter;
+mod line;
 mod load;
 #[cfg(feature = "testing")]
 mod machine;
@@ -15,6 +17,7 @@ mod member;
 mod owners;
 mod peers;
 mod publish;
+mod records;
 #[cfg(test)]
 mod rerun;
 mod status;

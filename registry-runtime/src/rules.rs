@@ -60,6 +60,26 @@ pub enum Rule {
     LenderWaits,
     /// A lender tells an owner about every slot on which it has given another its word. Without it, the owner finds out.
     LenderTells,
+    /// An opening waits for the promises of enough of every set that may hold data. Without it, the opener's own is enough.
+    PromisesAwaited,
+    /// A process that has promised an epoch takes no records of lower ones. Without it, it goes on taking them.
+    Fenced,
+    /// An opener takes over the newest data of all that have promised. Without it, it opens with its own.
+    NewestFetched,
+    /// Data is compared by its epoch, and by its position only within one. Without it, by its position alone.
+    EpochCompared,
+
+    // Records.
+    /// An update is acknowledged when more than half of the slot's set hold its record. Without it, as soon as the owner
+    /// does.
+    MajorityHolds,
+    /// A backup takes only the record that follows what it holds. Without it, a backup that lacks records says it holds
+    /// them.
+    NoGaps,
+    /// A record carries the command's receipt. Without it, the receipt stays with the owner.
+    ReceiptTravels,
+    /// A backup shows a caller nothing older than what the caller has seen. Without it, whatever it has.
+    NothingOlder,
     /// A slot whose majority is gone for good opens with what there is. The one rule that may lose, taken away where a test
     /// wants to see that nothing else does.
     OpensWithWhatThereIs,
@@ -70,7 +90,7 @@ pub enum Rule {
 pub struct Rules {
     /// One bit for each rule that was taken away.
     #[cfg(any(test, feature = "mutations"))]
-    missing: u32,
+    missing: u64,
 }
 
 impl Rules {
@@ -90,13 +110,13 @@ impl Rules {
     /// Whether the rule is kept.
     #[cfg(any(test, feature = "mutations"))]
     pub(crate) const fn keeps(self, rule: Rule) -> bool {
-        self.missing & (1 << rule as u32) == 0
+        self.missing & (1 << rule as u64) == 0
     }
 
     /// All of these but one. Every rule less is a fault.
     #[cfg(any(test, feature = "mutations"))]
     #[must_use]
     pub const fn without(self, rule: Rule) -> Self {
-        Self { missing: self.missing | 1 << rule as u32 }
+        Self { missing: self.missing | 1 << rule as u64 }
     }
 }

@@ -15,6 +15,8 @@ pub struct Spec {
     pub failover: Failover,
     /// The size of a slot's replica set, 1 to 7.
     pub replicas: u8,
+    /// Who answers reads.
+    pub reads: Reads,
     /// The default deadline of a call.
     pub timeout: Duration,
     /// How long a user's idempotency key is remembered.
@@ -61,6 +63,16 @@ pub enum LoadBalancing {
     LeastBusy,
     /// One after the other.
     RoundRobin,
+}
+
+/// Who answers reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reads {
+    /// The slot's owner: a read sees every change that was acknowledged before it began.
+    Owner,
+    /// Any replica, chosen by `load_balancing`. A read may miss the latest changes of others, but never what its caller's node has been told
+    /// before.
+    Replicas,
 }
 
 /// What happens to the slots of a node that is Down.

@@ -12,7 +12,7 @@ use std::net::SocketAddr;
 use tracing::{Span, debug, debug_span, error, info, warn};
 
 use crate::engine::{Change, Event, MembershipEvent, OwnershipEvent};
-use crate::id::{CommandId, NodeId, Slot};
+use crate::id::{CommandId, Epoch, NodeId, RegistryName, Slot};
 use crate::policy::ration::Line;
 
 pub(crate) use self::refusals::{Asked, Refusals};
@@ -48,6 +48,16 @@ pub(crate) fn unsendable(node: &NodeId, registry: &str, command: &str, error: &d
 /// No member hosts a registry that this node calls.
 pub(crate) fn nobody_hosts(node: &NodeId, registry: &str) {
     info!(%node, registry, "no member hosts a registry that is called here");
+}
+
+/// A slot cannot be sent to those that should have a copy of it.
+pub(crate) fn unfillable(node: &NodeId, registry: &str, slot: Slot, fault: &dyn Display) {
+    warn!(%node, registry, %slot, %fault, "a slot cannot be sent to its backups");
+}
+
+/// An opening was to begin with a content that is not here.
+pub(crate) fn cannot_begin(node: &NodeId, registry: &RegistryName, slot: Slot, epoch: Epoch) {
+    warn!(%node, %registry, %slot, %epoch, "an opening cannot begin with what is here");
 }
 
 /// A connection stands.

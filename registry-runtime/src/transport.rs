@@ -27,6 +27,7 @@ mod stream;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod window;
 
 use std::io;
 use std::net::SocketAddr;

@@ -9,3 +9,4 @@ pub(crate) mod hello;
 pub(crate) mod limits;
 pub(crate) mod outcome;
 mod parts;
+pub(crate) mod record;

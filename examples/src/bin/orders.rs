@@ -13,6 +13,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+use registry_examples::orders::accident::Accident;
 use registry_examples::orders::cluster::Cluster;
 use registry_examples::orders::load::Load;
 use registry_examples::orders::member;
@@ -27,6 +28,9 @@ const SAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/data/cdnow_sample.txt
 
 /// The most calls at a time: each is a task and a place in the nodes' queues, and beyond this they only wait for one another.
 const CONCURRENCY_MAX: u16 = 16_384;
+
+/// The fewest nodes of which one can be killed.
+const NODES_FOR_KILL: u8 = 3;
 
 /// The exit code for input that cannot be used, the same as for a command line that cannot be.
 const EXIT_INPUT: u8 = 2;
@@ -81,6 +85,9 @@ struct Job {
         value_parser = clap::value_parser!(u16).range(1..=i64::from(CONCURRENCY_MAX))
     )]
     concurrency: u16,
+    /// Kill a node process (SIGKILL) when a third of the orders are placed, and start it again later; needs three nodes
+    #[arg(long)]
+    kill: bool,
 }
 
 fn main() -> ExitCode {
@@ -105,6 +112,10 @@ async fn run_node(name: &str, listen: SocketAddr, join: &[SocketAddr]) -> ExitCo
 }
 
 fn run_job(job: &Job) -> ExitCode {
+    if job.kill && job.nodes < NODES_FOR_KILL {
+        eprintln!("--kill needs --nodes {NODES_FOR_KILL} or more: without a majority of its replicas no slot goes on");
+        return ExitCode::from(EXIT_INPUT);
+    }
     let purchases = match Purchases::read(&job.input) {
         Ok(purchases) => purchases,
         Err(error) => {
@@ -165,11 +176,24 @@ async fn work(job: &Job, cluster: &Cluster, purchases: &Purchases) -> Result<Rep
     announce(job, cluster, &job.input, begun.elapsed());
 
     let begun = Instant::now();
-    let placed = load.place(purchases).await?;
+    let orders = u64::try_from(purchases.numbered().count()).unwrap_or(u64::MAX);
+    let accident = async {
+        match job.kill {
+            true => Ok(Some(Accident::happen(cluster, &node, &load, orders).await?)),
+            false => Ok::<_, Box<dyn Error>>(None),
+        }
+    };
+    // Whichever fails ends the other.
+    let (placed, accident) = tokio::try_join!(async { Ok(load.place(purchases).await?) }, accident)?;
+    if accident.is_some() {
+        node.wait_for_members(nodes + 1).await?;
+        load.settled(nodes).await?;
+    }
     let counted = load.count(purchases).await?;
     let elapsed = begun.elapsed();
     let tallies = load.tallies(nodes).await?;
     let report = Report {
+        accident,
         file: purchases.summary(),
         placed,
         counted,

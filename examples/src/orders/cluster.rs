@@ -8,7 +8,8 @@ use std::{env, fmt, io};
 
 use ring::rand::{SecureRandom, SystemRandom};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::process::{Child, ChildStdin, Command};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::member::READY;
@@ -37,7 +38,8 @@ const SECRET_BYTES: usize = 32;
 pub struct Cluster {
     secret: String,
     addresses: Vec<SocketAddr>,
-    members: Vec<Member>,
+    /// Changed only while a process is killed or started.
+    members: Mutex<Vec<Member>>,
 }
 
 #[derive(Debug)]
@@ -63,7 +65,7 @@ impl Cluster {
 
     async fn try_start(nodes: usize) -> Result<Self, ClusterError> {
         let addresses = free_addresses(nodes).map_err(ClusterError::NoPorts)?;
-        let mut cluster = Self { secret: secret()?, addresses, members: Vec::new() };
+        let cluster = Self { secret: secret()?, addresses, members: Mutex::default() };
         let deadline = Instant::now() + START_TIMEOUT;
         match cluster.start_members(deadline).await {
             Ok(()) => Ok(cluster),
@@ -74,38 +76,61 @@ impl Cluster {
         }
     }
 
-    async fn start_members(&mut self, deadline: Instant) -> Result<(), ClusterError> {
-        let program = env::current_exe().map_err(ClusterError::Spawn)?;
-        let join = self.addresses.iter().map(SocketAddr::to_string).collect::<Vec<_>>().join(",");
+    async fn start_members(&self, deadline: Instant) -> Result<(), ClusterError> {
+        let mut members = self.members.lock().await;
         let mut reports = Vec::new();
-        for (number, address) in (1..).zip(&self.addresses) {
-            let name = format!("node-{number}");
-            let mut process = Command::new(&program)
-                .args(["node", &name, "--listen", &address.to_string(), "--join", &join])
-                .stdin(Stdio::piped())
-                .stdout(Stdio::piped())
-                .kill_on_drop(true)
-                .spawn()
-                .map_err(ClusterError::Spawn)?;
-            let (Some(mut lifeline), Some(report)) = (process.stdin.take(), process.stdout.take()) else {
-                return Err(ClusterError::Spawn(io::Error::other("the child has no pipes")));
-            };
-            // The secret goes through the pipe: a command line or an environment can be read by others.
-            lifeline.write_all(format!("{}\n", self.secret).as_bytes()).await.map_err(ClusterError::Spawn)?;
-            self.members.push(Member { name, process, lifeline });
+        for at in 0..self.addresses.len() {
+            let (member, report) = self.spawn(at).await?;
+            members.push(member);
             reports.push(report);
         }
-        for (member, report) in self.members.iter().zip(reports) {
-            let mut line = String::new();
-            let mut report = BufReader::new(report.take(LINE_BYTES_MAX));
-            match timeout_at(deadline, report.read_line(&mut line)).await {
-                Ok(Ok(_)) if line.trim_end() == READY => {}
-                Ok(Ok(_)) => return Err(ClusterError::refused(member, line.trim_end())),
-                Ok(Err(error)) => return Err(ClusterError::refused(member, &error.to_string())),
-                Err(_) => return Err(ClusterError::refused(member, "it did not listen in time")),
-            }
+        for (member, report) in members.iter().zip(reports) {
+            member.listens(report, deadline).await?;
         }
         Ok(())
+    }
+
+    /// Starts the process of one node; what it reports comes out of the pipe.
+    async fn spawn(&self, at: usize) -> Result<(Member, ChildStdout), ClusterError> {
+        let program = env::current_exe().map_err(ClusterError::Spawn)?;
+        let join = self.addresses.iter().map(SocketAddr::to_string).collect::<Vec<_>>().join(",");
+        let name = self.name(at);
+        let address = self.addresses.get(at).ok_or_else(no_such_node)?.to_string();
+        let mut process = Command::new(&program)
+            .args(["node", &name, "--listen", &address, "--join", &join])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(ClusterError::Spawn)?;
+        let (Some(mut lifeline), Some(report)) = (process.stdin.take(), process.stdout.take()) else {
+            return Err(ClusterError::Spawn(io::Error::other("the child has no pipes")));
+        };
+        // The secret goes through the pipe: a command line or an environment can be read by others.
+        lifeline.write_all(format!("{}\n", self.secret).as_bytes()).await.map_err(ClusterError::Spawn)?;
+        Ok((Member { name, process, lifeline }, report))
+    }
+
+    /// Kills a node's process with SIGKILL and waits until it is gone.
+    pub async fn kill(&self, at: usize) -> Result<(), ClusterError> {
+        match self.members.lock().await.get_mut(at) {
+            Some(member) => member.process.kill().await.map_err(ClusterError::Spawn),
+            None => Err(no_such_node()),
+        }
+    }
+
+    /// Starts a node again that was killed, under its name and address, and waits until it listens.
+    pub async fn restart(&self, at: usize) -> Result<(), ClusterError> {
+        let mut members = self.members.lock().await;
+        let place = members.get_mut(at).ok_or_else(no_such_node)?;
+        let (member, report) = self.spawn(at).await?;
+        *place = member;
+        place.listens(report, Instant::now() + START_TIMEOUT).await
+    }
+
+    /// A node's name.
+    pub fn name(&self, at: usize) -> String {
+        format!("node-{}", at + 1)
     }
 
     /// Where the nodes listen: the `join` list.
@@ -120,8 +145,8 @@ impl Cluster {
 
     /// Ends all processes and waits until they are gone: asks first, by closing their standard input, then kills.
     pub async fn stop(self) {
-        let processes: Vec<Child> = self
-            .members
+        let members = self.members.into_inner();
+        let processes: Vec<Child> = members
             .into_iter()
             .map(|Member { process, lifeline, .. }| {
                 drop(lifeline);
@@ -137,6 +162,20 @@ impl Cluster {
     }
 }
 
+impl Member {
+    /// Waits until the process says that its node listens.
+    async fn listens(&self, report: ChildStdout, deadline: Instant) -> Result<(), ClusterError> {
+        let mut line = String::new();
+        let mut report = BufReader::new(report.take(LINE_BYTES_MAX));
+        match timeout_at(deadline, report.read_line(&mut line)).await {
+            Ok(Ok(_)) if line.trim_end() == READY => Ok(()),
+            Ok(Ok(_)) => Err(ClusterError::refused(self, line.trim_end())),
+            Ok(Err(error)) => Err(ClusterError::refused(self, &error.to_string())),
+            Err(_) => Err(ClusterError::refused(self, "it did not listen in time")),
+        }
+    }
+}
+
 /// Addresses on loopback whose UDP ports are free now. All are held together, so no two are the same.
 ///
 /// The list must be known before the first node starts, for it is the same on every node; so the nodes cannot choose their
@@ -144,6 +183,10 @@ impl Cluster {
 fn free_addresses(count: usize) -> io::Result<Vec<SocketAddr>> {
     let sockets = (0..count).map(|_| UdpSocket::bind(("127.0.0.1", 0))).collect::<io::Result<Vec<_>>>()?;
     sockets.iter().map(UdpSocket::local_addr).collect()
+}
+
+fn no_such_node() -> ClusterError {
+    ClusterError::Spawn(io::Error::other("there is no such node"))
 }
 
 fn secret() -> Result<String, ClusterError> {

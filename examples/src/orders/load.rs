@@ -111,6 +111,11 @@ impl Load {
         Ok(Placed { readings: vec![self.meters.quote.reading(span), self.meters.place.reading(span)] })
     }
 
+    /// How many orders were placed so far.
+    pub fn placed(&self) -> u64 {
+        self.meters.place.calls()
+    }
+
     /// Reads every order and every customer back and adds them up.
     pub async fn count(&self, purchases: &Purchases) -> Result<Counted, LoadError> {
         let ids: Vec<u64> = purchases.numbered().map(|(id, _)| id).collect();

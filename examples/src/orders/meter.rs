@@ -9,15 +9,15 @@ use hdrhistogram::Histogram;
 use registry_runtime::{Call, CommandError};
 use tokio::time::{Instant, sleep};
 
-/// How long a command is tried again before the run fails: longer than a lost node takes to be replaced, short enough not to
-/// look like a hang.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a call may take, and how long a command is tried again before the run fails: longer than `wait_for_node(30s)` keeps the
+/// slots of a node that is away.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The pause before another attempt where the other side named none.
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// The longest latency that is told apart, in microseconds: [`PATIENCE`] and the call that began within it.
-const LATENCY_US_MAX: u64 = 60_000_000;
+const LATENCY_US_MAX: u64 = 120_000_000;
 
 /// Times the calls of one command.
 #[derive(Debug)]
@@ -31,7 +31,7 @@ impl Meter {
     /// A meter for the command of that wire name.
     #[expect(clippy::expect_used, reason = "constant bounds")]
     pub fn new(command: &'static str) -> Self {
-        let latencies = Histogram::new_with_bounds(1, LATENCY_US_MAX, 3).expect("1 to a minute with three digits");
+        let latencies = Histogram::new_with_bounds(1, LATENCY_US_MAX, 3).expect("1 to two minutes with three digits");
         Self { command, latencies_us: Mutex::new(latencies), retries: AtomicU64::new(0) }
     }
 
@@ -41,7 +41,7 @@ impl Meter {
     pub async fn call<T, E: Display>(&self, make: impl Fn() -> Call<T, E>) -> Result<T, CommandError<E>> {
         let begun = Instant::now();
         loop {
-            let outcome = make().await;
+            let outcome = make().timeout(PATIENCE).await;
             let pause = match &outcome {
                 Err(CommandError::Overloaded { retry_after }) => *retry_after,
                 // An order is rejected only when its customer could not be reached.
@@ -63,6 +63,11 @@ impl Meter {
         }
     }
 
+    /// The calls that were answered so far.
+    pub fn calls(&self) -> u64 {
+        self.latencies_us.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
     /// What was measured, the calls having been spread over `span`.
     pub fn reading(&self, span: Duration) -> Reading {
         let latencies = self.latencies_us.lock().unwrap_or_else(PoisonError::into_inner);
@@ -73,6 +78,7 @@ impl Meter {
             span,
             p50: Duration::from_micros(latencies.value_at_quantile(0.50)),
             p99: Duration::from_micros(latencies.value_at_quantile(0.99)),
+            longest: Duration::from_micros(latencies.max()),
         }
     }
 }
@@ -92,4 +98,6 @@ pub struct Reading {
     pub p50: Duration,
     /// Ninety-nine of a hundred were answered within this.
     pub p99: Duration,
+    /// All were answered within this.
+    pub longest: Duration,
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::accident::Accident;
 use super::load::{Counted, Placed};
 use super::slots::Slots;
 use super::tally::Counts;
@@ -14,6 +15,8 @@ const DIFFERING_NAMED_MAX: usize = 10;
 /// Everything there is to say after a run.
 #[derive(Debug)]
 pub struct Report {
+    /// The node that was killed, if one was.
+    pub accident: Option<Accident>,
     /// What the file says.
     pub file: Summary,
     /// What the placing showed.
@@ -44,6 +47,7 @@ impl fmt::Display for Report {
         self.totals(f)?;
         self.calls(f)?;
         self.nodes(f)?;
+        self.accident(f)?;
         let verdict = if self.agrees() { "every total agrees with the file" } else { "TOTALS DIFFER FROM THE FILE" };
         writeln!(f, "{verdict}")
     }
@@ -93,6 +97,20 @@ impl Report {
         writeln!(f, "(every orders.place calls customers.record from inside, and its latency includes that call)\n")
     }
 
+    fn accident(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(Accident { node, placed_before, away }) = &self.accident else { return Ok(()) };
+        let longest = self.placed.readings.iter().map(|reading| reading.longest).max().unwrap_or_default();
+        let resent: u64 = self.tallies.iter().map(|counts| counts.resent).sum();
+        writeln!(
+            f,
+            "{node} was killed (SIGKILL) after {} orders and was away for {:.2} s; what its first process ran is not counted above",
+            grouped(*placed_before),
+            away.as_secs_f64(),
+        )?;
+        writeln!(f, "the longest pause that a caller saw: {:.2} s", longest.as_secs_f64())?;
+        writeln!(f, "commands that ran at a later attempt than their call's first: {}\n", grouped(resent))
+    }
+
     fn nodes(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
@@ -106,6 +124,7 @@ impl Report {
             sum.records += counts.records;
             sum.reads += counts.reads;
             sum.local += counts.local;
+            sum.resent += counts.resent;
         }
         let slots = |slots: &Slots, counts: &Counts| grouped(slots.of(&counts.node) as u64);
         for counts in &self.tallies {
@@ -170,6 +189,7 @@ mod tests {
 
     fn report(file: Summary, counted: Summary) -> Report {
         Report {
+            accident: None,
             file,
             placed: Placed { readings: Vec::new() },
             counted: Counted { by_orders: counted, by_customers: file, differing: Vec::new(), readings: Vec::new() },

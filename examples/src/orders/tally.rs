@@ -15,6 +15,7 @@ pub struct Tally {
     records: AtomicU64,
     reads: AtomicU64,
     local: AtomicU64,
+    resent: AtomicU64,
 }
 
 impl Tally {
@@ -35,6 +36,9 @@ impl Tally {
         if cx.caller() == cx.node() {
             self.local.fetch_add(1, Ordering::Relaxed);
         }
+        if cx.attempt() > 1 {
+            self.resent.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     /// The counts as they stand.
@@ -47,6 +51,7 @@ impl Tally {
             records: read(&self.records),
             reads: read(&self.reads),
             local: read(&self.local),
+            resent: read(&self.resent),
         }
     }
 }
@@ -79,6 +84,8 @@ pub struct Counts {
     pub reads: u64,
     /// How many of all these were called by the node itself.
     pub local: u64,
+    /// How many of all these were not their call's first attempt.
+    pub resent: u64,
 }
 
 impl Counts {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::arguments::{Arguments, no_arguments, strategy};
 use super::values::{duration, number};
 use super::words::one_of;
-use crate::model::registry::{Failover, LoadBalancing, Sharding, Slots, Then};
+use crate::model::registry::{Failover, LoadBalancing, Reads, Sharding, Slots, Then};
 use crate::report::Report;
 use crate::syntax::registry::{Clause, Head};
 
@@ -69,6 +69,16 @@ pub(super) fn load_balancing(clause: &Clause, report: &mut Report) -> Option<Loa
     let (word, strategy, setting) = strategy(clause, "load-balancing strategy", "least_busy", words, report)?;
     no_arguments(&word, &setting, "it looks at the nodes alone", report);
     Some(strategy)
+}
+
+pub(super) fn reads(clause: &Clause, replicas: Option<u8>, report: &mut Report) -> Option<Reads> {
+    let words = &[("owner", Reads::Owner), ("replicas", Reads::Replicas)];
+    let (word, reads, setting) = strategy(clause, "way to read", "owner", words, report)?;
+    no_arguments(&word, &setting, "any replica of the key may answer", report);
+    if matches!(reads, Reads::Replicas) && replicas == Some(1) {
+        report.at(&word, "with `replicas 1` there is only the owner to read from: write `replicas 3` or `reads owner`");
+    }
+    Some(reads)
 }
 
 pub(super) fn failover(clause: &Clause, report: &mut Report) -> Option<Failover> {

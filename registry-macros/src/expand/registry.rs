@@ -9,7 +9,7 @@ use syn::spanned::Spanned;
 use super::fallback::unknown;
 use super::runtime::Runtime;
 use crate::model::Declared;
-use crate::model::registry::{Block, Failover, LoadBalancing, Registry, Sharding, Slots, Then};
+use crate::model::registry::{Block, Failover, LoadBalancing, Reads, Registry, Sharding, Slots, Then};
 
 pub(super) fn block(block: &Block, runtime: &Runtime) -> TokenStream {
     match &block.declared {
@@ -161,6 +161,10 @@ fn spec(name: &syn::Ident, registry: &Registry, door: &TokenStream) -> TokenStre
             quote!(WaitForNode { wait: #wait, then: #door::Then::#then })
         }
     };
+    let reads = match registry.reads {
+        Reads::Owner => quote!(Owner),
+        Reads::Replicas => quote!(Replicas),
+    };
     let replicas = match registry.replicas {
         Some(replicas) => quote!(#replicas),
         None => quote!(#door::defaults::REPLICAS),
@@ -188,6 +192,7 @@ fn spec(name: &syn::Ident, registry: &Registry, door: &TokenStream) -> TokenStre
             load_balancing: #door::LoadBalancing::#load_balancing,
             failover: #door::Failover::#failover,
             replicas: #replicas,
+            reads: #door::Reads::#reads,
             timeout: #timeout,
             idempotency_window: #idempotency_window,
             queue: #queue,

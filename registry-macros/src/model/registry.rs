@@ -32,6 +32,7 @@ pub(crate) struct Registry {
     pub(crate) load_balancing: LoadBalancing,
     pub(crate) failover: Failover,
     pub(crate) replicas: Option<u8>,
+    pub(crate) reads: Reads,
     pub(crate) queue: Option<u32>,
     pub(crate) concurrency: Option<u32>,
     pub(crate) timeout: Option<Duration>,
@@ -51,6 +52,12 @@ pub(crate) enum Sharding {
 pub(crate) enum LoadBalancing {
     LeastBusy,
     RoundRobin,
+}
+
+#[derive(Clone, Copy)]
+pub(crate) enum Reads {
+    Owner,
+    Replicas,
 }
 
 pub(crate) enum Failover {

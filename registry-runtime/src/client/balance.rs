@@ -9,18 +9,19 @@ use crate::spec::LoadBalancing;
 #[derive(Default)]
 pub(super) struct Rotation(AtomicU32);
 
-/// Chooses among the nodes that host the registry and can be reached; `None` when there is none.
+/// Chooses among the nodes at these places of the table that can be reached; `None` when there is none.
 ///
 /// `least_busy` compares two random candidates, and tosses for it between equals (Mitzenmacher, "The power of two choices in randomized load balancing", 2001)
 /// by the caller's own outstanding calls plus the load that each last stated.
 pub(super) fn choose<'t>(
     table: &'t Table,
+    places: &[u16],
     how: LoadBalancing,
     rotation: &Rotation,
     dice: u64,
 ) -> Option<&'t PeerRoute> {
     let reachable = |route: &&PeerRoute| route.peer.local || route.peer.link().is_some();
-    let candidates = || table.hosts.iter().filter_map(|index| table.peer(*index)).filter(reachable);
+    let candidates = || places.iter().filter_map(|index| table.peer(*index)).filter(reachable);
     let count = candidates().count();
     match how {
         LoadBalancing::RoundRobin => {
@@ -65,7 +66,9 @@ mod tests {
     fn round_robin_takes_turns() {
         let (table, rotation) = (table(&["a", "b", "c"]), Rotation::default());
         let turns: Vec<_> = (0..6)
-            .map(|dice| choose(&table, LoadBalancing::RoundRobin, &rotation, dice).unwrap().peer.node.to_string())
+            .map(|dice| {
+                choose(&table, &table.hosts, LoadBalancing::RoundRobin, &rotation, dice).unwrap().peer.node.to_string()
+            })
             .collect();
         assert_eq!(turns, ["a", "b", "c", "a", "b", "c"]);
     }
@@ -75,10 +78,10 @@ mod tests {
         let (table, rotation) = (table(&["a", "b"]), Rotation::default());
         table.peers[0].peer.report(50);
         let dice = 0; // node a, and of the others the first
-        let chosen = choose(&table, LoadBalancing::LeastBusy, &rotation, dice).unwrap();
+        let chosen = choose(&table, &table.hosts, LoadBalancing::LeastBusy, &rotation, dice).unwrap();
         assert_eq!(chosen.peer.node, "b");
         let held: Vec<_> = (0..60).map(|_| Arc::clone(&table.peers[1].peer).occupy()).collect();
-        assert_eq!(choose(&table, LoadBalancing::LeastBusy, &rotation, dice).unwrap().peer.node, "a");
+        assert_eq!(choose(&table, &table.hosts, LoadBalancing::LeastBusy, &rotation, dice).unwrap().peer.node, "a");
         drop(held);
     }
 
@@ -99,7 +102,7 @@ mod tests {
     #[test]
     fn nobody_is_nobody() {
         let (table, rotation) = (table(&[]), Rotation::default());
-        assert!(choose(&table, LoadBalancing::LeastBusy, &rotation, 1).is_none());
-        assert!(choose(&table, LoadBalancing::RoundRobin, &rotation, 1).is_none());
+        assert!(choose(&table, &table.hosts, LoadBalancing::LeastBusy, &rotation, 1).is_none());
+        assert!(choose(&table, &table.hosts, LoadBalancing::RoundRobin, &rotation, 1).is_none());
     }
 }

@@ -59,7 +59,8 @@ impl Way {
 }
 
 /// The id of the next call that a command makes. It follows from that command's id and the call's place in it, so that a second
-/// run of the command repeats its calls under the same ids and meets their receipts.
+/// run of the command repeats its calls under the same ids and meets their receipts. (A run that makes other calls is found out: the receipt
+/// knows what it is of.)
 pub(super) fn derived_id(context: &Context) -> CommandId {
     derive_id(context.command_id(), context.next_call())
 }

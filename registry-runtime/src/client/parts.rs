@@ -51,6 +51,11 @@ impl<K: Serialize + DeserializeOwned, A: Serialize + DeserializeOwned> Parts<K, 
         }
     }
 
+    /// Whether they were given away, and not spared.
+    pub(super) fn are_spent(&self) -> bool {
+        matches!(self, Self::Spent)
+    }
+
     /// Shows them as they travel: the key, empty in an action, and the tuple of arguments.
     pub(super) fn show<T>(&self, see: impl FnOnce(&[u8], &[u8]) -> T) -> Result<T, Unfit> {
         match self {

@@ -1,4 +1,4 @@
-//! Another node as callers see it: its connection, and how busy it is.
+//! A node as callers see it: its connection, and how busy it is.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -44,32 +44,31 @@ impl Peer {
         self.link.store(link.map(Arc::new));
     }
 
-    /// Notes the load that the node stated on a reply or in a heartbeat.
+    /// Notes the load that the node stated in a heartbeat.
     pub(crate) fn report(&self, load: u16) {
-        self.reported.store(load.into(), Ordering::Relaxed);
+        match self.link().as_deref() {
+            Some(link) => link.report(load),
+            None => self.reported.store(load.into(), Ordering::Relaxed),
+        }
     }
 
-    /// Own outstanding calls plus the load last stated.
+    /// Own outstanding calls plus the load last stated. Those to another node are the connection's to count.
     pub(crate) fn business(&self) -> u32 {
-        self.outstanding.load(Ordering::Relaxed).saturating_add(self.reported.load(Ordering::Relaxed))
+        match self.link().as_deref() {
+            Some(link) => link.business(),
+            None => self.outstanding.load(Ordering::Relaxed).saturating_add(self.reported.load(Ordering::Relaxed)),
+        }
     }
 
-    /// Counts one call as outstanding until the guard is dropped.
+    /// Counts one call on this node as outstanding until the guard is dropped.
     pub(crate) fn occupy(self: &Arc<Self>) -> Outstanding {
         self.outstanding.fetch_add(1, Ordering::Relaxed);
         Outstanding(Arc::clone(self))
     }
 }
 
-/// One outstanding call.
+/// One outstanding call on this node.
 pub(crate) struct Outstanding(Arc<Peer>);
-
-impl Outstanding {
-    /// Where the call went.
-    pub(crate) fn peer(&self) -> &Peer {
-        &self.0
-    }
-}
 
 impl Drop for Outstanding {
     fn drop(&mut self) {

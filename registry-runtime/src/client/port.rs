@@ -9,12 +9,13 @@ use tokio::sync::mpsc;
 
 use super::balance::Rotation;
 use super::routes::{OwnCommand, Routes};
+use super::seen::Seen;
 use super::session::Session;
 use crate::exec::AnyHost;
 use crate::id::NodeId;
 use crate::resource::Origin;
 use crate::rules::Rules;
-use crate::spec::Spec;
+use crate::spec::{Reads, Spec};
 
 /// What every client of a node shares.
 pub(crate) struct Port {
@@ -24,6 +25,10 @@ pub(crate) struct Port {
     subscriptions: Mutex<BTreeMap<SubscriptionKey, Arc<Subscription>>>,
     wishes: mpsc::UnboundedSender<Arc<Subscription>>,
     session: u64,
+    /// The open calls of each registry, by wire name: owners know the node's session and that name, whoever declares the registry here.
+    open: Mutex<BTreeMap<&'static str, Arc<Session>>>,
+    /// What has been seen of each registry whose replicas answer reads, by wire name, too.
+    seen: Mutex<BTreeMap<&'static str, Arc<Seen>>>,
     sequence: AtomicU64,
     dice: AtomicU64,
     closed: AtomicBool,
@@ -42,8 +47,10 @@ pub(crate) struct Subscription {
     pub(crate) commands: Vec<OwnCommand>,
     /// Where its slots are.
     pub(crate) routes: Arc<Routes>,
-    /// Calls that may leave a receipt and have not ended.
-    pub(super) session: Session,
+    /// Calls that may leave a receipt and have not ended; those of other subscriptions of that name are among them.
+    pub(super) session: Arc<Session>,
+    /// What this node's callers have seen, where replicas answer reads.
+    pub(super) seen: Option<Arc<Seen>>,
     /// Calls that wait for an owner.
     pub(super) waiting: AtomicU32,
     /// Whose turn it is under `round_robin`.
@@ -66,6 +73,8 @@ impl Port {
             subscriptions: Mutex::default(),
             wishes,
             session,
+            open: Mutex::default(),
+            seen: Mutex::default(),
             sequence: AtomicU64::new(0),
             dice: AtomicU64::new(session),
             closed: AtomicBool::new(false),
@@ -102,7 +111,8 @@ impl Port {
                 spec: *spec,
                 commands: commands(),
                 routes: Routes::new(spec.slots()),
-                session: Session::new(spec.slots()),
+                session: self.open_calls(spec),
+                seen: (spec.reads == Reads::Replicas).then(|| self.seen(spec)),
                 waiting: AtomicU32::new(0),
                 rotation: Rotation::default(),
             });
@@ -111,6 +121,16 @@ impl Port {
             subscription
         });
         Arc::clone(subscription)
+    }
+
+    fn open_calls(&self, spec: &Spec) -> Arc<Session> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(open.entry(spec.name).or_insert_with(|| Arc::new(Session::new(spec.slots()))))
+    }
+
+    fn seen(&self, spec: &Spec) -> Arc<Seen> {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(seen.entry(spec.name).or_insert_with(|| Arc::new(Seen::new(spec.slots()))))
     }
 
     /// The node's session: the first half of the ids of its calls.
@@ -151,4 +171,46 @@ impl Port {
 pub(crate) fn port_of(origin: &Origin) -> Option<Arc<Port>> {
     let any: &dyn Any = origin.port.as_ref();
     any.downcast_ref::<std::sync::Weak<Port>>()?.upgrade()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::id::{Mark, Slot};
+    use crate::spec::{Failover, LoadBalancing, Sharding};
+
+    const fn orders(slots: u32) -> Spec {
+        Spec {
+            name: "orders",
+            sharding: Sharding::ConsistentHashing { slots },
+            load_balancing: LoadBalancing::LeastBusy,
+            failover: Failover::AutoReassign,
+            replicas: 3,
+            reads: Reads::Owner,
+            timeout: Duration::from_secs(5),
+            idempotency_window: Duration::from_secs(600),
+            queue: 64,
+            concurrency: 64,
+        }
+    }
+
+    /// One registry as two parts of a program have compiled it; they may even disagree about its slots.
+    static ORDERS: [Spec; 2] = [orders(4), orders(8)];
+
+    #[test]
+    fn the_calls_of_one_registry_are_one_session_whoever_declares_it() {
+        let (wishes, _heard) = mpsc::unbounded_channel();
+        let port = Port::new(NodeId::new("n1").unwrap(), BTreeMap::new(), wishes, 7, Rules::ALL);
+        let [first, second] = [&ORDERS[0], &ORDERS[1]].map(|spec| port.subscribe(spec, Vec::new));
+        for slot in [1, 6].map(Slot::new) {
+            let early = first.session.open(slot, || port.next_number());
+            let late = second.session.open(slot, || port.next_number());
+            assert_eq!(second.session.mark(slot, late), Mark::new(early), "the first one's call is still open");
+            first.session.close(slot, early);
+            assert_eq!(second.session.mark(slot, late), Mark::new(late));
+            second.session.close(slot, late);
+        }
+    }
 }

@@ -11,6 +11,7 @@ use super::peer::Peer;
 use crate::engine::Plan;
 use crate::id::{Epoch, NodeId, Process, Slot};
 use crate::resource::{Kind, Reason};
+use crate::transport::LinkId;
 use crate::wire::frame::WireCommand;
 
 /// The index that stands for "nobody" in [`SlotRoute::owner`].
@@ -120,6 +121,8 @@ pub(crate) struct SlotRoute {
     pub(crate) state: SlotState,
     /// The set it was last opened with.
     pub(crate) set: Arc<[Process]>,
+    /// Where that set's members are in the table; nowhere, where the owner alone answers reads.
+    pub(crate) readers: Arc<[u16]>,
 }
 
 /// Whether a caller may go ahead.
@@ -135,13 +138,13 @@ pub(crate) enum SlotState {
 
 impl SlotRoute {
     /// An open slot.
-    pub(crate) fn open(owner: u16, epoch: Epoch, set: Arc<[Process]>) -> Self {
-        Self { epoch, owner, state: SlotState::Open, set }
+    pub(crate) fn open(owner: u16, epoch: Epoch, set: Arc<[Process]>, readers: Arc<[u16]>) -> Self {
+        Self { epoch, owner, state: SlotState::Open, set, readers }
     }
 
     /// A slot that nobody has open.
     pub(crate) fn closed(state: SlotState, owner: Option<u16>, epoch: Epoch, set: Arc<[Process]>) -> Self {
-        Self { epoch, owner: owner.unwrap_or(NOBODY), state, set }
+        Self { epoch, owner: owner.unwrap_or(NOBODY), state, set, readers: Arc::default() }
     }
 
     /// A slot that nobody ever had open.
@@ -164,22 +167,29 @@ pub(crate) struct PeerRoute {
     pub(crate) codes: Codes,
 }
 
-/// What each command of a caller's registry is called on one peer.
+/// What each command of a caller's registry is called on one peer, as that one's hello said on one connection.
 #[derive(Clone, Default)]
-pub(crate) struct Codes(Arc<[Result<WireCommand, Arc<str>>]>);
+pub(crate) struct Codes {
+    link: Option<LinkId>,
+    list: Arc<[Result<WireCommand, Arc<str>>]>,
+}
 
 impl Codes {
     /// Takes the codes in the order of the commands' numbers; an `Err` says what does not fit.
-    pub(crate) fn new(codes: Vec<Result<WireCommand, Arc<str>>>) -> Self {
-        Self(codes.into())
+    pub(crate) fn new(link: LinkId, codes: Vec<Result<WireCommand, Arc<str>>>) -> Self {
+        Self { link: Some(link), list: codes.into() }
     }
 
-    /// The peer's code for a command of the caller.
-    pub(crate) fn get(&self, number: u16) -> Result<WireCommand, Arc<str>> {
-        match self.0.get(usize::from(number)) {
+    /// The peer's code for a command of the caller. `None` when they were said on another connection: the process at the other end may be
+    /// another one by now, and have other codes.
+    pub(crate) fn get(&self, number: u16, link: LinkId) -> Option<Result<WireCommand, Arc<str>>> {
+        if self.link != Some(link) {
+            return None;
+        }
+        Some(match self.list.get(usize::from(number)) {
             Some(code) => code.clone(),
             None => Err("the registry's commands on the other side are not known".into()),
-        }
+        })
     }
 }
 
@@ -194,4 +204,19 @@ pub(crate) struct OwnCommand {
     pub(crate) kind: Kind,
     /// The shape of key, arguments, reply and error.
     pub(crate) shape: crate::id::Fingerprint,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_hold_on_the_connection_on_which_they_were_said() {
+        let code = WireCommand::new(0, 3);
+        let codes = Codes::new(LinkId::new(1), vec![Ok(code)]);
+        assert_eq!(codes.get(0, LinkId::new(1)), Some(Ok(code)));
+        assert!(matches!(codes.get(1, LinkId::new(1)), Some(Err(_))), "there is no such command");
+        assert_eq!(codes.get(0, LinkId::new(2)), None, "another process may have other numbers");
+        assert_eq!(Codes::default().get(0, LinkId::new(1)), None);
+    }
 }

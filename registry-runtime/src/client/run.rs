@@ -15,7 +15,7 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 use super::Reach;
 use super::caller::derived_id;
 use super::parts::{Parts, Unfit};
-use super::peer::{Outstanding, Peer};
+use super::peer::Outstanding;
 use super::port::Subscription;
 use super::routes::Changes;
 use super::target::{Aim, Refusal, Target};
@@ -24,6 +24,7 @@ use crate::codec::decode;
 use crate::exec::{Attempt, Handle, Started};
 use crate::id::{CommandId, Epoch, IdempotencyName, Mark, NodeId, Slot};
 use crate::policy::receipts::Ask;
+use crate::policy::replica::Stamp;
 use crate::resource::{Command, CommandError, Commands, Context as Calling, Executed, Kind, Reason};
 use crate::rules::Rule;
 use crate::telemetry;
@@ -45,7 +46,9 @@ pub(super) struct Run<R: Commands, A: 'static, T: 'static, E: 'static> {
     command: &'static Command<R, A, T, E>,
     slot: Slot,
     parts: Parts<R::Key, A>,
-    ask: Ask,
+    id: CommandId,
+    /// What the command is known by beside its id; few are by anything, so it lies elsewhere.
+    described: Option<Box<Described>>,
     /// Whether the call is open in its session, to be closed with its end.
     open: bool,
     /// Whether a command makes the call, whose own next run would make it again.
@@ -58,6 +61,15 @@ pub(super) struct Run<R: Commands, A: 'static, T: 'static, E: 'static> {
     hint: Option<(NodeId, Epoch)>,
     /// The owners followed on the word of other nodes since the own table was in this epoch.
     hops: (u32, Epoch),
+}
+
+/// What a command is known by beside its id.
+#[derive(Clone, Copy, Default)]
+struct Described {
+    /// The user's own name for it.
+    name: Option<IdempotencyName>,
+    /// What it is, where its id cannot vouch for that.
+    content: Option<u64>,
 }
 
 /// How an attempt begins.
@@ -73,7 +85,7 @@ pub(super) enum Awaited<T, E> {
     /// On this node.
     Here { handle: Handle<T, E>, _occupied: Option<Outstanding> },
     /// On another one.
-    There { pending: Pending, occupied: Outstanding },
+    There(Pending),
 }
 
 impl<R, A, T, E> Run<R, A, T, E>
@@ -109,7 +121,8 @@ where
             command,
             slot,
             parts,
-            ask: Ask { id, mark: Mark::NOTHING, name: None },
+            id,
+            described: None,
             open,
             derived: within.is_some(),
             deadline,
@@ -131,11 +144,14 @@ where
             return end(CommandError::Unavailable { reason: Reason::ShuttingDown });
         }
         let Command { number, .. } = self.command;
-        let aim = Aim { kind: self.command.kind(), number: *number, slot: self.slot, hint: self.hint.as_ref() };
+        let kind = self.command.kind();
+        // Who was sent away by a backup asks the owner.
+        let any_replica = kind == Kind::Read && self.attempts == 0 && self.reach.subscription.seen.is_some();
+        let aim = Aim { kind, number: *number, slot: self.slot, any_replica, hint: self.hint.as_ref() };
         match self.reach.target(&aim) {
-            Target::Here { epoch, occupied } => self.start_here(now, epoch, occupied),
-            Target::There { link, occupied, code, epoch } => match link.as_deref() {
-                Some(link) => self.send(now, link, occupied, code, epoch, task),
+            Target::Here { epoch, seen, occupied } => self.start_here(now, (epoch, seen), occupied),
+            Target::There { link, code, epoch, seen } => match link.as_deref() {
+                Some(link) => self.send(now, link, code, (epoch, seen), task),
                 None => Start::Ended(Verdict::Again(Again::news(Reason::ConnectionLost))),
             },
             Target::Nowhere(reason) => Start::Ended(Verdict::Again(Again::news(reason))),
@@ -154,10 +170,14 @@ where
     #[inline]
     pub(super) fn poll_verdict(&mut self, awaited: &mut Awaited<T, E>, task: &mut Context<'_>) -> Poll<Verdict<T, E>> {
         Poll::Ready(match awaited {
-            Awaited::Here { handle, .. } => verdict::here(ready!(Pin::new(handle).poll(task)), self.may_repeat()),
-            Awaited::There { pending, occupied } => {
+            Awaited::Here { handle, .. } => {
+                let outcome = ready!(Pin::new(handle).poll(task));
+                self.note_shown_here();
+                verdict::here(outcome, self.may_repeat(), self.parts.are_spent())
+            }
+            Awaited::There(pending) => {
                 let reply = ready!(Pin::new(pending).poll(task));
-                self.understand(occupied.peer(), reply)
+                self.understand(reply)
             }
         })
     }
@@ -218,7 +238,12 @@ where
 
     /// Starts the command on this node.
     #[inline]
-    fn start_here(&mut self, now: Instant, epoch: Epoch, occupied: Option<Outstanding>) -> Start<T, E> {
+    fn start_here(
+        &mut self,
+        now: Instant,
+        (epoch, seen): (Epoch, Option<Stamp>),
+        occupied: Option<Outstanding>,
+    ) -> Start<T, E> {
         let end = |error| Start::Ended(Verdict::End(Err(error)));
         let Some(host) = &self.reach.host else {
             return end(CommandError::Unavailable { reason: Reason::NotHosted });
@@ -228,15 +253,18 @@ where
             Ok(parts) => parts,
             Err(unfit) => return end(refusal(&unfit)),
         };
-        // Nobody can lose the answer of a call on this node, so it leaves a receipt only for its name, or for the next run of the
-        // command that makes it.
-        let named = self.ask.name.is_some();
+        // Nobody can lose the answer of a call on this node, so it leaves a receipt only for its name, for the next run of the command that
+        // makes it, or for the next owner, to whom the call goes when this node loses the slot.
+        let Described { name, content } = self.described();
+        let keeps = name.is_some() || self.derived || self.reach.subscription.spec.replicas > 1;
+        let mark = if keeps { self.mark() } else { Mark::NOTHING };
         let attempt = Attempt {
             slot: self.slot,
             epoch,
+            seen,
             key,
-            ask: Ask { mark: if named { self.mark() } else { Mark::NOTHING }, ..self.ask },
-            may_repeat: named || self.derived,
+            ask: Ask { id: self.id, mark, name, content },
+            may_repeat: keeps,
             attempt: self.attempts,
             caller: &self.reach.port.node,
             begun: now,
@@ -244,7 +272,10 @@ where
         };
         let parts = &mut self.parts;
         match host.call(self.command, attempt, arguments, &mut |key, arguments| parts.spare(key, arguments)) {
-            Started::Ready(outcome) => Start::Ended(verdict::here(outcome, self.may_repeat())),
+            Started::Ready(outcome) => {
+                self.note_shown_here();
+                Start::Ended(verdict::here(outcome, self.may_repeat(), self.parts.are_spent()))
+            }
             Started::Later(handle) => Start::Waits(Awaited::Here { handle, _occupied: occupied }),
         }
     }
@@ -254,23 +285,24 @@ where
         &mut self,
         now: Instant,
         link: &Link,
-        occupied: Outstanding,
         command: WireCommand,
-        epoch: Epoch,
+        (epoch, seen): (Epoch, Option<Stamp>),
         task: &Waker,
     ) -> Start<T, E> {
         self.attempts = self.attempts.saturating_add(1);
         let mark = self.mark();
-        let Self { slot, ask: Ask { id, name, .. }, attempts, deadline, .. } = *self;
+        let Self { slot, id, attempts, deadline, .. } = *self;
+        let Described { name, content } = self.described();
         let sent = self.parts.show(|key, arguments| {
             let attempt = u8::try_from(attempts).unwrap_or(u8::MAX);
             let remaining = deadline.saturating_duration_since(now);
-            let request = Request { command, slot, epoch, id, attempt, mark, name, remaining, key, arguments };
+            let request =
+                Request { command, slot, epoch, id, attempt, mark, name, content, seen, remaining, key, arguments };
             link.request_for(slot.get(), &request, deadline, task)
         });
         match sent {
-            Ok(Ok(pending)) => Start::Waits(Awaited::There { pending, occupied }),
-            Ok(Err(error)) => Start::Ended(self.understand(occupied.peer(), Err(error))),
+            Ok(Ok(pending)) => Start::Waits(Awaited::There(pending)),
+            Ok(Err(error)) => Start::Ended(self.understand(Err(error))),
             Err(unfit) => {
                 let Reach { port, subscription, .. } = &*self.reach;
                 telemetry::unsendable(&port.node, subscription.spec.name, self.command.name, &unfit);
@@ -280,8 +312,8 @@ where
     }
 
     /// What the other node's reply, or the lack of one, means.
-    fn understand(&mut self, peer: &Peer, reply: Result<Reply, LinkError>) -> Verdict<T, E> {
-        let Reply { outcome, load, payload } = match reply {
+    fn understand(&mut self, reply: Result<Reply, LinkError>) -> Verdict<T, E> {
+        let Reply { outcome, head, payload } = match reply {
             Ok(reply) => reply,
             Err(LinkError::Lost { sent: false }) => return Verdict::Again(Again::soon(Reason::ConnectionLost)),
             Err(LinkError::Lost { sent: true }) if self.may_repeat() => {
@@ -299,7 +331,7 @@ where
                 return Verdict::End(Err(CommandError::TooLarge { limit: COMMAND_BYTES_MAX }));
             }
         };
-        peer.report(load);
+        self.note_shown(head.shown);
         match outcome {
             wire::Outcome::Ok => match decode(&payload) {
                 Ok(reply) => Verdict::End(Ok(reply)),
@@ -310,6 +342,23 @@ where
                 Err(_) => Verdict::End(Err(CommandError::Unknown { reason: Reason::BadReply })),
             },
             refusal => verdict::there(refusal, self.may_repeat()),
+        }
+    }
+
+    /// Remembers what this node may have shown to the caller.
+    fn note_shown_here(&self) {
+        if self.reach.subscription.seen.is_some()
+            && self.command.kind() != Kind::Action
+            && let Some(host) = &self.reach.host
+        {
+            self.note_shown(host.shown(self.slot));
+        }
+    }
+
+    /// Remembers what the caller may have been shown.
+    fn note_shown(&self, shown: Option<Stamp>) {
+        if let (Some(seen), Some(shown)) = (&self.reach.subscription.seen, shown) {
+            seen.note(self.slot, shown);
         }
     }
 
@@ -334,14 +383,21 @@ where
         true
     }
 
-    /// Names the command by the user's own word for it.
-    pub(super) fn name(&mut self, word: &str) -> Result<(), CommandError<E>> {
-        if keeps_receipt(self.command.kind()) {
+    /// Puts down what the command is known by beside its id: the user's own word for it, and what it is, where its id cannot vouch for that.
+    pub(super) fn describe(&mut self, word: Option<&str>) -> Result<(), CommandError<E>> {
+        if keeps_receipt(self.command.kind()) && (word.is_some() || self.derived) {
             let command = self.command.name;
-            let named = self.parts.show(|key, arguments| name_of(key, word, command, arguments));
-            self.ask.name = Some(named.map_err(|unfit| refusal(&unfit))?);
+            let described = self.parts.show(|key, arguments| Described {
+                name: word.map(|word| name_of(key, word, command, arguments)),
+                content: self.derived.then(|| hash_of_all(key, command, arguments)),
+            });
+            self.described = Some(Box::new(described.map_err(|unfit| refusal(&unfit))?));
         }
         Ok(())
+    }
+
+    fn described(&self) -> Described {
+        self.described.as_deref().copied().unwrap_or_default()
     }
 
     /// Whether the command may be sent again after an attempt that may have run: a receipt answers then, or another run does no
@@ -374,14 +430,14 @@ where
 impl<R: Commands, A, T, E> Run<R, A, T, E> {
     /// The lowest number that the session has open in the slot now.
     fn mark(&self) -> Mark {
-        if self.open { self.reach.subscription.session.mark(self.slot, self.ask.id.sequence) } else { self.ask.mark }
+        if self.open { self.reach.subscription.session.mark(self.slot, self.id.sequence) } else { Mark::NOTHING }
     }
 }
 
 impl<R: Commands, A, T, E> Drop for Run<R, A, T, E> {
     fn drop(&mut self) {
         if self.open {
-            self.reach.subscription.session.close(self.slot, self.ask.id.sequence);
+            self.reach.subscription.session.close(self.slot, self.id.sequence);
         }
     }
 }
@@ -394,11 +450,20 @@ fn keeps_receipt(kind: Kind) -> bool {
 /// What stands for a user's word for a command: the word belongs to the instance, so its key goes in, with its length, for a key and a
 /// word must not be taken for another key and another word.
 fn name_of(key: &[u8], word: &str, command: &str, arguments: &[u8]) -> IdempotencyName {
-    let joined = |head: &[u8], tail: &[u8]| [&(head.len() as u64).to_le_bytes(), head, tail].concat();
     IdempotencyName {
         name: xxh3_128(&joined(key, word.as_bytes())),
         content: xxh3_64(&joined(command.as_bytes(), arguments)),
     }
+}
+
+/// What stands for a command with its key and its arguments.
+fn hash_of_all(key: &[u8], command: &str, arguments: &[u8]) -> u64 {
+    xxh3_64(&joined(key, &joined(command.as_bytes(), arguments)))
+}
+
+/// Two texts as one that no other two make.
+fn joined(head: &[u8], tail: &[u8]) -> Vec<u8> {
+    [&(head.len() as u64).to_le_bytes(), head, tail].concat()
 }
 
 /// What a caller hears whose key or arguments cannot be used.

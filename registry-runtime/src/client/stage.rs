@@ -55,7 +55,7 @@ where
             if let Some(outcome) = self.begin(limits, task.waker()) {
                 return Poll::Ready(outcome);
             }
-            if let Self::First(_, Awaited::There { .. }) = self {
+            if let Self::First(_, Awaited::There(_)) = self {
                 // Whoever brings the answer knows whom to wake.
                 return Poll::Pending;
             }
@@ -105,9 +105,7 @@ where
         let slot = key.as_ref().map(|key| super::slot_of((definition.route)(key), definition.spec.slots()));
         let parts = Parts::Typed(key, arguments);
         let mut run = Run::new(reach, command, slot.unwrap_or(Slot::new(0)), parts, within.as_ref(), deadline);
-        if let Some(word) = &limits.idempotency_key
-            && let Err(error) = run.name(word)
-        {
+        if let Err(error) = run.describe(limits.idempotency_key.as_deref()) {
             return Some(Err(error));
         }
         *self = match run.set_out(now, task) {

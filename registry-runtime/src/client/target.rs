@@ -5,17 +5,18 @@ use std::sync::Arc;
 use super::Reach;
 use super::balance::choose;
 use super::peer::{Outstanding, Present};
-use super::routes::{PeerRoute, SlotState, Table};
+use super::routes::{PeerRoute, SlotRoute, SlotState, Table};
 use crate::id::{Epoch, NodeId, Slot};
+use crate::policy::replica::Stamp;
 use crate::resource::{Kind, Reason, Resource};
 use crate::wire::frame::WireCommand;
 
 /// Where an attempt goes.
 pub(super) enum Target {
-    /// To this node. An action counts as outstanding here, too, so that callers on this node can compare it with others.
-    Here { epoch: Epoch, occupied: Option<Outstanding> },
+    /// To this node. What was chosen counts as outstanding here, too, so that callers on this node can compare it with others.
+    Here { epoch: Epoch, seen: Option<Stamp>, occupied: Option<Outstanding> },
     /// To another one.
-    There { link: Present, occupied: Outstanding, code: WireCommand, epoch: Epoch },
+    There { link: Present, code: WireCommand, epoch: Epoch, seen: Option<Stamp> },
     /// Nowhere before the table changes.
     Nowhere(Reason),
     /// Nowhere, and waiting would not help.
@@ -34,6 +35,8 @@ pub(super) struct Aim<'a> {
     /// The command's number at the caller.
     pub(super) number: u16,
     pub(super) slot: Slot,
+    /// Whether a backup may answer.
+    pub(super) any_replica: bool,
     /// An owner that another node named.
     pub(super) hint: Option<&'a (NodeId, Epoch)>,
 }
@@ -48,8 +51,14 @@ impl<R: Resource> Reach<R> {
         }
         if aim.kind == Kind::Action {
             let Self { subscription, port, .. } = self;
-            return match choose(&table, subscription.spec.load_balancing, &subscription.rotation, port.roll()) {
-                Some(route) => self.toward(route, Epoch::ZERO, aim),
+            return match choose(
+                &table,
+                &table.hosts,
+                subscription.spec.load_balancing,
+                &subscription.rotation,
+                port.roll(),
+            ) {
+                Some(route) => self.toward(route, Epoch::ZERO, None, aim),
                 None => without_hosts(&table),
             };
         }
@@ -58,24 +67,39 @@ impl<R: Resource> Reach<R> {
             && *epoch > entry.epoch
             && let Some(route) = table.peer_named(node)
         {
-            return self.toward(route, *epoch, aim);
+            return self.toward(route, *epoch, None, aim);
         }
         match entry.state {
             SlotState::Refused(reason) => Target::Refused(Refusal::Unavailable(reason)),
             SlotState::Waiting(reason) => Target::Nowhere(reason),
-            SlotState::Open => match entry.owner().and_then(|owner| table.peer(owner)) {
-                Some(route) => self.toward(route, entry.epoch, aim),
+            SlotState::Open => match self.reader(&table, entry, aim) {
+                Some((route, seen)) => self.toward(route, entry.epoch, seen, aim),
                 None => Target::Nowhere(Reason::Opening),
             },
         }
     }
 
-    fn toward(&self, route: &PeerRoute, epoch: Epoch, aim: &Aim<'_>) -> Target {
+    /// Who of an open slot's set gets the command; with what this node's callers have seen, if that is a backup.
+    fn reader<'t>(&self, table: &'t Table, entry: &SlotRoute, aim: &Aim<'_>) -> Option<(&'t PeerRoute, Option<Stamp>)> {
+        let owner = entry.owner().and_then(|owner| table.peer(owner));
+        let Self { subscription, port, .. } = self;
+        let Some(seen) = subscription.seen.as_ref().filter(|_| aim.any_replica) else {
+            return Some((owner?, None));
+        };
+        let how = subscription.spec.load_balancing;
+        let chosen = choose(table, &entry.readers, how, &subscription.rotation, port.roll());
+        match chosen.filter(|chosen| owner.is_none_or(|owner| !Arc::ptr_eq(&owner.peer, &chosen.peer))) {
+            Some(backup) => Some((backup, Some(seen.of(aim.slot)))),
+            None => Some((owner?, None)),
+        }
+    }
+
+    fn toward(&self, route: &PeerRoute, epoch: Epoch, seen: Option<Stamp>, aim: &Aim<'_>) -> Target {
         if route.peer.local {
             return match self.host {
                 Some(_) => {
-                    let occupied = (aim.kind == Kind::Action).then(|| route.peer.occupy());
-                    Target::Here { epoch, occupied }
+                    let is_chosen = aim.kind == Kind::Action || aim.any_replica;
+                    Target::Here { epoch, seen, occupied: is_chosen.then(|| route.peer.occupy()) }
                 }
                 None => Target::Refused(Refusal::Incompatible(
                     format!("this node hosts another `{}` than the one called", self.subscription.spec.name).into(),
@@ -83,12 +107,12 @@ impl<R: Resource> Reach<R> {
             };
         }
         let link = route.peer.link();
-        if link.is_none() {
-            return Target::Nowhere(Reason::ConnectionLost);
-        }
-        match route.codes.get(aim.number) {
-            Ok(code) => Target::There { link, occupied: route.peer.occupy(), code, epoch },
-            Err(detail) => Target::Refused(Refusal::Incompatible(detail)),
+        let code = link.as_deref().and_then(|link| route.codes.get(aim.number, link.id()));
+        match code {
+            Some(Ok(code)) => Target::There { link, code, epoch, seen },
+            Some(Err(detail)) => Target::Refused(Refusal::Incompatible(detail)),
+            // A connection that stands before the table knows of it is used with the next table.
+            None => Target::Nowhere(Reason::ConnectionLost),
         }
     }
 }

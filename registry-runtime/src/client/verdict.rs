@@ -43,8 +43,9 @@ impl Again {
     }
 }
 
-/// What an outcome on this node means. `repeatable` says that another run does no harm.
-pub(super) fn here<T, E>(outcome: exec::Outcome<T, E>, repeatable: bool) -> Verdict<T, E> {
+/// What an outcome on this node means. `repeatable` says that another run does no harm, `spent` that the attempt has used up what another
+/// one would be made of.
+pub(super) fn here<T, E>(outcome: exec::Outcome<T, E>, repeatable: bool, spent: bool) -> Verdict<T, E> {
     use exec::Outcome;
     Verdict::End(Err(match outcome {
         Outcome::Done(reply) => return Verdict::End(Ok(reply)),
@@ -53,6 +54,10 @@ pub(super) fn here<T, E>(outcome: exec::Outcome<T, E>, repeatable: bool) -> Verd
         Outcome::AlreadyExists => CommandError::AlreadyExists,
         Outcome::Overloaded { retry_after } => CommandError::Overloaded { retry_after },
         Outcome::NotOwner { .. } => return Verdict::Again(Again::soon(Reason::Opening)),
+        // A body on its caller's thread is given its arguments for good: to keep a copy would cost every such command.
+        Outcome::Lost | Outcome::Moved { started: true } if spent => {
+            CommandError::Unknown { reason: Reason::OwnerLost }
+        }
         Outcome::Moved { started } => return Verdict::Again(Again { started, ..Again::soon(Reason::Opening) }),
         Outcome::NoLease => return Verdict::Again(Again::soon(Reason::NoMajority)),
         Outcome::Lost if repeatable => return Verdict::Again(Again::soon_after_start(Reason::OwnerLost)),
@@ -79,7 +84,7 @@ pub(super) fn there<T, E>(outcome: wire::Outcome, repeatable: bool) -> Verdict<T
             let hint = owner.map(|owner| (owner, epoch));
             return Verdict::Again(Again { hint, ..Again::soon(Reason::Opening) });
         }
-        // A hand-over keeps nothing of what it stops, so even what was started may be sent again.
+        // What a hand-over stops has left nothing, or its receipt: so even what was started may be sent again.
         Outcome::Moved { started } => return Verdict::Again(Again { started, ..Again::soon(Reason::Opening) }),
         Outcome::Unavailable { reason } => match Reason::from_wire(reason) {
             // The other node stops, or cannot serve now: whoever owns the slot next will answer.
@@ -107,4 +112,21 @@ pub(super) fn there<T, E>(outcome: wire::Outcome, repeatable: bool) -> Verdict<T
 
 fn maybe(started: bool) -> Executed {
     if started { Executed::Maybe } else { Executed::No }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_that_lost_its_slot_goes_on_only_with_its_arguments() {
+        use exec::Outcome;
+        for outcome in [Outcome::<(), ()>::Lost, Outcome::Moved { started: true }] {
+            let unknown = Err(CommandError::Unknown { reason: Reason::OwnerLost });
+            assert!(matches!(here(outcome.clone(), true, true), Verdict::End(end) if end == unknown), "{outcome:?}");
+            assert!(matches!(here(outcome, true, false), Verdict::Again(again) if again.started));
+        }
+        let moved = Outcome::<(), ()>::Moved { started: false };
+        assert!(matches!(here(moved, true, true), Verdict::Again(again) if !again.started));
+    }
 }

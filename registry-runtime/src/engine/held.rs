@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::lease::Borrowed;
 use super::opening::Retry;
 use super::set::Set;
-use crate::id::{Epoch, Process, Slot};
+use crate::id::{Epoch, Position, Process, Slot};
 use crate::rules::Rules;
 use crate::time::Moment;
 
@@ -14,6 +14,11 @@ use crate::time::Moment;
 pub(crate) struct Held {
     pub(crate) epoch: Epoch,
     pub(crate) stage: Stage,
+    /// The epoch and position of what the opening took over.
+    pub(crate) base: (Epoch, Position),
+    /// A higher epoch has fenced its record stream, here or at a member, and may come to nothing: the slot must be opened
+    /// again to go on.
+    pub(crate) is_interrupted: bool,
     /// Its set and who of it has stored the opening: what its lease depends on.
     backing: Backing,
     /// When those that have not stored it are asked again, or the next owner to take it.
@@ -60,6 +65,11 @@ impl Held {
         &self.backing.set
     }
 
+    /// Whether the member has said that it stores it.
+    pub(crate) fn has_stored(&self, member: &Process) -> bool {
+        self.backing.has_stored(member)
+    }
+
     /// Members that have not said that they store it.
     pub(crate) fn missing(&self) -> impl Iterator<Item = &Process> {
         self.set().members().iter().filter(|member| !self.backing.has_stored(member))
@@ -72,6 +82,17 @@ impl Held {
             Stage::Sealed { to, until } | Stage::HandedOver { to, until } => Some((to, *until)),
         }
     }
+}
+
+/// What an opening leaves to the slot's owner.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct New<'a> {
+    pub(crate) epoch: Epoch,
+    pub(crate) set: &'a Set,
+    /// The epoch and position of what it took over.
+    pub(crate) base: (Epoch, Position),
+    /// When those that have not stored it are asked again.
+    pub(crate) retry: Retry,
 }
 
 /// All open slots of a registry. Those with the same set, stored by the same members, share one lease.
@@ -118,11 +139,12 @@ impl Holdings {
         self.slots.keys().copied()
     }
 
-    /// Holds a slot in a new epoch; `retry` says when to ask again who has not stored it. Returns the end of its lease.
-    pub(crate) fn open(&mut self, slot: Slot, epoch: Epoch, set: &Set, retry: Retry, lending: Lending<'_>) -> Moment {
+    /// Holds a slot as an opening has left it. Returns the end of its lease.
+    pub(crate) fn open(&mut self, slot: Slot, opened: New<'_>, lending: Lending<'_>) -> Moment {
         self.close(slot);
+        let New { epoch, set, base, retry } = opened;
         let backing = Backing { set: set.clone(), stored: 0 };
-        self.slots.insert(slot, Held { epoch, stage: Stage::Serving, backing, retry });
+        self.slots.insert(slot, Held { epoch, stage: Stage::Serving, base, is_interrupted: false, backing, retry });
         self.stored(slot, lending.me, lending).unwrap_or_default()
     }
 

@@ -1,7 +1,7 @@
 //! Which step brings an open slot nearer to where the plan wants it.
 //!
 //! A set changes by one member at a time, so that the old and the new one have most of their data in common, and a slot
-//! moves to another owner only when that one is a member already.
+//! moves to another owner only when that one is a member already and has stored it.
 
 use super::opening::Why;
 use super::set::Set;
@@ -25,12 +25,14 @@ pub(crate) enum Move {
 /// The next step for a slot that `set`'s owner holds. `rank` names the eligible members, the plan's owner first.
 ///
 /// Lost backups come first. The rest can wait, and does while somebody is under suspicion (`calm` is false).
+/// Until the next owner has stored the slot, it stays.
 pub(crate) fn next(
     set: &Set,
     rank: &[&Process],
     replicas: usize,
     calm: bool,
     is_live: impl Fn(&Process) -> bool,
+    has_stored: impl Fn(&Process) -> bool,
 ) -> Move {
     let me = set.owner();
     let wanted = rank.get(..replicas.min(rank.len())).unwrap_or_default();
@@ -69,7 +71,7 @@ pub(crate) fn next(
         };
     }
     if set.contains(owner) {
-        return Move::HandOver(owner.clone());
+        return if has_stored(owner) { Move::HandOver(owner.clone()) } else { Move::Stay };
     }
     // The next owner takes the place of a backup. With nobody but the owner in the set it comes as one more.
     let out = surplus().or_else(|| backups().next_back()).filter(|_| set.len() >= replicas);
@@ -91,7 +93,7 @@ mod tests {
         let rank = processes(rank);
         let rank: Vec<_> = rank.iter().collect();
         let is_live = |process: &Process| !dead.contains(process.node.as_str());
-        match next(&Set::new(processes(set)).unwrap(), &rank, replicas, true, is_live) {
+        match next(&Set::new(processes(set)).unwrap(), &rank, replicas, true, is_live, |_| true) {
             Move::Stay => "=".into(),
             Move::Reopen(set, _) => set.members().iter().map(|member| member.node.as_str()).collect(),
             Move::HandOver(to) => format!(">{}", to.node),
@@ -137,7 +139,18 @@ mod tests {
         let processes = processes("abcd");
         let [a, b, c, d] = [0, 1, 2, 3].map(|index| &processes[index]);
         let set = Set::new(vec![a.clone(), b.clone(), c.clone()]).unwrap();
-        assert_eq!(next(&set, &[b, a, c], 3, false, |_| true), Move::Stay);
-        assert!(matches!(next(&set, &[a, b, d], 3, false, |process| process != c), Move::Reopen(_, Why::Repair)));
+        let all = |_: &Process| true;
+        assert_eq!(next(&set, &[b, a, c], 3, false, all, all), Move::Stay);
+        assert!(matches!(next(&set, &[a, b, d], 3, false, |process| process != c, all), Move::Reopen(_, Why::Repair)));
+    }
+
+    #[test]
+    fn a_slot_goes_to_nobody_who_has_not_stored_it() {
+        let processes = processes("abc");
+        let [a, b, c] = [0, 1, 2].map(|index| &processes[index]);
+        let set = Set::new(processes.clone()).unwrap();
+        let step = |stored: &Process| next(&set, &[b, a, c], 3, true, |_| true, |process| process == stored);
+        assert_eq!(step(c), Move::Stay);
+        assert_eq!(step(b), Move::HandOver(b.clone()));
     }
 }

@@ -1,8 +1,8 @@
 //! One opening of one slot: the proposer's side.
 //!
 //! Phase one collects promises from enough of every set that may hold data: the last active one, and each later one that
-//! an answer names. Phase two installs what is taken over on the new set. When more than half of that has stored it, the
-//! slot is open. Until then the opener keeps asking.
+//! an answer names, and with them how new the data of each is. The newest is fetched, unless it is here. Phase two installs
+//! it on the new set. When more than half of that has stored it, the slot is open. Until then the opener keeps asking.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -14,6 +14,7 @@ use super::set::Set;
 use super::view::Life;
 use crate::id::{Epoch, Position, Process};
 use crate::message::Noted;
+use crate::rules::{Rule, Rules};
 use crate::time::Moment;
 
 /// The most sets that the answers to one opening may name together: seven members with eight noted sets each. One more
@@ -28,6 +29,8 @@ pub(crate) struct Opening {
     why: Why,
     phase: Phase,
     promises: BTreeMap<Process, Promise>,
+    /// Whether this node's own store is to refuse what is below: the opener's own promise comes when it does.
+    is_fencing: bool,
     /// The sets that answers have named.
     named: NotedSets,
     /// Who has stored it.
@@ -66,7 +69,7 @@ pub(crate) enum Why {
     Rebalance,
     /// The owner with this epoch handed the slot over.
     HandedOver(Epoch),
-    /// The slot was to be handed over and was not taken.
+    /// The slot was to be handed over and was not taken, or an attempt to open it again came to nothing.
     TakeBack,
     /// A test said so.
     #[cfg(test)]
@@ -78,6 +81,8 @@ pub(crate) enum Why {
 pub(crate) enum Phase {
     /// It asks for promises.
     Collecting,
+    /// It takes over the newest data from one that has promised.
+    Fetching,
     /// It asks the new set to store what was taken over.
     Installing,
 }
@@ -102,6 +107,7 @@ impl Opening {
             why,
             phase: Phase::Collecting,
             promises: BTreeMap::new(),
+            is_fencing: false,
             named: NotedSets::default(),
             stored: BTreeSet::new(),
             handed_over,
@@ -138,6 +144,16 @@ impl Opening {
         &mut self.retry
     }
 
+    /// Whether this node's own promise is on its way.
+    pub(crate) fn is_fencing(&self) -> bool {
+        self.is_fencing
+    }
+
+    /// Notes that this node's own promise is on its way.
+    pub(crate) fn fence(&mut self) {
+        self.is_fencing = true;
+    }
+
     /// Takes in a promise. Returns whether what it names can be kept; if not, the attempt is over.
     pub(crate) fn promised(
         &mut self,
@@ -172,6 +188,9 @@ impl Opening {
     /// Whether the promises suffice. Without a set that is known to be active the charter stands for it.
     pub(crate) fn promises(&self, case: &Case<'_>) -> Promises {
         let has = |process: &Process| self.promises.contains_key(process);
+        if !case.rules.keeps(Rule::PromisesAwaited) {
+            return Promises::Enough;
+        }
         let excused = |process: &Process| case.is_excused(process);
         let founders_promise = || case.charter.is_promised(has, |process| case.may_lose() && excused(process));
         if case.active.is_none() && !founders_promise() {
@@ -185,10 +204,15 @@ impl Opening {
         if is_all_there_is && case.may_lose() { Promises::WhatThereIs } else { Promises::TooFew }
     }
 
-    /// Whom to ask next in this phase: members that have not answered and were not asked since the last retry.
+    /// Whom to ask next in this phase: those that have not answered and were not asked since the last retry.
     pub(crate) fn ask(&mut self, case: &Case<'_>) -> Vec<Process> {
+        let source;
         let mut whom: BTreeSet<&Process> = match self.phase {
             Phase::Installing => self.set.members().iter().filter(|member| !self.stored.contains(*member)).collect(),
+            Phase::Fetching => {
+                source = self.source(case.me, case.rules).0;
+                BTreeSet::from([&source])
+            }
             Phase::Collecting => {
                 let has = |process: &Process| self.promises.contains_key(process);
                 let can = |process: &Process| has(process) || case.view.is_live(process);
@@ -226,20 +250,24 @@ impl Opening {
         given_up.map(|(epoch, _)| *epoch).or(self.handed_over)
     }
 
-    /// Goes on to phase two.
-    pub(crate) fn install(&mut self, loses: bool) {
-        self.phase = Phase::Installing;
+    /// Goes on to another phase, with less than the data of a majority if it `loses`.
+    pub(crate) fn go_on(&mut self, phase: Phase, loses: bool) {
+        self.phase = phase;
         self.loses = loses;
         self.asked.clear();
         self.retry = Retry::default();
     }
 
-    /// What is taken over: the data with the highest epoch and position, from this node itself if it has it.
-    pub(crate) fn source(&self, me: &Process) -> (Process, (Epoch, Position)) {
-        let best = self.promises.values().map(|promise| promise.accepted).max().unwrap_or_default();
-        let mine = self.promises.get(me).is_none_or(|promise| promise.accepted == best);
-        let theirs = self.promises.iter().find(|(_, promise)| promise.accepted == best).filter(|_| !mine);
-        (theirs.map_or(me, |(process, _)| process).clone(), best)
+    /// What is taken over: the data with the highest epoch and, within that, the highest position; from this node itself if
+    /// it has it.
+    pub(crate) fn source(&self, me: &Process, rules: Rules) -> (Process, (Epoch, Position)) {
+        let newness = |(epoch, position): (Epoch, Position)| {
+            if rules.keeps(Rule::EpochCompared) { (epoch, position) } else { (Epoch::ZERO, position) }
+        };
+        let counts = |process: &Process| process == me || rules.keeps(Rule::NewestFetched);
+        let promises = self.promises.iter().filter(|(process, _)| counts(process));
+        let best = promises.max_by_key(|(process, promise)| (newness(promise.accepted), *process == me));
+        best.map_or_else(|| (me.clone(), Default::default()), |(process, promise)| (process.clone(), promise.accepted))
     }
 
     /// Whether enough of the new set has stored it to serve.
@@ -284,6 +312,11 @@ pub(crate) struct Retry {
 const DOUBLINGS_MAX: u32 = 4;
 
 impl Retry {
+    /// Whether there was a try.
+    pub(crate) fn has_tried(&self) -> bool {
+        self.tries > 0
+    }
+
     /// The moment of the next try; the first may be at once.
     pub(crate) fn at(&self) -> Moment {
         self.at

@@ -1,10 +1,9 @@
 //! What an engine wants done, and what it has to tell, as plain values.
 
 use super::opening::Why;
-use super::set::Set;
-use crate::id::{Epoch, NodeId, Position, Process, RegistryName, Slot};
+use super::store::Task;
+use crate::id::{Epoch, NodeId, RegistryName, Slot};
 use crate::message::Message;
-use crate::time::Moment;
 
 /// One thing to be done, in the order in which they come out: a slot is closed before a message says so.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,43 +15,8 @@ pub(crate) enum Output {
         /// The message.
         message: Message,
     },
-    /// Serve these slots in their new epochs, whether they were served before or not.
-    Open {
-        /// The registry.
-        registry: RegistryName,
-        /// The slots.
-        slots: Vec<Opened>,
-    },
-    /// Stop serving these slots at once; what runs is cancelled and its result discarded.
-    Close {
-        /// The registry.
-        registry: RegistryName,
-        /// The slots with the epochs that are over.
-        slots: Vec<(Slot, Epoch)>,
-    },
-    /// Drop what is kept of these slots, which are closed: another process has had them open since.
-    Forget {
-        /// The registry.
-        registry: RegistryName,
-        /// The slots.
-        slots: Vec<Slot>,
-    },
-    /// Start nothing new on these slots, let what runs end, and answer with `Input::Drained` for each.
-    Seal {
-        /// The registry.
-        registry: RegistryName,
-        /// The slots with their epochs.
-        slots: Vec<(Slot, Epoch)>,
-    },
-    /// Acknowledged state of these slots may be shown until this moment, in the epoch that was opened last.
-    Lease {
-        /// The registry.
-        registry: RegistryName,
-        /// The slots.
-        slots: Vec<Slot>,
-        /// The end; it only ever rises within an epoch.
-        until: Moment,
-    },
+    /// Do this with slots of a registry.
+    Slots(RegistryName, Task),
     /// What callers are told about this registry has changed: read the table again.
     TableChanged(RegistryName),
     /// Something to be recorded.
@@ -61,24 +25,6 @@ pub(crate) enum Output {
     Stop(StopReason),
     /// Everything was handed over, or the time for it is up.
     Left,
-}
-
-/// A slot that this node has opened.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Opened {
-    /// The slot.
-    pub(crate) slot: Slot,
-    /// Its epoch, the fencing number.
-    pub(crate) epoch: Epoch,
-    /// Its set, this process first.
-    pub(crate) set: Set,
-    /// Who holds the newest data.
-    pub(crate) source: Process,
-    /// The epoch and position of that data.
-    pub(crate) taken_over: (Epoch, Position),
-    /// Whether the instances that are here count: this process is the last that is known to have had the slot open. What
-    /// became of them in another's hands it cannot know from its own memory.
-    pub(crate) keep: bool,
 }
 
 /// Why a process must not go on.

@@ -24,9 +24,12 @@ use super::set::Set;
 use super::set::Sets;
 use super::shared::{Peer, Shared};
 use super::sight::Sight;
+use super::store::Report;
 use super::table::Table;
 use super::view::{HostedRegistry, Life, Member, MemberState, Profile, View, Weight};
-use crate::id::{Epoch, Incarnation, NodeId, Process, RegistryName, Slot};
+#[cfg(test)]
+use crate::id::Slot;
+use crate::id::{Incarnation, NodeId, Process, RegistryName};
 use crate::message::{Body, Heartbeat, Message, REGISTRIES_MAX, Word};
 use crate::rules::Rules;
 use crate::time::{Moment, Timing};
@@ -72,8 +75,8 @@ pub(crate) enum Input {
     Charter(usize, Process),
     /// A message came over the authenticated connection with a node.
     Received(NodeId, Message),
-    /// What ran on a sealed slot has ended.
-    Drained(RegistryName, Slot, Epoch),
+    /// Something has become of slots of a registry.
+    Slots(RegistryName, Report),
     /// This node is to hand everything over and leave.
     Leave,
     /// This node opens a slot with a set of others and itself, rules or not.
@@ -91,8 +94,18 @@ pub(crate) struct Ownership {
     registries: BTreeMap<RegistryName, Registry>,
     /// When the next heartbeat is due.
     beat_at: Moment,
-    /// By when this node is gone, once it leaves.
-    leave_by: Option<Moment>,
+    stay: Stay,
+}
+
+/// Whether this node stays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stay {
+    /// It does.
+    Stays,
+    /// It hands everything over, and goes even so at this moment.
+    LeavesBy(Moment),
+    /// It has left: it serves nothing, and opens nothing any more.
+    Left,
 }
 
 impl Ownership {
@@ -116,7 +129,7 @@ impl Ownership {
             rng: ChaCha8Rng::seed_from_u64(seed),
             me: me.clone(),
         };
-        let mut this = Self { shared, registries: BTreeMap::new(), beat_at: now, leave_by: None };
+        let mut this = Self { shared, registries: BTreeMap::new(), beat_at: now, stay: Stay::Stays };
         let profile = Profile { hosted, weight: Weight::NORMAL, ..Profile::default() };
         let incarnation = Incarnation::new(me.start.get());
         let state = MemberState::Up;
@@ -128,6 +141,9 @@ impl Ownership {
     /// Takes in one thing that happened. All outputs of the one before have been taken out.
     pub(crate) fn handle(&mut self, now: Moment, input: Input) {
         debug_assert!(self.shared.outputs.is_empty(), "the tray is not empty");
+        if self.stay == Stay::Left {
+            return;
+        }
         self.shared.now = self.shared.now.max(now);
         self.shared.epochs.begin_batch();
         match input {
@@ -139,9 +155,9 @@ impl Ownership {
             Input::Disconnected(node) => _ = self.shared.peers.remove(&node),
             Input::Charter(entry, process) => self.shared.charter.learn(entry, &process),
             Input::Received(from, message) => self.received(&from, message),
-            Input::Drained(registry, slot, epoch) => {
+            Input::Slots(registry, report) => {
                 if let Some(registry) = self.registries.get_mut(&registry) {
-                    registry.drained(slot, epoch);
+                    registry.reported(report, &mut self.shared);
                 }
             }
             Input::Leave => self.leave(),
@@ -168,7 +184,8 @@ impl Ownership {
 
     /// When to come back with a tick if nothing happens before.
     pub(crate) fn next_deadline(&self) -> Option<Moment> {
-        self.registries.values().filter_map(Registry::deadline).chain([self.beat_at]).min()
+        let due = self.registries.values().filter_map(Registry::deadline).chain([self.beat_at]);
+        due.min().filter(|_| self.stay != Stay::Left)
     }
 
     /// Who has each slot of a registry open.
@@ -212,7 +229,7 @@ impl Ownership {
             let was_declared_down = before.is_some_and(|before| before.incarnation < member.incarnation);
             member.profile = member.profile.or_else(|| before.and_then(|before| before.profile.clone()));
             if let Some(profile) = &mut member.profile {
-                profile.leaving |= self.leave_by.is_some();
+                profile.leaving |= self.stay != Stay::Stays;
             }
             if was_declared_down {
                 let close = |registry: &mut Registry| registry.close_all(&mut self.shared, Closing::DeclaredDown);
@@ -314,10 +331,10 @@ impl Ownership {
     }
 
     fn leave(&mut self) {
-        if self.leave_by.is_some() {
+        if self.stay != Stay::Stays {
             return;
         }
-        self.leave_by = Some(self.shared.now + self.shared.timing.lease * LEAVING_LEASES);
+        self.stay = Stay::LeavesBy(self.shared.now + self.shared.timing.lease * LEAVING_LEASES);
         let me = self.shared.view.member(&self.shared.me.node).cloned();
         if let Some(mut member) = me
             && let Some(profile) = &mut member.profile
@@ -328,13 +345,13 @@ impl Ownership {
     }
 
     fn leave_when_done(&mut self) {
-        let Some(leave_by) = self.leave_by else { return };
+        let Stay::LeavesBy(leave_by) = self.stay else { return };
         let done = || self.registries.values().all(|registry| registry.is_rid_of(&self.shared.me));
         if self.shared.now >= leave_by || done() {
             let close = |registry: &mut Registry| registry.close_all(&mut self.shared, Closing::Leaving);
             self.registries.values_mut().for_each(close);
             self.shared.outputs.push_back(Output::Left);
-            self.leave_by = Some(Moment::FOREVER);
+            self.stay = Stay::Left;
         }
     }
 

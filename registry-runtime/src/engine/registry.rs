@@ -6,6 +6,7 @@
 
 mod answer;
 mod carry;
+mod store;
 mod tend;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -38,8 +39,8 @@ pub(crate) struct Registry {
     planned: Vec<(Process, Weight)>,
     table: Table,
     holdings: Holdings,
-    /// Slots whose instances are here, open or not: this process is the last that is known to have opened them.
-    kept: BTreeSet<Slot>,
+    /// Slots of which this process's store may hold something, with the last opening that it took part in.
+    kept: BTreeMap<Slot, Epoch>,
     openings: BTreeMap<Slot, Opening>,
     /// Slots whose last attempt met a higher epoch, and when the next may begin.
     pauses: BTreeMap<Slot, Retry>,
@@ -63,7 +64,7 @@ impl Registry {
             planned: Vec::new(),
             table: Table::new(slots),
             holdings: Holdings::default(),
-            kept: BTreeSet::new(),
+            kept: BTreeMap::new(),
             openings: BTreeMap::new(),
             pauses: BTreeMap::new(),
             moving: BTreeSet::new(),
@@ -171,7 +172,7 @@ impl Registry {
     }
 
     /// What was sealed is empty now: the next owner may open it.
-    pub(crate) fn drained(&mut self, slot: Slot, epoch: Epoch) {
+    fn drained(&mut self, slot: Slot, epoch: Epoch) {
         if let Some(held) = self.holdings.get_mut(slot)
             && held.epoch == epoch
             && let Stage::Sealed { to, until } = &held.stage
@@ -196,9 +197,10 @@ impl Registry {
         let mut again =
             if self.holdings.get(slot).is_some() { self.tend(slot, shared) } else { self.settle(slot, shared) };
         self.carry_on(slot, shared);
+        self.forget_what_is_over(slot, shared);
         if let Some(opening) = self.openings.get_mut(&slot) {
             again = again.into_iter().chain([opening.retry().at()]).min();
-        } else if self.holdings.get(slot).is_none_or(|held| held.stage == Stage::Serving) && self.moving.remove(&slot) {
+        } else if self.has_moved(slot, shared) && self.moving.remove(&slot) {
             self.agenda.look(slot);
         }
         self.publish(slot, shared);
@@ -211,11 +213,6 @@ impl Registry {
         if self.holdings.get(slot).is_some_and(|held| active > Some(held.epoch)) {
             self.close(slot, shared, Closing::Opened);
         }
-        let is_anothers =
-            self.table.row(slot).and_then(|row| row.active()).map(|active| *active.set.owner() != shared.me);
-        if is_anothers == Some(true) && self.kept.remove(&slot) {
-            shared.forget(&self.name, slot);
-        }
         let is_over = |opening: &Opening| {
             active >= Some(opening.epoch()) || opening.is_hopeless(|process| shared.view.is_live(process))
         };
@@ -226,6 +223,14 @@ impl Registry {
             self.close(slot, shared, Closing::Halted);
             self.openings.remove(&slot);
         }
+    }
+
+    /// Whether the last step of a slot is done: it is served, and the plan's owner, if it is in the set by now, is filled.
+    fn has_moved(&self, slot: Slot, shared: &Shared) -> bool {
+        let next = self.plan.owner(slot).filter(|next| shared.view.is_live(next));
+        self.holdings.get(slot).is_none_or(|held| {
+            held.stage == Stage::Serving && !next.is_some_and(|next| held.missing().any(|member| member == next))
+        })
     }
 
     /// A slot that this node does not have open: opens it if that is for this node to do.
@@ -255,9 +260,12 @@ impl Registry {
         }
     }
 
+    /// Stops serving a slot. What was never acknowledged of it is dropped by that; this node's own opening may count on it, so
+    /// that begins anew.
     fn close(&mut self, slot: Slot, shared: &mut Shared, why: Closing) {
         if let Some(held) = self.holdings.close(slot) {
             shared.close(&self.name, slot, held.epoch, why);
+            self.openings.remove(&slot);
             self.agenda.look(slot);
         }
     }

@@ -4,7 +4,7 @@
 
 use super::noted::NotedSets;
 use super::set::Set;
-use crate::id::{Epoch, Position, Process};
+use crate::id::{Epoch, Process};
 use crate::message::{NOTED_MAX, Noted, Refusal};
 use crate::rules::{Rule, Rules};
 
@@ -19,9 +19,7 @@ pub(crate) struct Row {
     active: Option<Active>,
     /// Later sets that were named to this node.
     noted: NotedSets,
-    /// The epoch and position of the data that is held here.
-    accepted: (Epoch, Position),
-    /// The opening that was stored here and whose owner may count on this node's word.
+    /// The opening that this node takes part in and whose owner may count on this node's word.
     lent: Option<Promised>,
 }
 
@@ -90,7 +88,7 @@ impl Row {
         Ok(self.give_word(ask.epoch, ask.opener))
     }
 
-    /// Stores an opening that has its promises. Says who has lost this node's word by that.
+    /// Takes part in an opening that has its promises. Says who has lost this node's word by that.
     ///
     /// A lease is not waited for: the opener has majorities whose leases to others are over, so no other majority can
     /// count on this node.
@@ -99,7 +97,6 @@ impl Row {
         opener: &Process,
         epoch: Epoch,
         set: &Set,
-        position: Position,
         rules: Rules,
     ) -> Result<Superseded, Refusal> {
         self.met = self.met.max(epoch);
@@ -110,7 +107,6 @@ impl Row {
         self.note(epoch, set, rules)?;
         let superseded = self.give_word(epoch, opener);
         self.lent = Some(Promised { epoch, opener: opener.clone() });
-        self.accepted = self.accepted.max((epoch, position));
         Ok(superseded)
     }
 
@@ -152,9 +148,9 @@ impl Row {
         self.noted.below(epoch)
     }
 
-    /// The epoch and position of the data that is held here.
-    pub(crate) fn accepted(&self) -> (Epoch, Position) {
-        self.accepted
+    /// To whom this epoch is promised, as the highest one.
+    pub(crate) fn promised(&self, epoch: Epoch) -> Option<&Process> {
+        self.promised.as_ref().filter(|promised| promised.epoch == epoch).map(|promised| &promised.opener)
     }
 
     fn refuse_lower(&self, epoch: Epoch, opener: &Process, rules: Rules) -> Result<(), Refusal> {
@@ -219,8 +215,7 @@ mod tests {
 
     fn install(row: &mut Row, number: u64, names: &str) -> Result<bool, Refusal> {
         let set = set(names);
-        let done = row.install(set.owner(), epoch(number), &set, Position::new(0), Rules::ALL);
-        done.map(|superseded| superseded.is_some())
+        row.install(set.owner(), epoch(number), &set, Rules::ALL).map(|superseded| superseded.is_some())
     }
 
     fn lent() -> Refusal {

@@ -10,9 +10,10 @@ use super::charter::Charter;
 use super::epochs::Epochs;
 use super::lease::{Borrowed, Lent};
 use super::outbox::Outbox;
-use super::output::{Closing, Event, Opened, Output};
+use super::output::{Closing, Event, Output};
 use super::set::Sets;
 use super::sight::Sight;
+use super::store::{Adopt, Begin, Fence, Fetch, Opened, Task};
 use super::view::View;
 use crate::id::{Epoch, NodeId, Process, RegistryName, Slot};
 use crate::rules::{Rule, Rules};
@@ -49,6 +50,16 @@ pub(crate) struct Peer {
     pub(crate) differs_since: BTreeMap<RegistryName, Moment>,
 }
 
+/// Adds to the last output if that is of the same kind and registry, so that neighbours in time share one.
+macro_rules! list {
+    ($shared:ident, $kind:ident, $registry:ident, $slot:expr) => {
+        match $shared.outputs.back_mut() {
+            Some(Output::Slots(registry, Task::$kind(slots))) if registry == $registry => slots.push($slot),
+            _ => $shared.outputs.push_back(Output::Slots($registry.clone(), Task::$kind(vec![$slot]))),
+        }
+    };
+}
+
 impl Shared {
     /// The pause after a first unanswered question: two heartbeats' time is far more than a round trip.
     pub(crate) fn first_pause(&self) -> Duration {
@@ -83,45 +94,56 @@ impl Shared {
         self.outputs.push_back(Output::Event(event));
     }
 
-    /// Lets a slot be served; neighbours in time share one output.
+    /// Lets the store refuse lower epochs of a slot.
+    pub(crate) fn fence(&mut self, registry: &RegistryName, fence: Fence) {
+        list!(self, Fence, registry, fence);
+    }
+
+    /// Lets a slot's content be taken over from another process.
+    pub(crate) fn fetch(&mut self, registry: &RegistryName, fetch: Fetch) {
+        list!(self, Fetch, registry, fetch);
+    }
+
+    /// Lets a slot's record stream begin here.
+    pub(crate) fn begin(&mut self, registry: &RegistryName, begin: Begin) {
+        list!(self, Begin, registry, begin);
+    }
+
+    /// Lets a slot's record stream be followed.
+    pub(crate) fn adopt(&mut self, registry: &RegistryName, adopt: Adopt) {
+        list!(self, Adopt, registry, adopt);
+    }
+
+    /// Lets a slot be served.
     pub(crate) fn open(&mut self, registry: &RegistryName, opened: Opened) {
-        match self.outputs.back_mut() {
-            Some(Output::Open { registry: same, slots }) if same == registry => slots.push(opened),
-            _ => self.outputs.push_back(Output::Open { registry: registry.clone(), slots: vec![opened] }),
-        }
+        list!(self, Open, registry, opened);
     }
 
     /// Ends the serving of a slot.
     pub(crate) fn close(&mut self, registry: &RegistryName, slot: Slot, epoch: Epoch, why: Closing) {
         self.event(Event::Closed { registry: registry.clone(), slot, epoch, why });
-        self.outputs.push_back(Output::Close { registry: registry.clone(), slots: vec![(slot, epoch)] });
+        list!(self, Close, registry, (slot, epoch));
     }
 
-    /// Lets go of what is kept of a slot; neighbours in time share one output.
+    /// Lets go of the content of a slot.
     pub(crate) fn forget(&mut self, registry: &RegistryName, slot: Slot) {
-        match self.outputs.back_mut() {
-            Some(Output::Forget { registry: same, slots }) if same == registry => slots.push(slot),
-            _ => self.outputs.push_back(Output::Forget { registry: registry.clone(), slots: vec![slot] }),
-        }
+        list!(self, Forget, registry, slot);
     }
 
-    /// Seals a slot; neighbours in time share one output.
+    /// Seals a slot.
     pub(crate) fn seal(&mut self, registry: &RegistryName, slot: Slot, epoch: Epoch) {
-        match self.outputs.back_mut() {
-            Some(Output::Seal { registry: same, slots }) if same == registry => slots.push((slot, epoch)),
-            _ => self.outputs.push_back(Output::Seal { registry: registry.clone(), slots: vec![(slot, epoch)] }),
-        }
+        list!(self, Seal, registry, (slot, epoch));
     }
 
     /// Tells until when state may be shown; neighbours in time with one end share one output.
     pub(crate) fn lease(&mut self, registry: &RegistryName, slots: impl IntoIterator<Item = Slot>, until: Moment) {
         match self.outputs.back_mut() {
-            Some(Output::Lease { registry: same, slots: others, until: end }) if same == registry && *end == until => {
+            Some(Output::Slots(same, Task::Lease(others, end))) if same == registry && *end == until => {
                 others.extend(slots);
             }
             _ => {
                 let slots = slots.into_iter().collect();
-                self.outputs.push_back(Output::Lease { registry: registry.clone(), slots, until });
+                self.outputs.push_back(Output::Slots(registry.clone(), Task::Lease(slots, until)));
             }
         }
     }

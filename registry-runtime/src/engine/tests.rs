@@ -7,3 +7,4 @@ mod malice;
 mod oracle;
 mod random;
 mod sim;
+mod store;

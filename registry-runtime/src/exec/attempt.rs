@@ -8,6 +8,7 @@ use tracing::Span;
 
 use crate::id::{Epoch, NodeId, Slot};
 use crate::policy::receipts::Ask;
+use crate::policy::replica::Stamp;
 use crate::resource::{Invocation, KeyText, Origin, Resource};
 
 /// One attempt at a command by a caller in this process.
@@ -17,6 +18,8 @@ pub(crate) struct Attempt<'a, R: Resource> {
     pub(crate) slot: Slot,
     /// The epoch of the slot under which it was sent; without meaning for an action.
     pub(crate) epoch: Epoch,
+    /// What the caller has seen of the slot, if a backup may answer: only a read may have this.
+    pub(crate) seen: Option<Stamp>,
     /// The key; `None` for an action.
     pub(crate) key: Option<R::Key>,
     /// What its receipt is looked for by.
@@ -40,6 +43,8 @@ pub(crate) struct Request<'a> {
     pub(crate) slot: Slot,
     /// The epoch of the slot under which it was sent; without meaning for an action.
     pub(crate) epoch: Epoch,
+    /// What the caller has seen of the slot, if a backup may answer.
+    pub(crate) seen: Option<Stamp>,
     /// What its receipt is looked for by.
     pub(crate) ask: Ask,
     /// Which attempt this is, from 1.
@@ -70,15 +75,21 @@ pub(super) struct Kept {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Asked {
     pub(super) ask: Ask,
-    /// For how long another attempt may come; `None` when none can.
-    pub(super) left: Option<Duration>,
+    /// When the call has ended at the latest; `None` when no other attempt can come.
+    pub(super) ends: Option<Instant>,
+}
+
+impl Asked {
+    /// For how long another attempt may come from now on; `None` when none can.
+    pub(super) fn left(&self) -> Option<Duration> {
+        self.ends.map(|ends| ends.saturating_duration_since(Instant::now()))
+    }
 }
 
 impl<R: Resource> Attempt<'_, R> {
     /// What the slot's receipts are asked.
     pub(super) fn asked(&self) -> Asked {
-        let left = self.may_repeat.then(|| self.deadline.duration_since(self.begun));
-        Asked { ask: self.ask, left }
+        Asked { ask: self.ask, ends: self.may_repeat.then_some(self.deadline) }
     }
 
     /// Without the key, for as long as it takes.

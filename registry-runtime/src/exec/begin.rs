@@ -13,11 +13,12 @@ use super::door::Place;
 use super::host::Host;
 use super::job::Job;
 use super::outcome::{Outcome, Refused};
+use super::pledge::{Decided, Pledge};
 use super::reply::Reply;
 use super::seat::Seat;
-use super::shelf::{Change, Claim, Stand, Taken};
+use super::shelf::{Change, Claim, Settled, Stand, Taken};
 use super::work::{Conclusion, Ran, Work, conclude, discard};
-use crate::id::{Epoch, Slot};
+use crate::id::Slot;
 use crate::policy::admission::Full;
 use crate::policy::receipts::Told;
 use crate::resource::{Command, Kind, Resource, Run};
@@ -32,6 +33,8 @@ const NESTED_MAX: u32 = 8;
 pub(super) enum Begun<R: Resource, A: 'static, T: 'static, E: 'static, D, J> {
     /// It ended, too.
     Ready(Outcome<D, J>),
+    /// It ends so if its record is acknowledged.
+    Pledged(Pledge, Outcome<D, J>),
     /// It has to be driven. Boxed to keep the way back short for commands that end here, which are most.
     Later(Box<Job<R, A, T, E>>),
 }
@@ -75,7 +78,7 @@ impl<R: Resource> Host<R> {
         }
         let refuse = |refused: Refused| Begun::Ready(refused.widen());
         if let (Run::Read(_), Some(key)) = (&command.run, &attempt.key) {
-            let (claim, state) = match self.look(attempt.slot, attempt.epoch, key) {
+            let (claim, state) = match self.look(&attempt, key) {
                 Ok(seen) => seen,
                 Err(refused) => {
                     spare(Some(key), &args);
@@ -116,19 +119,26 @@ impl<R: Resource> Host<R> {
             }
             return self.wait_for_place(command, attempt, grip, args).unwrap_or_else(refuse);
         };
+        if self.definition.spec.replicas > 1
+            && let Some(grip) = &grip
+        {
+            // Its record may be lost with the slot, and the next owner asked.
+            spare(Some(&grip.key), &args);
+        }
         let span = self.span(command, &attempt);
         let ran = match span.in_scope(|| self.start(command, &attempt, grip.as_ref(), state, args)) {
             Some(Work::Ran(ran)) => Some(ran),
             _ => None,
         };
-        Begun::Ready(self.end(ran, &attempt, grip, Some(started), reply))
+        self.end(ran, &attempt, grip, Some(started), reply)
     }
 
     /// The committed state of an instance, for a read.
     #[inline]
-    fn look(&self, slot: Slot, epoch: Epoch, key: &R::Key) -> Result<(Claim, Option<Arc<R>>), Refused> {
+    fn look(&self, attempt: &Attempt<'_, R>, key: &R::Key) -> Result<(Claim, Option<Arc<R>>), Refused> {
+        let Attempt { slot, epoch, seen, .. } = *attempt;
         let shelf = self.shelf(slot).ok_or_else(|| no_such_slot(slot))?;
-        shelf.look(epoch, key, self.clock())
+        shelf.look(epoch, key, seen, self.clock())
     }
 
     /// Runs a synchronous read: the shortest way, for nothing is held and nothing has to be given back.
@@ -158,7 +168,7 @@ impl<R: Resource> Host<R> {
         if kind == Kind::Action {
             return Ok(Met::Free(None, None));
         }
-        let (slot, epoch) = (attempt.slot, attempt.epoch);
+        let Attempt { slot, epoch, seen, .. } = *attempt;
         let Some(key) = attempt.key.take() else {
             return Err(Refused::BadRequest { detail: "a command on an instance came without a key".into() });
         };
@@ -166,7 +176,7 @@ impl<R: Resource> Host<R> {
             return Err(no_such_slot(slot));
         };
         let taken = match kind {
-            Kind::Read => shelf.look(epoch, &key, self.clock()).map(|(claim, state)| Taken::Held(claim, state)),
+            Kind::Read => shelf.look(epoch, &key, seen, self.clock()).map(|(claim, state)| Taken::Held(claim, state)),
             _ => shelf.take(epoch, &key, kind, &attempt.asked(), self.clock()),
         };
         match taken {
@@ -226,9 +236,9 @@ impl<R: Resource> Host<R> {
         let mut flight = match span.in_scope(|| self.start(command, &attempt, grip.as_ref(), state, args)) {
             Some(Work::Flying(flight)) => flight,
             Some(Work::Ran(ran)) => {
-                return Ok(Begun::Ready(self.end(Some(ran), &attempt, grip, None, reply)));
+                return Ok(self.end(Some(ran), &attempt, grip, None, reply));
             }
-            None => return Ok(Begun::Ready(self.end(None, &attempt, grip, None, reply))),
+            None => return Ok(self.end(None, &attempt, grip, None, reply)),
         };
         let polled = {
             // Timers and sockets that the body makes belong to the node's runtime, whoever polls the caller. There is
@@ -240,7 +250,7 @@ impl<R: Resource> Host<R> {
         match polled {
             Poll::Ready(ran) => {
                 discard(flight);
-                Ok(Begun::Ready(self.end(ran, &attempt, grip, None, reply)))
+                Ok(self.end(ran, &attempt, grip, None, reply))
             }
             Poll::Pending => {
                 let control = Arc::new(Control::running());
@@ -317,25 +327,28 @@ impl<R: Resource> Host<R> {
     /// Makes the reply (`ran` is `None` when the body panicked), commits, and gives the lane back. The time since `since`
     /// counts as busy.
     #[inline]
-    fn end<T, E, S: Reply<T, E>>(
+    fn end<A, T, E, S: Reply<T, E>>(
         &self,
         ran: Option<Ran<R, T, E>>,
         attempt: &Attempt<'_, R>,
         grip: Option<Grip<R>>,
         since: Option<Instant>,
         reply: &mut S,
-    ) -> Outcome<S::Done, S::Rejected> {
+    ) -> BegunFor<R, A, T, E, S> {
         let is_exclusive = |grip: &Grip<R>| grip.claim.turn.is_some();
         let keep = attempt.may_repeat && grip.as_ref().is_some_and(is_exclusive);
         let concluded = conclude(ran, grip.as_ref().map(|grip| &grip.key), reply, keep);
-        let Some(Grip { slot, key, claim }) = grip.filter(is_exclusive) else { return concluded.outcome };
+        let Some(Grip { slot, key, claim }) = grip.filter(is_exclusive) else { return Begun::Ready(concluded.outcome) };
         let ended = Instant::now();
         if let Some(since) = since {
             self.door.add_busy(ended.duration_since(since));
         }
         let Conclusion { outcome, change, told } = in_time(concluded, ended, attempt.deadline);
         let receipt = self.receipt(&attempt.asked(), told);
-        agreed(outcome, self.settle(slot, &key, claim, Stand::InPlace, change, receipt))
+        match self.settle(slot, &key, claim, Stand::InPlace, change, receipt) {
+            Settled::Now(settled) => Begun::Ready(agreed(outcome, settled)),
+            Settled::Later(pledge) => Begun::Pledged(pledge, outcome),
+        }
     }
 }
 
@@ -353,7 +366,7 @@ pub(super) fn in_time<R, D, J>(
 }
 
 /// What the caller hears: the command's own word only if the slot was still this node's.
-pub(super) fn agreed<D, J>(outcome: Outcome<D, J>, settled: Result<(), Refused>) -> Outcome<D, J> {
+pub(super) fn agreed<D, J>(outcome: Outcome<D, J>, settled: Decided) -> Outcome<D, J> {
     match settled {
         Err(refused) if outcome.tells() => {
             discard(outcome);

@@ -7,19 +7,21 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::begin::Begun;
+use super::begin::{Begun, agreed};
 use super::control::Control;
+use super::copies::Copies;
 use super::host::Host;
 use super::outcome::Outcome;
 use super::reply::Encoded;
 use super::work::contain;
 use super::{Attempt, Lease, Load, Request, codec};
 use crate::id::{Epoch, Fingerprint, NodeId, Slot};
+use crate::policy::replica::Stamp;
 use crate::resource::{Command, Commands, Kind, Resource, Visitor, fingerprint};
 use crate::spec::Spec;
 
 /// A [`Host`] without the type of its resource.
-pub(crate) trait AnyHost: Debug + Send + Sync + 'static {
+pub(crate) trait AnyHost: Copies + Debug + Send + Sync + 'static {
     /// The registry.
     fn spec(&self) -> &'static Spec;
 
@@ -34,14 +36,14 @@ pub(crate) trait AnyHost: Debug + Send + Sync + 'static {
         number: u16,
         request: Request<'_>,
         buffer: &mut Vec<u8>,
-        later: &mut dyn FnMut() -> Box<dyn Replier>,
+        later: &mut dyn FnMut(Wait) -> Box<dyn Replier>,
     ) -> Served;
 
     /// All commands by rising number.
     fn list(&self) -> Vec<(u16, Described)>;
 
-    /// See [`Host::open`].
-    fn open(&self, slot: Slot, epoch: Epoch, lease: Lease, keep: bool) -> bool;
+    /// See [`Host::open`]. The stream of records must have begun in that epoch: a slot without one would keep its changes to itself.
+    fn open(&self, slot: Slot, epoch: Epoch, lease: Lease) -> bool;
 
     /// See [`Host::close`].
     fn close(&self, slot: Slot);
@@ -51,6 +53,9 @@ pub(crate) trait AnyHost: Debug + Send + Sync + 'static {
 
     /// See [`Host::seal`].
     fn seal(&self, slot: Slot) -> bool;
+
+    /// See [`Host::shown`].
+    fn shown(&self, slot: Slot) -> Option<Stamp>;
 
     /// See [`Host::forget_due`].
     fn forget_due(&self);
@@ -90,6 +95,17 @@ pub(crate) enum Served {
     Ready(Outcome),
     /// It waits or runs as a task. Dropping this does not cancel it.
     Later(Cancel),
+    /// It came to its end, and its record is under way: nobody can cancel it.
+    Pledged,
+}
+
+/// What somebody waits for who is replied to later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wait {
+    /// A command that can be cancelled: see [`Served::Later`].
+    Cancellable,
+    /// A record: see [`Served::Pledged`].
+    Pledged,
 }
 
 /// Cancels a command that waits or runs as a task.
@@ -138,7 +154,7 @@ impl<R: Resource> AnyHost for Arc<Host<R>> {
         number: u16,
         request: Request<'_>,
         buffer: &mut Vec<u8>,
-        later: &mut dyn FnMut() -> Box<dyn Replier>,
+        later: &mut dyn FnMut(Wait) -> Box<dyn Replier>,
     ) -> Served {
         let Some(Some(command)) = self.commands.get(usize::from(number)) else {
             return Served::Ready(Outcome::Incompatible {
@@ -158,8 +174,8 @@ impl<R: Resource> AnyHost for Arc<Host<R>> {
         (0..=u16::MAX).zip(&self.commands).filter_map(|(number, it)| Some((number, it.as_ref()?.describe()))).collect()
     }
 
-    fn open(&self, slot: Slot, epoch: Epoch, lease: Lease, keep: bool) -> bool {
-        Host::open(self, slot, epoch, lease, keep)
+    fn open(&self, slot: Slot, epoch: Epoch, lease: Lease) -> bool {
+        self.shelf(slot).is_some_and(|shelf| shelf.has_begun(epoch)) && Host::open(self, slot, epoch, lease)
     }
 
     fn close(&self, slot: Slot) {
@@ -172,6 +188,10 @@ impl<R: Resource> AnyHost for Arc<Host<R>> {
 
     fn seal(&self, slot: Slot) -> bool {
         Host::seal(self, slot)
+    }
+
+    fn shown(&self, slot: Slot) -> Option<Stamp> {
+        Host::shown(self, slot)
     }
 
     fn forget_due(&self) {
@@ -196,7 +216,7 @@ pub(super) trait Erased<R: Resource>: Send + Sync {
         host: &Arc<Host<R>>,
         request: Request<'_>,
         buffer: &mut Vec<u8>,
-        later: &mut dyn FnMut() -> Box<dyn Replier>,
+        later: &mut dyn FnMut(Wait) -> Box<dyn Replier>,
     ) -> Served;
 }
 
@@ -249,15 +269,16 @@ where
         host: &Arc<Host<R>>,
         request: Request<'_>,
         buffer: &mut Vec<u8>,
-        later: &mut dyn FnMut() -> Box<dyn Replier>,
+        later: &mut dyn FnMut(Wait) -> Box<dyn Replier>,
     ) -> Served {
         let command = self.command;
         let (key, args) = match decode::<R, A>(host, command.kind(), &request) {
             Ok(decoded) => decoded,
             Err(detail) => return Served::Ready(Outcome::BadRequest { detail }),
         };
-        let Request { slot, epoch, ask, attempt, caller, begun, deadline, .. } = request;
-        let attempt = Attempt { slot, epoch, key, ask, may_repeat: true, attempt, caller, begun, deadline };
+        let Request { slot, epoch, seen, ask, attempt, caller, begun, deadline, .. } = request;
+        let seen = seen.filter(|_| command.kind() == Kind::Read);
+        let attempt = Attempt { slot, epoch, seen, key, ask, may_repeat: true, attempt, caller, begun, deadline };
         let bytes_max = host.setting.reply_bytes_max;
         let start = buffer.len();
         let begun = {
@@ -271,10 +292,20 @@ where
                 }
                 return Served::Ready(outcome);
             }
+            Begun::Pledged(pledge, outcome) => {
+                let bytes = buffer.split_off(start);
+                let replier = later(Wait::Pledged);
+                pledge.then(move |decided| {
+                    let outcome = agreed(outcome, decided);
+                    let bytes = if outcome.tells() { bytes } else { Vec::new() };
+                    replier.reply(Answer { outcome, bytes });
+                });
+                return Served::Pledged;
+            }
             Begun::Later(job) => job,
         };
         let cancel = Cancel::new(job.control());
-        let replier = later();
+        let replier = later(Wait::Cancellable);
         host.setting.runtime.spawn(async move {
             let mut reply = Encoded { buffer: Vec::new(), bytes_max, error: &command.error };
             let outcome = job.drive(&mut reply).await;

@@ -8,9 +8,10 @@ use std::task::{Context, Poll, ready};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::oneshot;
+use tokio::time::{Sleep, sleep_until};
 
 use super::Attempt;
-use super::begin::Begun;
+use super::begin::{Begun, agreed};
 use super::control::Control;
 use super::host::Host;
 use super::outcome::Outcome;
@@ -44,18 +45,26 @@ impl<R: Resource> Host<R> {
     {
         let bytes_max = self.setting.reply_bytes_max;
         let mut reply = Typed { bytes_max, error: &command.error };
-        let job = match self.begin(command, attempt, args, &mut reply, spare) {
+        let deadline = attempt.deadline;
+        let begun = self.begin(command, attempt, args, &mut reply, spare);
+        let (teller, told) = oneshot::channel();
+        let job = match begun {
             Begun::Ready(outcome) => return Started::Ready(outcome),
+            Begun::Pledged(pledge, outcome) => {
+                // A caller that is gone wants to hear nothing; the record goes its way.
+                pledge.then(move |decided| _ = teller.send(agreed(outcome, decided)));
+                let ends = Some(Box::pin(sleep_until(deadline)));
+                return Started::Later(Handle { told, control: Arc::new(Control::running()), ends });
+            }
             Begun::Later(job) => job,
         };
         let control = Arc::clone(job.control());
-        let (teller, told) = oneshot::channel();
         self.setting.runtime.spawn(async move {
             let outcome = job.drive(&mut reply).await;
             // A caller that is gone has cancelled and wants to hear nothing.
             let _ = teller.send(outcome);
         });
-        Started::Later(Handle { told, control })
+        Started::Later(Handle { told, control, ends: None })
     }
 }
 
@@ -65,6 +74,8 @@ impl<R: Resource> Host<R> {
 pub(crate) struct Handle<T, E> {
     told: oneshot::Receiver<Outcome<T, E>>,
     control: Arc<Control>,
+    /// When the call is over, for a command whose record is under way. All others see to that themselves.
+    ends: Option<Pin<Box<Sleep>>>,
 }
 
 impl<T, E> Handle<T, E> {
@@ -85,7 +96,14 @@ impl<T, E> Future for Handle<T, E> {
     type Output = Outcome<T, E>;
 
     fn poll(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Self::Output> {
-        Poll::Ready(ready!(Pin::new(&mut self.told).poll(task)).unwrap_or_else(|_| {
+        let told = Pin::new(&mut self.told).poll(task);
+        if told.is_pending()
+            && let Some(ends) = &mut self.ends
+        {
+            ready!(ends.as_mut().poll(task));
+            return Poll::Ready(Outcome::DeadlineExceeded { started: true });
+        }
+        Poll::Ready(ready!(told).unwrap_or_else(|_| {
             // The runtime dropped the task, which it can do only where the task awaits: nothing was committed.
             if self.control.is_started() { Outcome::Lost } else { Outcome::Moved { started: false } }
         }))

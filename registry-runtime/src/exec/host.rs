@@ -7,17 +7,23 @@ use std::time::Duration;
 use tokio::runtime::Handle as Runtime;
 
 use super::attempt::Asked;
+use super::codec;
 use super::door::Door;
 use super::erased::{self, Erased};
 use super::hash::Seeded;
 use super::outcome::Refused;
-use super::shelf::{Change, Claim, Receipt, Sealing, Shelf, Stand};
-use super::work::discard;
+use super::record::{Body, STATE_BYTES_MAX, lend};
+use super::reply::Unfit;
+use super::shelf::{Change, Claim, Effect, Outcomes, Receipt, Sealing, Settled, Settling, Shelf, Stand};
+use super::work::{contain, discard};
 use super::{Clock, Lease, Load};
+use crate::codec::{Raw, encoded, with_scratch};
 use crate::id::{Epoch, Slot};
 use crate::policy::receipts::Told;
+use crate::policy::replica::Stamp;
 use crate::resource::{Commands, Definition, Origin, Resource};
-use crate::rules::Rules;
+use crate::rules::{Rule, Rules};
+use crate::spec::Reads;
 
 /// For how long commands that run may go on when their slot is sealed: long enough for most to end, short against the
 /// default deadline of the calls that wait for the next owner.
@@ -59,12 +65,14 @@ pub(crate) struct Setting {
 impl<R: Commands> Host<R> {
     /// All slots closed and empty.
     pub(crate) fn new(definition: &'static Definition<R>, setting: Setting) -> Arc<Self> {
-        let hasher = Seeded(setting.seed);
+        let (hasher, budget) = (Seeded(setting.seed), Arc::default());
         Arc::new(Self {
             definition,
             commands: erased::list(),
             door: Arc::new(Door::new(&definition.spec)),
-            shelves: (0..definition.spec.slots()).map(|_| Mutex::new(Shelf::new(hasher, setting.rules))).collect(),
+            shelves: (0..definition.spec.slots())
+                .map(|_| Mutex::new(Shelf::new(hasher, setting.rules, &budget, definition.spec.reads)))
+                .collect(),
             setting,
         })
     }
@@ -78,23 +86,18 @@ impl<R: Resource> Host<R> {
         Slot::new(u32::try_from(slot).unwrap_or(0))
     }
 
-    /// Opens a slot; `false` when there is no such slot or `epoch` is not above all before.
-    ///
-    /// `keep` says that the instances that are here stay. Opening an open or sealed slot with `keep` goes without a pause:
-    /// what runs may commit, in the new epoch. Without `keep` what runs is stopped.
-    pub(crate) fn open(&self, slot: Slot, epoch: Epoch, lease: Lease, keep: bool) -> bool {
-        let swept = self.shelf(slot).and_then(|mut shelf| shelf.open(epoch, lease, keep));
-        let opened = swept.is_some();
-        discard(swept);
-        opened
+    /// Opens a slot on the instances that are here; `false` when there is no such slot or `epoch` is not above all before. Opening an
+    /// open or sealed slot goes without a pause: what runs may commit, in the new epoch.
+    pub(crate) fn open(&self, slot: Slot, epoch: Epoch, lease: Lease) -> bool {
+        let opened = self.shelf(slot).and_then(|mut shelf| shelf.open(slot, epoch, lease, self.clock()));
+        opened.map(|outcomes| self.finish(slot, outcomes)).is_some()
     }
 
-    /// Closes a slot: running commands are cancelled, and nothing that was begun commits. Instances stay in memory until
-    /// the next opening says what becomes of them.
+    /// Closes a slot: running commands are cancelled, and nothing that was begun commits. Instances stay in memory until they are
+    /// cleared or filled anew.
     pub(crate) fn close(&self, slot: Slot) {
-        if let Some(mut shelf) = self.shelf(slot) {
-            shelf.close();
-        }
+        let closed = self.shelf(slot).map(|mut shelf| shelf.close());
+        closed.into_iter().for_each(|outcomes| self.finish(slot, outcomes));
     }
 
     /// Gives up the instances of a closed slot.
@@ -125,7 +128,15 @@ impl<R: Resource> Host<R> {
     }
 
     pub(super) fn end_seal(&self, slot: Slot, seal: u64) {
-        let drained = self.shelf(slot).is_some_and(|mut shelf| shelf.end_seal(seal));
+        let ended = self.shelf(slot).and_then(|mut shelf| shelf.end_seal(seal));
+        ended.into_iter().for_each(|outcomes| self.finish(slot, outcomes));
+    }
+
+    /// Tells those who wait, and drops what was replaced; no lock is held here.
+    pub(super) fn finish(&self, slot: Slot, mut outcomes: Outcomes<R>) {
+        outcomes.tell();
+        let drained = outcomes.drained;
+        discard(outcomes);
         if drained {
             (self.setting.drained)(slot);
         }
@@ -145,6 +156,14 @@ impl<R: Resource> Host<R> {
         self.shelf(slot).map_or(0, |shelf| shelf.len())
     }
 
+    /// A record up to which this node may have shown a slot to anybody; `None` where the owner alone answers reads.
+    pub(crate) fn shown(&self, slot: Slot) -> Option<Stamp> {
+        match self.definition.spec.reads {
+            Reads::Owner => None,
+            Reads::Replicas => self.shelf(slot)?.shown(),
+        }
+    }
+
     /// Lets go of receipts that nobody can ask for any more, in all slots.
     pub(crate) fn forget_due(&self) {
         let now = self.clock().now();
@@ -156,7 +175,7 @@ impl<R: Resource> Host<R> {
     /// What is to be remembered of a command that ends now, if anything.
     pub(super) fn receipt(&self, asked: &Asked, told: Option<Told>) -> Option<Receipt> {
         let window = self.definition.spec.idempotency_window;
-        told.zip(asked.left).map(|(told, left)| Receipt { ask: asked.ask, told, left, window })
+        told.zip(asked.left()).map(|(told, left)| Receipt { ask: asked.ask, told, left, window })
     }
 
     /// How busy the registry is on this node.
@@ -183,18 +202,44 @@ impl<R: Resource> Host<R> {
         stand: Stand,
         change: Change<R>,
         receipt: Option<Receipt>,
-    ) -> Result<(), Refused> {
-        let settle = |shelf: &mut Shelf<R>| shelf.settle(key, claim, stand, change, receipt, self.clock());
-        let Some(settled) = self.shelf(slot).map(|mut shelf| settle(&mut shelf)) else {
-            return Err(Refused::Lost);
+    ) -> Settled {
+        let settle =
+            |effect| self.shelf(slot).map(|mut shelf| shelf.settle(slot, key, claim, stand, effect, self.clock()));
+        let (settled, unfit) = match settle(Effect { change, receipt, body: None }) {
+            // Only who has backups writes anything down, and not while the slot is locked.
+            Some(Settling::Unwritten(Effect { change, receipt, .. })) => {
+                match self.write(key, &change, receipt.as_ref()) {
+                    Ok(body) => (settle(Effect { change, receipt, body: Some(body) }), None),
+                    Err(unfit) => {
+                        discard(change);
+                        (settle(Effect::none()), Some(unfit))
+                    }
+                }
+            }
+            settled => (settled, None),
         };
-        let (verdict, left) = settled;
-        let drained = left.drained;
-        discard(left);
-        if drained {
-            (self.setting.drained)(slot);
-        }
-        verdict
+        let Some(Settling::Done(settled, outcomes)) = settled else { return Settled::Now(Err(Refused::Lost)) };
+        self.finish(slot, outcomes);
+        unfit.map_or(settled, |unfit| Settled::Now(Err(unfit)))
+    }
+
+    /// Writes down what a command did, for the backups.
+    fn write(&self, key: &R::Key, change: &Change<R>, receipt: Option<&Receipt>) -> Result<Vec<u8>, Refused> {
+        let receipt =
+            receipt.filter(|_| self.setting.rules.keeps(Rule::ReceiptTravels)).map(|receipt| receipt.with(lend));
+        let write = |scratch: &mut Vec<u8>| {
+            codec::encode(key, scratch, STATE_BYTES_MAX)?;
+            let key_bytes = scratch.len();
+            if let Change::Put(state) = change {
+                codec::encode(&**state, scratch, STATE_BYTES_MAX)?;
+            }
+            let (key, state) = scratch.split_at_checked(key_bytes).unwrap_or_default();
+            let state = matches!(change, Change::Put(_)).then_some(Raw(state));
+            let body = Body { key: Raw(key), state, receipt };
+            encoded(&body).map_err(|fault| Unfit::Fails { detail: fault.to_string() })
+        };
+        let written = contain(|| with_scratch(write));
+        written.map_or(Err(Refused::Panicked), |written| written.map_err(Unfit::outcome))
     }
 }
 

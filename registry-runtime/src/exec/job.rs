@@ -5,7 +5,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::attempt::Kept;
 use super::begin::{agreed, in_time};
@@ -13,9 +13,10 @@ use super::control::{Control, Stop};
 use super::door::Place;
 use super::host::Host;
 use super::outcome::{Outcome, Refused};
+use super::pledge::Pledge;
 use super::reply::Reply;
 use super::seat::Seat;
-use super::shelf::{Change, Found};
+use super::shelf::{Change, Found, Settled};
 use super::work::{Conclusion, Flight, Ran, Work, conclude, discard};
 use crate::id::Epoch;
 use crate::resource::{Command, KeyText, Kind, Resource};
@@ -105,13 +106,13 @@ impl<R: Resource, A, T, E> Job<R, A, T, E> {
                 };
                 match hold.start(epoch, state, args) {
                     Some(Work::Flying(flight)) => flight,
-                    Some(Work::Ran(ran)) => return hold.end(Some(ran), reply),
-                    None => return hold.end(None, reply),
+                    Some(Work::Ran(ran)) => return hold.end(Some(ran), reply).await,
+                    None => return hold.end(None, reply).await,
                 }
             }
         };
         match hold.fly(flight).await {
-            Ok(ran) => hold.end(ran, reply),
+            Ok(ran) => hold.end(ran, reply).await,
             Err(refused) => refused.widen(),
         }
     }
@@ -179,23 +180,38 @@ impl<R: Resource, A, T, E> Hold<R, A, T, E> {
         flown
     }
 
-    /// Makes the reply, commits, and lets go of everything.
-    fn end<S: Reply<T, E>>(self, ran: Option<Ran<R, T, E>>, reply: &mut S) -> Outcome<S::Done, S::Rejected> {
-        let key = self.seat.as_ref().map(|seat| &seat.key);
-        let exclusive = self.seat.is_some() && self.command.kind() != Kind::Read;
-        let keep = exclusive && self.kept.asked.left.is_some();
-        let concluded = in_time(conclude(ran, key, reply, keep), Instant::now(), self.kept.deadline);
+    /// Makes the reply, commits, and lets go of everything; then waits until the commit is acknowledged, if it has to be.
+    async fn end<S: Reply<T, E>>(self, ran: Option<Ran<R, T, E>>, reply: &mut S) -> Outcome<S::Done, S::Rejected> {
+        let ends_at = self.ends_at();
+        let Self { command, kept, seat, place, host, .. } = self;
+        let key = seat.as_ref().map(|seat| &seat.key);
+        let exclusive = seat.is_some() && command.kind() != Kind::Read;
+        let keep = exclusive && kept.asked.ends.is_some();
+        let concluded = in_time(conclude(ran, key, reply, keep), Instant::now(), kept.deadline);
         let Conclusion { outcome, change, told } = concluded;
-        match self.seat {
+        let settled = match seat {
             // A read showed the state of the moment at which it looked, when the slot was open and the lease held.
-            Some(seat) if exclusive => {
-                let receipt = self.host.receipt(&self.kept.asked, told);
-                agreed(outcome, seat.settle(change, receipt))
-            }
+            Some(seat) if exclusive => seat.settle(change, host.receipt(&kept.asked, told)),
             _ => {
                 debug_assert!(matches!(change, Change::Keep), "only exclusive commands change anything");
-                outcome
+                return outcome;
             }
+        };
+        drop(place);
+        match settled {
+            Settled::Now(settled) => agreed(outcome, settled),
+            Settled::Later(pledge) => acknowledged(outcome, pledge, ends_at).await,
+        }
+    }
+}
+
+/// Waits until a record is decided, and says how its command has ended. A record that is under way when the time is over stands.
+async fn acknowledged<D, J>(outcome: Outcome<D, J>, pledge: Pledge, ends_at: Instant) -> Outcome<D, J> {
+    match timeout_at(ends_at, pledge.decided()).await {
+        Ok(decided) => agreed(outcome, decided),
+        Err(_) => {
+            discard(outcome);
+            Outcome::DeadlineExceeded { started: true }
         }
     }
 }

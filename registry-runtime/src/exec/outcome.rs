@@ -8,7 +8,7 @@ use crate::id::Epoch;
 /// How one attempt at a command ended on this node.
 ///
 /// `T` and `E` stand for reply and error: the values themselves for a local caller, nothing for a remote one, whose bytes
-/// travel beside it. Every outcome but `Done` leaves the instance as it was.
+/// travel beside it. Every outcome but `Done` leaves the instance as it was on this node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome<T = (), E = ()> {
     /// The command ran; what it changed is committed.
@@ -32,9 +32,11 @@ pub(crate) enum Outcome<T = (), E = ()> {
     },
     /// The slot is open but the lease has run out, so that what is here may be old; not started.
     NoLease,
-    /// The slot was closed, or its lease ran out, while the command ran; its result was discarded.
+    /// The slot was closed, or its lease ran out, while the command ran: its result was discarded here. Its record may stand if it was
+    /// on its way to backups; then the receipt that travels with it answers the next attempt.
     Lost,
-    /// The slot is being handed over: send the command again, to the next owner. Nothing of it was committed here.
+    /// The slot is being handed over: send the command again, to the next owner. Nothing of it was committed here, and what of it may be
+    /// on its way to backups has its receipt.
     Moved {
         /// Whether the body was started, and stopped when the slot could not wait for it any longer.
         started: bool,

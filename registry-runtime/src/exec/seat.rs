@@ -7,8 +7,7 @@ use super::begin::Grip;
 use super::control::Control;
 use super::host::Host;
 use super::outcome::Refused;
-use super::shelf::{Change, Claim, Found, Receipt, Stand};
-use super::work::discard;
+use super::shelf::{Change, Claim, Found, Receipt, Settled, Stand};
 use crate::id::{Epoch, Slot};
 use crate::resource::{Kind, Resource};
 
@@ -51,10 +50,10 @@ impl<R: Resource> Seat<R> {
     }
 
     /// Commits and lets go.
-    pub(super) fn settle(mut self, change: Change<R>, receipt: Option<Receipt>) -> Result<(), Refused> {
+    pub(super) fn settle(mut self, change: Change<R>, receipt: Option<Receipt>) -> Settled {
         match self.stand.take() {
             Some(stand) => self.host.settle(self.slot, &self.key, self.claim, stand, change, receipt),
-            None => Err(Refused::Lost),
+            None => Settled::Now(Err(Refused::Lost)),
         }
     }
 }
@@ -63,10 +62,6 @@ impl<R: Resource> Drop for Seat<R> {
     fn drop(&mut self) {
         let Some(stand) = self.stand.take() else { return };
         let left = self.host.shelf(self.slot).map(|mut shelf| shelf.leave(&self.key, self.claim, stand));
-        let drained = left.as_ref().is_some_and(|left| left.drained);
-        discard(left);
-        if drained {
-            (self.host.setting.drained)(self.slot);
-        }
+        left.into_iter().for_each(|outcomes| self.host.finish(self.slot, outcomes));
     }
 }

@@ -1,23 +1,37 @@
-//! What one node keeps of one slot: its gate and its instances.
+//! What one node keeps of one slot: its gate, its instances, and the records of what becomes of them.
 
-use std::collections::HashMap;
+mod copy;
+mod judge;
+mod reading;
+mod settle;
+
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::time::Duration;
 
 use slab::Slab;
 
 use super::attempt::Asked;
 use super::control::Control;
+use super::flow::Flow;
 use super::hash::Seeded;
 use super::lane::{Lane, Turn};
 use super::outcome::Refused;
+use super::record::Filling;
 use super::{Clock, Lease};
-use crate::id::Epoch;
+use crate::id::{Epoch, Position, Slot};
 use crate::policy::admission::RETRY_AFTER_MAX;
-use crate::policy::receipts::{Ask, Known, Receipts, Told};
+use crate::policy::receipts::{Budget, Receipts, Told};
+use crate::policy::replica::{Replica, Stamp};
 use crate::resource::{Kind, Resource};
 use crate::rules::{Rule, Rules};
+use crate::spec::Reads;
 use crate::time::Moment;
+
+pub(super) use copy::Cut;
+pub(crate) use copy::{Filled, TakenRecord};
+use judge::{expect_instance, judge};
+use reading::Reading;
+pub(super) use settle::{Change, Effect, Outcomes, Receipt, Settled, Settling};
 
 /// How much room for tasks a slot without tasks keeps: enough for a steady trickle, so that a burst is not paid for ever.
 const TASKS_KEPT: usize = 8;
@@ -49,7 +63,29 @@ pub(super) struct Shelf<R: Resource> {
     lanes: HashMap<R::Key, Lane<R>, Seeded>,
     /// Of finished commands, whatever has become of their instances.
     receipts: Receipts,
+    /// How far the instances and receipts reach in the slot's stream of records.
+    replica: Replica,
+    /// The records that are under way, when this node is or becomes the owner.
+    flow: Option<Flow<R>>,
+    /// The copy that another node is sending.
+    incoming: Option<Box<Incoming<R>>>,
+    /// What readers may be shown while another node is the owner; `None` where the owner alone answers reads.
+    reading: Option<Box<Reading<R>>>,
     rules: Rules,
+}
+
+/// A copy that another node is sending, part by part.
+#[derive(Debug)]
+struct Incoming<R: Resource> {
+    filling: Filling,
+    /// How far it reaches with the records that came meanwhile.
+    reaches: Position,
+    /// The next part.
+    part: u32,
+    instances: HashMap<R::Key, Arc<R>, Seeded>,
+    /// What the records that came meanwhile have changed: the parts know less of it.
+    touched: HashSet<R::Key, Seeded>,
+    receipts: Receipts,
 }
 
 #[derive(Debug)]
@@ -91,25 +127,6 @@ pub(super) enum Found<R> {
     Told(Told),
 }
 
-/// What is to be remembered of a command that ends now.
-#[derive(Debug)]
-pub(super) struct Receipt {
-    pub(super) ask: Ask,
-    pub(super) told: Told,
-    /// For how long another attempt may come.
-    pub(super) left: Duration,
-    /// For how long a name is remembered.
-    pub(super) window: Duration,
-}
-
-/// What becomes of an instance.
-#[derive(Debug)]
-pub(super) enum Change<R> {
-    Keep,
-    Put(Arc<R>),
-    Remove,
-}
-
 /// Where a command stands while it holds something of the slot.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Stand {
@@ -119,19 +136,7 @@ pub(super) enum Stand {
     Task(usize),
 }
 
-/// What is left when a command has let go; drop it outside the lock.
-#[derive(Debug)]
-#[must_use]
-pub(super) struct Left<R: Resource> {
-    /// Whether the slot has just drained.
-    pub(super) drained: bool,
-    #[expect(dead_code, reason = "only dropped")]
-    state: Option<Arc<R>>,
-    #[expect(dead_code, reason = "only dropped")]
-    entry: Option<(R::Key, Lane<R>)>,
-}
-
-/// What an opening swept away; drop it outside the lock.
+/// What was swept away; drop it outside the lock.
 #[derive(Debug)]
 #[must_use]
 pub(super) struct Swept<R: Resource> {
@@ -151,7 +156,7 @@ pub(super) enum Sealing {
 }
 
 impl<R: Resource> Shelf<R> {
-    pub(super) fn new(hasher: Seeded, rules: Rules) -> Self {
+    pub(super) fn new(hasher: Seeded, rules: Rules, budget: &Arc<Budget>, reads: Reads) -> Self {
         Self {
             gate: Gate::Closed,
             epoch: Epoch::ZERO,
@@ -163,29 +168,37 @@ impl<R: Resource> Shelf<R> {
             tasks: Slab::new(),
             instances: 0,
             lanes: HashMap::with_hasher(hasher),
-            receipts: Receipts::default(),
+            receipts: Receipts::new(budget),
+            replica: Replica::default(),
+            flow: None,
+            incoming: None,
+            reading: (reads == Reads::Replicas).then(Box::default),
             rules,
         }
     }
 
-    /// Opens in an epoch above all before; `None` when it is not. What is swept away is handed out.
-    pub(super) fn open(&mut self, epoch: Epoch, lease: Lease, keep: bool) -> Option<Swept<R>> {
+    /// Opens in an epoch above all before; `None` when it is not. Records that were acknowledged meanwhile are applied.
+    pub(super) fn open(&mut self, slot: Slot, epoch: Epoch, lease: Lease, clock: &dyn Clock) -> Option<Outcomes<R>> {
         if epoch <= self.epoch {
             return None;
         }
-        let swept = if keep { self.nothing() } else { self.sweep() };
         self.epoch = epoch;
         self.gate = Gate::Open(lease);
-        Some(swept)
+        Some(self.advance(slot, clock))
     }
 
     /// Gives up the instances of a closed slot; `None` when it is not closed. What is swept away is handed out.
     pub(super) fn clear(&mut self) -> Option<Swept<R>> {
-        matches!(self.gate, Gate::Closed).then(|| self.sweep())
+        matches!(self.gate, Gate::Closed).then(|| {
+            self.stop_reading();
+            self.replica.clear();
+            (self.flow, self.incoming) = (None, None);
+            self.sweep()
+        })
     }
 
     fn sweep(&mut self) -> Swept<R> {
-        let mut swept = self.nothing();
+        let mut swept = Swept { states: Vec::new(), lanes: HashMap::with_hasher(*self.lanes.hasher()) };
         self.stop(Control::stop_closed);
         std::mem::swap(&mut self.lanes, &mut swept.lanes);
         // Stopped commands stand on their lanes until they notice, and nobody may join them there before.
@@ -194,18 +207,15 @@ impl<R: Resource> Shelf<R> {
             self.lanes.insert(key, lane);
         }
         self.instances = 0;
-        self.receipts = Receipts::default();
+        self.receipts.clear();
         swept
     }
 
-    fn nothing(&self) -> Swept<R> {
-        Swept { states: Vec::new(), lanes: HashMap::with_hasher(*self.lanes.hasher()) }
-    }
-
-    /// Closes; what runs is stopped and commits nothing. Instances stay until the next opening says what becomes of them.
-    pub(super) fn close(&mut self) {
+    /// Closes; what runs is stopped and commits nothing, and what is under way counts no more. Instances stay.
+    pub(super) fn close(&mut self) -> Outcomes<R> {
         self.stop(Control::stop_closed);
         self.gate = Gate::Closed;
+        self.abandon(&Refused::Lost)
     }
 
     /// Starts nothing new from here on, the waiting commands included.
@@ -219,16 +229,16 @@ impl<R: Resource> Shelf<R> {
         if self.drain() { Sealing::Drained } else { Sealing::Draining(self.seals) }
     }
 
-    /// The time of that seal is up: stops what runs. Whether the slot has just drained.
-    pub(super) fn end_seal(&mut self, seal: u64) -> bool {
+    /// The time of that seal is up: stops what runs, and gives up what is under way. `None` when the slot has drained before.
+    pub(super) fn end_seal(&mut self, seal: u64) -> Option<Outcomes<R>> {
         match &mut self.gate {
             Gate::Sealed { drained, .. } if self.seals == seal && !*drained => {
                 *drained = true;
                 self.ceded = Some(self.tenure);
                 self.stop(Control::stop_moved);
-                true
+                Some(Outcomes { drained: true, ..self.abandon(&Refused::Moved { started: true }) })
             }
-            _ => false,
+            _ => None,
         }
     }
 
@@ -252,13 +262,18 @@ impl<R: Resource> Shelf<R> {
         self.instances
     }
 
-    /// The present epoch, tenure and committed state, for a command that leaves it as it is.
+    /// The present epoch, tenure and committed state, for a command that leaves it as it is; of the copy of another owner's slot, too, for who
+    /// has seen only so much.
     pub(super) fn look(
         &self,
         epoch: Epoch,
         key: &R::Key,
+        seen: Option<Stamp>,
         clock: &dyn Clock,
     ) -> Result<(Claim, Option<Arc<R>>), Refused> {
+        if let (Gate::Closed, Some(seen)) = (&self.gate, seen) {
+            return self.look_at_copy(epoch, key, seen, clock);
+        }
         let lease = self.admit(epoch)?;
         let state = self.lanes.get(key).and_then(|lane| lane.state.clone());
         if !self.may_show(lease, clock) {
@@ -293,6 +308,9 @@ impl<R: Resource> Shelf<R> {
         }
         if let Some(told) = judge::<R>(&mut self.receipts, self.rules, kind, state.is_some(), asked, clock)? {
             return Ok(Taken::Told(told));
+        }
+        if self.flow.as_ref().is_some_and(Flow::is_full) {
+            return Err(Refused::Overloaded { retry_after: RETRY_AFTER_MAX });
         }
         self.last_turn = self.last_turn.next();
         match lane {
@@ -373,69 +391,20 @@ impl<R: Resource> Shelf<R> {
             expect_instance::<R>(kind, state.is_some())?;
         } else if let Some(told) = judge::<R>(&mut self.receipts, self.rules, kind, state.is_some(), asked, clock)? {
             return Ok(Found::Told(told));
+        } else if self.is_full() {
+            return Err(Refused::Overloaded { retry_after: RETRY_AFTER_MAX });
         }
         Ok(Found::State(self.epoch, state))
     }
 
-    /// Commits a change with its receipt if the slot is still this node's, and lets go of the lane. This is the only place where an
-    /// instance changes.
-    pub(super) fn settle(
-        &mut self,
-        key: &R::Key,
-        claim: Claim,
-        stand: Stand,
-        change: Change<R>,
-        receipt: Option<Receipt>,
-        clock: &dyn Clock,
-    ) -> (Result<(), Refused>, Left<R>) {
-        let verdict = match &self.gate {
-            Gate::Open(lease) | Gate::Sealed { lease, .. } if claim.tenure == self.tenure => {
-                if self.may_show(lease, clock) { Ok(()) } else { Err(Refused::Lost) }
-            }
-            _ if self.ceded == Some(claim.tenure) => Err(Refused::Moved { started: true }),
-            _ => Err(Refused::Lost),
-        };
-        if let (Ok(()), Some(Receipt { ask, told, left, window })) = (&verdict, receipt) {
-            self.receipts.remember(&ask, told, left, window, clock.now());
-        }
-        let (mut state, mut entry) = (None, None);
-        if let Some(lane) = self.lanes.get_mut(key) {
-            state = match change {
-                Change::Put(new) if verdict.is_ok() => {
-                    let old = lane.state.replace(new);
-                    self.instances += usize::from(old.is_none());
-                    old
-                }
-                Change::Remove if verdict.is_ok() => {
-                    let old = lane.state.take();
-                    self.instances -= usize::from(old.is_some());
-                    old
-                }
-                Change::Put(new) => Some(new),
-                Change::Remove | Change::Keep => None,
-            };
-            if let Some(turn) = claim.turn {
-                lane.leave(turn);
-            }
-            if lane.is_empty() {
-                entry = self.lanes.remove_entry(key);
-            }
-        }
-        (verdict, Left { drained: self.depart(stand), state, entry })
-    }
-
     /// Lets go of the lane, or of a stand in its line, or of a look.
-    pub(super) fn leave(&mut self, key: &R::Key, claim: Claim, stand: Stand) -> Left<R> {
-        let mut entry = None;
-        if let Some(turn) = claim.turn
-            && let Some(lane) = self.lanes.get_mut(key)
-        {
-            lane.leave(turn);
-            if lane.is_empty() {
-                entry = self.lanes.remove_entry(key);
-            }
+    pub(super) fn leave(&mut self, key: &R::Key, claim: Claim, stand: Stand) -> Outcomes<R> {
+        let mut outcomes = Outcomes::none();
+        if claim.turn.is_some() {
+            self.let_go(key, claim.turn, &mut outcomes);
         }
-        Left { drained: self.depart(stand), state: None, entry }
+        outcomes.drained = self.depart(stand);
+        outcomes
     }
 
     /// One command fewer; whether the slot has just drained.
@@ -456,7 +425,8 @@ impl<R: Resource> Shelf<R> {
     #[cfg(test)]
     pub(super) fn is_idle(&self) -> bool {
         let busy = self.lanes.values().any(|lane| lane.state.is_none() || !lane.is_free());
-        !busy && self.lanes.len() == self.instances && self.in_place == 0 && self.tasks.is_empty()
+        let waits = self.flow.as_ref().is_some_and(|flow| !flow.is_empty());
+        !busy && !waits && self.lanes.len() == self.instances && self.in_place == 0 && self.tasks.is_empty()
     }
 
     fn admit(&self, epoch: Epoch) -> Result<&Lease, Refused> {
@@ -483,51 +453,16 @@ impl<R: Resource> Shelf<R> {
     /// Whether a sealed slot has just drained.
     fn drain(&mut self) -> bool {
         match &mut self.gate {
-            Gate::Sealed { drained, .. } if !*drained && self.in_place == 0 && self.tasks.is_empty() => {
+            Gate::Sealed { drained, .. }
+                if !*drained
+                    && self.in_place == 0
+                    && self.tasks.is_empty()
+                    && self.flow.as_ref().is_none_or(Flow::is_empty) =>
+            {
                 *drained = true;
                 true
             }
             _ => false,
         }
-    }
-}
-
-/// Decides for an exclusive command that holds the lease and finds its lane free, before its body runs: the receipts first, then
-/// `NotFound` and `AlreadyExists`, which are remembered in their turn. Of two attempts at one command, the second is told what the
-/// first was.
-fn judge<R: Resource>(
-    receipts: &mut Receipts,
-    rules: Rules,
-    kind: Kind,
-    exists: bool,
-    asked: &Asked,
-    clock: &dyn Clock,
-) -> Result<Option<Told>, Refused> {
-    if asked.ask.name.is_some() {
-        // After its window a name is new, whether or not anybody has swept since.
-        receipts.forget_due(clock.now());
-    }
-    match receipts.look(&asked.ask) {
-        Known::New => {}
-        Known::Told(_) if !rules.keeps(Rule::Receipt) => {}
-        Known::Told(told) => return Ok(Some(told)),
-        Known::Expired => return Err(Refused::ReceiptExpired),
-        Known::Reused => return Err(Refused::IdempotencyKeyReused),
-        Known::Full => return Err(Refused::Overloaded { retry_after: RETRY_AFTER_MAX }),
-    }
-    let expected = expect_instance::<R>(kind, exists);
-    if let (Err(refused), Some(left)) = (&expected, asked.left) {
-        let told = if matches!(refused, Refused::NotFound) { Told::NotFound } else { Told::AlreadyExists };
-        receipts.remember(&asked.ask, told, left, Duration::ZERO, clock.now());
-    }
-    expected.map(|()| None)
-}
-
-/// Decides `NotFound` and `AlreadyExists`, before any body runs.
-fn expect_instance<R: Resource>(kind: Kind, exists: bool) -> Result<(), Refused> {
-    match kind {
-        Kind::Create if exists => Err(Refused::AlreadyExists),
-        Kind::Read | Kind::Update | Kind::Destroy if !exists && R::FRESH.is_none() => Err(Refused::NotFound),
-        _ => Ok(()),
     }
 }

@@ -1,6 +1,7 @@
 //! What the host promises, sentence by sentence.
 
 mod bytes;
+mod copies;
 mod ending;
 mod gate;
 mod lanes;

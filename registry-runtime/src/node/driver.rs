@@ -1,6 +1,8 @@
 //! The one loop of a node: waits for whatever happens, tells the engine, and does what the engine wants done.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod slots;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,13 +15,14 @@ use super::inbound::Inbound;
 use super::join::{Join, Resolved};
 use super::load::LoadMeter;
 use super::peers::Peers;
+use super::records::News;
 use super::status::Status;
 use super::{Order, letter, publish, twin};
 use crate::client::{Port, Subscription};
-use crate::engine::{self, Engine, Input, Output};
+use crate::engine::{self, Engine, Input, Output, Report};
 use crate::exec::{AnyHost, BootClock, Clock, Lease};
 use crate::id::{Epoch, NodeId, Process, RegistryName, Slot};
-use crate::rules::{Rule, Rules};
+use crate::rules::Rules;
 use crate::telemetry;
 use crate::time::Moment;
 use crate::transport::{Channel, Event, HandshakeError, Link, Transport};
@@ -32,6 +35,10 @@ const BURST: usize = 64;
 /// How often receipts are looked through that nobody can ask for any more: their time is a minute and more, and a look at some thousands
 /// of slots takes a fraction of a millisecond.
 const RECEIPTS_EVERY: Duration = Duration::from_secs(10);
+
+/// How often backups that are sent nothing are asked how far they reach. A new connection asks at once; this is for those whose channel was
+/// full, and a second is soon enough for who is behind by megabytes.
+const ASK_EVERY: Duration = Duration::from_secs(1);
 
 /// How long a goodbye may take to be sent.
 const GOODBYE: Duration = Duration::from_millis(500);
@@ -50,6 +57,7 @@ pub(super) struct Sources {
     pub(super) orders: mpsc::UnboundedReceiver<Order>,
     pub(super) events: mpsc::Receiver<Event>,
     pub(super) drained: mpsc::UnboundedReceiver<Drained>,
+    pub(super) news: mpsc::UnboundedReceiver<News>,
     pub(super) wishes: mpsc::UnboundedReceiver<Arc<Subscription>>,
     pub(super) resolved: mpsc::Receiver<Resolved>,
     pub(super) failed_dials: mpsc::UnboundedReceiver<FailedDial>,
@@ -68,6 +76,7 @@ enum Happening {
     Order(Order),
     Transport(Event),
     Drained(Drained),
+    News(News),
     Wish(Arc<Subscription>),
     Resolved(Resolved),
     FailedDial(FailedDial),
@@ -81,6 +90,7 @@ impl Sources {
             biased;
             Some(order) = self.orders.recv() => Happening::Order(order),
             Some(drained) = self.drained.recv() => Happening::Drained(drained),
+            Some(news) = self.news.recv() => Happening::News(news),
             Some(event) = self.events.recv() => Happening::Transport(event),
             Some(wish) = self.wishes.recv() => Happening::Wish(wish),
             Some(resolved) = self.resolved.recv() => Happening::Resolved(resolved),
@@ -93,6 +103,9 @@ impl Sources {
     fn next_now(&mut self) -> Option<Happening> {
         if let Ok(drained) = self.drained.try_recv() {
             return Some(Happening::Drained(drained));
+        }
+        if let Ok(news) = self.news.try_recv() {
+            return Some(Happening::News(news));
         }
         self.events.try_recv().ok().map(Happening::Transport)
     }
@@ -129,9 +142,15 @@ pub(super) struct Driver {
     pub(super) rules: Rules,
     pub(super) idle: mpsc::UnboundedSender<Drained>,
     pub(super) dial_timeout: Duration,
+    /// How long a word of another node counts.
+    pub(super) lease: Duration,
     pub(super) stale: Stale,
     /// When receipts were last looked through.
     pub(super) receipts_seen: Moment,
+    /// When backups were last asked how far they reach.
+    pub(super) asked: Moment,
+    /// What the hosts have answered to the engine's questions.
+    pub(super) answers: VecDeque<Input>,
     /// Since when this node has been leaving.
     pub(super) leaving_since: Option<Moment>,
     /// What it could not hand over, once it has left.
@@ -178,6 +197,7 @@ impl Driver {
                     self.tell(Input::Load(load));
                 }
                 self.forget_receipts();
+                self.ask_backups();
                 self.tell(Input::Tick);
             }
             Happening::Transport(event) => self.take_event(event),
@@ -186,6 +206,7 @@ impl Driver {
                     self.drained(registry, slot);
                 }
             }
+            Happening::News(news) => self.take_news(news),
             Happening::Wish(subscription) => {
                 self.subscriptions.push(subscription);
                 self.stale.everything = true;
@@ -214,20 +235,40 @@ impl Driver {
         }
     }
 
+    /// Asks backups that have missed something how far they reach.
+    fn ask_backups(&mut self) {
+        let now = self.clock.now();
+        if now.since(self.asked) >= ASK_EVERY {
+            self.asked = now;
+            self.kept.values().for_each(|kept| kept.host.ask(None));
+        }
+    }
+
+    /// Tells the engine what has become of a slot's content.
+    fn take_news(&mut self, News { registry, report }: News) {
+        if let Some(registry) = RegistryName::new(registry) {
+            self.tell(Input::Slots(registry, report));
+        }
+    }
+
     /// Tells the engine that a sealed slot has drained.
     fn drained(&mut self, registry: RegistryName, slot: Slot) {
         let place = (registry, slot);
         if let Some(epoch) = self.sealed.remove(&place) {
             let (registry, slot) = place;
-            self.tell(Input::Drained { registry, slot, epoch });
+            self.tell(Input::Slots(registry, Report::Drained(slot, epoch)));
         }
     }
 
     /// Tells the engine one thing, and does what follows: some happenings are more than one thing to it, and it wants its
     /// tray emptied between them.
     fn tell(&mut self, input: Input) {
-        self.engine.handle(self.clock.now(), input);
-        self.carry_out();
+        let mut next = Some(input);
+        while let Some(input) = next {
+            self.engine.handle(self.clock.now(), input);
+            self.carry_out();
+            next = self.answers.pop_front();
+        }
     }
 
     fn take_event(&mut self, event: Event) {
@@ -252,6 +293,7 @@ impl Driver {
             }
             Event::Control { link, frame } => {
                 let from = link.peer().node.clone();
+                self.peers.hear(&from, self.clock.now() + self.lease);
                 match letter::decode(&frame.bytes) {
                     Ok(letter) => self.tell(Input::Letter { from, letter }),
                     Err(error) => telemetry::bad_letter(&self.port.node, &from, &error),
@@ -273,6 +315,9 @@ impl Driver {
         self.peers.connect(link.clone());
         self.stale.everything = true;
         self.tell(connected(&link, dialled, &self.join));
+        // What was on its way on an earlier connection may be lost.
+        let process = Process { node: link.peer().node.clone(), start: link.peer().start };
+        self.kept.values().for_each(|kept| kept.host.ask(Some(&process)));
     }
 
     fn take_failed_dial(&mut self, failed: FailedDial) {
@@ -308,11 +353,7 @@ impl Driver {
                 Output::Send { to, letter } => self.send(&to, &letter),
                 Output::Dial { node, address } => self.dial(node, address),
                 Output::Hangup { process } => self.hang_up(&process),
-                Output::Open { registry, slots } => self.open(&registry, &slots),
-                Output::Close { registry, slots } => self.close(&registry, &slots),
-                Output::Forget { registry, slots } => self.forget(&registry, &slots),
-                Output::Seal { registry, slots } => self.seal(&registry, &slots),
-                Output::Lease { registry, slots, until } => self.lend(&registry, &slots, until),
+                Output::Slots(registry, task) => self.do_with_slots(&registry, &task),
                 Output::TableChanged(registry) => _ = self.stale.tables.insert(registry),
                 Output::MembersChanged => self.stale.everything = true,
                 Output::Load { node, load } => _ = self.peers.get(&node).map(|peer| peer.report(load)),
@@ -352,51 +393,6 @@ impl Driver {
         let of_that_life = |link: &&Link| link.peer().start == process.start;
         if self.peers.link(&process.node).filter(of_that_life).is_some() {
             self.transport.hangup(&process.node);
-        }
-    }
-
-    fn open(&self, registry: &RegistryName, slots: &[engine::Opened]) {
-        let Some(kept) = self.kept.get(registry) else { return };
-        for opened in slots {
-            if let Some(lease) = kept.leases.get(opened.slot.index()) {
-                kept.host.open(opened.slot, opened.epoch, lease.clone(), opened.keep);
-            }
-        }
-    }
-
-    fn close(&self, registry: &RegistryName, slots: &[(Slot, Epoch)]) {
-        let Some(kept) = self.kept.get(registry) else { return };
-        for (slot, _) in slots {
-            if let Some(lease) = kept.leases.get(slot.index()) {
-                lease.set(Moment::default());
-            }
-            kept.host.close(*slot);
-        }
-    }
-
-    fn forget(&self, registry: &RegistryName, slots: &[Slot]) {
-        let Some(kept) = self.kept.get(registry) else { return };
-        slots.iter().for_each(|slot| kept.host.clear(*slot));
-    }
-
-    fn seal(&mut self, registry: &RegistryName, slots: &[(Slot, Epoch)]) {
-        let Some(kept) = self.kept.get(registry) else { return };
-        self.sealed.extend(slots.iter().map(|(slot, epoch)| ((registry.clone(), *slot), *epoch)));
-        for (slot, _) in slots {
-            let sealed = self.rules.keeps(Rule::Seal) && kept.host.seal(*slot);
-            if !sealed {
-                // What is not open has nothing to drain.
-                let _ = self.idle.send(Drained { registry: kept.host.spec().name, slot: *slot });
-            }
-        }
-    }
-
-    fn lend(&self, registry: &RegistryName, slots: &[Slot], until: Moment) {
-        let Some(kept) = self.kept.get(registry) else { return };
-        for slot in slots {
-            if let Some(lease) = kept.leases.get(slot.index()) {
-                lease.set(until);
-            }
         }
     }
 

@@ -4,18 +4,21 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::load::LoadMeter;
 use super::owners::Owners;
+use super::records::{News, Records};
 use crate::codec::with_scratch;
-use crate::exec::{self, Answer, AnyHost, Cancel, Served};
+use crate::exec::{self, Answer, AnyHost, Cancel, Served, Wait};
 use crate::id::{Epoch, NodeId, Slot};
 use crate::policy::receipts::Ask;
 use crate::resource::Reason;
 use crate::telemetry::{Asked, Refusals};
 use crate::transport::{Handler, Link, LinkId, Part, Received, Replier, ReplySlot, Ticket};
-use crate::wire::frame::WireCommand;
+use crate::wire::frame::{ReplyHead, WireCommand};
 use crate::wire::outcome::Outcome;
 
 #[cfg(test)]
@@ -29,13 +32,21 @@ pub(super) struct Inbound {
     load: Arc<LoadMeter>,
     running: Arc<Running>,
     refusals: Arc<Refusals>,
+    records: Records,
 }
 
 impl Inbound {
-    pub(super) fn new(hosts: Vec<Arc<dyn AnyHost>>, owners: Arc<Owners>, load: Arc<LoadMeter>) -> Self {
+    pub(super) fn new(
+        hosts: Vec<Arc<dyn AnyHost>>,
+        owners: Arc<Owners>,
+        load: Arc<LoadMeter>,
+        runtime: Handle,
+        news: mpsc::UnboundedSender<News>,
+    ) -> Self {
         let refusals = Arc::new(Refusals::new(hosts.first().map(|host| host.node().clone())));
+        let records = Records::new(&hosts, runtime, Arc::clone(&refusals), news);
         let desks = hosts.into_iter().map(Desk::new).collect();
-        Self { desks, owners, load, running: Arc::default(), refusals }
+        Self { desks, owners, load, running: Arc::default(), refusals, records }
     }
 
     /// Cancels what a connection that has ended was waiting for.
@@ -65,7 +76,8 @@ impl Handler for Inbound {
         let asked = exec::Request {
             slot: request.slot,
             epoch: request.epoch,
-            ask: Ask { id: request.id, mark: request.mark, name: request.name },
+            seen: request.seen,
+            ask: Ask { id: request.id, mark: request.mark, name: request.name, content: request.content },
             attempt: u32::from(request.attempt),
             caller: &from.peer().node,
             begun: now,
@@ -76,18 +88,18 @@ impl Handler for Inbound {
         };
         let ticket = reply.ticket();
         let place = Cell::new(Some(reply));
-        let mut later = || -> Box<dyn exec::Replier> {
+        let mut later = |wait: Wait| -> Box<dyn exec::Replier> {
             let replier = place.take().map(ReplySlot::later);
             Box::new(Later {
                 replier,
                 ticket,
                 slot: request.slot,
                 caller: from.peer().node.clone(),
-                registry: host.spec().name,
+                host: Arc::clone(host),
                 command: entry.name,
                 owners: Arc::clone(&self.owners),
                 load: Arc::clone(&self.load),
-                running: Arc::clone(&self.running),
+                running: (wait == Wait::Cancellable).then(|| Arc::clone(&self.running)),
                 refusals: Arc::clone(&self.refusals),
             })
         };
@@ -98,10 +110,8 @@ impl Handler for Inbound {
                 note(&self.refusals, asked, &outcome);
                 let outcome = translate(outcome, || self.owners.of(host.spec().name, request.slot));
                 if let Some(reply) = place.take() {
-                    reply.answer_with(&outcome, self.load.read(), |out| {
-                        out.extend_from_slice(bytes);
-                        Ok(())
-                    });
+                    let head = ReplyHead { load: self.load.read(), shown: host.shown(request.slot) };
+                    reply.answer_bytes(&outcome, head, bytes);
                 }
                 return None;
             }
@@ -116,9 +126,8 @@ impl Handler for Inbound {
         self.running.cancel(ticket);
     }
 
-    fn record(&self, _from: &Link, _frame: Part<'_>) {
-        // Records are replicated by a later release; a peer that sends one today is newer than this node.
-        tracing::debug!("a record came, which this release does not know");
+    fn record(&self, from: &Link, frame: Part<'_>) {
+        self.records.receive(from, frame.bytes);
     }
 }
 
@@ -206,11 +215,12 @@ struct Later {
     ticket: Ticket,
     slot: Slot,
     caller: NodeId,
-    registry: &'static str,
+    host: Arc<dyn AnyHost>,
     command: &'static str,
     owners: Arc<Owners>,
     load: Arc<LoadMeter>,
-    running: Arc<Running>,
+    /// Where the command is listed, if it can be cancelled.
+    running: Option<Arc<Running>>,
     refusals: Arc<Refusals>,
 }
 
@@ -218,10 +228,12 @@ impl exec::Replier for Later {
     fn reply(mut self: Box<Self>, answer: Answer) {
         let Some(replier) = self.replier.take() else { return };
         let Answer { outcome, bytes } = answer;
-        let asked = Asked { peer: &self.caller, registry: self.registry, command: self.command };
+        let registry = self.host.spec().name;
+        let asked = Asked { peer: &self.caller, registry, command: self.command };
         note(&self.refusals, asked, &outcome);
-        let outcome = translate(outcome, || self.owners.of(self.registry, self.slot));
-        replier.answer_with(&outcome, self.load.read(), |out| {
+        let outcome = translate(outcome, || self.owners.of(registry, self.slot));
+        let head = ReplyHead { load: self.load.read(), shown: self.host.shown(self.slot) };
+        replier.answer_with(&outcome, head, |out| {
             out.extend_from_slice(&bytes);
             Ok(())
         });
@@ -230,7 +242,9 @@ impl exec::Replier for Later {
 
 impl Drop for Later {
     fn drop(&mut self) {
-        self.running.ended(self.ticket);
+        if let Some(running) = &self.running {
+            running.ended(self.ticket);
+        }
     }
 }
 

@@ -76,6 +76,7 @@ pub(super) async fn launch(builder: NodeBuilder, id: NodeId) -> Result<Node, Sta
     // What the parts tell each other by.
     let (order_sender, orders) = mpsc::unbounded_channel();
     let (drained_sender, drained) = mpsc::unbounded_channel();
+    let (news_sender, news) = mpsc::unbounded_channel();
     let (wish_sender, wishes) = mpsc::unbounded_channel();
     let (resolved_sender, resolved) = mpsc::channel(RESOLVED_MAX);
     let (failed_dials_sender, failed_dials) = mpsc::unbounded_channel();
@@ -106,7 +107,8 @@ pub(super) async fn launch(builder: NodeBuilder, id: NodeId) -> Result<Node, Sta
     let hosts: Vec<Arc<dyn AnyHost>> = port.hosts().values().cloned().collect();
     let load = Arc::new(LoadMeter::new(hosts.clone()));
     let owners = Arc::new(Owners::default());
-    let inbound = Arc::new(Inbound::new(hosts.clone(), Arc::clone(&owners), Arc::clone(&load)));
+    let inbound = Inbound::new(hosts.clone(), Arc::clone(&owners), Arc::clone(&load), runtime.clone(), news_sender);
+    let inbound = Arc::new(inbound);
     let hello = Hello {
         hash: HASH_VERSION,
         cluster,
@@ -181,6 +183,7 @@ pub(super) async fn launch(builder: NodeBuilder, id: NodeId) -> Result<Node, Sta
         join: known,
         status: status_sender,
         failed_dials: failed_dials_sender,
+        lease: timing.lease,
         dial_timeout: timing.suspicion.max(DIAL_MIN),
         dials: BTreeMap::new(),
         sealed: BTreeMap::new(),
@@ -188,13 +191,15 @@ pub(super) async fn launch(builder: NodeBuilder, id: NodeId) -> Result<Node, Sta
         idle: drained_sender,
         stale: Default::default(),
         receipts_seen: Moment::default(),
+        asked: Moment::default(),
+        answers: Default::default(),
         leaving_since: None,
         left_behind: None,
         end: None,
     };
     join::watch(&join, &resolved_sender);
     drop(resolved_sender);
-    let sources = Sources { orders, events, drained, wishes, resolved, failed_dials };
+    let sources = Sources { orders, events, drained, news, wishes, resolved, failed_dials };
     let driver = runtime.spawn(driver.run(sources));
     runtime.spawn(supervisor.watch(driver));
     let node = Node { inner: Arc::new(Inner { id, local_addr, port, status, orders: order_sender }) };

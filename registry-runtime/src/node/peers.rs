@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use super::differences::Differences;
 use crate::client::Peer;
-use crate::id::NodeId;
+use crate::exec::Lease;
+use crate::id::{NodeId, Process, Start};
+use crate::time::Moment;
 use crate::transport::{Link, LinkId};
 
 /// The nodes that this one has met, itself included.
@@ -19,12 +21,20 @@ pub(super) struct Peers {
 struct Met {
     peer: Arc<Peer>,
     link: Option<Link>,
+    /// The process that was connected last, and what holds while it is heard.
+    heard: Option<(Start, Lease)>,
+}
+
+impl Met {
+    fn new(peer: Arc<Peer>) -> Self {
+        Self { peer, link: None, heard: None }
+    }
 }
 
 impl Peers {
     /// Knows only this node.
     pub(super) fn new(own: NodeId) -> Self {
-        let met = Met { peer: Peer::new(own.clone(), true), link: None };
+        let met = Met::new(Peer::new(own.clone(), true));
         Self { met: BTreeMap::from([(own.clone(), met)]), differences: Differences::default(), own }
     }
 
@@ -35,13 +45,18 @@ impl Peers {
 
     /// Makes sure that a member can be pointed at, whether or not there is a connection with it.
     pub(super) fn meet(&mut self, node: &NodeId) {
-        self.met.entry(node.clone()).or_insert_with(|| Met { peer: Peer::new(node.clone(), false), link: None });
+        self.met.entry(node.clone()).or_insert_with(|| Met::new(Peer::new(node.clone(), false)));
     }
 
     /// A connection stands.
     pub(super) fn connect(&mut self, link: Link) {
         let node = link.peer().node.clone();
-        let met = self.met.entry(node.clone()).or_insert_with(|| Met { peer: Peer::new(node, false), link: None });
+        let met = self.met.entry(node.clone()).or_insert_with(|| Met::new(Peer::new(node, false)));
+        let start = link.peer().start;
+        // Whoever follows a former process of that node is not to take this one for it.
+        if met.heard.as_ref().is_none_or(|(former, _)| *former != start) {
+            met.heard = Some((start, unheard()));
+        }
         met.peer.set_link(Some(link.clone()));
         met.link = Some(link);
     }
@@ -67,6 +82,19 @@ impl Peers {
         }
     }
 
+    /// Something was heard of a node, which counts until then.
+    pub(super) fn hear(&self, node: &NodeId, until: Moment) {
+        if let Some((_, heard)) = self.met.get(node).and_then(|met| met.heard.as_ref()) {
+            heard.set(until);
+        }
+    }
+
+    /// Holds while a process is heard.
+    pub(super) fn heard(&self, process: &Process) -> Lease {
+        let heard = self.met.get(&process.node).and_then(|met| met.heard.as_ref());
+        heard.filter(|(start, _)| *start == process.start).map_or_else(unheard, |(_, heard)| heard.clone())
+    }
+
     /// A node as callers see it.
     pub(super) fn get(&self, node: &NodeId) -> Option<&Arc<Peer>> {
         self.met.get(node).map(|met| &met.peer)
@@ -81,6 +109,11 @@ impl Peers {
     pub(super) fn links(&self) -> impl Iterator<Item = &Link> {
         self.met.values().filter_map(|met| met.link.as_ref())
     }
+}
+
+/// Of a process that was never heard.
+fn unheard() -> Lease {
+    Lease::until(Moment::default())
 }
 
 impl Drop for Peers {

@@ -12,6 +12,7 @@ use crate::engine::ownership::Ownership;
 use crate::engine::{self, Engine, MemberState};
 use crate::id::{Epoch, NodeId, Process, RegistryName, Slot};
 use crate::resource::{Kind, Reason};
+use crate::spec::Reads;
 use crate::transport::{Link, PeerInfo};
 use crate::wire::hello::CommandKind;
 
@@ -34,7 +35,10 @@ pub(super) fn table(ownership: &Ownership, peers: &Peers, subscription: &Subscri
                 (SlotState::Waiting(Reason::Opening), _) if !joined => {
                     SlotRoute::closed(SlotState::Waiting(Reason::NotJoined), owner, epoch, set)
                 }
-                (SlotState::Open, Some(owner)) => SlotRoute::open(owner, epoch, set),
+                (SlotState::Open, Some(owner)) => {
+                    let readers = index.readers(&set);
+                    SlotRoute::open(owner, epoch, set, readers)
+                }
                 (SlotState::Open, None) => SlotRoute::closed(SlotState::Waiting(Reason::Opening), None, epoch, set),
                 (state, owner) => SlotRoute::closed(state, owner, epoch, set),
             }
@@ -91,6 +95,14 @@ impl<'a> Index<'a> {
         Some(place)
     }
 
+    /// The places of a set's members, if they answer reads.
+    fn readers(&mut self, set: &[Process]) -> Arc<[u16]> {
+        match self.subscription.spec.reads {
+            Reads::Owner => Arc::default(),
+            Reads::Replicas => set.iter().filter_map(|process| self.of(&process.node)).collect(),
+        }
+    }
+
     /// What the caller's commands are called on a peer.
     fn codes(&self, link: &Link) -> Codes {
         let Subscription { spec, commands, .. } = self.subscription;
@@ -106,7 +118,7 @@ impl<'a> Index<'a> {
                 *place = code.map_err(Into::into);
             }
         }
-        Codes::new(codes)
+        Codes::new(link.id(), codes)
     }
 
     /// How the cluster's registry of this name differs from the caller's, if some connected host says so.

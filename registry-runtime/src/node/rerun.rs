@@ -3,13 +3,13 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use registry_macros::{Resource, commands, registry};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use super::Node;
-use crate::resource::{Context, Invocation};
+use crate::resource::{CommandError, Context, Invocation};
 use crate::transport::Identity;
-use crate::{Resource, commands, registry};
 
 registry! {
     purses { resource Purse; replicas 1; }
@@ -44,6 +44,11 @@ impl Purse {
         self.sum += amount;
         self.sum
     }
+
+    fn take(&mut self, amount: u64) -> u64 {
+        self.sum -= amount;
+        self.sum
+    }
 }
 
 #[tokio::test]
@@ -55,16 +60,22 @@ async fn the_calls_of_a_second_run_meet_the_receipts_of_the_first_on_their_own_n
     purses::client(&node).leave().await.unwrap();
     let outer = left.lock().unwrap().take().unwrap();
     // Each run of a command has a context of its own, which counts its calls from the first.
-    let run = || {
+    let context = || {
         let deadline = Instant::now() + Duration::from_secs(20);
         let (origin, caller, id) = (outer.origin(), outer.node(), outer.command_id());
-        let context =
-            Invocation { origin, key: None, caller, epoch: outer.epoch(), deadline, id, attempt: 1 }.context();
-        let purses = purses::client(context);
+        Invocation { origin, key: None, caller, epoch: outer.epoch(), deadline, id, attempt: 1 }.context()
+    };
+    let run = || {
+        let purses = purses::client(context());
         async move { (purses.put(7, 10).await, purses.put(7, 5).await) }
     };
     assert_eq!(run().await, (Ok(10), Ok(15)));
     assert_eq!(run().await, (Ok(10), Ok(15)), "a second run has no second effect");
     assert_eq!(purses::client(&node).put(7, 1).await, Ok(16));
+
+    let other = || purses::client(context());
+    assert_eq!(other().take(7, 10).await, Err(CommandError::IdempotencyKeyReused), "another command in its place");
+    assert_eq!(other().put(7, 11).await, Err(CommandError::IdempotencyKeyReused), "other arguments");
+    assert_eq!(purses::client(&node).put(7, 1).await, Ok(17), "and neither has run");
     node.shutdown().await;
 }

@@ -155,7 +155,7 @@ mod tests {
     use std::cell::Cell;
 
     use super::*;
-    use crate::spec::{Failover, LoadBalancing, Sharding};
+    use crate::spec::{Failover, LoadBalancing, Reads, Sharding};
 
     fn admission(concurrency: u32, queue: u32) -> Admission<&'static str> {
         Admission::new(&Spec {
@@ -164,6 +164,7 @@ mod tests {
             load_balancing: LoadBalancing::LeastBusy,
             failover: Failover::AutoReassign,
             replicas: 3,
+            reads: Reads::Owner,
             timeout: Duration::from_secs(5),
             idempotency_window: Duration::from_secs(600),
             queue,

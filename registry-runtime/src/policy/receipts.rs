@@ -4,27 +4,40 @@
 //! receipts *knows*: at or below the mark nobody asks any more, above it there is a receipt or the command has not taken effect.
 //! The same idea, with the same mark, is in RIFL (Lee and others, SOSP 2015).
 
+mod room;
+mod saved;
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 
 use crate::id::{CommandId, IdempotencyName, Mark};
 use crate::time::Moment;
+
+pub(crate) use room::Budget;
+pub(crate) use saved::Saved;
+
+use room::{EXPIRED_BYTES, NAME_BYTES, RECEIPT_BYTES, Room, SESSION_BYTES, Share};
 
 /// How long a receipt outlives its call. No attempt arrives later than this after its time is over: the longest that a frame can lie
 /// somewhere is the idle timeout of a connection, and this is four times as long.
 pub(crate) const GRACE: Duration = Duration::from_secs(60);
 
-/// The most receipts of one slot: ten times what a well-filled lane holds of calls under way, for each of a hundred callers. What
-/// finds the slot full is refused, for a receipt that is asked for may not go.
-pub(crate) const RECEIPTS_MAX: usize = 1 << 16;
+/// The most numbers of one session without their receipts: what a caller's session may end in one slot while one call of it stays open, at
+/// half a MiB. Beyond that the slot says of the lowest ones, and of whatever is open below them, that it cannot tell: a second effect would
+/// be worse.
+pub(crate) const EXPIRED_MAX: usize = 1 << 16;
 
-/// The most bytes of replies that the receipts of one slot keep: sixteen of the largest replies.
-pub(crate) const REPLY_BYTES_KEPT_MAX: usize = 64 << 20;
+/// How much room an empty queue of a session keeps: enough for a steady trickle, so that a burst is not paid for ever.
+const QUEUE_KEPT: usize = 8;
 
 /// A command as its receipt is looked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Ask {
     /// The command's id, the same in every attempt.
     pub(crate) id: CommandId,
@@ -32,15 +45,18 @@ pub(crate) struct Ask {
     pub(crate) mark: Mark,
     /// The user's own name for the command, if it has one.
     pub(crate) name: Option<IdempotencyName>,
+    /// A hash of the command, its key and its arguments, if a command makes it: another run of that command may make another call in its
+    /// place, which has the same id.
+    pub(crate) content: Option<u64>,
 }
 
-/// What the caller of a finished command was told.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Told {
+/// What the caller of a finished command was told; `B` are bytes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Told<B = Bytes> {
     /// The encoded reply.
-    Done(Bytes),
+    Done(B),
     /// The encoded error of the command's own.
-    Rejected(Bytes),
+    Rejected(B),
     /// There was no instance.
     NotFound,
     /// There was an instance.
@@ -56,7 +72,7 @@ pub(crate) enum Known {
     Told(Told),
     /// Its receipt is gone, if there was one.
     Expired,
-    /// Its name belongs to another command.
+    /// Its name, or its id, belongs to another command.
     Reused,
     /// It has not taken effect, and there is no room for its receipt.
     Full,
@@ -74,18 +90,16 @@ pub(crate) struct Receipts {
     room: Room,
 }
 
-/// How much is kept.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Room {
-    receipts: usize,
-    reply_bytes: usize,
-}
-
 /// What is kept of one session.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Session {
+    /// What it takes its room of: a session is of calls alike.
+    share: Share,
     /// Of numbers up to this one nothing is known any more.
     forgotten: u64,
+    /// Numbers above that which have ended and whose receipts were kept for long enough, rising. They are remembered until the mark passes,
+    /// since a lower number may be of a call that still waits for its first run.
+    expired: VecDeque<u64>,
     /// By rising number.
     kept: VecDeque<Kept>,
     /// When the last of its calls that were seen is over.
@@ -95,6 +109,7 @@ struct Session {
 #[derive(Debug)]
 struct Kept {
     sequence: u64,
+    content: Option<u64>,
     until: Moment,
     told: Told,
 }
@@ -103,6 +118,25 @@ struct Kept {
 struct Named {
     content: u64,
     told: Told,
+}
+
+impl Ask {
+    /// What its receipt would take its room of.
+    fn share(&self) -> Share {
+        if self.content.is_some() { Share::Derived } else { Share::Called }
+    }
+}
+
+impl<B> Told<B> {
+    /// The same with other bytes.
+    pub(crate) fn with<'a, C>(&'a self, bytes: impl FnOnce(&'a B) -> C) -> Told<C> {
+        match self {
+            Self::Done(told) => Told::Done(bytes(told)),
+            Self::Rejected(told) => Told::Rejected(bytes(told)),
+            Self::NotFound => Told::NotFound,
+            Self::AlreadyExists => Told::AlreadyExists,
+        }
+    }
 }
 
 impl Told {
@@ -115,27 +149,43 @@ impl Told {
 }
 
 impl Receipts {
+    /// None yet, of a slot whose registry has that budget on the node.
+    pub(crate) fn new(budget: &Arc<Budget>) -> Self {
+        Self { room: Room::of(budget), ..Self::default() }
+    }
+
+    /// None yet, of the same slot.
+    pub(crate) fn alike(&self) -> Self {
+        Self::new(self.room.budget())
+    }
+
+    /// Lets go of all.
+    pub(crate) fn clear(&mut self) {
+        *self = Self::new(self.room.budget());
+    }
+
     /// What is known of a command. Its mark lets go of what nobody asks for any more.
     pub(crate) fn look(&mut self, ask: &Ask) -> Known {
+        let mut share = ask.share();
         if let Some(session) = self.sessions.get_mut(&ask.id.session) {
-            let passed = ask.mark.get().saturating_sub(1);
-            while let Some(first) = session.kept.pop_front_if(|first| first.sequence <= passed) {
-                self.room.free(&first.told);
-            }
-            session.forgotten = session.forgotten.max(passed);
-            if ask.id.sequence <= session.forgotten {
+            share = session.share;
+            session.pass(ask.mark, &mut self.room);
+            if session.has_expired(ask.id.sequence) {
                 return Known::Expired;
             }
             if let Ok(at) = session.find(ask.id.sequence)
                 && let Some(kept) = session.kept.get(at)
             {
-                return Known::Told(kept.told.clone());
+                // Not told, for the answer to another command would be false; and not run, for it may be the same command in other words
+                // (a map in another order), whose effect is there. So it is never started, as with a name that is used twice.
+                return if kept.content == ask.content { Known::Told(kept.told.clone()) } else { Known::Reused };
             }
         }
         match ask.name.and_then(|name| Some((name, self.named.get(&name.name)?))) {
             Some((name, named)) if named.content == name.content => Known::Told(named.told.clone()),
             Some(_) => Known::Reused,
-            None if self.room.is_full() => Known::Full,
+            None if self.room.is_full(share) => Known::Full,
+            None if ask.name.is_some() && self.room.is_full(Share::Named) => Known::Full,
             None => Known::New,
         }
     }
@@ -146,24 +196,27 @@ impl Receipts {
         self.forget_due(now);
         if let (Some(name), Told::Done(_)) = (ask.name, &told) {
             let named = Named { content: name.content, told: told.clone() };
-            self.room.take(&told);
+            self.room.take(Share::Named, NAME_BYTES.saturating_add(told.bytes()));
             if let Some(before) = self.named.insert(name.name, named) {
-                self.room.free(&before.told);
+                self.room.free(Share::Named, NAME_BYTES.saturating_add(before.told.bytes()));
             }
             self.named_due.push_back((now + window, name.name));
         }
         let until = now + left + GRACE;
-        let due = &mut self.due;
+        let (due, room) = (&mut self.due, &mut self.room);
         let session = self.sessions.entry(ask.id.session).or_insert_with(|| {
             due.insert((until, ask.id.session));
-            Session { forgotten: ask.mark.get().saturating_sub(1), ..Session::default() }
+            room.take(ask.share(), SESSION_BYTES);
+            Session::new(ask)
         });
         session.until = session.until.max(until);
-        if ask.id.sequence > session.forgotten
+        // A backup is asked nothing: it hears of marks with the records.
+        session.pass(ask.mark, room);
+        if !session.has_expired(ask.id.sequence)
             && let Err(at) = session.find(ask.id.sequence)
         {
-            self.room.take(&told);
-            session.kept.insert(at, Kept { sequence: ask.id.sequence, until, told });
+            room.take(session.share, RECEIPT_BYTES.saturating_add(told.bytes()));
+            session.kept.insert(at, Kept { sequence: ask.id.sequence, content: ask.content, until, told });
         }
     }
 
@@ -171,22 +224,20 @@ impl Receipts {
     pub(crate) fn forget_due(&mut self, now: Moment) {
         while let Some((_, name)) = self.named_due.pop_front_if(|(until, _)| *until <= now) {
             if let Some(named) = self.named.remove(&name) {
-                self.room.free(&named.told);
+                self.room.free(Share::Named, NAME_BYTES.saturating_add(named.told.bytes()));
             }
         }
         while self.due.first().is_some_and(|(at, _)| *at <= now)
             && let Some((_, number)) = self.due.pop_first()
         {
             let Some(session) = self.sessions.get_mut(&number) else { continue };
-            // Oldest first, so that "at or below" goes on saying what is gone.
-            while let Some(first) = session.kept.pop_front_if(|first| first.until <= now) {
-                session.forgotten = first.sequence;
-                self.room.free(&first.told);
-            }
+            session.expire_due(now, &mut self.room);
             let again = session.kept.front().map_or(session.until, |first| first.until);
             if again > now {
                 self.due.insert((again, number));
             } else {
+                let expired = session.expired.len().saturating_mul(EXPIRED_BYTES);
+                self.room.free(session.share, SESSION_BYTES.saturating_add(expired));
                 self.sessions.remove(&number);
             }
         }
@@ -199,129 +250,64 @@ impl Receipts {
     }
 }
 
-impl Room {
-    fn take(&mut self, told: &Told) {
-        self.receipts = self.receipts.saturating_add(1);
-        self.reply_bytes = self.reply_bytes.saturating_add(told.bytes());
-    }
-
-    fn free(&mut self, told: &Told) {
-        self.receipts = self.receipts.saturating_sub(1);
-        self.reply_bytes = self.reply_bytes.saturating_sub(told.bytes());
-    }
-
-    fn is_full(self) -> bool {
-        self.receipts >= RECEIPTS_MAX || self.reply_bytes >= REPLY_BYTES_KEPT_MAX
-    }
-}
-
 impl Session {
+    /// The session of a command, of which nothing is kept yet.
+    fn new(ask: &Ask) -> Self {
+        Self {
+            share: ask.share(),
+            forgotten: ask.mark.get().saturating_sub(1),
+            expired: VecDeque::new(),
+            kept: VecDeque::new(),
+            until: Moment::default(),
+        }
+    }
+
+    /// Whether a number's receipt is gone, if there was one.
+    fn has_expired(&self, sequence: u64) -> bool {
+        sequence <= self.forgotten || self.expired.binary_search(&sequence).is_ok()
+    }
+
+    /// Lets go of what lies below the mark.
+    fn pass(&mut self, mark: Mark, room: &mut Room) {
+        let passed = mark.get().saturating_sub(1);
+        while let Some(first) = self.kept.pop_front_if(|first| first.sequence <= passed) {
+            room.free(self.share, RECEIPT_BYTES.saturating_add(first.told.bytes()));
+        }
+        while self.expired.pop_front_if(|number| *number <= passed).is_some() {
+            room.free(self.share, EXPIRED_BYTES);
+        }
+        self.forgotten = self.forgotten.max(passed);
+        give_back(&mut self.kept);
+        give_back(&mut self.expired);
+    }
+
+    /// Lets go of the receipts whose time is over, oldest first; their numbers stay.
+    fn expire_due(&mut self, now: Moment, room: &mut Room) {
+        while let Some(first) = self.kept.pop_front_if(|first| first.until <= now) {
+            room.free(self.share, RECEIPT_BYTES.saturating_add(first.told.bytes()));
+            if let Err(at) = self.expired.binary_search(&first.sequence) {
+                room.take(self.share, EXPIRED_BYTES);
+                self.expired.insert(at, first.sequence);
+            }
+            if self.expired.len() > EXPIRED_MAX
+                && let Some(lowest) = self.expired.pop_front()
+            {
+                room.free(self.share, EXPIRED_BYTES);
+                self.forgotten = self.forgotten.max(lowest);
+            }
+        }
+        give_back(&mut self.kept);
+    }
+
     /// Where a number's receipt is, or would be.
     fn find(&self, sequence: u64) -> Result<usize, usize> {
         self.kept.binary_search_by_key(&sequence, |kept| kept.sequence)
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const LEFT: Duration = Duration::from_secs(5);
-    const WINDOW: Duration = Duration::from_secs(600);
-
-    fn at(seconds: u64) -> Moment {
-        Moment::from_origin(Duration::from_secs(seconds))
-    }
-
-    fn ask(session: u64, sequence: u64, mark: u64) -> Ask {
-        Ask { id: CommandId { session, sequence }, mark: Mark::new(mark), name: None }
-    }
-
-    fn named(sequence: u64, name: u128, content: u64) -> Ask {
-        Ask { name: Some(IdempotencyName { name, content }), ..ask(9, sequence, sequence) }
-    }
-
-    fn done(reply: u8) -> Told {
-        Told::Done(Bytes::copy_from_slice(&[reply]))
-    }
-
-    fn remember(receipts: &mut Receipts, ask: &Ask, reply: u8, now: Moment) {
-        assert_eq!(receipts.look(ask), Known::New);
-        receipts.remember(ask, done(reply), LEFT, WINDOW, now);
-    }
-
-    #[test]
-    fn a_retry_gets_the_first_reply_until_the_mark_passes() {
-        let mut receipts = Receipts::default();
-        remember(&mut receipts, &ask(1, 1, 1), 10, at(0));
-        remember(&mut receipts, &ask(1, 3, 1), 30, at(0));
-        remember(&mut receipts, &ask(2, 1, 1), 20, at(0));
-        assert_eq!(receipts.look(&ask(1, 1, 1)), Known::Told(done(10)));
-        assert_eq!(receipts.look(&ask(1, 3, 3)), Known::Told(done(30)));
-        assert_eq!(receipts.look(&ask(1, 1, 1)), Known::Expired, "number 3 said that it is closed");
-        assert_eq!(receipts.look(&ask(1, 5, 4)), Known::New);
-        assert_eq!(receipts.look(&ask(1, 3, 3)), Known::Expired);
-        assert_eq!(receipts.look(&ask(2, 1, 1)), Known::Told(done(20)), "sessions are apart");
-        assert_eq!(receipts.room, Room { receipts: 1, reply_bytes: 1 });
-    }
-
-    #[test]
-    fn what_lies_between_the_mark_and_the_present_is_found_in_any_order() {
-        let mut receipts = Receipts::default();
-        for sequence in [4, 2, 7, 3] {
-            remember(&mut receipts, &ask(1, sequence, 1), sequence as u8, at(0));
-        }
-        for sequence in 1..=8 {
-            let known = if [2, 3, 4, 7].contains(&sequence) { Known::Told(done(sequence as u8)) } else { Known::New };
-            assert_eq!(receipts.look(&ask(1, sequence, 1)), known, "{sequence}");
-        }
-    }
-
-    #[test]
-    fn time_forgets_the_oldest_first_and_then_the_session() {
-        let mut receipts = Receipts::default();
-        remember(&mut receipts, &ask(1, 1, 1), 10, at(0));
-        remember(&mut receipts, &ask(1, 2, 1), 20, at(30));
-        receipts.forget_due(at(64));
-        assert_eq!(receipts.look(&ask(1, 1, 1)), Known::Told(done(10)), "5 s and a grace of 60 are not over");
-        receipts.forget_due(at(65));
-        assert_eq!(receipts.look(&ask(1, 1, 1)), Known::Expired);
-        assert_eq!(receipts.look(&ask(1, 2, 1)), Known::Told(done(20)));
-        receipts.forget_due(at(95));
-        assert!(receipts.is_empty() && receipts.due.is_empty());
-        assert_eq!(receipts.room, Room::default());
-    }
-
-    #[test]
-    fn a_name_is_remembered_for_its_window_and_means_one_command() {
-        let mut receipts = Receipts::default();
-        remember(&mut receipts, &named(1, 77, 5), 10, at(0));
-        assert_eq!(receipts.look(&named(2, 77, 5)), Known::Told(done(10)));
-        assert_eq!(receipts.look(&named(2, 77, 6)), Known::Reused);
-        assert_eq!(receipts.look(&named(2, 78, 6)), Known::New);
-        receipts.forget_due(at(599));
-        assert_eq!(receipts.look(&named(3, 77, 5)), Known::Told(done(10)));
-        receipts.forget_due(at(600));
-        assert_eq!(receipts.look(&named(3, 77, 6)), Known::New);
-        assert!(receipts.is_empty());
-    }
-
-    #[test]
-    fn a_name_binds_only_what_took_effect() {
-        let mut receipts = Receipts::default();
-        let ask = named(1, 77, 5);
-        receipts.remember(&ask, Told::NotFound, LEFT, WINDOW, at(0));
-        assert_eq!(receipts.look(&ask), Known::Told(Told::NotFound));
-        assert_eq!(receipts.look(&named(2, 77, 5)), Known::New);
-    }
-
-    #[test]
-    fn a_full_slot_refuses_what_is_new_and_keeps_what_it_has() {
-        let mut receipts = Receipts::default();
-        let large = || Told::Done(Bytes::from(vec![0; REPLY_BYTES_KEPT_MAX]));
-        receipts.remember(&ask(1, 1, 1), large(), LEFT, WINDOW, at(0));
-        assert_eq!(receipts.look(&ask(2, 1, 1)), Known::Full);
-        assert_eq!(receipts.look(&ask(1, 1, 1)), Known::Told(large()));
-        assert_eq!(receipts.look(&ask(1, 2, 2)), Known::New, "the mark has made room");
+/// Gives back what a burst has left of an empty queue.
+fn give_back<T>(queue: &mut VecDeque<T>) {
+    if queue.is_empty() && queue.capacity() > QUEUE_KEPT {
+        *queue = VecDeque::new();
     }
 }

@@ -52,6 +52,9 @@ pub enum CommandError<E> {
         limit: usize,
     },
     /// Same instance and idempotency key, different command or arguments.
+    ///
+    /// Calls that a command makes have keys of their own accord, by their order in it. So this is also what a call hears in the second run of a
+    /// command that was lost, when that run makes another call than the first did in its place.
     IdempotencyKeyReused,
     /// A late attempt of a call whose receipt was dropped.
     ReceiptExpired,
@@ -130,7 +133,7 @@ impl<E: Display> Display for CommandError<E> {
             Self::Unauthorized => f.write_str("the caller may not run this command"),
             Self::TooLarge { limit } => write!(f, "the encoded command is over the limit of {limit} bytes"),
             Self::IdempotencyKeyReused => {
-                f.write_str("the idempotency key was used with another command or other arguments")
+                f.write_str("the idempotency key, given or implied, was used with another command or other arguments")
             }
             Self::ReceiptExpired => {
                 f.write_str("the receipt of an earlier attempt was dropped; the command may have run")
@@ -176,7 +179,7 @@ pub enum Reason {
     TooManyHops,
     /// The node that had the command lost the slot while it ran.
     OwnerLost,
-    /// The reply was over the limit or did not decode.
+    /// The reply, or the instance that its replicas were to keep, was over the limit or has no encoding; or the reply did not decode.
     BadReply,
 }
 

@@ -37,6 +37,7 @@ enum Fault {
     UnknownRegistry,
     UnknownCommand,
     Unreadable,
+    UnreadableRecord,
     ReplyTooLarge,
     ReplyFails,
 }
@@ -55,6 +56,11 @@ impl Refusals {
     /// A peer asked for a command that the registry does not have here.
     pub(crate) fn unknown_command(&self, asked: Asked<'_>, detail: &dyn Display) {
         self.record(Fault::UnknownCommand, asked, detail, "a request for an unknown command was refused");
+    }
+
+    /// A record or a filling that a peer sent does not decode.
+    pub(crate) fn unreadable_record(&self, asked: Asked<'_>, detail: &dyn Display) {
+        self.record(Fault::UnreadableRecord, asked, detail, "a record that does not decode was refused");
     }
 
     /// A peer's key or arguments do not decode, or contradict the rest of its request.

@@ -2,12 +2,14 @@
 //!
 //! Quinn's defaults bound neither the bytes of a connection nor what strangers may have pending, so each is set here.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use quinn::{IdleTimeout, MtuDiscoveryConfig, ServerConfig, TransportConfig, VarInt};
 
 use super::socket::DATAGRAM_BYTES_MAX;
+use super::window::Windows;
 use crate::wire::limits::LARGE_AT_ONCE;
 
 /// The lanes that a node opens to a peer.
@@ -42,6 +44,14 @@ pub(super) const FAREWELL_TIME: Duration = Duration::from_secs(1);
 /// The bytes that may wait in one channel to be sent. A peer that does not take them is behind by that much; what is
 /// sent there is repeated by its senders.
 pub(super) const CHANNEL_OUT_BYTES_MAX: usize = 8 << 20;
+
+/// The same for the channel of records, where the largest frame must fit in beside others. Who finds it full counts the backup as behind, and
+/// brings it up to date when there is room again.
+pub(super) const RECORDS_OUT_BYTES_MAX: usize = 32 << 20;
+
+/// How many bytes may wait in a channel when a sender that can wait puts in more: a few milliseconds' worth at 1 Gbit/s, which is what
+/// those that cannot wait find before them.
+pub(super) const PATIENT_OUT_BYTES_MAX: usize = 1 << 20;
 
 /// The bytes of received control frames of one peer that the node has not looked at. When it is reached, the peer has to
 /// wait; four of the largest frames fit.
@@ -80,14 +90,26 @@ const INCOMING_BYTES_MAX: u64 = 16 << 10;
 /// What all waiting strangers together may have sent.
 const INCOMING_BYTES_TOTAL_MAX: u64 = 8 << 20;
 
-/// How large a datagram may become. The path's real limit is found by trying.
-///
-/// Loopback and jumbo frames carry large commands at two to four times the speed of 1500-byte frames. On other paths the
-/// kernel refuses the first oversized trial at once, so that looking costs nothing.
+/// The largest datagram that a node takes, whatever the path.
 pub(super) const MTU_MAX: u16 = DATAGRAM_BYTES_MAX as u16;
 
-/// The bounds of a connection, for both sides.
-pub(super) fn transport() -> Arc<TransportConfig> {
+/// How large a datagram may become that crosses a network: a jumbo frame of 9,001 bytes, the largest that clouds offer, without the
+/// headers of IPv4 and UDP. The path's real limit is found by trying.
+///
+/// Loopback, where nothing but its own size limits a datagram, and jumbo frames carry large commands at two to four times the
+/// speed of 1500-byte frames.
+const NETWORK_MTU_MAX: u16 = 8973;
+
+/// How many of the largest datagrams may always be under way: one that was a trial and was lost, and as much again as is
+/// needed to find that out and go on.
+const WINDOW_DATAGRAMS_MIN: u64 = 4;
+
+/// The bounds of a connection, for both sides, of a node that listens at the address.
+pub(super) fn transport(listens: IpAddr) -> Arc<TransportConfig> {
+    let mtu_max = if listens.is_loopback() { MTU_MAX } else { NETWORK_MTU_MAX };
+    let windows = Windows::new(u64::from(mtu_max).saturating_mul(WINDOW_DATAGRAMS_MIN));
+    let mut discovery = MtuDiscoveryConfig::default();
+    discovery.upper_bound(mtu_max);
     let mut transport = TransportConfig::default();
     transport
         .max_concurrent_bidi_streams(VarInt::from_u32(LANES_MAX as u32 + 1))
@@ -100,14 +122,9 @@ pub(super) fn transport() -> Arc<TransportConfig> {
         .max_idle_timeout(IdleTimeout::try_from(IDLE_TIME).ok())
         .keep_alive_interval(Some(KEEP_ALIVE))
         .allow_spin(false)
-        .mtu_discovery_config(Some(mtu_discovery()));
+        .congestion_controller_factory(Arc::new(windows))
+        .mtu_discovery_config(Some(discovery));
     Arc::new(transport)
-}
-
-fn mtu_discovery() -> MtuDiscoveryConfig {
-    let mut discovery = MtuDiscoveryConfig::default();
-    discovery.upper_bound(MTU_MAX);
-    discovery
 }
 
 /// The bounds of what strangers may do before they have shown who they are.

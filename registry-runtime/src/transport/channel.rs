@@ -2,21 +2,22 @@
 
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use quinn::{RecvStream, SendStream};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Notify, Semaphore, mpsc};
 
-use super::bounds::{CHANNEL_OUT_BYTES_MAX, CONTROL_QUEUED_BYTES_MAX};
+use super::bounds::{CHANNEL_OUT_BYTES_MAX, CONTROL_QUEUED_BYTES_MAX, PATIENT_OUT_BYTES_MAX, RECORDS_OUT_BYTES_MAX};
 use super::end::StreamEnd;
 use super::event::{ControlFrame, Event};
 use super::handler::{Handler, Part};
 use super::lane::Intake;
 use super::link::Link;
 use crate::wire::frame::LENGTH_BYTES;
-use crate::wire::limits::CHANNEL_FRAME_BYTES_MAX;
+use crate::wire::limits::{CHANNEL_FRAME_BYTES_MAX, RECORD_FRAME_BYTES_MAX};
 
 /// Which of the two channels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -44,6 +45,20 @@ impl Channel {
             Self::Records => 0,
         }
     }
+
+    const fn frame_bytes_max(self) -> usize {
+        match self {
+            Self::Control => CHANNEL_FRAME_BYTES_MAX,
+            Self::Records => RECORD_FRAME_BYTES_MAX,
+        }
+    }
+
+    const fn out_bytes_max(self) -> usize {
+        match self {
+            Self::Control => CHANNEL_OUT_BYTES_MAX,
+            Self::Records => RECORDS_OUT_BYTES_MAX,
+        }
+    }
 }
 
 /// Why a frame was not taken for sending.
@@ -56,13 +71,18 @@ pub(crate) enum SendError {
     #[error("too much waits for this peer already")]
     Full,
     /// The frame is over the limit.
-    #[error("the frame is over the limit of {CHANNEL_FRAME_BYTES_MAX} bytes")]
+    #[error("the frame is over the channel's limit")]
     TooLarge,
 }
 
 /// What waits to be sent on one channel.
-#[derive(Debug, Default)]
-pub(super) struct Outbox(Mutex<State>);
+#[derive(Debug)]
+pub(super) struct Outbox {
+    channel: Channel,
+    state: Mutex<State>,
+    /// Told whenever what waited has been taken, and when nothing is taken any more.
+    emptied: Notify,
+}
 
 #[derive(Debug, Default)]
 struct State {
@@ -72,17 +92,39 @@ struct State {
 }
 
 impl Outbox {
+    pub(super) fn new(channel: Channel) -> Self {
+        Self { channel, state: Mutex::default(), emptied: Notify::new() }
+    }
+
     /// Puts a frame behind the others.
     pub(super) fn put(&self, frame: &[u8]) -> Result<(), SendError> {
+        let room = self.channel.out_bytes_max().saturating_sub(frame.len()).saturating_sub(LENGTH_BYTES);
+        self.put_behind(frame, room)
+    }
+
+    /// Puts a frame behind the others as soon as they are few. Ends with the connection at the latest.
+    pub(super) async fn put_patiently(&self, frame: &[u8]) -> Result<(), SendError> {
+        loop {
+            let mut emptied = pin!(self.emptied.notified());
+            emptied.as_mut().enable();
+            match self.put_behind(frame, PATIENT_OUT_BYTES_MAX) {
+                Err(SendError::Full) => emptied.await,
+                done => return done,
+            }
+        }
+    }
+
+    /// Puts a frame behind at most `waiting_max` bytes.
+    fn put_behind(&self, frame: &[u8], waiting_max: usize) -> Result<(), SendError> {
         let length = u32::try_from(frame.len()).map_err(|_| SendError::TooLarge)?;
-        if frame.len() > CHANNEL_FRAME_BYTES_MAX {
+        if frame.len() > self.channel.frame_bytes_max() {
             return Err(SendError::TooLarge);
         }
         let mut state = self.lock();
         if state.closed {
             return Err(SendError::Closed);
         }
-        if state.out.len().saturating_add(frame.len()).saturating_add(LENGTH_BYTES) > CHANNEL_OUT_BYTES_MAX {
+        if state.out.len() > waiting_max {
             return Err(SendError::Full);
         }
         state.out.extend_from_slice(&length.to_le_bytes());
@@ -107,6 +149,7 @@ impl Outbox {
     /// Takes nothing more: the stream is gone.
     pub(super) fn close(&self) {
         *self.lock() = State { closed: true, ..State::default() };
+        self.emptied.notify_waiters();
     }
 
     fn poll_out(&self, task: &mut Context<'_>) -> Poll<Bytes> {
@@ -115,11 +158,14 @@ impl Outbox {
             state.pump = Some(task.waker().clone());
             return Poll::Pending;
         }
-        Poll::Ready(Bytes::from(std::mem::take(&mut state.out)))
+        let out = std::mem::take(&mut state.out);
+        drop(state);
+        self.emptied.notify_waiters();
+        Poll::Ready(Bytes::from(out))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -154,7 +200,7 @@ pub(super) async fn control(stream: RecvStream, link: Link, events: mpsc::Sender
 
 /// Hands the frames of a peer's records channel to the handler, until the stream ends.
 pub(super) async fn records(stream: RecvStream, link: Link, handler: Arc<dyn Handler>) -> StreamEnd {
-    let mut intake = Intake::new(stream, CHANNEL_FRAME_BYTES_MAX);
+    let mut intake = Intake::new(stream, RECORD_FRAME_BYTES_MAX);
     let mut turn = 0_usize;
     loop {
         match intake.cutter.next() {

@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use quinn::{ClientConfig, Connecting, EndpointConfig, Runtime, ServerConfig, VarInt};
+use quinn::{AsyncUdpSocket, ClientConfig, Connecting, EndpointConfig, Runtime, ServerConfig, VarInt};
 use ring::{hkdf, hmac};
 
 use super::bounds;
@@ -24,7 +24,7 @@ pub(super) struct Endpoint {
 impl Endpoint {
     /// Puts an endpoint on a socket; must be called within a tokio runtime, which then drives it.
     pub(super) fn new(socket: Socket, tls: Tls, seeds: &mut Seeds, runtime: Arc<dyn Runtime>) -> io::Result<Self> {
-        let transport = bounds::transport();
+        let transport = bounds::transport(socket.local_addr()?.ip());
         let reset_key = hmac::Key::new(hmac::HMAC_SHA256, &seeds.bytes::<64>());
         let mut config = EndpointConfig::new(Arc::new(reset_key));
         let ids = seeds.generator();

@@ -51,7 +51,7 @@ impl<'a> Part<'a> {
     }
 
     /// The bytes, to be kept. They share the packet and keep it alive.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the record stream is of the next release"))]
+    #[cfg_attr(not(test), expect(dead_code, reason = "records are read in place; who keeps one would copy a packet"))]
     pub(crate) fn keep(&self) -> Bytes {
         self.cut.keep(self.bytes)
     }

@@ -21,6 +21,7 @@ mod ring;
 pub(super) mod solo;
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -58,6 +59,8 @@ pub(super) struct Lane {
     state: Mutex<State>,
     sweeper: Arc<Notify>,
     soloist: Soloist,
+    /// The load that the peer stated last, on whichever lane.
+    load: Arc<AtomicU16>,
     number: u8,
 }
 
@@ -96,7 +99,7 @@ enum Stage {
 }
 
 impl Lane {
-    pub(super) fn new(number: u8, sweeper: Arc<Notify>, soloist: Soloist) -> Self {
+    pub(super) fn new(number: u8, sweeper: Arc<Notify>, soloist: Soloist, load: Arc<AtomicU16>) -> Self {
         let begun = Instant::now();
         let state = State {
             out: Pile::default(),
@@ -109,7 +112,7 @@ impl Lane {
             sweep_at: None,
             closed: false,
         };
-        Self { state: Mutex::new(state), sweeper, soloist, number }
+        Self { state: Mutex::new(state), sweeper, soloist, load, number }
     }
 
     /// Sends a request whose remaining time counts to the deadline, and wakes the task when there is an answer. What comes back is
@@ -199,6 +202,9 @@ impl Lane {
 
     /// Hands replies to those who wait. One that nobody waits for any more is dropped.
     pub(super) fn complete(&self, replies: &mut Vec<(u32, Reply)>, wakers: &mut Vec<Waker>) {
+        if let Some((_, latest)) = replies.last() {
+            self.load.store(latest.head.load, Ordering::Relaxed);
+        }
         let mut state = self.lock();
         for (number, reply) in replies.drain(..) {
             if let Some(waiting) = state.waiting.get_mut(number)
@@ -263,7 +269,6 @@ impl Lane {
     }
 
     /// How many requests wait.
-    #[cfg(test)]
     pub(super) fn waiting(&self) -> usize {
         self.lock().waiting.len()
     }

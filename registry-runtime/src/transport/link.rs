@@ -4,6 +4,7 @@ mod supervisor;
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::task::Waker;
 
 use tokio::runtime::{Handle, RuntimeFlavor};
@@ -35,6 +36,8 @@ struct Shared {
     replies: [Arc<Replies>; LANES_MAX],
     outboxes: [Outbox; 2],
     sweeper: Arc<Notify>,
+    /// How busy the peer is, by its own last word.
+    load: Arc<AtomicU16>,
     ending: Ending,
 }
 
@@ -44,7 +47,8 @@ impl Link {
         let threads = tasks.runtime_flavor() != RuntimeFlavor::CurrentThread;
         let ending = Ending::new(connection.clone());
         let soloist = Soloist::new(connection.clone(), ending.clone(), tasks);
-        let lane = |at: usize| Arc::new(Lane::new(number(at), sweeper.clone(), soloist.clone()));
+        let load = Arc::new(AtomicU16::new(0));
+        let lane = |at: usize| Arc::new(Lane::new(number(at), sweeper.clone(), soloist.clone(), load.clone()));
         let replies = |at: usize| Arc::new(Replies::new(id, number(at), soloist.clone()));
         Self(Arc::new(Shared {
             id,
@@ -53,8 +57,9 @@ impl Link {
             lanes: std::array::from_fn(lane),
             threads,
             replies: std::array::from_fn(replies),
-            outboxes: Default::default(),
+            outboxes: Channel::ALL.map(Outbox::new),
             sweeper: sweeper.clone(),
+            load: load.clone(),
             ending,
         }))
     }
@@ -99,8 +104,23 @@ impl Link {
         self.outbox(channel).put(frame)
     }
 
+    /// [`send`](Self::send) as soon as little waits on the channel, for senders that can wait. Ends with the connection at the latest.
+    pub(crate) async fn send_patiently(&self, channel: Channel, frame: &[u8]) -> Result<(), SendError> {
+        self.outbox(channel).put_patiently(frame).await
+    }
+
+    /// Notes the load that the peer has stated elsewhere than on a reply.
+    pub(crate) fn report(&self, load: u16) {
+        self.0.load.store(load, Ordering::Relaxed);
+    }
+
+    /// The requests that wait for this peer, plus the load that it stated last.
+    pub(crate) fn business(&self) -> u32 {
+        let waiting = u32::try_from(self.waiting()).unwrap_or(u32::MAX);
+        waiting.saturating_add(self.0.load.load(Ordering::Relaxed).into())
+    }
+
     /// How many requests wait for this peer.
-    #[cfg(test)]
     pub(crate) fn waiting(&self) -> usize {
         self.0.lanes.iter().map(|lane| lane.waiting()).sum()
     }

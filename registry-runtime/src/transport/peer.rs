@@ -11,7 +11,7 @@ use crate::wire::hello::{CommandKind, Hello};
 pub(crate) struct LinkId(u64);
 
 impl LinkId {
-    pub(super) const fn new(number: u64) -> Self {
+    pub(crate) const fn new(number: u64) -> Self {
         Self(number)
     }
 

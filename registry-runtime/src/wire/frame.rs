@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::limits::HEADER_BYTES_MAX;
 use super::outcome::{Outcome, put_micros, read_micros};
 use super::parts::{Parts, put_variable};
-use crate::id::{CommandId, Epoch, IdempotencyName, Mark, Slot};
+use crate::id::{CommandId, Epoch, IdempotencyName, Mark, Position, Slot};
 
 /// The bytes of a cancellation, length included.
 pub(crate) const CANCEL_BYTES: usize = 9;
@@ -59,6 +59,10 @@ pub(crate) struct Request<'a> {
     pub(crate) mark: Mark,
     /// The user's own name for the command, if it has one.
     pub(crate) name: Option<IdempotencyName>,
+    /// A hash of the command, its key and its arguments, if its id follows from another command's and so may come to stand for two.
+    pub(crate) content: Option<u64>,
+    /// What the caller has seen of the slot, if a backup may answer it: the epoch and position of a record.
+    pub(crate) seen: Option<(Epoch, Position)>,
     /// How long the caller goes on waiting, counted from when it made the request; travels in microseconds.
     pub(crate) remaining: Duration,
     /// The encoded key; empty in actions.
@@ -72,10 +76,26 @@ pub(crate) struct Request<'a> {
 pub(crate) struct Reply<'a> {
     /// In one word.
     pub(crate) outcome: Outcome,
-    /// How busy the replying node is: the commands that it runs or has waiting, 65,535 for that many and more.
-    pub(crate) load: u16,
+    /// What goes with every reply.
+    pub(crate) head: ReplyHead,
     /// The encoded reply or error of the command's own.
     pub(crate) payload: &'a [u8],
+}
+
+/// What a reply says beside how the request ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct ReplyHead {
+    /// How busy the replying node is: the commands that it runs or has waiting, 65,535 for that many and more.
+    pub(crate) load: u16,
+    /// How much of the slot the reply may have shown, where replicas answer reads: the epoch and position of a record.
+    pub(crate) shown: Option<(Epoch, Position)>,
+}
+
+impl From<u16> for ReplyHead {
+    /// How busy the node is, and nothing else.
+    fn from(load: u16) -> Self {
+        Self { load, shown: None }
+    }
 }
 
 /// Numbers a command as its receiver does: the registry's place in the receiver's catalogue, and the command's place in
@@ -134,6 +154,15 @@ pub(crate) enum BadFrame {
 /// The flag of a request with a name.
 const NAMED: u8 = 1;
 
+/// The flag of a request with a hash of its content.
+const HASHED: u8 = 2;
+
+/// The flag of a request that a backup may answer.
+const SEEN: u8 = 4;
+
+/// The bit of a reply's outcome that says that what was shown of the slot goes before it.
+const SHOWN: u8 = 0x80;
+
 const REQUEST: u8 = 1;
 const CANCEL: u8 = 2;
 const REPLY: u8 = 3;
@@ -174,7 +203,10 @@ impl<'a> Request<'a> {
     pub(crate) fn put(&self, out: &mut Vec<u8>, correlation: u32) {
         out.reserve(self.frame_bytes_max());
         let start = begin(out, correlation, REQUEST);
-        out.extend_from_slice(&[self.attempt, if self.name.is_some() { NAMED } else { 0 }]);
+        let named = if self.name.is_some() { NAMED } else { 0 };
+        let hashed = if self.content.is_some() { HASHED } else { 0 };
+        let seen = if self.seen.is_some() { SEEN } else { 0 };
+        out.extend_from_slice(&[self.attempt, named | hashed | seen]);
         out.extend_from_slice(&self.command.0.to_le_bytes());
         out.extend_from_slice(&self.slot.get().to_le_bytes());
         out.extend_from_slice(&self.epoch.get().to_le_bytes());
@@ -185,6 +217,12 @@ impl<'a> Request<'a> {
         if let Some(IdempotencyName { name, content }) = self.name {
             out.extend_from_slice(&name.to_le_bytes());
             out.extend_from_slice(&content.to_le_bytes());
+        }
+        if let Some(content) = self.content {
+            out.extend_from_slice(&content.to_le_bytes());
+        }
+        if let Some(seen) = self.seen {
+            put_record(out, seen);
         }
         put_variable(out, self.key.len() as u64);
         out.extend_from_slice(self.key);
@@ -203,18 +241,34 @@ impl<'a> Request<'a> {
         let behind = parts.variable()?;
         let mark = Mark::new(sequence.checked_sub(behind).ok_or(BadFrame::Number)?);
         let remaining = read_micros(&mut parts)?;
-        let name = match flags {
-            0 => None,
-            NAMED => {
-                let name = u128::from_le_bytes(parts.array()?);
-                Some(IdempotencyName { name, content: parts.fixed_u64()? })
-            }
-            other => return Err(BadFrame::Tag(other)),
+        if flags & !(NAMED | HASHED | SEEN) != 0 {
+            return Err(BadFrame::Tag(flags));
+        }
+        let name = if flags & NAMED == 0 {
+            None
+        } else {
+            let name = u128::from_le_bytes(parts.array()?);
+            Some(IdempotencyName { name, content: parts.fixed_u64()? })
         };
+        let content = if flags & HASHED == 0 { None } else { Some(parts.fixed_u64()?) };
+        let seen = if flags & SEEN == 0 { None } else { Some(read_record(&mut parts)?) };
         let key = usize::try_from(parts.variable()?).map_err(|_| BadFrame::Number)?;
         let key = parts.bytes(key)?;
         let id = CommandId { session, sequence };
-        Ok(Self { command, slot, epoch, id, attempt, mark, name, remaining, key, arguments: parts.rest() })
+        Ok(Self {
+            command,
+            slot,
+            epoch,
+            id,
+            attempt,
+            mark,
+            name,
+            content,
+            seen,
+            remaining,
+            key,
+            arguments: parts.rest(),
+        })
     }
 }
 
@@ -223,8 +277,9 @@ impl<'a> Reply<'a> {
     fn read(mut parts: Parts<'a>) -> Result<Self, BadFrame> {
         let code = parts.byte()?;
         let load = parts.fixed_u16()?;
-        let (outcome, payload) = Outcome::read(code, parts)?;
-        Ok(Self { outcome, load, payload })
+        let shown = if code & SHOWN == 0 { None } else { Some(read_record(&mut parts)?) };
+        let (outcome, payload) = Outcome::read(code & !SHOWN, parts)?;
+        Ok(Self { outcome, head: ReplyHead { load, shown }, payload })
     }
 }
 
@@ -249,12 +304,16 @@ pub(crate) fn put_reply<E>(
     out: &mut Vec<u8>,
     correlation: u32,
     outcome: &Outcome,
-    load: u16,
+    head: ReplyHead,
     payload: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
 ) -> Result<(), E> {
     let start = begin(out, correlation, REPLY);
-    out.push(outcome.code());
+    let ReplyHead { load, shown } = head;
+    out.push(outcome.code() | if shown.is_some() { SHOWN } else { 0 });
     out.extend_from_slice(&load.to_le_bytes());
+    if let Some(shown) = shown {
+        put_record(out, shown);
+    }
     if outcome.has_payload() {
         payload(out)?;
     } else {
@@ -262,6 +321,17 @@ pub(crate) fn put_reply<E>(
     }
     end(out, start);
     Ok(())
+}
+
+/// Appends the epoch and position of a record.
+fn put_record(out: &mut Vec<u8>, (epoch, position): (Epoch, Position)) {
+    out.extend_from_slice(&epoch.get().to_le_bytes());
+    put_variable(out, position.get());
+}
+
+/// Reads the epoch and position of a record.
+fn read_record(parts: &mut Parts<'_>) -> Result<(Epoch, Position), BadFrame> {
+    Ok((Epoch::new(parts.fixed_u64()?), Position::new(parts.variable()?)))
 }
 
 #[inline]
@@ -299,6 +369,8 @@ mod tests {
             attempt: 2,
             mark: Mark::new(u64::MAX - 3),
             name: Some(IdempotencyName { name: u128::MAX, content: 5 }),
+            content: Some(6),
+            seen: None,
             remaining: Duration::from_micros(4_999_999),
             key,
             arguments,
@@ -307,7 +379,7 @@ mod tests {
 
     fn reply(outcome: &Outcome, payload: &[u8]) -> Vec<u8> {
         let mut out = Vec::new();
-        let done: Result<(), Infallible> = put_reply(&mut out, 9, outcome, 512, |out| {
+        let done: Result<(), Infallible> = put_reply(&mut out, 9, outcome, 512.into(), |out| {
             out.extend_from_slice(payload);
             Ok(())
         });
@@ -361,6 +433,36 @@ mod tests {
     }
 
     #[test]
+    fn what_a_request_may_lack_travels_by_its_absence() {
+        for (named, hashed) in [(false, false), (false, true), (true, false)] {
+            let whole = request(b"k", b"a");
+            let part =
+                Request { name: whole.name.filter(|_| named), content: whole.content.filter(|_| hashed), ..whole };
+            let mut out = Vec::new();
+            part.put(&mut out, 77);
+            assert_eq!(Frame::read(body(&out)), Ok(Frame { correlation: 77, body: Body::Request(part) }));
+        }
+    }
+
+    #[test]
+    fn what_was_seen_and_shown_of_a_slot_travels() {
+        let record = (Epoch::from_parts(1_700_000_000_000, 5), Position::new(u64::MAX));
+        let asked = Request { seen: Some(record), ..request(b"k", b"a") };
+        let mut out = Vec::new();
+        asked.put(&mut out, 77);
+        assert!(out.len() <= asked.frame_bytes_max());
+        assert_eq!(Frame::read(body(&out)), Ok(Frame { correlation: 77, body: Body::Request(asked) }));
+        let head = ReplyHead { load: 3, shown: Some(record) };
+        for outcome in every_outcome() {
+            let mut out = Vec::new();
+            let put: Result<(), Infallible> = put_reply(&mut out, 9, &outcome, head, |_| Ok(()));
+            put.unwrap();
+            let told = Body::Reply(Reply { outcome, head, payload: &[] });
+            assert_eq!(Frame::read(body(&out)), Ok(Frame { correlation: 9, body: told }));
+        }
+    }
+
+    #[test]
     fn the_layout_is_pinned() {
         let mut out = Vec::new();
         request(b"K", b"AB").put(&mut out, 0x0102_0304);
@@ -369,11 +471,11 @@ mod tests {
         assert_eq!(
             hex,
             concat!(
-                "4a000000",
+                "52000000",
                 "04030201",
                 "01",
                 "02",
-                "01",
+                "03",
                 "07000300",
                 "ff0f0000",
                 "050000005af9f362",
@@ -383,6 +485,7 @@ mod tests {
                 "bf96b102",
                 "ffffffffffffffffffffffffffffffff",
                 "0500000000000000",
+                "0600000000000000",
                 "01",
                 "4b",
                 "4142",
@@ -400,7 +503,10 @@ mod tests {
             let out = reply(&outcome, payload);
             assert!(out.len() <= HEADER_BYTES_MAX || matches!(outcome, Outcome::Incompatible { .. }));
             let frame = Frame::read(body(&out)).unwrap();
-            assert_eq!(frame, Frame { correlation: 9, body: Body::Reply(Reply { outcome, load: 512, payload }) });
+            assert_eq!(
+                frame,
+                Frame { correlation: 9, body: Body::Reply(Reply { outcome, head: 512.into(), payload }) }
+            );
         }
     }
 

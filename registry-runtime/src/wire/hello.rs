@@ -160,7 +160,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::spec::{Failover, LoadBalancing, Sharding, Spec, Then};
+    use crate::spec::{Failover, LoadBalancing, Reads, Sharding, Spec, Then};
 
     const ORDERS: Spec = Spec {
         idempotency_window: Duration::from_secs(600),
@@ -169,6 +169,7 @@ mod tests {
         load_balancing: LoadBalancing::LeastBusy,
         failover: Failover::AutoReassign,
         replicas: 3,
+        reads: Reads::Owner,
         timeout: Duration::from_secs(5),
         queue: 10,
         concurrency: 10,

@@ -10,7 +10,7 @@ pub(crate) const COMMAND_BYTES_MAX: usize = 4 << 20;
 pub(crate) const REPLY_BYTES_MAX: usize = COMMAND_BYTES_MAX;
 
 /// Room for the header of a frame that carries the largest payload. The longest header is a `NotOwner` or a request,
-/// both below 100 bytes.
+/// both below 125 bytes.
 pub(crate) const HEADER_BYTES_MAX: usize = 128;
 
 /// A frame above this travels alone on a stream of its own.
@@ -39,3 +39,7 @@ pub(crate) const CATALOGUE_COMMANDS_MAX: usize = 1 << 12;
 /// Long enough for a snapshot of a few thousand rows, short enough not to hold up heartbeats for longer than about 10 ms
 /// at 1 Gbit/s.
 pub(crate) const CHANNEL_FRAME_BYTES_MAX: usize = 1 << 20;
+
+/// The largest frame on the channel of records: an instance and a reply of the largest size, and a key that is as large as a command
+/// may be, each in one piece.
+pub(crate) const RECORD_FRAME_BYTES_MAX: usize = 2 * COMMAND_BYTES_MAX + REPLY_BYTES_MAX + 2 * HEADER_BYTES_MAX;

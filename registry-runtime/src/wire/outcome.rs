@@ -60,7 +60,7 @@ pub(crate) enum Outcome {
         /// The epoch that this node knows, zero when it knows none.
         epoch: Epoch,
     },
-    /// A hand-over stopped it before anything was kept of it: it may be sent again.
+    /// A hand-over stopped it before anything was kept of it, or with its receipt: it may be sent again.
     Moved {
         /// Whether the body was started, and stopped.
         started: bool,

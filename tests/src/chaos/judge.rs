@@ -20,7 +20,7 @@ pub(super) fn judge(settings: &Settings, heard: fleet::Evidence, digests: Vec<Di
     rules.end_slack_ms = settings.slack_ms;
     let all = Evidence { records, sightings, digests, end_ms, rules };
     let findings = look(&all);
-    broken.extend(findings.unexpected().map(ToString::to_string));
+    broken.extend(findings.faults.iter().map(ToString::to_string));
     let mut sometimes = Sometimes::default();
     sometimes.add(&all);
     let calls = &all.records.calls;
@@ -110,9 +110,9 @@ impl Names {
                 Note::RunEnded { run: RunId(self.runs.get(&run.0).copied().unwrap_or_default()), ending }
             }
             // An effect without a name of its own has that of its call.
-            Note::Audited { place, number, effects } => {
+            Note::Audited { place, since, number, effects } => {
                 let effects = effects.iter().map(|effect| self.calls.get(effect).copied().unwrap_or(*effect));
-                Note::Audited { place, number, effects: effects.collect() }
+                Note::Audited { place, since, number, effects: effects.collect() }
             }
             other => other,
         }
@@ -158,7 +158,7 @@ mod tests {
         caller.end(plain, Outcome::Ok { reply: Reply::Number(5), ran: None });
         let repeated = [caller.begin(ask(1, Some(90))), owner.begin(ask(2, Some(90)))];
         History::running_effect(&cx, 90).returned();
-        owner.audit(ask(1, None).place, Some(10), vec![plain.0, 90]);
+        owner.audit(ask(1, None).place, Stamp::default(), Some(10), vec![plain.0, 90]);
 
         let mut notes = std::mem::take(&mut *heard.lock().unwrap());
         notes.reverse();

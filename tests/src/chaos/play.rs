@@ -66,7 +66,7 @@ pub struct Report {
     pub skipped: usize,
     /// The promises that were broken.
     pub broken: Vec<String>,
-    /// What the oracles found, expected or not.
+    /// What the oracles found.
     pub findings: Findings,
     /// The rare situations that the run came to.
     pub sometimes: Sometimes,
@@ -97,8 +97,7 @@ impl fmt::Display for Report {
             Some(ms) => write!(f, "; settled {ms} ms after the heal")?,
             None => f.write_str("; never settled")?,
         }
-        let expected = findings.faults.len() - findings.unexpected().count();
-        write!(f, "; {expected} faults that await receipts, {} undecided", findings.undecided.len())?;
+        write!(f, "; {} undecided", findings.undecided.len())?;
         match self.broken.len() {
             0 => f.write_str("; every promise kept"),
             broken => write!(f, "; {broken} BROKEN"),

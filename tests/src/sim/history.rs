@@ -15,7 +15,7 @@ use registry_runtime::Context;
 
 pub use clock::{Clock, Stamp};
 pub use note::{Note, Whose};
-pub use record::{Ask, Audit, CallId, CallRecord, Ending, Fate, Records, RunId, RunRecord};
+pub use record::{Ask, Audit, CallId, CallRecord, Ending, Fate, Look, Records, RunId, RunRecord};
 pub(crate) use value::Era;
 pub use value::{Op, Outcome, Place, Ran, Reply};
 
@@ -125,9 +125,14 @@ impl History {
         self.lock().keep(&self.clock, Note::Slot { place, slot });
     }
 
-    /// An instance's last state.
-    pub fn audit(&self, place: Place, number: Option<i64>, effects: Vec<u64>) {
-        self.lock().keep(&self.clock, Note::Audited { place, number, effects });
+    /// A caller on a host looks at a number that only grows.
+    pub fn look(&self, host: &Arc<str>, place: Place, knew: i64, saw: i64) {
+        self.lock().keep(&self.clock, Note::Looked { host: Arc::clone(host), place, knew, saw });
+    }
+
+    /// An instance's last state, for which somebody began to look at that time.
+    pub fn audit(&self, place: Place, since: Stamp, number: Option<i64>, effects: Vec<u64>) {
+        self.lock().keep(&self.clock, Note::Audited { place, since, number, effects });
     }
 
     /// Everything so far, as far as it is kept here.

@@ -43,7 +43,7 @@ enum Trouble {
 }
 
 /// All that whole clusters are tried with.
-pub const MUTATIONS: [Mutation; 10] = [
+pub const MUTATIONS: [Mutation; 13] = [
     Mutation {
         name: "ignore-epoch",
         rule: Rule::Epoch,
@@ -104,6 +104,24 @@ pub const MUTATIONS: [Mutation; 10] = [
         breaks: "under `wait_for_node` a slot waits for its node",
         trouble: Trouble::Crashes,
     },
+    Mutation {
+        name: "ack-before-majority",
+        rule: Rule::MajorityHolds,
+        breaks: "an acknowledged change is not lost",
+        trouble: Trouble::Splits,
+    },
+    Mutation {
+        name: "receipt-stays",
+        rule: Rule::ReceiptTravels,
+        breaks: "a retry that reaches the next owner has no second effect",
+        trouble: Trouble::Splits,
+    },
+    Mutation {
+        name: "ignore-seen",
+        rule: Rule::NothingOlder,
+        breaks: "who reads from any replica never sees less than before",
+        trouble: Trouble::Pauses,
+    },
 ];
 
 /// How long the faults of a mutation's scenario last: a handful of failovers.
@@ -161,7 +179,7 @@ impl Mutation {
 
 /// The oracles that found something; a failed assertion in the code is none of them.
 fn noticed(report: &Report) -> BTreeSet<&'static str> {
-    let mut names: BTreeSet<_> = report.findings.unexpected().map(|fault| fault.invariant).collect();
+    let mut names: BTreeSet<_> = report.findings.faults.iter().map(|fault| fault.invariant).collect();
     if report.broken.iter().any(|promise| promise.starts_with("liveness")) {
         names.insert("liveness");
     }

@@ -1,7 +1,6 @@
 //! What must hold, one file for each promise: a run's evidence goes in, findings come out.
 //!
-//! Every file begins with the promise in words and where it comes from. [`INVARIANTS`] lists them all; those that only
-//! replication with receipts can keep stand in [`expected`] as well, until it is there.
+//! Every file begins with the promise in words and where it comes from. [`INVARIANTS`] lists them all.
 
 mod agreement;
 mod alone;
@@ -11,7 +10,6 @@ mod conserved;
 mod ends;
 mod epochs_rise;
 mod evidence;
-pub mod expected;
 mod fenced;
 mod fresh;
 mod handed_over;
@@ -20,7 +18,9 @@ mod never_started;
 mod no_lost_update;
 mod no_second_effect;
 mod once;
+mod one_effect;
 mod one_owner;
+mod own_past;
 mod repetition;
 mod reserved;
 mod score;
@@ -49,7 +49,7 @@ pub struct Invariant {
 }
 
 /// All of them.
-pub const INVARIANTS: [Invariant; 19] = [
+pub const INVARIANTS: [Invariant; 21] = [
     ends::INVARIANT,
     never_started::INVARIANT,
     answered::INVARIANT,
@@ -58,6 +58,7 @@ pub const INVARIANTS: [Invariant; 19] = [
     epochs_rise::INVARIANT,
     fresh::INVARIANT,
     repetition::INVARIANT,
+    one_effect::INVARIANT,
     fenced::INVARIANT,
     handed_over::INVARIANT,
     caller_order::INVARIANT,
@@ -69,6 +70,7 @@ pub const INVARIANTS: [Invariant; 19] = [
     no_second_effect::INVARIANT,
     conserved::INVARIANT,
     linearizable::INVARIANT,
+    own_past::INVARIANT,
 ];
 
 /// What was found in one run.
@@ -109,11 +111,6 @@ impl Findings {
         }
         findings.faults.sort_by_key(|fault| fault.at);
         findings
-    }
-
-    /// Faults of invariants that are not expected to fail.
-    pub fn unexpected(&self) -> impl Iterator<Item = &Fault> {
-        self.faults.iter().filter(|fault| !expected::AWAITS_RECEIPTS.contains(&fault.invariant))
     }
 
     fn fault(&mut self, invariant: &Invariant, at: Stamp, what: String) {

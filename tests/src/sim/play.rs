@@ -281,7 +281,7 @@ impl<'a> Play<'a> {
             self.breaks(CALM, format!("a task panicked: {panic}"));
         }
         let findings = Findings::of(&evidence);
-        for fault in findings.unexpected() {
+        for fault in &findings.faults {
             self.breaks(fault.invariant, format!("{} at {}", fault.what, fault.at));
         }
         let mut sometimes = Sometimes::default();

@@ -20,7 +20,7 @@ pub struct Report {
     pub settled_ms: Option<u64>,
     /// The calls, and how many of them ended with their reply.
     pub calls: (usize, usize),
-    /// What the oracles found, expected or not.
+    /// What the oracles found.
     pub findings: Findings,
     /// The rare situations that the run came to.
     pub sometimes: Sometimes,

@@ -19,7 +19,7 @@ pub struct Situation {
 }
 
 /// All of them.
-pub const SITUATIONS: [Situation; 24] = [
+pub const SITUATIONS: [Situation; 25] = [
     Situation {
         name: "a call ended Unknown or Maybe",
         count: |run| outcomes(run, |outcome| outcome.executed() == Executed::Maybe),
@@ -54,6 +54,10 @@ pub const SITUATIONS: [Situation; 24] = [
     Situation { name: "a slot failed over", count: |run| opened(run, "Failover") },
     Situation { name: "a slot was handed over", count: |run| opened(run, "HandedOver") },
     Situation { name: "a slot that nobody took was taken back", count: |run| opened(run, "TakeBack") },
+    Situation {
+        name: "a slot opened with less than a majority had",
+        count: |run| sightings(run, |seen| matches!(seen, Seen::PossibleLoss { .. })),
+    },
     Situation { name: "a view changed during a seal", count: view_changed_during_a_seal },
     Situation { name: "a suspicion was refuted", count: |run| members(run, Change::Refuted) },
     Situation { name: "a zombie came back to a slot that had moved", count: zombies },

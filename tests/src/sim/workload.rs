@@ -9,6 +9,7 @@ mod caller;
 mod cards;
 mod journal;
 mod ledger;
+mod pages;
 mod reserved;
 mod sum;
 mod tickets;
@@ -27,7 +28,7 @@ use super::history::{Era, Place};
 use super::oracle::{Digest, Kind, Rules};
 
 /// The wire names of all registries that callers use.
-pub(crate) const NAMES: [&str; 10] = [
+pub(crate) const NAMES: [&str; 11] = [
     ledger::accounts::Registry::NAME,
     journal::journals::Registry::NAME,
     tickets::tickets::Registry::NAME,
@@ -36,6 +37,7 @@ pub(crate) const NAMES: [&str; 10] = [
     reserved::pinned::Registry::NAME,
     actions::errands::Registry::NAME,
     actions::rounds::Registry::NAME,
+    pages::pages::Registry::NAME,
     super::tally::tallies::Registry::NAME,
     super::tally::narrow::Registry::NAME,
 ];
@@ -55,11 +57,14 @@ pub enum Workload {
     Reserved,
     /// Actions under both load balancers.
     Actions,
+    /// Numbers that are read from any replica.
+    Pages,
 }
 
 impl Workload {
     /// All of them.
-    pub const ALL: [Self; 6] = [Self::Ledger, Self::Journal, Self::Tickets, Self::Cards, Self::Reserved, Self::Actions];
+    pub const ALL: [Self; 7] =
+        [Self::Ledger, Self::Journal, Self::Tickets, Self::Cards, Self::Reserved, Self::Actions, Self::Pages];
 
     async fn turn(self, caller: &mut Caller) {
         match self {
@@ -69,6 +74,7 @@ impl Workload {
             Self::Cards => cards::turn(caller).await,
             Self::Reserved => reserved::turn(caller).await,
             Self::Actions => actions::turn(caller).await,
+            Self::Pages => pages::turn(caller).await,
         }
     }
 
@@ -80,6 +86,7 @@ impl Workload {
             Self::Cards => cards::audit(caller).await,
             Self::Reserved => reserved::audit(caller).await,
             Self::Actions => actions::audit(caller).await,
+            Self::Pages => pages::audit(caller).await,
         }
     }
 }
@@ -107,6 +114,7 @@ pub fn equip(builder: NodeBuilder, history: &Arc<History>) -> NodeBuilder {
         .host(reserved::pinned::registry())
         .host(actions::errands::registry())
         .host(actions::rounds::registry())
+        .host(pages::pages::registry())
         .state(Arc::clone(history))
 }
 
@@ -175,7 +183,8 @@ mod tests {
             .host(reserved::kept::registry())
             .host(reserved::pinned::registry())
             .host(actions::errands::registry())
-            .host(actions::rounds::registry());
+            .host(actions::rounds::registry())
+            .host(pages::pages::registry());
         let cluster = cluster.start().await.unwrap();
         let stop = Arc::new(AtomicBool::new(false));
         let (clock, began) = (history.clock().clone(), Instant::now());

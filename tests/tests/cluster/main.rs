@@ -14,8 +14,10 @@ mod failover;
 mod grow;
 mod leave;
 mod partition;
+mod reading;
 mod reservation;
 mod restart;
+mod survival;
 mod twins;
 
 use std::time::Duration;

@@ -6,6 +6,8 @@ mod lanes;
 mod tarpc;
 mod typed;
 
+pub use typed::echoes;
+
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;

@@ -90,10 +90,10 @@ pub async fn drive(caller: impl Caller, load: Load) -> io::Result<Outcome> {
         }));
     }
     tokio::time::sleep(WARM_UP).await;
-    let (begun, cpu) = (Instant::now(), cpu_seconds());
+    let (begun, cpu) = (Instant::now(), cpu_seconds_of("self"));
     measuring.store(true, Ordering::Relaxed);
     tokio::time::sleep(Duration::from_secs_f64(load.seconds)).await;
-    let (elapsed, cpu) = (begun.elapsed(), cpu_seconds() - cpu);
+    let (elapsed, cpu) = (begun.elapsed(), cpu_seconds_of("self") - cpu);
     over.store(true, Ordering::Relaxed);
     let (mut calls, mut times) = (0, Vec::new());
     for worker in workers {
@@ -114,9 +114,9 @@ pub async fn drive(caller: impl Caller, load: Load) -> io::Result<Outcome> {
     })
 }
 
-/// The processor time that this process has used, where the system tells.
-fn cpu_seconds() -> f64 {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+/// The processor time that a process has used, where the system tells.
+pub fn cpu_seconds_of(process: &str) -> f64 {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
     let after_name = stat.rsplit(')').next().unwrap_or_default();
     let fields: Vec<&str> = after_name.split_whitespace().collect();
     let ticks = |at: usize| fields.get(at).and_then(|field| field.parse::<f64>().ok()).unwrap_or_default();

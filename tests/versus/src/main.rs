@@ -1,13 +1,15 @@
 //! How fast small commands travel between two processes of one machine, beside tarpc.
 //!
 //! `registry-versus` runs every match and prints a table; `registry-versus --rounds 5 --seconds 2` takes longer over it.
-//! The other two commands are what it starts as processes:
+//! `registry-versus codec` times the codec alone, and `registry-versus idle <seconds>` three nodes that have nothing to do.
+//! The other commands are what it starts as processes:
 //! `registry-versus serve <contestant> <runtime>` and
-//! `registry-versus codec` times the codec alone.
+//! `registry-versus node <name> [<address to join>]`, and
 //! `registry-versus load <contestant> <runtime> <address> <outstanding> <bytes> <seconds>`.
 
 mod codec;
 mod contestant;
+mod idle;
 mod load;
 mod matches;
 mod place;
@@ -37,6 +39,9 @@ fn main() -> io::Result<()> {
             codec::run();
             Ok(())
         }
+        ["idle", seconds] => idle::run(seconds.parse().map_err(io::Error::other)?),
+        ["node", name] => idle::node(name, None),
+        ["node", name, join] => idle::node(name, Some(join.parse().map_err(io::Error::other)?)),
         options => matches::run(options),
     }
 }

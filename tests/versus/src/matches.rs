@@ -97,7 +97,8 @@ fn one(contestant: Contestant, place: Place, bytes: usize, outstanding: usize, s
     String::from_utf8_lossy(&load.stdout).trim().parse()
 }
 
-struct Kill(Child);
+/// A process that ends with what started it.
+pub struct Kill(pub Child);
 
 impl Drop for Kill {
     fn drop(&mut self) {

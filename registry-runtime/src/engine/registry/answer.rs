@@ -1,12 +1,13 @@
 //! What peers say about one slot, and the answers.
 
 use super::super::held::Stage;
-use super::super::opening::{Opening, Phase, Why};
+use super::super::opening::{Phase, Why};
 use super::super::output::Closing;
 use super::super::row::Ask;
 use super::super::set::Set;
 use super::super::shared::Shared;
-use super::{Registry, lending};
+use super::super::store::{Adopt, Fence};
+use super::Registry;
 use crate::id::{Epoch, Position, Process, Slot};
 use crate::message::{NOTED_MAX, Noted, Refusal, Word};
 
@@ -27,6 +28,9 @@ impl Registry {
                 if noted.len() > NOTED_MAX || noted.iter().any(|noted| noted.first > noted.last) {
                     return Err("a promise with noted sets that no row can have");
                 }
+                if accepted.0 > epoch {
+                    return Err("a promise of data above the promised epoch");
+                }
                 let known = active.as_ref().map(|(epoch, _)| *epoch);
                 self.hear_active(slot, active, shared);
                 self.hear_promise(slot, from, epoch, (known, &noted, accepted), shared);
@@ -35,15 +39,17 @@ impl Registry {
                 self.hear_active(slot, active, shared);
                 self.hear_refusal(slot, from, epoch, refusal, shared);
             }
-            Word::Install { epoch, set, position } => {
+            Word::Install { epoch, set, base } => {
                 check_owner(from, &set)?;
                 if !set.contains(&shared.me) {
                     return Err("an installation for others");
                 }
+                if base.0 > epoch {
+                    return Err("an installation of data above its epoch");
+                }
                 let set = &shared.sets.share(set);
-                self.hear_install(slot, from, epoch, set, position, shared);
+                self.hear_install(slot, from, (epoch, set, base), shared);
             }
-            Word::Installed { epoch } => self.hear_installed(slot, from, epoch, shared),
             Word::Active { epoch, set } => self.hear_active(slot, Some((epoch, set)), shared),
             Word::HandOver { epoch, set } => {
                 check_owner(from, &set)?;
@@ -75,37 +81,40 @@ impl Registry {
         let Some(row) = self.table.row_mut(slot) else { return };
         let promised = row.promise(ask, runs, shared.rules);
         let active = row.active().map(|active| (active.epoch, active.set.clone()));
-        let word = match promised {
+        match promised {
+            // The promise is said when the store keeps it, too.
             Ok(superseded) => {
-                let (noted, accepted) = (row.noted_below(ask.epoch).cloned().collect(), row.accepted());
                 self.give_way(slot, ask.epoch, superseded, shared);
-                Word::Promise { epoch: ask.epoch, active, noted, accepted }
+                shared.fence(&self.name, Fence { slot, epoch: ask.epoch, own: false });
             }
-            Err(refusal) => Word::Refuse { epoch: ask.epoch, refusal, active },
-        };
-        shared.outbox.say(ask.opener, &self.name, self.slots, slot, word);
+            Err(refusal) => {
+                let word = Word::Refuse { epoch: ask.epoch, refusal, active };
+                shared.outbox.say(ask.opener, &self.name, self.slots, slot, word);
+            }
+        }
     }
 
     fn hear_install(
         &mut self,
         slot: Slot,
         from: &Process,
-        epoch: Epoch,
-        set: &Set,
-        position: Position,
+        (epoch, set, base): (Epoch, &Set, (Epoch, Position)),
         shared: &mut Shared,
     ) {
         let Some(row) = self.table.row_mut(slot) else { return };
-        let installed = row.install(from, epoch, set, position, shared.rules);
+        let installed = row.install(from, epoch, set, shared.rules);
         let active = row.active().map(|active| (active.epoch, active.set.clone()));
-        let word = match installed {
+        match installed {
             Ok(superseded) => {
                 self.give_way(slot, epoch, superseded, shared);
-                Word::Installed { epoch }
+                self.kept.insert(slot, epoch);
+                shared.adopt(&self.name, Adopt { slot, epoch, base, owner: from.clone() });
             }
-            Err(refusal) => Word::Refuse { epoch, refusal, active },
-        };
-        shared.outbox.say(from, &self.name, self.slots, slot, word);
+            Err(refusal) => {
+                let word = Word::Refuse { epoch, refusal, active };
+                shared.outbox.say(from, &self.name, self.slots, slot, word);
+            }
+        }
     }
 
     /// After a promise to another: whatever this node had or tried below that epoch is over, so its promise is also its
@@ -127,7 +136,7 @@ impl Registry {
         self.holdings.get(slot).is_some_and(|held| !given(&held.stage)) && shared.now < self.holdings.lease(slot)
     }
 
-    fn hear_promise(
+    pub(super) fn hear_promise(
         &mut self,
         slot: Slot,
         from: &Process,
@@ -136,7 +145,18 @@ impl Registry {
         shared: &mut Shared,
     ) {
         let active = self.table.row(slot).and_then(|row| row.active_epoch());
-        let Some(opening) = self.collecting(slot, epoch) else { return };
+        let Some(opening) = self.openings.get_mut(&slot).filter(|opening| opening.epoch() == epoch) else { return };
+        match opening.phase() {
+            Phase::Collecting => {}
+            Phase::Fetching => {
+                let (source, base) = opening.source(&shared.me, shared.rules);
+                if *from == source && accepted != base {
+                    self.start_over(slot, shared);
+                }
+                return;
+            }
+            Phase::Installing => return,
+        }
         let fits = opening.promised(from, known, noted, accepted);
         if let Some(active) = active {
             opening.learn(active);
@@ -149,6 +169,18 @@ impl Registry {
     }
 
     fn hear_refusal(&mut self, slot: Slot, from: &Process, epoch: Epoch, refusal: Refusal, shared: &mut Shared) {
+        if let (Refusal::Promised(higher), Some(held)) = (&refusal, self.holdings.get_mut(slot))
+            && held.epoch == epoch
+            && !held.is_interrupted
+        {
+            // An attempt of the member's own, or somebody's that went no further: as things are it will never store this.
+            held.is_interrupted = true;
+            if let Some(row) = self.table.row_mut(slot) {
+                row.meet(*higher);
+            }
+            self.pause(slot, shared);
+            self.agenda.look(slot);
+        }
         let Some(opening) = self.openings.get_mut(&slot).filter(|opening| opening.epoch() == epoch) else { return };
         match refusal {
             Refusal::Promised(higher) => self.outbid(slot, higher, shared),
@@ -157,21 +189,6 @@ impl Registry {
             Refusal::Full => {}
         }
         self.agenda.look(slot);
-    }
-
-    fn hear_installed(&mut self, slot: Slot, from: &Process, epoch: Epoch, shared: &mut Shared) {
-        if let Some(opening) = self.openings.get_mut(&slot)
-            && opening.epoch() == epoch
-        {
-            opening.stored(from);
-            self.agenda.look(slot);
-        }
-        if self.holdings.get(slot).is_some_and(|held| held.epoch == epoch)
-            && let Some(until) = self.holdings.stored(slot, from, lending(shared))
-        {
-            shared.lease(&self.name, [slot], until);
-            self.agenda.look(slot);
-        }
     }
 
     fn hear_active(&mut self, slot: Slot, active: Option<(Epoch, Set)>, shared: &mut Shared) {
@@ -198,11 +215,6 @@ impl Registry {
             self.start(slot, Set::of(&shared.me, members, active.set.len()), Why::HandedOver(epoch), shared);
             self.agenda.look(slot);
         }
-    }
-
-    fn collecting(&mut self, slot: Slot, epoch: Epoch) -> Option<&mut Opening> {
-        let is_meant = |opening: &&mut Opening| opening.epoch() == epoch && opening.phase() == Phase::Collecting;
-        self.openings.get_mut(&slot).filter(is_meant)
     }
 }
 

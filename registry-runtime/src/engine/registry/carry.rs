@@ -1,11 +1,13 @@
 //! An opening under way, from its first question to its slot being open.
 
 use super::super::epochs;
+use super::super::held::New;
 use super::super::opening::{Opening, Phase, Promises, Why};
-use super::super::output::{Event, Opened};
+use super::super::output::{Closing, Event};
 use super::super::row::Ask;
 use super::super::set::Set;
 use super::super::shared::Shared;
+use super::super::store::{Begin, Fence, Fetch, Opened};
 use super::{Registry, lending};
 use crate::id::{Epoch, Slot};
 use crate::message::{Refusal, Word};
@@ -31,11 +33,12 @@ impl Registry {
         self.ask(slot, shared);
     }
 
-    /// The opener's own promise, which also keeps it from opening one slot twice at a time.
+    /// The opener's own promise, which also keeps it from opening one slot twice at a time. It counts when this node's store
+    /// has answered.
     fn promise_myself(&mut self, slot: Slot, shared: &mut Shared) {
         let Self { table, openings, holdings, .. } = self;
         let (Some(row), Some(opening)) = (table.row_mut(slot), openings.get_mut(&slot)) else { return };
-        if opening.has_promise_of(&shared.me) {
+        if opening.is_fencing() {
             return;
         }
         let ask = Ask {
@@ -45,12 +48,17 @@ impl Registry {
             known: row.active_epoch(),
             released: opening.released_for(&shared.me),
         };
-        debug_assert!(holdings.get(slot).is_none_or(|held| held.epoch < opening.epoch()));
+        let epoch = opening.epoch();
+        let mut held = holdings.get_mut(slot);
+        debug_assert!(held.as_ref().is_none_or(|held| held.epoch < epoch));
         match row.promise(ask, |owner| shared.lent.runs(owner, shared.now), shared.rules) {
             Ok(superseded) => {
-                let noted: Vec<_> = row.noted_below(opening.epoch()).cloned().collect();
-                opening.promised(&shared.me, row.active_epoch(), &noted, row.accepted());
-                shared.supersede(superseded, &self.name, slot, opening.epoch());
+                opening.fence();
+                if let Some(held) = &mut held {
+                    held.is_interrupted = true;
+                }
+                shared.supersede(superseded, &self.name, slot, epoch);
+                shared.fence(&self.name, Fence { slot, epoch, own: true });
             }
             Err(Refusal::Promised(epoch)) => self.outbid(slot, epoch, shared),
             // The word that this node has given runs out, or its owner gives it back; the rest only others can mend.
@@ -64,17 +72,38 @@ impl Registry {
         if opening.phase() != Phase::Collecting || !opening.has_promise_of(&shared.me) {
             return;
         }
-        let promises = opening.promises(&self.case(slot, shared));
-        let Self { table, openings, .. } = self;
-        let (Some(row), Some(opening)) = (table.row_mut(slot), openings.get_mut(&slot)) else { return };
-        if promises == Promises::TooFew {
+        let loses = match opening.promises(&self.case(slot, shared)) {
+            Promises::TooFew => return,
+            Promises::Enough => false,
+            Promises::WhatThereIs => true,
+        };
+        if opening.source(&shared.me, shared.rules).0 == shared.me {
+            self.begin(slot, loses, shared);
             return;
         }
-        opening.install(promises == Promises::WhatThereIs);
-        let position = opening.source(&shared.me).1.1;
-        let stored = row.install(&shared.me, opening.epoch(), opening.set(), position, shared.rules);
-        match stored {
-            Ok(_) => opening.stored(&shared.me),
+        if let Some(opening) = self.openings.get_mut(&slot) {
+            opening.go_on(Phase::Fetching, loses);
+            self.kept.insert(slot, opening.epoch());
+        }
+        // Another has newer data: what was served here is over already, and this node had not heard of it.
+        if let Some(held) = self.holdings.close(slot) {
+            shared.close(&self.name, slot, held.epoch, Closing::Superseded);
+        }
+    }
+
+    /// What is taken over is here: lets the new record stream begin with it.
+    pub(super) fn begin(&mut self, slot: Slot, loses: bool, shared: &mut Shared) {
+        let Self { table, openings, .. } = self;
+        let (Some(row), Some(opening)) = (table.row_mut(slot), openings.get_mut(&slot)) else { return };
+        let (epoch, set) = (opening.epoch(), opening.set().clone());
+        match row.install(&shared.me, epoch, &set, shared.rules) {
+            Ok(_) => {
+                opening.go_on(Phase::Installing, loses);
+                opening.stored(&shared.me);
+                self.kept.insert(slot, epoch);
+                let base = opening.source(&shared.me, shared.rules).1;
+                shared.begin(&self.name, Begin { slot, epoch, set, base });
+            }
             Err(Refusal::Promised(epoch)) => self.outbid(slot, epoch, shared),
             Err(_) => {}
         }
@@ -91,16 +120,14 @@ impl Registry {
         self.pauses.remove(&slot);
         self.table.learn(slot, epoch, &set);
         self.table_changed = true;
-        let (source, taken_over) = opening.source(&shared.me);
-        // Whatever another has opened since was let go of when that was learnt.
-        let keep = !self.kept.insert(slot);
         let registry = self.name.clone();
         if opening.loses() {
             shared.event(Event::PossibleLoss { registry: registry.clone(), slot, epoch });
         }
         shared.event(Event::Opened { registry, slot, epoch, why });
-        shared.open(&self.name, Opened { slot, epoch, set: set.clone(), source, taken_over, keep });
-        let mut until = self.holdings.open(slot, epoch, &set, *opening.retry(), lending(shared));
+        shared.open(&self.name, Opened { slot, epoch, set: set.clone() });
+        let (base, retry) = (opening.source(&shared.me, shared.rules).1, *opening.retry());
+        let mut until = self.holdings.open(slot, New { epoch, set: &set, base, retry }, lending(shared));
         for member in opening.stored_by() {
             until = self.holdings.stored(slot, member, lending(shared)).unwrap_or(until);
         }
@@ -115,18 +142,32 @@ impl Registry {
     /// Asks whom an opening still needs.
     fn ask(&mut self, slot: Slot, shared: &mut Shared) {
         let Some(mut opening) = self.openings.remove(&slot) else { return };
+        let (source, base) = opening.source(&shared.me, shared.rules);
+        let is_retry = opening.retry().has_tried();
         if opening.retry().at() <= shared.now {
+            if opening.phase() == Phase::Fetching && is_retry && !shared.view.is_live(&source) {
+                self.pause(slot, shared);
+                self.agenda.look(slot);
+                return;
+            }
             let (pause, random) = (shared.first_pause(), shared.random());
             opening.retry().tried(shared.now, pause, random);
             opening.ask_all_again();
         }
         let known = self.table.row(slot).and_then(|row| row.active_epoch());
-        let position = opening.source(&shared.me).1.1;
         for process in opening.ask(&self.case(slot, shared)) {
             let (epoch, set) = (opening.epoch(), opening.set().clone());
             let word = match opening.phase() {
+                Phase::Fetching => {
+                    shared.fetch(&self.name, Fetch { slot, epoch, from: process.clone(), base });
+                    // Should it have promised a higher epoch, or let go of what it had, it will say so.
+                    if !is_retry {
+                        continue;
+                    }
+                    Word::Collect { epoch, set, known, released: opening.released_for(&process) }
+                }
                 Phase::Collecting => Word::Collect { epoch, set, known, released: opening.released_for(&process) },
-                Phase::Installing => Word::Install { epoch, set, position },
+                Phase::Installing => Word::Install { epoch, set, base },
             };
             if process != shared.me {
                 shared.outbox.say(&process, &self.name, self.slots, slot, word);
@@ -145,6 +186,14 @@ impl Registry {
             self.pause(slot, shared);
             let (registry, epoch) = (self.name.clone(), opening.epoch());
             shared.event(Event::Outbid { registry, slot, epoch });
+        }
+        self.agenda.look(slot);
+    }
+
+    /// Ends an attempt whose ground is gone; the next begins after a pause, if it is still for this node to do.
+    pub(super) fn start_over(&mut self, slot: Slot, shared: &mut Shared) {
+        if self.openings.remove(&slot).is_some() {
+            self.pause(slot, shared);
         }
         self.agenda.look(slot);
     }

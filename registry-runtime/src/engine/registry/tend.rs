@@ -7,7 +7,7 @@ use super::super::output::Event;
 use super::super::set::Set;
 use super::super::shared::Shared;
 use super::Registry;
-use crate::id::Slot;
+use crate::id::{Process, Slot};
 use crate::message::Word;
 use crate::time::Moment;
 
@@ -43,8 +43,15 @@ impl Registry {
         let Some(held) = self.holdings.get(slot) else { return };
         let rank: Vec<_> = self.plan.rank(slot).collect();
         let calm = !shared.view.is_suspecting();
-        let next = moves::next(held.set(), &rank, self.replicas, calm, |process| shared.view.is_live(process));
-        if next != Move::Stay && self.moving.len() >= MOVES_MAX {
+        let is_live = |process: &Process| shared.view.is_live(process);
+        let next = moves::next(held.set(), &rank, self.replicas, calm, is_live, |process| held.has_stored(process));
+        let (next, may_wait) = match next {
+            Move::Stay | Move::HandOver(_) if held.is_interrupted => {
+                (Move::Reopen(held.set().clone(), Why::TakeBack), false)
+            }
+            next => (next, !held.is_interrupted && !self.moving.contains(&slot)),
+        };
+        if next != Move::Stay && may_wait && self.moving.len() >= MOVES_MAX {
             self.waiting.insert(slot);
             return;
         }
@@ -69,7 +76,6 @@ impl Registry {
 
     /// Asks the members that have not stored an opening which is served already. Says when to ask again.
     fn ask_to_store(&mut self, slot: Slot, shared: &mut Shared) -> Option<Moment> {
-        let position = self.table.row(slot)?.accepted().1;
         let random = shared.random();
         let pause = shared.first_pause();
         let held = self.holdings.get_mut(slot)?;
@@ -80,7 +86,7 @@ impl Registry {
         if held.retry.at() <= shared.now {
             held.retry.tried(shared.now, pause, random);
             for member in missing {
-                let word = Word::Install { epoch: held.epoch, set: held.set().clone(), position };
+                let word = Word::Install { epoch: held.epoch, set: held.set().clone(), base: held.base };
                 shared.outbox.say(&member, &self.name, self.slots, slot, word);
             }
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::engine::membership::{self, HostedFailover, HostedRegistry, Load, Weight};
 use crate::engine::output;
-use crate::engine::{Change, Config, Engine, Event, Input, Output};
+use crate::engine::{Adopt, Change, Config, Engine, Event, Fence, Fenced, Input, Output, Report, Stored, Task};
 use crate::id::{Incarnation, NodeId, RegistryName, Start};
 use crate::rules::Rules;
 use crate::time::{Moment, Timing};
@@ -111,6 +111,19 @@ impl Cluster {
                     if self.connected.remove(&(one.clone(), other.clone())) {
                         self.inputs.push((one.clone(), Input::Disconnected { node: other.clone() }));
                     }
+                }
+            }
+            // Nothing is written, so all stores are empty and answer at once.
+            Output::Slots(registry, Task::Fence(slots)) => {
+                let fenced = |Fence { slot, epoch, .. }| Fenced { slot, epoch, accepted: Default::default() };
+                let fenced = slots.into_iter().map(fenced).collect();
+                self.inputs.push((node.clone(), Input::Slots(registry, Report::Fenced(fenced))));
+            }
+            Output::Slots(registry, Task::Adopt(slots)) => {
+                let by = self.engines[node].membership().identity().process();
+                for Adopt { slot, epoch, owner, .. } in slots {
+                    let report = Report::Stored(Stored { slot, epoch, by: by.clone() });
+                    self.inputs.push((owner.node, Input::Slots(registry.clone(), report)));
                 }
             }
             Output::Event(event) => self.events.push((node.clone(), event)),

@@ -1,11 +1,13 @@
 //! One story each.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::sim::{MS, Micros, Options, Sim, registry};
 use crate::engine::opening::Why;
-use crate::engine::output::{Event, StopReason};
+use crate::engine::output::{Event, Output, StopReason};
 use crate::engine::ownership::Input;
+use crate::engine::set::Set;
 use crate::engine::table::SlotState;
 use crate::engine::view::MemberState;
 use crate::id::{Slot, Start};
@@ -230,38 +232,124 @@ fn who_was_wrongly_declared_down_comes_back_with_what_it_held() {
     assert!(!owned_by(&sim, 0).is_empty());
 }
 
+/// Something is written to each of these slots. Returns what.
+fn write(sim: &mut Sim, slots: impl IntoIterator<Item = Slot>) -> Vec<(Slot, u64)> {
+    slots.into_iter().map(|slot| (slot, sim.write(slot).expect("somebody has the right to"))).collect()
+}
+
+/// What the one owner of a slot holds of it.
+fn log(sim: &mut Sim, slot: Slot) -> Vec<u64> {
+    let owner = sim.owner(slot).expect("the slot is open");
+    sim.store(owner, slot).log.clone()
+}
+
+/// Whether all members of all sets hold the same, and nobody else holds anything.
+fn all_hold_the_same(sim: &mut Sim) -> bool {
+    slots(sim).all(|slot| {
+        let owner = sim.owner(slot).expect("the slot is open");
+        let set = sim.nodes[owner].serving[&slot].set.clone();
+        let accepted = sim.store(owner, slot).accepted();
+        (0..sim.nodes.len()).all(|index| {
+            let expected = if set.contains(&sim.nodes[index].process) { accepted } else { Default::default() };
+            sim.store(index, slot).accepted() == expected
+        })
+    })
+}
+
 #[test]
-fn a_slot_that_comes_back_brings_nothing_back_of_its_former_time() {
+fn what_was_never_acknowledged_is_dropped_and_the_rest_comes_back() {
     let mut sim = founded(Options::default());
     balance(&mut sim, SECOND);
-    let (mine, before) = (owned_by(&sim, 0), sim.nodes[0].kept.clone());
+    let mine = owned_by(&sim, 0);
+    let epochs: BTreeMap<_, _> = mine.iter().map(|slot| (*slot, sim.nodes[0].serving[slot].epoch)).collect();
+    let before = write(&mut sim, mine.clone());
+    sim.run(100 * MS);
     sim.partition(&[&[0], &[1, 2]]);
+    let lost = write(&mut sim, mine.clone());
     settle_on(&mut sim, &[1, 2], 5 * SECOND);
+    let after = write(&mut sim, mine.clone());
+    sim.run(100 * MS);
     sim.heal();
-    let is_given_up = |sim: &Sim| mine.iter().all(|slot| sim.nodes[0].kept.get(slot) != before.get(slot));
+    let is_given_up = |sim: &Sim| mine.iter().all(|slot| sim.nodes[0].stores[slot].accepted().0 != epochs[slot]);
     assert!(sim.run_until(SECOND, is_given_up), "as soon as the others' openings are learnt");
     balance(&mut sim, 20 * SECOND);
     assert_eq!(owned_by(&sim, 0), mine);
-    for slot in mine {
-        assert!(sim.nodes[0].kept[&slot] > before[&slot]);
-        assert!((1..3).all(|index| !sim.nodes[index].kept.contains_key(&slot)), "nobody else keeps it");
+    for (index, slot) in mine.iter().enumerate() {
+        assert_eq!(log(&mut sim, *slot), [before[index].1, after[index].1], "and not {:?}", lost[index]);
+    }
+    sim.run(SECOND);
+    assert!(all_hold_the_same(&mut sim));
+}
+
+#[test]
+fn an_owner_that_opens_again_goes_on_with_what_it_has() {
+    let mut sim = founded(Options::default());
+    balance(&mut sim, SECOND);
+    let (mine, served) = (owned_by(&sim, 0), sim.nodes[0].serving.clone());
+    let before = write(&mut sim, mine.clone());
+    sim.kill(2);
+    // It writes while it opens again, too.
+    let opens = |sim: &Sim| sim.nodes[0].serving.iter().any(|(slot, serving)| serving.epoch > served[slot].epoch);
+    let mut during = Vec::new();
+    while !opens(&sim) {
+        during.push(write(&mut sim, mine.clone()));
+        sim.run(2 * MS);
+    }
+    balance(&mut sim, 10 * SECOND);
+    // The plan of two has some of them elsewhere.
+    let stayed: Vec<_> = owned_by(&sim, 0).into_iter().filter(|slot| served.contains_key(slot)).collect();
+    assert!(!stayed.is_empty() && during.len() > 10);
+    for (slot, first) in before.into_iter().filter(|(slot, _)| stayed.contains(slot)) {
+        let later = during.iter().flatten().filter(|(other, _)| *other == slot).map(|(_, value)| *value);
+        let all: Vec<_> = [first].into_iter().chain(later).collect();
+        assert_eq!(log(&mut sim, slot), all, "{slot}");
     }
 }
 
 #[test]
-fn an_owner_that_opens_again_keeps_what_it_has() {
+fn a_node_that_joins_is_filled_before_it_owns_anything() {
+    let mut sim = founded(Options { delay: (MS, 20 * MS), ..Options::default() });
+    let all: Vec<_> = slots(&sim).collect();
+    write(&mut sim, all.clone());
+    sim.add();
+    let handed_over = |sim: &Sim| {
+        sim.nodes.iter().flat_map(|node| &node.events).filter(|event| matches!(event, Event::HandedOver { .. })).count()
+    };
+    let fetched = sim.counts.fetches;
+    balance(&mut sim, 20 * SECOND);
+    assert!(handed_over(&sim) > 0 && !owned_by(&sim, 3).is_empty());
+    assert_eq!(sim.counts.fetches, fetched, "who has all takes nothing over");
+    write(&mut sim, all);
+    sim.run(SECOND);
+    assert!(all_hold_the_same(&mut sim));
+    assert_eq!(losses(&sim), 0);
+}
+
+#[test]
+fn an_attempt_that_came_to_nothing_does_not_stop_an_owner() {
     let mut sim = founded(Options::default());
     balance(&mut sim, SECOND);
-    let (served, kept) = (sim.nodes[0].serving.clone(), sim.nodes[0].kept.clone());
-    sim.kill(2);
-    balance(&mut sim, 10 * SECOND);
-    // The plan of two has some of them elsewhere.
-    let stayed: Vec<_> = owned_by(&sim, 0).into_iter().filter(|slot| served.contains_key(slot)).collect();
-    assert!(!stayed.is_empty());
-    for slot in stayed {
-        assert!(sim.nodes[0].serving[&slot].epoch > served[&slot].epoch, "opened again, with another backup");
-        assert_eq!(sim.nodes[0].kept[&slot], kept[&slot]);
+    let slot = owned_by(&sim, 0)[0];
+    let (epoch, acknowledged) = (sim.nodes[0].serving[&slot].epoch, sim.counts.acknowledgements);
+    // Its own attempt fences its stream, and ends when it is seen that nobody of the new set lives.
+    let set = Set::of(&sim.nodes[0].process, [1, 2].map(|index| sim.nodes[index].process.clone()), 3);
+    sim.options.loss = 1000;
+    sim.handle(0, Input::ForceOpen(registry(), slot, set));
+    sim.run(5 * MS);
+    let value = write(&mut sim, [slot])[0].1;
+    for other in [1, 2] {
+        sim.handle(0, Input::MemberChanged(sim.member(other, MemberState::Down)));
     }
+    sim.options.loss = 0;
+    for other in [1, 2] {
+        sim.nodes[other].incarnation += 1;
+        sim.tell(0, sim.member(other, MemberState::Up), 5 * MS);
+        sim.tell(other, sim.member(other, MemberState::Up), 0);
+    }
+    let is_acknowledged = |sim: &Sim| sim.counts.acknowledgements > acknowledged;
+    assert!(sim.run_until(5 * SECOND, is_acknowledged), "{:?}", sim.fault);
+    assert!(sim.nodes[0].serving[&slot].epoch > epoch);
+    assert_eq!(sim.store(0, slot).log, [value]);
 }
 
 fn settle_on(sim: &mut Sim, side: &[usize], span: Micros) {
@@ -337,6 +425,22 @@ fn the_last_one_leaves_without_waiting() {
     let mut sim = founded(Options { nodes: 1, charter: 1, ..Options::default() });
     sim.leave(0);
     assert!(sim.run_until(60 * SECOND, |sim| sim.nodes[0].left));
+}
+
+#[test]
+fn who_has_left_takes_nothing_up_again() {
+    let mut sim = founded(Options { nodes: 1, charter: 1, ..Options::default() });
+    let me = sim.nodes[0].process.clone();
+    let mut engine = sim.nodes[0].engine.take().unwrap();
+    let now = sim.local(0);
+    let mut outputs = |input| {
+        engine.handle(now, input);
+        std::iter::from_fn(|| engine.poll()).collect::<Vec<_>>()
+    };
+    assert!(outputs(Input::Leave).contains(&Output::Left));
+    assert_eq!(outputs(Input::Tick), []);
+    assert_eq!(outputs(Input::Connected(me)), []);
+    assert_eq!(engine.next_deadline(), None);
 }
 
 #[test]

@@ -48,12 +48,17 @@ fn what_is_out_of_bounds_is_refused_with_a_reason() {
     check(batch(vec![vec![members[1].clone(); 2]], 0, collect(0)), Some("a set with too few or too many members"));
     check(batch(own.clone(), 0, Word::Active { epoch: far, set: 0 }), Some("an epoch from the far future"));
     let others = vec![vec![members[1].clone(), members[2].clone()]];
-    let install = Word::Install { epoch, set: 0, position: Position::new(0) };
+    let install = Word::Install { epoch, set: 0, base: (Epoch::ZERO, Position::new(0)) };
     check(batch(others, 0, install), Some("an installation for others"));
+    let install = Word::Install { epoch, set: 0, base: (Epoch::from_parts(3_700_000, 1), Position::new(0)) };
+    check(batch(own.clone(), 0, install), Some("an installation of data above its epoch"));
     let noted = vec![Noted { set: 0, first: epoch, last: Epoch::ZERO }];
     let promise = Word::Promise { epoch, active: None, noted, accepted: (Epoch::ZERO, Position::new(0)) };
     check(batch(own.clone(), 0, promise), Some("a promise with noted sets that no row can have"));
-    let words = vec![(Slot::new(0), Word::Installed { epoch }); WORDS_MAX + 1];
+    let promise =
+        Word::Promise { epoch: Epoch::ZERO, active: None, noted: Vec::new(), accepted: (epoch, Position::new(0)) };
+    check(batch(own.clone(), 0, promise), Some("a promise of data above the promised epoch"));
+    let words = vec![(Slot::new(0), Word::Active { epoch, set: 0 }); WORDS_MAX + 1];
     check(
         Body::Batch(Batch { registry: registry(), slots: 24, sets: Vec::new(), words }),
         Some("a batch over its limits"),
@@ -162,7 +167,7 @@ fn word(rng: &mut ChaCha8Rng) -> Word<u16> {
     let some = |rng: &mut ChaCha8Rng| if rng.random() { Some(epoch(rng)) } else { None };
     let active = some(rng).map(|epoch| (epoch, set));
     let position = Position::new(rng.next_u64());
-    match rng.random_range(0..7) {
+    match rng.random_range(0..6) {
         0 => Word::Collect { epoch: epoch(rng), set, known: some(rng), released: some(rng) },
         1 => Word::Promise {
             epoch: epoch(rng),
@@ -179,9 +184,8 @@ fn word(rng: &mut ChaCha8Rng) -> Word<u16> {
             };
             Word::Refuse { epoch: epoch(rng), refusal, active }
         }
-        3 => Word::Install { epoch: epoch(rng), set, position },
-        4 => Word::Installed { epoch: epoch(rng) },
-        5 => Word::Active { epoch: epoch(rng), set },
+        3 => Word::Install { epoch: epoch(rng), set, base: (epoch(rng), position) },
+        4 => Word::Active { epoch: epoch(rng), set },
         _ => Word::HandOver { epoch: epoch(rng), set },
     }
 }

@@ -9,6 +9,9 @@ use crate::id::{Epoch, NodeId, Slot};
 struct Seen {
     /// The highest epoch that ever had the right to acknowledge.
     acknowledged: Epoch,
+    /// The longest log of which all was acknowledged, and the highest epoch in which anything was.
+    log: Vec<u64>,
+    logged: Epoch,
 }
 
 /// Watches the slots of one registry on all nodes.
@@ -41,6 +44,24 @@ impl Oracle {
                 seen.acknowledged
             ));
         }
+        Ok(())
+    }
+
+    /// All of this log is acknowledged: it holds what was acknowledged before, or is a part of it that the owner of a lower
+    /// epoch heard of late.
+    pub(crate) fn sees_log(&mut self, slot: Slot, node: &NodeId, epoch: Epoch, log: &[u64]) -> Result<(), String> {
+        let seen = self.slots.entry(slot).or_default();
+        let holds = log.starts_with(&seen.log);
+        if !holds && (epoch > seen.logged || !seen.log.starts_with(log)) {
+            let (before, at) = (&seen.log, seen.logged);
+            return Err(format!(
+                "slot {slot}: {node} acknowledges {log:?} in {epoch:?}, after {before:?} in {at:?}, of which that is not a continuation"
+            ));
+        }
+        if holds {
+            seen.log = log.to_vec();
+        }
+        seen.logged = seen.logged.max(epoch);
         Ok(())
     }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use rand::RngExt;
 use rand::seq::index::sample;
 
-use super::sim::{MS, Micros, Options, Sim, registry};
+use super::sim::{Counts, MS, Micros, Options, Sim, registry};
 use crate::engine::opening::Why;
 use crate::engine::output::{Closing, Event};
 use crate::engine::ownership::Input;
@@ -22,7 +22,7 @@ use crate::time::Timing;
 const SEEDS: u64 = 20_000;
 
 /// Within how many seeds each missing rule is noticed.
-const SEEDS_TO_FIND: u64 = 500;
+const SEEDS_TO_FIND: u64 = 5000;
 
 /// How long one seed runs in the cluster's time. About a thousand inputs are handled in it.
 const SPAN: Micros = 3_000 * MS;
@@ -60,6 +60,7 @@ fn run(seed: u64, options: Options) -> Sim {
     while sim.now < SPAN && sim.fault.is_none() {
         let pause = sim.rng.random_range(0..PAUSE);
         sim.run(pause);
+        write(&mut sim);
         match sim.rng.random_range(0..100) {
             0..45 => open(&mut sim),
             45..48 => restart(&mut sim),
@@ -77,6 +78,16 @@ fn open(sim: &mut Sim) {
     let others: Vec<_> = others.into_iter().map(|index| sim.nodes[index].process.clone()).collect();
     let set = Set::of(&sim.nodes[opener].process, others, size + 1);
     sim.handle(opener, Input::ForceOpen(registry(), Slot::new(0), set));
+}
+
+/// The owner writes, and what may have been lost is sent again.
+fn write(sim: &mut Sim) {
+    let slot = Slot::new(0);
+    match sim.rng.random_range(0..10) {
+        0..5 => _ = sim.write(slot),
+        5..7 => sim.write_late(slot),
+        _ => sim.send_again(slot),
+    }
 }
 
 fn restart(sim: &mut Sim) {
@@ -163,14 +174,46 @@ fn a_lender_must_tell_what_it_has_promised_to_others() {
     find(&options(Rules::ALL.without(Rule::LenderTells)));
 }
 
+#[test]
+fn an_opening_must_wait_for_promises() {
+    find(&options(Rules::ALL.without(Rule::PromisesAwaited)));
+}
+
+#[test]
+fn who_has_promised_must_take_no_records_of_lower_epochs() {
+    find(&options(Rules::ALL.without(Rule::Fenced)));
+}
+
+#[test]
+fn an_opener_must_take_over_the_newest_data() {
+    find(&options(Rules::ALL.without(Rule::NewestFetched)));
+}
+
+#[test]
+fn a_position_must_not_count_across_epochs() {
+    find(&options(Rules::ALL.without(Rule::EpochCompared)));
+}
+
+#[test]
+fn half_of_an_even_set_or_less_must_not_acknowledge_a_record() {
+    find(&options(Rules::ALL.without(Rule::MajorityHolds)));
+}
+
+#[test]
+fn a_backup_must_not_say_that_it_holds_what_it_lacks() {
+    find(&options(Rules::ALL.without(Rule::NoGaps)));
+}
+
 /// What the runs are about must happen in them.
 #[test]
 fn much_happens() {
     let mut openings = BTreeMap::new();
     let (mut outbid, mut superseded, mut handled) = (0, 0, 0);
+    let mut data = Counts::default();
     for seed in 0..100 {
         let sim = run(seed, options(Rules::ALL));
         handled += sim.handled;
+        data.add(&sim.counts);
         for event in sim.nodes.iter().flat_map(|node| &node.events) {
             match event {
                 Event::Opened { why: Why::HandedOver(_), .. } => *openings.entry("HandedOver".into()).or_default() += 1,
@@ -182,9 +225,11 @@ fn much_happens() {
             }
         }
     }
-    println!("{handled} inputs, {openings:?}, {outbid} outbid, {superseded} superseded");
+    println!("{handled} inputs, {openings:?}, {outbid} outbid, {superseded} superseded, {data:?}");
     let often = |why: &str| openings.get(why).copied().unwrap_or(0) > 0;
     assert!(["Founding", "Failover", "Return", "Repair", "Rebalance", "HandedOver", "Told"].into_iter().all(often));
+    let Counts { records, fills, fetches, acknowledgements, forgotten } = data;
+    assert!(records > 500 && fills > 500 && fetches > 20 && acknowledgements > 500 && forgotten > 100);
     assert!(handled > 50_000 && outbid > 100 && superseded > 50);
 }
 

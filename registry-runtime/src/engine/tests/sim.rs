@@ -7,9 +7,11 @@ use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::oracle::Oracle;
-use crate::engine::output::{Event, Opened, Output, StopReason};
+use super::store::{Frame, Heard, Mail, Store};
+use crate::engine::output::{Event, Output, StopReason};
 use crate::engine::ownership::{Config, Input, Ownership};
 use crate::engine::set::Set;
+use crate::engine::store::{Fence, Fenced, Opened, Report, Stored, Task};
 use crate::engine::table::SlotState;
 use crate::engine::view::{HostedRegistry, Member, MemberState, Profile};
 use crate::id::{Epoch, Incarnation, NodeId, Process, RegistryName, Slot, Start};
@@ -22,6 +24,9 @@ use crate::time::{Moment, Timing};
 pub(crate) type Micros = u64;
 
 pub(crate) const MS: Micros = 1000;
+
+/// How long a store takes to answer its engine, at most.
+const STORE_DELAY: Micros = 2 * MS;
 
 /// How a simulated cluster is made.
 #[derive(Clone, Debug)]
@@ -87,6 +92,30 @@ pub(crate) struct Sim {
     queued: u64,
     /// Pairs of nodes that cannot hear one another.
     pub(crate) cut: BTreeSet<(usize, usize)>,
+    /// How often something was done to data.
+    pub(crate) counts: Counts,
+    /// The last value written.
+    written: u64,
+}
+
+/// How often something was done to data.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    pub(crate) records: usize,
+    pub(crate) fills: usize,
+    pub(crate) fetches: usize,
+    pub(crate) acknowledgements: usize,
+    pub(crate) forgotten: usize,
+}
+
+impl Counts {
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.records += other.records;
+        self.fills += other.fills;
+        self.fetches += other.fetches;
+        self.acknowledgements += other.acknowledgements;
+        self.forgotten += other.forgotten;
+    }
 }
 
 /// One place in the cluster, with the process that runs there now.
@@ -99,8 +128,8 @@ pub(crate) struct SimNode {
     offset: Micros,
     birth_ms: u64,
     pub(crate) serving: BTreeMap<Slot, Serving>,
-    /// Since which opening what is kept of each slot was never given up.
-    pub(crate) kept: BTreeMap<Slot, Epoch>,
+    /// What it holds, unless it has forgotten it.
+    pub(crate) stores: BTreeMap<Slot, Store>,
     pub(crate) events: Vec<Event>,
     pub(crate) left: bool,
     pub(crate) stopped: Option<StopReason>,
@@ -121,6 +150,8 @@ pub(crate) struct Serving {
 enum Happening {
     Delivery(usize, NodeId, Message),
     Drained(usize, Start, Slot, Epoch),
+    Fenced(usize, Start, Fenced),
+    Frame(usize, Start, Process, Slot, Frame),
     Fact(usize, Member),
     Connected(usize, Process),
 }
@@ -146,6 +177,8 @@ impl Sim {
             handled: 0,
             queued: 0,
             cut: BTreeSet::new(),
+            counts: Counts::default(),
+            written: 0,
             options,
         };
         for _ in 0..this.options.nodes {
@@ -173,7 +206,7 @@ impl Sim {
             // One node's wall clock is an hour ahead, so that the others draw epochs above what they have met.
             birth_ms: if index == 0 { 3_600_000 } else { 0 },
             serving: BTreeMap::new(),
-            kept: BTreeMap::new(),
+            stores: BTreeMap::new(),
             events: Vec::new(),
             left: false,
             stopped: None,
@@ -213,7 +246,7 @@ impl Sim {
         };
         node.engine = Some(Ownership::new(born, config));
         node.serving.clear();
-        node.kept.clear();
+        node.stores.clear();
         self.take_out(index);
         let process = self.nodes[index].process.clone();
         for other in (0..self.nodes.len()).filter(|other| *other != index) {
@@ -264,6 +297,7 @@ impl Sim {
     pub(crate) fn kill(&mut self, index: usize) {
         self.nodes[index].engine = None;
         self.nodes[index].serving.clear();
+        self.nodes[index].stores.clear();
         if let Some(detection) = self.options.detection {
             for other in (0..self.nodes.len()).filter(|other| *other != index) {
                 let lag = self.delay();
@@ -419,27 +453,58 @@ impl Sim {
         let node = &mut self.nodes[index];
         match output {
             Output::Send { to, message } => self.post(index, &to, message),
-            Output::Open { slots, .. } => {
-                for Opened { slot, epoch, set, taken_over, keep, .. } in slots {
-                    if !keep {
-                        self.nodes[index].kept.insert(slot, epoch);
-                    }
-                    assert!(self.nodes[index].kept.contains_key(&slot), "keeps what it does not have");
-                    let serving = Serving { epoch, set, sealed: false, lease: Moment::default() };
-                    self.nodes[index].serving.insert(slot, serving);
-                    let node = self.nodes[index].process.node.clone();
-                    let seen = self.oracle.sees_open(slot, &node, epoch, taken_over.0);
+            Output::Slots(_, Task::Open(slots)) => {
+                for Opened { slot, epoch, set } in slots {
+                    let node = &mut self.nodes[index];
+                    node.serving.insert(slot, Serving { epoch, set, sealed: false, lease: Moment::default() });
+                    let (from, log) = node.stores.get_mut(&slot).expect("begun before").open(epoch);
+                    let name = &node.process.node;
+                    let seen = self.oracle.sees_open(slot, name, epoch, from);
+                    let seen = seen.and_then(|()| self.oracle.sees_log(slot, name, epoch, log));
                     self.note(seen);
+                    self.acknowledge(index, slot);
                 }
             }
-            Output::Close { slots, .. } => slots.iter().for_each(|(slot, _)| _ = node.serving.remove(slot)),
-            Output::Forget { slots, .. } => {
+            Output::Slots(_, Task::Close(slots)) => {
+                for (slot, _) in slots {
+                    node.serving.remove(&slot).expect("closes what is open");
+                    node.stores.get_mut(&slot).expect("begun before").close();
+                }
+            }
+            Output::Slots(_, Task::Fence(slots)) => {
+                let start = node.process.start;
+                for Fence { slot, epoch, own } in slots {
+                    let accepted = self.store(index, slot).fence(epoch, own);
+                    let delay = self.rng.random_range(0..=STORE_DELAY);
+                    self.put(delay, Happening::Fenced(index, start, Fenced { slot, epoch, accepted }));
+                }
+            }
+            Output::Slots(_, Task::Fetch(slots)) => {
+                for fetch in slots {
+                    let ask = self.store(index, fetch.slot).fetch(&fetch);
+                    self.mail(index, fetch.slot, vec![(fetch.from, ask)]);
+                }
+            }
+            Output::Slots(_, Task::Begin(slots)) => {
+                for begin in slots {
+                    let mail = self.store(index, begin.slot).begin(&begin);
+                    self.mail(index, begin.slot, mail);
+                }
+            }
+            Output::Slots(_, Task::Adopt(slots)) => {
+                for adopt in slots {
+                    let mail = self.store(index, adopt.slot).adopt(&adopt);
+                    self.mail(index, adopt.slot, mail);
+                }
+            }
+            Output::Slots(_, Task::Forget(slots)) => {
                 for slot in slots {
                     assert!(!node.serving.contains_key(&slot), "gives up what it serves");
-                    node.kept.remove(&slot);
+                    node.stores.get_mut(&slot).expect("there is something").forget();
+                    self.counts.forgotten += 1;
                 }
             }
-            Output::Seal { slots, .. } => {
+            Output::Slots(_, Task::Seal(slots)) => {
                 let start = node.process.start;
                 for (slot, epoch) in slots {
                     self.nodes[index].serving.get_mut(&slot).unwrap().sealed = true;
@@ -447,7 +512,7 @@ impl Sim {
                     self.put(delay, Happening::Drained(index, start, slot, epoch));
                 }
             }
-            Output::Lease { slots, until, .. } => {
+            Output::Slots(_, Task::Lease(slots, until)) => {
                 for slot in slots {
                     if let Some(serving) = node.serving.get_mut(&slot) {
                         serving.lease = until;
@@ -474,15 +539,20 @@ impl Sim {
     }
 
     fn post(&mut self, from: usize, to: &NodeId, message: Message) {
+        let name = self.nodes[from].process.node.clone();
+        self.carry(from, to, |index| Happening::Delivery(index, name.clone(), message.clone()));
+    }
+
+    /// Brings something from one node to another, as the network has it.
+    fn carry(&mut self, from: usize, to: &NodeId, happening: impl Fn(usize) -> Happening) {
         let Some(to) = self.index(to) else { return };
         if !self.is_connected(from, to) || self.chance(self.options.loss) {
             return;
         }
-        let name = self.nodes[from].process.node.clone();
         let twice = self.chance(self.options.duplication);
         for _ in 0..=usize::from(twice) {
             let delay = self.delay();
-            self.put(delay, Happening::Delivery(to, name.clone(), message.clone()));
+            self.put(delay, happening(to));
         }
     }
 
@@ -491,7 +561,17 @@ impl Sim {
             Happening::Delivery(index, from, message) => self.handle(index, Input::Received(from, message)),
             Happening::Drained(index, start, slot, epoch) => {
                 if self.nodes[index].process.start == start {
-                    self.handle(index, Input::Drained(registry(), slot, epoch));
+                    self.handle(index, Input::Slots(registry(), Report::Drained(slot, epoch)));
+                }
+            }
+            Happening::Fenced(index, start, fenced) => {
+                if self.nodes[index].process.start == start {
+                    self.handle(index, Input::Slots(registry(), Report::Fenced(vec![fenced])));
+                }
+            }
+            Happening::Frame(index, start, from, slot, frame) => {
+                if self.nodes[index].process.start == start && self.nodes[index].engine.is_some() {
+                    self.hear(index, &from, slot, frame);
                 }
             }
             Happening::Fact(index, member) => self.handle(index, Input::MemberChanged(member)),
@@ -502,6 +582,77 @@ impl Sim {
                     self.handle(index, Input::Charter(entry, process));
                 }
             }
+        }
+    }
+
+    /// The owner of a slot writes something, if there is one that has the right to.
+    pub(crate) fn write(&mut self, slot: Slot) -> Option<u64> {
+        let owner = (0..self.nodes.len()).find(|index| self.has_right(*index, slot))?;
+        Some(self.write_at(owner, slot))
+    }
+
+    /// All who still serve a slot write something, whether they have the right to or had it when the command began.
+    pub(crate) fn write_late(&mut self, slot: Slot) {
+        let serves = |node: &SimNode| node.serving.contains_key(&slot);
+        let serving: Vec<_> = (0..self.nodes.len()).filter(|index| serves(&self.nodes[*index])).collect();
+        serving.into_iter().for_each(|index| _ = self.write_at(index, slot));
+    }
+
+    fn write_at(&mut self, owner: usize, slot: Slot) -> u64 {
+        self.written += 1;
+        let value = self.written;
+        let mail = self.store(owner, slot).write(value);
+        self.mail(owner, slot, mail);
+        self.acknowledge(owner, slot);
+        value
+    }
+
+    /// Owners send again what was not confirmed.
+    pub(crate) fn send_again(&mut self, slot: Slot) {
+        for index in 0..self.nodes.len() {
+            let mail = self.store(index, slot).send_last();
+            self.mail(index, slot, mail);
+        }
+    }
+
+    pub(crate) fn store(&mut self, index: usize, slot: Slot) -> &mut Store {
+        let rules = self.options.rules;
+        self.nodes[index].stores.entry(slot).or_insert_with(|| Store::new(rules))
+    }
+
+    fn hear(&mut self, index: usize, from: &Process, slot: Slot, frame: Frame) {
+        let (heard, mail) = self.store(index, slot).hear(from, frame);
+        self.mail(index, slot, mail);
+        let registry = registry();
+        match heard {
+            Heard::Nothing => {}
+            Heard::Taken => self.counts.records += 1,
+            Heard::Filled => self.counts.fills += 1,
+            Heard::Fetched(epoch) => {
+                self.counts.fetches += 1;
+                self.handle(index, Input::Slots(registry, Report::Fetched(slot, epoch)));
+            }
+            Heard::Stored(epoch) => {
+                let stored = Stored { slot, epoch, by: from.clone() };
+                self.handle(index, Input::Slots(registry, Report::Stored(stored)));
+            }
+        }
+        self.acknowledge(index, slot);
+    }
+
+    fn acknowledge(&mut self, index: usize, slot: Slot) {
+        let node = &mut self.nodes[index];
+        if let Some((epoch, log)) = node.stores.get_mut(&slot).and_then(Store::acknowledge) {
+            self.counts.acknowledgements += 1;
+            let seen = self.oracle.sees_log(slot, &node.process.node, epoch, log);
+            self.note(seen);
+        }
+    }
+
+    fn mail(&mut self, from: usize, slot: Slot, mail: Mail) {
+        let sender = self.nodes[from].process.clone();
+        for (to, frame) in mail {
+            self.carry(from, &to.node, |index| Happening::Frame(index, to.start, sender.clone(), slot, frame.clone()));
         }
     }
 

@@ -35,6 +35,7 @@ impl World {
         Request {
             slot,
             epoch: EPOCH,
+            seen: None,
             ask,
             attempt: 1,
             caller: &self.caller,
@@ -48,7 +49,7 @@ impl World {
     fn serve(&self, number: u16, request: Request<'_>) -> Sent {
         let mut buffer = b"before".to_vec();
         let mut told = None;
-        let served = AnyHost::serve(&self.host, number, request, &mut buffer, &mut || {
+        let served = AnyHost::serve(&self.host, number, request, &mut buffer, &mut |_| {
             let (teller, ear) = oneshot::channel();
             told = Some(ear);
             Box::new(Teller(teller))
@@ -63,6 +64,7 @@ impl World {
                 assert_eq!(buffer, b"before");
                 Sent::Later(cancel, told.unwrap())
             }
+            Served::Pledged => panic!("these slots have no backups"),
         }
     }
 
@@ -217,7 +219,9 @@ async fn what_is_hosted_can_be_described_and_gets_its_type_back() {
 
     let typed: Arc<Host<Tally>> = host.host_of().unwrap();
     let slot = Slot::new(1);
-    assert!(host.open(slot, EPOCH, Lease::forever(), true));
+    assert!(!host.open(slot, EPOCH, Lease::forever()), "its changes would reach no backup");
+    assert!(host.begin_stream(slot, EPOCH, host.fence(slot, EPOCH, true), Vec::new()));
+    assert!(host.open(slot, EPOCH, Lease::forever()));
     assert_eq!(
         typed.call(&MAKE, world.attempt(1), (Do::Add(5),), &mut |_, _| ()).ready(),
         Outcome::Done(Tally { id: 1, sum: 5 })

@@ -58,7 +58,7 @@ async fn a_slot_that_does_not_exist_is_a_bad_request() {
         world.host.call(&MAKE, attempt(), (Do::Add(0),), &mut |_, _| ()).ready(),
         Outcome::BadRequest { .. }
     ));
-    assert!(!world.host.open(Slot::new(SLOTS), EPOCH, Lease::forever(), true));
+    assert!(!world.host.open(Slot::new(SLOTS), EPOCH, Lease::forever()));
     assert!(!world.host.seal(Slot::new(SLOTS)));
     let mut keyless = world.attempt(1);
     keyless.key = None;
@@ -67,21 +67,17 @@ async fn a_slot_that_does_not_exist_is_a_bad_request() {
 
 #[tokio::test]
 async fn a_closed_slot_serves_nobody_and_keeps_its_instances_for_the_next_opening() {
-    for (keep, sum) in [(true, Some(5)), (false, None)] {
-        let world = World::with(1, 5);
-        let slot = world.slot(1);
-        world.host.close(slot);
-        assert_eq!(world.call(&SUM, 1, ()).ready(), Outcome::NotOwner { epoch: EPOCH });
-        assert_eq!(world.call(&ADD, 1, (Do::Panic(0),)).ready(), Outcome::NotOwner { epoch: EPOCH });
-        assert_eq!(world.host.len(slot), 1);
-        assert!(!world.host.open(slot, EPOCH, Lease::forever(), keep), "an epoch is used once");
-        assert!(world.host.open(slot, NEXT, Lease::forever(), keep));
-        let mut attempt = world.attempt(1);
-        attempt.epoch = NEXT;
-        let read = world.host.call(&SUM, attempt, (), &mut |_, _| ()).ready();
-        assert_eq!(read, sum.map_or(Outcome::NotFound, Outcome::Done));
-        assert_eq!(world.host.len(slot), usize::from(keep));
-    }
+    let world = World::with(1, 5);
+    let slot = world.slot(1);
+    world.host.close(slot);
+    assert_eq!(world.call(&SUM, 1, ()).ready(), Outcome::NotOwner { epoch: EPOCH });
+    assert_eq!(world.call(&ADD, 1, (Do::Panic(0),)).ready(), Outcome::NotOwner { epoch: EPOCH });
+    assert_eq!(world.host.len(slot), 1);
+    assert!(!world.host.open(slot, EPOCH, Lease::forever()), "an epoch is used once");
+    assert!(world.host.open(slot, NEXT, Lease::forever()));
+    let mut attempt = world.attempt(1);
+    attempt.epoch = NEXT;
+    assert_eq!(world.host.call(&SUM, attempt, (), &mut |_, _| ()).ready(), Outcome::Done(5));
 }
 
 #[tokio::test]
@@ -93,7 +89,7 @@ async fn what_a_closed_slot_gives_up_is_gone_whatever_the_next_opening_says() {
     world.host.close(slot);
     world.host.clear(slot);
     assert_eq!(world.host.len(slot), 0);
-    assert!(world.host.open(slot, NEXT, Lease::forever(), true));
+    assert!(world.host.open(slot, NEXT, Lease::forever()));
     let mut attempt = world.attempt(1);
     attempt.epoch = NEXT;
     assert_eq!(world.host.call(&SUM, attempt, (), &mut |_, _| ()).ready(), Outcome::NotFound);
@@ -113,7 +109,7 @@ async fn closing_stops_what_runs_and_what_waits() {
     world.stage.insiders(1).await;
     world.stage.gate.add_permits(1);
     assert_eq!(elsewhere.await, Outcome::Done(0), "an action needs no slot");
-    assert!(world.host.open(world.slot(1), NEXT, Lease::forever(), true));
+    assert!(world.host.open(world.slot(1), NEXT, Lease::forever()));
     let mut attempt = world.attempt(1);
     attempt.epoch = NEXT;
     assert_eq!(world.host.call(&SUM, attempt, (), &mut |_, _| ()).ready(), Outcome::Done(5));
@@ -140,7 +136,7 @@ async fn a_synchronous_update_commits_only_while_its_slot_is_open() {
 
     let (world, outcome) = during_a_synchronous_update(|world| world.host.close(world.slot(1))).await;
     assert_eq!(outcome, Outcome::Lost);
-    assert!(world.host.open(world.slot(1), NEXT, Lease::forever(), true));
+    assert!(world.host.open(world.slot(1), NEXT, Lease::forever()));
     let mut attempt = world.attempt(1);
     attempt.epoch = NEXT;
     assert_eq!(world.host.call(&SUM, attempt, (), &mut |_, _| ()).ready(), Outcome::Done(5));
@@ -148,13 +144,13 @@ async fn a_synchronous_update_commits_only_while_its_slot_is_open() {
     // Closed and opened again is another time, even if nothing else happened between.
     let (_, outcome) = during_a_synchronous_update(|world| {
         world.host.close(world.slot(1));
-        world.host.open(world.slot(1), NEXT, Lease::forever(), true);
+        world.host.open(world.slot(1), NEXT, Lease::forever());
     })
     .await;
     assert_eq!(outcome, Outcome::Lost);
 
     let (_, outcome) = during_a_synchronous_update(|world| {
-        world.host.open(world.slot(1), NEXT, Lease::forever(), false);
+        world.begin_anew(world.slot(1), NEXT);
         assert_eq!(world.host.len(world.slot(1)), 0);
     })
     .await;
@@ -164,7 +160,7 @@ async fn a_synchronous_update_commits_only_while_its_slot_is_open() {
 #[tokio::test]
 async fn opening_again_without_a_pause_lets_what_runs_commit() {
     let (world, outcome) = during_a_synchronous_update(|world| {
-        assert!(world.host.open(world.slot(1), NEXT, Lease::forever(), true));
+        assert!(world.host.open(world.slot(1), NEXT, Lease::forever()));
         assert_eq!(world.call(&ADD, 1, (Do::Add(1),)).ready(), Outcome::NotOwner { epoch: NEXT });
     })
     .await;
@@ -177,7 +173,7 @@ async fn opening_again_without_a_pause_lets_what_runs_commit() {
     let mut attempt = world.attempt(1);
     attempt.epoch = NEXT;
     let waits = world.host.call(&ADD, attempt, (Do::Add(1),), &mut |_, _| ()).later();
-    assert!(world.host.open(slot, Epoch::new(NEXT.get() + 1), Lease::forever(), true));
+    assert!(world.host.open(slot, Epoch::new(NEXT.get() + 1), Lease::forever()));
     world.stage.gate.add_permits(1);
     assert_eq!(runs.await, Outcome::Done(7));
     assert_eq!(waits.await, Outcome::Done(8));
@@ -192,7 +188,7 @@ async fn nobody_joins_a_stopped_command_on_its_lane() {
         tokio::task::spawn_blocking(move || world.call(&ADD, 1, (Do::Block(1),)).ready())
     };
     world.stage.entered(1).await;
-    assert!(world.host.open(world.slot(1), NEXT, Lease::forever(), false));
+    world.begin_anew(world.slot(1), NEXT);
     let mut attempt = world.attempt(1);
     attempt.epoch = NEXT;
     let make = world.host.call(&MAKE, attempt, (Do::Add(9),), &mut |_, _| ()).later();
@@ -236,7 +232,7 @@ async fn sealing_lets_what_runs_end_and_starts_nothing_new() {
     assert_eq!(world.drained.recv().await, Some(slot));
     tokio::time::sleep(SEAL_GRACE * 2).await;
     assert!(world.drained.try_recv().is_err(), "told once");
-    assert!(world.host.open(slot, NEXT, Lease::forever(), true));
+    assert!(world.host.open(slot, NEXT, Lease::forever()));
     let mut attempt = world.attempt(1);
     attempt.epoch = NEXT;
     assert_eq!(world.host.call(&SUM, attempt, (), &mut |_, _| ()).ready(), Outcome::Done(6));
@@ -286,7 +282,7 @@ async fn a_sealed_slot_that_is_opened_again_goes_on_and_forgets_the_seal() {
     let slot = world.slot(1);
     let runs = world.call(&ADD_SLOWLY, 1, (1, Do::Add(1))).later();
     assert!(world.host.seal(slot));
-    assert!(world.host.open(slot, NEXT, Lease::forever(), true));
+    assert!(world.host.open(slot, NEXT, Lease::forever()));
     tokio::time::sleep(SEAL_GRACE * 2).await;
     assert!(world.drained.try_recv().is_err());
     world.stage.gate.add_permits(1);
@@ -301,7 +297,7 @@ async fn a_late_alarm_of_one_seal_does_not_end_the_next() {
     let runs = world.call(&ADD_SLOWLY, 1, (1, Do::Add(1))).later();
     assert!(world.host.seal(slot));
     tokio::time::sleep(SEAL_GRACE / 2).await;
-    assert!(world.host.open(slot, NEXT, Lease::forever(), true));
+    assert!(world.host.open(slot, NEXT, Lease::forever()));
     let sealed = tokio::time::Instant::now();
     assert!(world.host.seal(slot));
     assert_eq!(world.drained.recv().await, Some(slot));
@@ -314,7 +310,7 @@ async fn a_gate_that_turns_while_a_body_is_first_polled_is_noticed() {
     let mut world = World::with(1, 5);
     let closed = world.call(&TURN, 1, (Gate::Close,)).later();
     assert_eq!(closed.await, Outcome::Lost);
-    assert!(world.host.open(world.slot(1), NEXT, Lease::forever(), true));
+    assert!(world.host.open(world.slot(1), NEXT, Lease::forever()));
     let mut attempt = world.attempt(1);
     attempt.epoch = NEXT;
     let sealed = world.host.call(&TURN, attempt, (Gate::Seal,), &mut |_, _| ()).later();

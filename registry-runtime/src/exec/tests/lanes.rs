@@ -248,7 +248,7 @@ async fn the_context_says_what_the_attempt_said() {
     let blocks = world.call(&ADD_SLOWLY, 6, (1, Do::Add(1))).later();
     let behind = world.call(&CONTEXT, 6, (0,)).later();
     let higher = Epoch::new(EPOCH.get() + 1);
-    assert!(world.host.open(world.slot(6), higher, crate::exec::Lease::forever(), true));
+    assert!(world.host.open(world.slot(6), higher, crate::exec::Lease::forever()));
     world.stage.gate.add_permits(1);
     assert_eq!(blocks.await, Outcome::Done(1));
     assert_eq!(behind.await, Outcome::Done(("6".to_owned(), world.caller.clone(), higher, 1)));

@@ -49,7 +49,7 @@ async fn outcomes_add_up() {
         world.idle().await;
         let last = Epoch::new(epoch.load(Ordering::SeqCst) + 1);
         for (at, key) in KEYS.into_iter().enumerate() {
-            world.host.open(world.slot(key), last, Lease::forever(), true);
+            world.host.open(world.slot(key), last, Lease::forever());
             let mut attempt = world.attempt(key);
             attempt.epoch = last;
             assert_eq!(
@@ -130,7 +130,7 @@ async fn turn_gates(world: Arc<World>, epoch: Arc<AtomicU64>, mut rng: ChaCha8Rn
         }
         let next = Epoch::new(epoch.load(Ordering::SeqCst) + 1);
         for slot in slots {
-            assert!(world.host.open(slot, next, Lease::forever(), true));
+            assert!(world.host.open(slot, next, Lease::forever()));
         }
         epoch.store(next.get(), Ordering::SeqCst);
         for _ in 0..rng.random_range(0..30) {

@@ -99,7 +99,7 @@ fn host() -> Arc<Host<Visits>> {
         },
     );
     for slot in (0..SLOTS).map(Slot::new) {
-        host.open(slot, EPOCH, Lease::forever(), true);
+        host.open(slot, EPOCH, Lease::forever());
     }
     host
 }
@@ -120,6 +120,7 @@ where
     let attempt = Attempt {
         slot: host.slot_of(&page),
         epoch: EPOCH,
+        seen: None,
         key: Some(page),
         ask: ask(1),
         may_repeat: false,

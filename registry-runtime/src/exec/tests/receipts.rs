@@ -1,10 +1,12 @@
 //! A retry gets the first reply, and has no second effect.
 
+use std::time::Duration;
+
 use super::tally::*;
 use super::world::*;
-use crate::exec::{Attempt, Lease, Outcome};
+use crate::exec::{Attempt, Outcome};
 use crate::id::{IdempotencyName, Mark};
-use crate::policy::receipts::Ask;
+use crate::policy::receipts::{Ask, GRACE};
 
 impl World {
     /// An attempt at a command that may be repeated.
@@ -62,6 +64,24 @@ async fn a_second_attempt_behind_the_first_waits_for_its_end() {
     world.idle().await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_receipt_lives_by_its_calls_deadline_however_long_the_command_took() {
+    let world = World::with(1, 5);
+    let slow = world.host.call(&ADD_SLOWLY, world.repeatable(1, ask(100)), (1, Do::Add(1)), &mut |_, _| ()).later();
+    world.stage.entered(1).await;
+    tokio::time::advance(Duration::from_secs(3)).await;
+    world.clock.set(3);
+    world.stage.gate.add_permits(1);
+    assert_eq!(slow.await, Outcome::Done(6));
+    // Called at 0 with 5 s, so over at 5; and a grace.
+    let over = 5 + GRACE.as_secs();
+    for (second, told) in [(over - 1, 6), (over, 7)] {
+        world.clock.set(second);
+        world.host.forget_due();
+        assert_eq!(world.add(1, 1, ask(100)), Outcome::Done(told), "at {second} s");
+    }
+}
+
 #[tokio::test]
 async fn a_late_attempt_below_the_mark_does_not_run() {
     let world = World::with(1, 5);
@@ -81,6 +101,18 @@ async fn a_name_stands_for_one_command_whoever_calls() {
 }
 
 #[tokio::test]
+async fn a_reply_that_cannot_be_kept_undoes_the_command_for_a_local_caller_too() {
+    let world = World::with(1, 5);
+    let tell = |awkward, ask| world.host.call(&AWKWARD, world.repeatable(1, ask), (awkward,), &mut |_, _| ()).ready();
+    assert_eq!(tell(Awkward::Large, named(100, 77, 1)), Outcome::TooLarge { limit: REPLY_BYTES_MAX });
+    assert!(matches!(tell(Awkward::Fails, named(101, 77, 2)), Outcome::BadReply { .. }));
+    assert_eq!(tell(Awkward::Panics, named(102, 77, 3)), Outcome::Panicked);
+    assert_eq!(world.sum(1), Some(5), "nothing is kept of a command whose caller could not be told again");
+    assert_eq!(tell(Awkward::Fine, named(103, 77, 4)), Outcome::Done(Awkward::Fine), "so its name is free");
+    world.idle().await;
+}
+
+#[tokio::test]
 async fn what_came_to_nothing_leaves_no_receipt() {
     let world = World::with(1, 5);
     let panics = world.host.call(&ADD, world.repeatable(1, ask(100)), (Do::Panic(9),), &mut |_, _| ()).ready();
@@ -89,7 +121,7 @@ async fn what_came_to_nothing_leaves_no_receipt() {
 
     let slow = world.host.call(&ADD_SLOWLY, world.repeatable(1, ask(101)), (1, Do::Add(1)), &mut |_, _| ()).later();
     let epoch = crate::id::Epoch::new(EPOCH.get() + 1);
-    assert!(world.host.open(world.slot(1), epoch, Lease::forever(), false));
+    world.begin_anew(world.slot(1), epoch);
     assert_eq!(slow.await, Outcome::Lost);
     let again = Attempt { epoch, ..world.repeatable(1, ask(101)) };
     assert_eq!(

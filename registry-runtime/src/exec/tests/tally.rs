@@ -12,7 +12,7 @@ use crate::exec::{Attempt, Outcome};
 use crate::id::{CommandId, Epoch, Mark, NodeId, Slot};
 use crate::policy::receipts::Ask;
 use crate::resource::{Boxed, Command, Commands, Context, Definition, ErrorCodec, Invocation, Resource, Run, Visitor};
-use crate::spec::{Failover, LoadBalancing, Sharding, Spec};
+use crate::spec::{Failover, LoadBalancing, Reads, Sharding, Spec};
 
 pub(super) const SLOTS: u32 = 4;
 pub(super) const CONCURRENCY: u32 = 3;
@@ -243,6 +243,7 @@ pub(super) static DIVE: Command<Tally, (u32,), u32, Infallible> = command(
             let attempt = Attempt {
                 slot: Slot::new(0),
                 epoch: Epoch::ZERO,
+                seen: None,
                 key: None,
                 ask: ask(1),
                 may_repeat: false,
@@ -331,6 +332,10 @@ pub(super) static TALLIES: Definition<Tally> = Definition { spec: spec("tallies"
 pub(super) static ROOMY: Definition<Tally> =
     Definition { spec: Spec { concurrency: 10_000, queue: 1024, ..spec("roomy") }, route: |key| *key };
 
+/// The same with reads of backups.
+pub(super) static READ_ANYWHERE: Definition<Tally> =
+    Definition { spec: Spec { reads: Reads::Replicas, ..spec("read_anywhere") }, route: |key| *key };
+
 pub(super) const fn spec(name: &'static str) -> Spec {
     Spec {
         name,
@@ -338,6 +343,7 @@ pub(super) const fn spec(name: &'static str) -> Spec {
         load_balancing: LoadBalancing::LeastBusy,
         failover: Failover::AutoReassign,
         replicas: 3,
+        reads: Reads::Owner,
         timeout: Duration::from_secs(5),
         idempotency_window: Duration::from_secs(600),
         queue: QUEUE,
@@ -347,7 +353,7 @@ pub(super) const fn spec(name: &'static str) -> Spec {
 
 /// A command by its number, while all before are open.
 pub(super) const fn ask(sequence: u64) -> Ask {
-    Ask { id: CommandId { session: 1, sequence }, mark: Mark::new(1), name: None }
+    Ask { id: CommandId { session: 1, sequence }, mark: Mark::new(1), name: None, content: None }
 }
 
 pub(super) const EPOCH: Epoch = Epoch::new(7);

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::tally::{Do, EPOCH, MAKE, REPLY_BYTES_MAX, SLOTS, SUM, TALLIES, Tally, ask};
 use crate::exec::{Attempt, Clock, Host, Lease, Outcome, Setting, Started};
-use crate::id::{NodeId, Slot};
+use crate::id::{Epoch, NodeId, Slot};
 use crate::resource::{Command, Definition, Origin, States};
 use crate::rules::Rules;
 use crate::time::Moment;
@@ -151,7 +151,7 @@ impl World {
         let host = Host::new(definition, setting);
         stage.host.set(Arc::downgrade(&host)).unwrap();
         for slot in 0..SLOTS {
-            assert!(host.open(Slot::new(slot), EPOCH, Lease::forever(), true));
+            assert!(host.open(Slot::new(slot), EPOCH, Lease::forever()));
         }
         Self { host, stage, clock, drained, caller: NodeId::new("caller").unwrap(), asked: AtomicU64::new(1) }
     }
@@ -167,6 +167,7 @@ impl World {
         Attempt {
             slot: self.host.slot_of(&key),
             epoch: EPOCH,
+            seen: None,
             key: Some(key),
             ask: ask(self.asked.fetch_add(1, Ordering::Relaxed)),
             may_repeat: false,
@@ -197,6 +198,13 @@ impl World {
 
     pub(super) fn slot(&self, key: u64) -> Slot {
         self.host.slot_of(&key)
+    }
+
+    /// Closes a slot, gives up its instances, and opens it.
+    pub(super) fn begin_anew(&self, slot: Slot, epoch: Epoch) {
+        self.host.close(slot);
+        self.host.clear(slot);
+        assert!(self.host.open(slot, epoch, Lease::forever()));
     }
 
     /// Opens the key's slot with a lease that ends at second 10; the clock stands at 0.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use registry_macros::{Resource, commands, registry};
 use serde::{Deserialize, Serialize};
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -109,7 +110,8 @@ impl Record {
 
 fn inbound(hosts: Vec<Arc<dyn AnyHost>>) -> Arc<Inbound> {
     let load = Arc::new(LoadMeter::new(hosts.clone()));
-    Arc::new(Inbound::new(hosts, Arc::new(Owners::default()), load))
+    let (news, _) = mpsc::unbounded_channel();
+    Arc::new(Inbound::new(hosts, Arc::new(Owners::default()), load, Handle::current(), news))
 }
 
 fn transport(name: &str, identity: Identity, inbound: Arc<Inbound>) -> (Transport, mpsc::Receiver<Event>) {
@@ -135,7 +137,7 @@ fn parrots() -> Arc<dyn AnyHost> {
     parrots::registry().build(Setting {
         origin: Arc::new(Origin { node: NodeId::new("host").unwrap(), states: States::default(), port: Box::new(()) }),
         clock: Arc::new(BootClock::start()),
-        runtime: tokio::runtime::Handle::current(),
+        runtime: Handle::current(),
         drained: Arc::new(|_| ()),
         seed: 1,
         reply_bytes_max: REPLY_BYTES_MAX,
@@ -152,6 +154,8 @@ async fn ask(link: &Link, registry: u16, command: u16, key: &[u8], arguments: &[
         attempt: 1,
         mark: Mark::new(1),
         name: None,
+        content: None,
+        seen: None,
         remaining: PATIENCE,
         key,
         arguments,

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use crate::wire::frame::ReplyHead;
 use crate::wire::limits::COMMAND_BYTES_MAX;
 use crate::wire::outcome::Outcome;
 
@@ -10,8 +11,8 @@ use crate::wire::outcome::Outcome;
 pub(crate) struct Reply {
     /// In one word.
     pub(crate) outcome: Outcome,
-    /// How busy the replying node is: the commands that it runs or has waiting, 65,535 for that many and more.
-    pub(crate) load: u16,
+    /// What goes with every reply.
+    pub(crate) head: ReplyHead,
     /// The encoded reply or error. Shares the received packet and keeps it alive; read it soon.
     pub(crate) payload: Bytes,
 }

@@ -80,7 +80,7 @@ impl Pump {
                         Ok(Frame { correlation, body: Body::Reply(reply) }) => {
                             let payload = cut.keep(reply.payload);
                             self.replies
-                                .push((correlation, Reply { outcome: reply.outcome, load: reply.load, payload }));
+                                .push((correlation, Reply { outcome: reply.outcome, head: reply.head, payload }));
                             break;
                         }
                         Ok(_) => return Poll::Ready(BadFrame::Misplaced.into()),

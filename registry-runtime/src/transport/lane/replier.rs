@@ -9,7 +9,7 @@ use super::solo::Soloist;
 use crate::codec::EncodeError;
 use crate::telemetry;
 use crate::transport::peer::LinkId;
-use crate::wire::frame::{Body, Frame, LENGTH_BYTES, put_reply};
+use crate::wire::frame::{Body, Frame, LENGTH_BYTES, ReplyHead, put_reply};
 use crate::wire::limits::{HEADER_BYTES_MAX, LARGE_FRAME, REPLY_BYTES_MAX};
 use crate::wire::outcome::Outcome;
 
@@ -155,24 +155,45 @@ impl<'a> ReplySlot<'a> {
     }
 
     /// Answers without a payload.
-    pub(crate) fn answer(self, outcome: &Outcome, load: u16) {
-        self.answer_with(outcome, load, |_| Ok(()));
+    pub(crate) fn answer(self, outcome: &Outcome, head: impl Into<ReplyHead>) {
+        self.answer_bytes(outcome, head, &[]);
+    }
+
+    /// Answers with a payload that is encoded already; there is one with `Ok` and `Rejected`.
+    #[inline]
+    pub(crate) fn answer_bytes(self, outcome: &Outcome, head: impl Into<ReplyHead>, payload: &[u8]) {
+        self.put(payload.len(), outcome, head.into(), |out| {
+            out.extend_from_slice(payload);
+            Ok(())
+        });
     }
 
     /// Answers; `payload` appends what goes with `Ok` and `Rejected`.
     ///
     /// When it fails, or appends more than the limit, the answer is `BadReply`.
-    #[inline]
+    #[cfg(any(test, feature = "bench"))]
     pub(crate) fn answer_with(
-        mut self,
+        self,
         outcome: &Outcome,
-        load: u16,
+        head: impl Into<ReplyHead>,
         payload: impl FnOnce(&mut Vec<u8>) -> Result<(), EncodeError>,
     ) {
-        let out = self.out.space(HEADER_BYTES_MAX);
+        self.put(0, outcome, head.into(), payload);
+    }
+
+    /// Puts the answer down, in a place for a payload of about so many bytes.
+    #[inline]
+    fn put(
+        mut self,
+        bytes: usize,
+        outcome: &Outcome,
+        head: ReplyHead,
+        payload: impl FnOnce(&mut Vec<u8>) -> Result<(), EncodeError>,
+    ) {
+        let out = self.out.space(HEADER_BYTES_MAX.saturating_add(bytes));
         let start = out.len();
         let mut frame = Partial { out, start };
-        put_checked(frame.out, start, self.correlation, outcome, load, payload);
+        put_checked(frame.out, start, self.correlation, outcome, head, payload);
         frame.start = frame.out.len();
         self.answered = true;
         if frame.out.len().saturating_sub(start) > LARGE_FRAME {
@@ -197,7 +218,7 @@ impl Drop for ReplySlot<'_> {
         if !self.answered {
             let out = self.out.space(HEADER_BYTES_MAX);
             let start = out.len();
-            put_checked(out, start, self.correlation, &Outcome::Panicked, 0, |_| Ok(()));
+            put_checked(out, start, self.correlation, &Outcome::Panicked, 0.into(), |_| Ok(()));
         }
     }
 }
@@ -220,8 +241,8 @@ impl Replier {
 
     /// Answers without a payload.
     #[cfg(test)]
-    pub(crate) fn answer(self, outcome: &Outcome, load: u16) {
-        self.answer_with(outcome, load, |_| Ok(()));
+    pub(crate) fn answer(self, outcome: &Outcome, head: impl Into<ReplyHead>) {
+        self.answer_with(outcome, head, |_| Ok(()));
     }
 
     /// Answers; `payload` appends what goes with `Ok` and `Rejected`.
@@ -230,12 +251,12 @@ impl Replier {
     pub(crate) fn answer_with(
         mut self,
         outcome: &Outcome,
-        load: u16,
+        head: impl Into<ReplyHead>,
         payload: impl FnOnce(&mut Vec<u8>) -> Result<(), EncodeError>,
     ) {
         // Encoded before the lock is taken: the payload is the user's own code.
         let mut frame = Vec::with_capacity(HEADER_BYTES_MAX);
-        put_checked(&mut frame, 0, self.correlation, outcome, load, payload);
+        put_checked(&mut frame, 0, self.correlation, outcome, head.into(), payload);
         self.finish(frame);
     }
 
@@ -251,7 +272,7 @@ impl Drop for Replier {
     fn drop(&mut self) {
         if !self.answered {
             let mut frame = Vec::new();
-            put_checked(&mut frame, 0, self.correlation, &Outcome::Panicked, 0, |_| Ok(()));
+            put_checked(&mut frame, 0, self.correlation, &Outcome::Panicked, 0.into(), |_| Ok(()));
             self.finish(frame);
         }
     }
@@ -264,13 +285,13 @@ fn put_checked(
     start: usize,
     correlation: u32,
     outcome: &Outcome,
-    load: u16,
+    head: ReplyHead,
     payload: impl FnOnce(&mut Vec<u8>) -> Result<(), EncodeError>,
 ) {
-    let put = put_reply(out, correlation, outcome, load, payload);
+    let put = put_reply(out, correlation, outcome, head, payload);
     if put.is_err() || out.len().saturating_sub(start) > REPLY_BYTES_MAX.saturating_add(HEADER_BYTES_MAX) {
         out.truncate(start);
-        let plain: Result<(), EncodeError> = put_reply(out, correlation, &Outcome::BadReply, load, |_| Ok(()));
+        let plain: Result<(), EncodeError> = put_reply(out, correlation, &Outcome::BadReply, head, |_| Ok(()));
         debug_assert!(plain.is_ok(), "no payload is asked for");
     }
 }
@@ -282,7 +303,7 @@ fn instead_of(frame: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     match Frame::read(frame.get(LENGTH_BYTES..).unwrap_or_default()) {
         Ok(Frame { correlation, body: Body::Reply(reply) }) => {
-            put_checked(&mut out, 0, correlation, &Outcome::BadReply, reply.load, |_| Ok(()));
+            put_checked(&mut out, 0, correlation, &Outcome::BadReply, reply.head, |_| Ok(()));
         }
         read => debug_assert!(false, "{read:?} is no reply"),
     }

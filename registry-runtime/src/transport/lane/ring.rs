@@ -23,7 +23,6 @@ impl<T> Ring<T> {
     }
 
     /// How many things wait.
-    #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.used
     }

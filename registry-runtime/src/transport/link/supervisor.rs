@@ -178,7 +178,7 @@ impl Crew {
         match Frame::read(frame) {
             Ok(Frame { correlation, body: Body::Reply(reply) }) => {
                 let payload = if reply.payload.is_empty() { Bytes::new() } else { frame.slice_ref(reply.payload) };
-                let reply = Reply { outcome: reply.outcome, load: reply.load, payload };
+                let reply = Reply { outcome: reply.outcome, head: reply.head, payload };
                 lane.complete(&mut vec![(correlation, reply)], &mut Vec::new());
                 StreamEnd::Finished
             }

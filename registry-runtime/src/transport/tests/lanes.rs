@@ -8,6 +8,7 @@ use tokio::time::{Instant, timeout};
 use super::support::*;
 use crate::codec;
 use crate::transport::bounds::LANES;
+use crate::transport::bounds::PATIENT_OUT_BYTES_MAX;
 use crate::transport::channel::SendError;
 use crate::transport::end::Closing;
 use crate::transport::lane::WAITING_MAX;
@@ -31,7 +32,7 @@ async fn many_tasks_get_their_own_answers_in_both_directions() {
                 let command = if call % 3 == 0 { ECHO_LATER } else { ECHO };
                 let pending = link.request(task as u32, &request(command, number, &arguments), soon()).unwrap();
                 let reply = pending.await.unwrap();
-                assert_eq!((reply.outcome, reply.load), (Outcome::Ok, 1));
+                assert_eq!((reply.outcome, reply.head.load), (Outcome::Ok, 1));
                 assert_eq!(reply.payload, arguments);
             }
         })
@@ -260,6 +261,21 @@ async fn channels_have_limits() {
     to_b.end(Reason::Hangup);
     until("the end is noticed", || to_b.send(Channel::Records, b"") == Err(SendError::Closed)).await;
     assert_eq!(to_b.send(Channel::Control, b""), Err(SendError::Closed));
+}
+
+#[tokio::test]
+async fn who_can_wait_puts_in_more_when_little_is_left_and_not_after_the_end() {
+    let ((_a, to_b), (b, _)) = pair().await;
+    let frame = vec![9; PATIENT_OUT_BYTES_MAX];
+    let many = 40;
+    for _ in 0..many {
+        timeout(PATIENCE, to_b.send_patiently(Channel::Records, &frame)).await.unwrap().unwrap();
+    }
+    until("the records come", || b.desk.records.lock().unwrap().len() == many).await;
+    to_b.end(Reason::Hangup);
+    until("the end is noticed", || to_b.send(Channel::Records, b"") == Err(SendError::Closed)).await;
+    let sent = timeout(PATIENCE, to_b.send_patiently(Channel::Records, &frame)).await.unwrap();
+    assert_eq!(sent, Err(SendError::Closed));
 }
 
 #[tokio::test]

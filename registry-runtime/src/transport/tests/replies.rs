@@ -5,6 +5,7 @@ use tokio::time::Instant;
 use super::support::*;
 use crate::codec;
 use crate::transport::{Link, Pending, Reply};
+use crate::wire::frame::ReplyHead;
 use crate::wire::limits::{LARGE_FRAME, REPLY_BYTES_MAX};
 use crate::wire::outcome::Outcome;
 
@@ -46,7 +47,10 @@ async fn answered_at_once(count: u32, bytes: usize) -> usize {
     for pending in pendings {
         match pending.await {
             Ok(Reply { outcome: Outcome::Ok, payload, .. }) if payload.len() == bytes => came += 1,
-            other => assert!(matches!(other, Ok(Reply { outcome: Outcome::BadReply, load: 9, .. })), "{other:?}"),
+            other => assert!(
+                matches!(other, Ok(Reply { outcome: Outcome::BadReply, head: ReplyHead { load: 9, .. }, .. })),
+                "{other:?}"
+            ),
         }
     }
     assert_eq!(call(&to_b, ECHO, b"on").await.payload, &b"on"[..]);

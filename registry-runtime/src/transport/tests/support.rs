@@ -231,6 +231,8 @@ pub(super) fn request(command: u16, number: u64, arguments: &[u8]) -> Request<'_
         attempt: 1,
         mark: Mark::new(1),
         name: None,
+        content: None,
+        seen: None,
         remaining: PATIENCE,
         key: b"key",
         arguments,

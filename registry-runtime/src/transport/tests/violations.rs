@@ -109,7 +109,7 @@ async fn a_key_that_is_longer_than_its_frame() {
 #[tokio::test]
 async fn a_reply_where_requests_belong() {
     let mut frame = Vec::new();
-    put_reply(&mut frame, 1, &Outcome::NotFound, 0, |_| Ok::<_, ()>(())).unwrap();
+    put_reply(&mut frame, 1, &Outcome::NotFound, 0.into(), |_| Ok::<_, ()>(())).unwrap();
     check(Deed::Say(Tag::Lane, frame), Violation::Frame(BadFrame::Misplaced)).await;
 }
 

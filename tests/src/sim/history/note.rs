@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::clock::Stamp;
 use super::record::{Ask, CallId, Ending, Fate, RunId};
 use super::value::{Outcome, Place};
 
@@ -58,10 +59,23 @@ pub enum Note {
         /// The slot.
         slot: u32,
     },
+    /// A caller has looked at a number that only grows.
+    Looked {
+        /// The caller's host.
+        host: Arc<str>,
+        /// The instance.
+        place: Place,
+        /// The most that the caller was told before.
+        knew: i64,
+        /// What it saw.
+        saw: i64,
+    },
     /// An instance's last state.
     Audited {
         /// The instance.
         place: Place,
+        /// When somebody began to look.
+        since: Stamp,
         /// Its number, if it has one.
         number: Option<i64>,
         /// The effects that it carries, in their order.

@@ -144,12 +144,29 @@ pub enum Fate {
 pub struct Audit {
     /// The instance.
     pub place: Place,
+    /// When somebody began to look: what was acknowledged before is in it, what was acknowledged later may be.
+    pub since: Stamp,
     /// When its last state was read.
     pub at: Stamp,
     /// Its number, if it has one.
     pub number: Option<i64>,
     /// The effects that it carries, in their order; an effect that took place twice stands there twice.
     pub effects: Vec<u64>,
+}
+
+/// What a caller saw of a number that only grows.
+#[derive(Clone, Debug)]
+pub struct Look {
+    /// When.
+    pub at: Stamp,
+    /// The caller's host.
+    pub host: Arc<str>,
+    /// The instance.
+    pub place: Place,
+    /// The most that the caller was told before.
+    pub knew: i64,
+    /// What it saw.
+    pub saw: i64,
 }
 
 /// Everything that was written down.
@@ -161,6 +178,8 @@ pub struct Records {
     pub runs: Vec<RunRecord>,
     /// The fates of hosts, in their order.
     pub fates: Vec<(Stamp, Arc<str>, Fate)>,
+    /// What callers saw of numbers that only grow.
+    pub looks: Vec<Look>,
     /// The final states.
     pub audits: Vec<Audit>,
     /// The first call of each effect that several calls may stand for.
@@ -204,8 +223,11 @@ impl Records {
                 }
             }
             Note::Fate { host, fate } => self.fates.push((at, host, fate)),
+            Note::Looked { host, place, knew, saw } => self.looks.push(Look { at, host, place, knew, saw }),
             Note::Slot { place, slot } => _ = self.slots.insert(place, slot),
-            Note::Audited { place, number, effects } => self.audits.push(Audit { place, at, number, effects }),
+            Note::Audited { place, since, number, effects } => {
+                self.audits.push(Audit { place, since, at, number, effects });
+            }
         }
     }
 
@@ -269,13 +291,16 @@ impl Display for Records {
         for (at, host, fate) in &self.fates {
             add(*at, format!("{host} {fate:?}"));
         }
-        for Audit { place, at, number, effects } in &self.audits {
+        for Audit { place, at, number, effects, .. } in &self.audits {
             let mut line = format!("{place} ends as ");
             match number {
                 Some(number) => write!(line, "{number} by {} effects", effects.len())?,
                 None => write!(line, "{} effects", effects.len())?,
             }
             add(*at, line);
+        }
+        for Look { at, host, place, knew, saw } in &self.looks {
+            add(*at, format!("{host} knows {knew} of {place} and sees {saw}"));
         }
         for (at, oddity) in &self.oddities {
             add(*at, oddity.clone());

@@ -29,19 +29,25 @@ fn judge(evidence: &Evidence, findings: &mut Findings) {
         .kinds
         .iter()
         .filter_map(|(name, kind)| (*kind == Kind::Counter).then_some(name.as_str()))
+        .filter(|registry| !evidence.may_have_lost(registry))
         .collect();
     for registry in counters {
         let mut last: BTreeMap<Place, (Stamp, i64)> = BTreeMap::new();
         for audit in evidence.records.audits.iter().filter(|audit| audit.place.registry == registry) {
-            last.extend(audit.number.map(|number| (audit.place, (audit.at, number))));
+            last.extend(audit.number.map(|number| (audit.place, (audit.since, number))));
         }
         let mut shares: BTreeMap<(Place, u64), Share> = BTreeMap::new();
         for call in evidence.records.calls.iter().filter(|call| last.contains_key(&call.ask.place)) {
-            let Some(by) = moved(call) else { continue };
+            let (Some(by), Some((audited, _))) = (moved(call), last.get(&call.ask.place)) else { continue };
             let share = shares.entry((call.ask.place, call.effect())).or_default();
             share.by = by;
             match call.outcome().map_or(Executed::Maybe, |outcome| outcome.executed()) {
-                Executed::Yes => share.decided |= call.acknowledged().is_some(),
+                // What is acknowledged after the look may have come before it or not.
+                Executed::Yes => match call.acknowledged() {
+                    Some(at) if at < *audited => share.decided = true,
+                    Some(_) => share.possible = true,
+                    None => {}
+                },
                 Executed::Maybe => share.possible = true,
                 Executed::No => {}
             }

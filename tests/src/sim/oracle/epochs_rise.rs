@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Evidence, Findings, Invariant};
-use crate::sim::history::{CallRecord, Outcome, Place, Stamp};
+use crate::sim::history::{CallRecord, Ending, Outcome, Place, Ran, Stamp};
 
 pub(super) const INVARIANT: Invariant = Invariant {
     name: "epochs-rise",
@@ -21,15 +21,16 @@ struct Acknowledged<'a> {
 
 fn judge(evidence: &Evidence, findings: &mut Findings) {
     let mut places: BTreeMap<Place, Vec<Acknowledged<'_>>> = BTreeMap::new();
-    let first = first_runs(evidence);
-    // A receipt answers a repetition with the reply of a run that was before it.
-    let is_repetition = |call: &CallRecord| {
-        let first = call.ask.effect.and_then(|effect| first.get(&(call.ask.place, effect)));
-        first.is_some_and(|begun| *begun < call.begun)
+    let runs = named_runs(evidence);
+    // A receipt answers a repetition with the reply of a run that was before it, which names where and in which epoch that was.
+    let is_told_again = |call: &CallRecord, ran: &Ran| {
+        let run = call.ask.effect.and_then(|effect| runs.get(&(call.ask.place, effect, &*ran.node, ran.epoch)));
+        run.is_some_and(|begun| *begun < call.begun)
     };
-    let updates = evidence.records.calls.iter().filter(|call| call.ask.op.changes());
-    for call in updates.filter(|call| !is_repetition(call)) {
-        if let Some((at, Outcome::Ok { ran: Some(ran), .. })) = call.ends.first() {
+    for call in evidence.records.calls.iter().filter(|call| call.ask.op.changes()) {
+        if let Some((at, Outcome::Ok { ran: Some(ran), .. })) = call.ends.first()
+            && !is_told_again(call, ran)
+        {
             places.entry(call.ask.place).or_default().push(Acknowledged { call, epoch: ran.epoch, at: *at });
         }
     }
@@ -50,12 +51,14 @@ fn judge(evidence: &Evidence, findings: &mut Findings) {
     }
 }
 
-/// When the first run under each idempotency key began.
-fn first_runs(evidence: &Evidence) -> BTreeMap<(Place, u64), Stamp> {
+/// When the first run under each idempotency key began that came to its end on a node and in an epoch.
+fn named_runs(evidence: &Evidence) -> BTreeMap<(Place, u64, &str, u64), Stamp> {
     let mut first = BTreeMap::new();
     for run in &evidence.records.runs {
-        if let Some(effect) = evidence.records.call(run.call).and_then(|call| call.ask.effect) {
-            let begun = first.entry((run.place, effect)).or_insert(run.begun);
+        if let Some(effect) = evidence.records.call(run.call).and_then(|call| call.ask.effect)
+            && run.ended.is_some_and(|(_, ending)| ending == Ending::Returned)
+        {
+            let begun = first.entry((run.place, effect, run.host.as_str(), run.epoch)).or_insert(run.begun);
             *begun = run.begun.min(*begun);
         }
     }
@@ -64,6 +67,8 @@ fn first_runs(evidence: &Evidence) -> BTreeMap<(Place, u64), Stamp> {
 
 #[cfg(test)]
 mod tests {
+    use registry_runtime::Executed;
+
     use crate::sim::history::Op;
     use crate::sim::oracle::found;
     use crate::sim::oracle::story::Story;
@@ -85,5 +90,23 @@ mod tests {
                 "an ex-owner acknowledged call 6 (n1/1, ledger[1] add 1) after call 5 (n1/1, ledger[1] add 1) in a higher epoch"
             ]
         );
+    }
+
+    #[test]
+    fn a_repetition_is_excused_by_the_run_that_its_receipt_is_of_and_by_no_other() {
+        let told = |node: &str, epoch| {
+            let mut story = Story::new();
+            let first = story.call_as(1, Op::Add(1), 500, Some(90));
+            story.run(first, "n2", 7).fail(first, Executed::Maybe);
+            let stopped = story.call_as(1, Op::Add(1), 500, Some(90));
+            story.begin_run(stopped, "n3", 6);
+            story.fail(stopped, Executed::Maybe);
+            story.done(1, Op::Add(1), 2, "n4", 8);
+            let again = story.call_as(1, Op::Add(1), 500, Some(90));
+            story.ok(again, 1, node, epoch);
+            found(&INVARIANT, &story.evidence()).len()
+        };
+        assert_eq!(told("n2", 7), 0, "the receipt of the first run");
+        assert_eq!([told("n3", 6), told("n3", 7), told("n2", 5)], [1, 1, 1], "nothing came to its end there and then");
     }
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Findings;
 use crate::sim::history::{Op, Place, Records};
-use crate::sim::sighting::Sighting;
+use crate::sim::sighting::{Seen, Sighting};
 
 /// All that is known of a run when it is judged.
 #[derive(Clone, Debug, Default)]
@@ -97,6 +97,36 @@ impl Evidence {
     pub(super) fn places(&self) -> BTreeMap<Place, Kind> {
         let kind = |place: Place| Some((place, *self.rules.kinds.get(place.registry)?));
         self.records.calls.iter().filter_map(|call| kind(call.ask.place)).collect()
+    }
+
+    /// Whether a node has said that it opened a slot of the registry with less than a majority had, or all who had owned any have lost
+    /// their memory: what comes after that is not promised.
+    pub(super) fn may_have_lost(&self, registry: &str) -> bool {
+        let told = self.sightings.iter().any(|sighting| match &sighting.what {
+            Seen::PossibleLoss { slot, .. } => slot.registry == registry,
+            _ => false,
+        });
+        told || self.is_founded_again(registry)
+    }
+
+    /// Whether a slot of the registry was founded a second time, while no process lived that had owned it before: then nobody is left who
+    /// could say that anything is lost. With one alive, a second founding excuses nothing.
+    fn is_founded_again(&self, registry: &str) -> bool {
+        let openings = || {
+            self.sightings.iter().filter_map(|sighting| match &sighting.what {
+                Seen::Opened { slot, why, .. } if slot.registry == registry => Some((sighting, slot, why)),
+                _ => None,
+            })
+        };
+        openings().filter(|(.., why)| *why == "Founding").any(|(founding, slot, _)| {
+            let is_over = |opened: &Sighting| {
+                let gone = self.records.gone_after(&opened.node, opened.at);
+                gone.is_some_and(|gone| gone < founding.at)
+            };
+            let mut before =
+                openings().filter(|(opened, other, _)| *other == slot && opened.at < founding.at).peekable();
+            before.peek().is_some() && before.all(|(opened, ..)| is_over(opened))
+        })
     }
 
     /// Instances that somebody tried to destroy: what they carried may be gone for a good reason.

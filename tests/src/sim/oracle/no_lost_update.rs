@@ -13,13 +13,13 @@ pub(super) const INVARIANT: Invariant = Invariant {
 
 fn judge(evidence: &Evidence, findings: &mut Findings) {
     for audit in &evidence.records.audits {
-        if evidence.may_be_destroyed(audit.place) {
+        if evidence.may_be_destroyed(audit.place) || evidence.may_have_lost(audit.place.registry) {
             continue;
         }
         let there: BTreeSet<u64> = audit.effects.iter().copied().collect();
         for call in &evidence.records.calls {
             let is_here = call.ask.place == audit.place && call.ask.op.changes();
-            if is_here && call.acknowledged().is_some_and(|at| at < audit.at) && !there.contains(&call.effect()) {
+            if is_here && call.acknowledged().is_some_and(|at| at < audit.since) && !there.contains(&call.effect()) {
                 findings.fault(&INVARIANT, audit.at, format!("{call} was acknowledged, and its effect is gone"));
             }
         }
@@ -30,11 +30,23 @@ fn judge(evidence: &Evidence, findings: &mut Findings) {
 mod tests {
     use registry_runtime::Executed;
 
-    use crate::sim::history::Op;
+    use crate::sim::history::{Fate, Op};
     use crate::sim::oracle::found;
     use crate::sim::oracle::story::Story;
 
     use super::*;
+
+    #[test]
+    fn nobody_is_left_to_say_what_was_lost_when_all_owners_have_died() {
+        let mut story = Story::new();
+        story.fate("n2", Fate::Up).opens("n2", 7, "Founding").done(1, Op::Add(1), 1, "n2", 7);
+        story.opens("n3", 9, "Founding").audit(1, 0, &[]);
+        assert_eq!(found(&INVARIANT, &story.evidence()).len(), 1, "the owner lives");
+        let mut story = Story::new();
+        story.fate("n2", Fate::Up).opens("n2", 7, "Founding").done(1, Op::Add(1), 1, "n2", 7);
+        story.fate("n2", Fate::Crashed).opens("n3", 9, "Founding").audit(1, 0, &[]);
+        assert_eq!(found(&INVARIANT, &story.evidence()), [""; 0]);
+    }
 
     #[test]
     fn a_lost_update_is_found() {

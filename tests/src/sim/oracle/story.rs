@@ -81,8 +81,15 @@ impl Story {
         self
     }
 
+    /// A caller on `n1` knows so much of a number and sees this.
+    pub(crate) fn look(&mut self, key: u64, knew: i64, saw: i64) -> &mut Self {
+        self.history.look(&"n1".into(), Place { registry: REGISTRY, key }, knew, saw);
+        self
+    }
+
     pub(crate) fn audit(&mut self, key: u64, number: i64, effects: &[u64]) -> &mut Self {
-        self.history.audit(Place { registry: REGISTRY, key }, Some(number), effects.to_vec());
+        let since = self.history.clock().stamp();
+        self.history.audit(Place { registry: REGISTRY, key }, since, Some(number), effects.to_vec());
         self
     }
 

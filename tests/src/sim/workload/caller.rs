@@ -1,5 +1,6 @@
 //! One caller on a host, and how it writes down what it asks and hears.
 
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -32,6 +33,8 @@ pub struct Caller {
     history: Arc<History>,
     host: Arc<str>,
     number: u32,
+    /// What it knows of numbers that only grow.
+    knows: BTreeMap<Place, i64>,
 }
 
 /// What one call is about.
@@ -48,7 +51,7 @@ impl Caller {
     /// A caller on the node's host. Its number tells it from the others there, of earlier lives too.
     pub fn new(node: Node, number: u32, rng: ChaCha8Rng, history: &Arc<History>) -> Self {
         let host = node.id().as_str().into();
-        Self { node, rng, history: Arc::clone(history), host, number }
+        Self { node, rng, history: Arc::clone(history), host, number, knows: BTreeMap::new() }
     }
 
     /// Calls again and again, until it is told to stop.
@@ -155,6 +158,19 @@ impl Caller {
         }
     }
 
+    /// Remembers what it was told of a number that only grows.
+    pub(super) fn told(&mut self, place: Place, number: i64) {
+        let knows = self.knows.entry(place).or_default();
+        *knows = number.max(*knows);
+    }
+
+    /// Notes what it saw of a number that only grows, and what it knew.
+    pub(super) fn looked(&mut self, place: Place, saw: i64) {
+        let knew = self.knows.get(&place).copied().unwrap_or_default();
+        self.history.look(&self.host, place, knew, saw);
+        self.told(place, saw);
+    }
+
     /// Notes an instance's slot.
     pub(super) fn note_slot(&self, place: Place, slot: u32) {
         self.history.slot(place, slot);
@@ -172,10 +188,10 @@ impl Caller {
         let task = Task { place, op: Op::Read, effect: None, timeout_ms: AUDIT_MS };
         let mut last = Outcome::Dropped;
         for _ in 0..AUDIT_TRIES {
-            let make = statement.clone();
+            let (make, since) = (statement.clone(), self.history.clock().stamp());
             match self.call(task, move |call, _| make(call), Statement::parts).await {
                 (_, Some(Statement { number, effects, .. })) => {
-                    self.history.audit(place, number, effects);
+                    self.history.audit(place, since, number, effects);
                     return Ok(());
                 }
                 (outcome, None) => last = outcome,

@@ -11,14 +11,14 @@ use super::{Caller, Message, Serving};
 use crate::place::Place;
 
 registry! {
-    echoes {
+    pub echoes {
         resource Echo;
     }
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize, Resource)]
 #[resource(on_demand)]
-struct Echo {
+pub struct Echo {
     #[key]
     id: u64,
 }

@@ -21,6 +21,7 @@ registry! {
         resource Order;
         sharding singleton(slots = 2);
         load_balancing round_robin(2);
+        reads replicas(2);
         failover auto_reassign(30s);
     }
     pub two {

@@ -22,6 +22,7 @@ registry! {
         sharding consistent_hashin;
         load_balancing random;
         failover wait_for_nod(30s);
+        reads replica;
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use registry_runtime::spec::{Failover, LoadBalancing, Sharding, Then};
+use registry_runtime::spec::{Failover, LoadBalancing, Reads, Sharding, Then};
 use registry_runtime::{Resource, commands, registry};
 use serde::{Deserialize, Serialize};
 
@@ -33,6 +33,7 @@ registry! {
         resource User;
         sharding singleton;
         load_balancing least_busy;
+        reads owner;
         failover wait_for_node(1s, then = reassign);
     }
     pub three {
@@ -40,6 +41,7 @@ registry! {
         sharding consistent_hashing(slots = 1);
         failover wait_for_node(2h);
         replicas 7;
+        reads replicas;
         queue 1_000_000;
         concurrency 1;
         idempotency_window 24h;
@@ -56,7 +58,7 @@ fn main() {
     assert_eq!(spec.sharding, Sharding::ConsistentHashing { slots: 4096 });
     assert_eq!(spec.load_balancing, LoadBalancing::LeastBusy);
     assert_eq!(spec.failover, Failover::AutoReassign);
-    assert_eq!((spec.replicas, spec.timeout), (3, Duration::from_secs(5)));
+    assert_eq!((spec.replicas, spec.reads, spec.timeout), (3, Reads::Owner, Duration::from_secs(5)));
     assert_eq!((spec.queue, spec.concurrency, spec.idempotency_window), (1024, 256, Duration::from_secs(600)));
 
     let spec = *one::registry().spec();
@@ -68,10 +70,11 @@ fn main() {
 
     let spec = *two::registry().spec();
     assert_eq!(spec.sharding, Sharding::Singleton);
+    assert_eq!(spec.reads, Reads::Owner);
     assert_eq!(spec.failover, Failover::WaitForNode { wait: Duration::from_secs(1), then: Then::Reassign });
 
     let spec = *three::registry().spec();
-    assert_eq!((spec.slots(), spec.replicas), (1, 7));
+    assert_eq!((spec.slots(), spec.replicas, spec.reads), (1, 7, Reads::Replicas));
     assert_eq!((spec.queue, spec.concurrency), (1_000_000, 1));
     assert_eq!(spec.idempotency_window, Duration::from_secs(24 * 3600));
     assert_eq!(spec.failover, Failover::WaitForNode { wait: Duration::from_secs(7200), then: Then::Reassign });

@@ -1,0 +1,76 @@
+//! What this node's store and those of others have to say: what is held, what has come over, who has stored it.
+
+use super::super::opening::Phase;
+use super::super::shared::Shared;
+use super::super::store::{Fenced, Report, Stored};
+use super::{Registry, lending};
+use crate::id::{Epoch, Slot};
+use crate::message::Word;
+
+impl Registry {
+    /// Takes in what has become of slots.
+    pub(crate) fn reported(&mut self, report: Report, shared: &mut Shared) {
+        match report {
+            Report::Fenced(slots) => slots.into_iter().for_each(|fenced| self.fenced(fenced, shared)),
+            Report::Fetched(slot, epoch) => self.fetched(slot, epoch, shared),
+            Report::Stored(stored) => self.stored(&stored, shared),
+            Report::Drained(slot, epoch) => self.drained(slot, epoch),
+        }
+    }
+
+    /// This node's store refuses lower epochs from now on: that makes a promise of what the row has promised, unless a
+    /// higher one has come since.
+    fn fenced(&mut self, fenced: Fenced, shared: &mut Shared) {
+        let Fenced { slot, epoch, accepted } = fenced;
+        let Some(row) = self.table.row(slot) else { return };
+        let Some(opener) = row.promised(epoch).cloned() else { return };
+        let noted: Vec<_> = row.noted_below(epoch).cloned().collect();
+        if opener == shared.me {
+            let known = row.active_epoch();
+            self.hear_promise(slot, &opener, epoch, (known, &noted, accepted), shared);
+        } else {
+            let active = row.active().map(|active| (active.epoch, active.set.clone()));
+            let word = Word::Promise { epoch, active, noted, accepted };
+            shared.outbox.say(&opener, &self.name, self.slots, slot, word);
+        }
+    }
+
+    /// What an opening takes over is here.
+    fn fetched(&mut self, slot: Slot, epoch: Epoch, shared: &mut Shared) {
+        let is_meant = |opening: &&super::Opening| opening.epoch() == epoch && opening.phase() == Phase::Fetching;
+        if let Some(opening) = self.openings.get(&slot).filter(is_meant) {
+            let loses = opening.loses();
+            self.begin(slot, loses, shared);
+            self.agenda.look(slot);
+        }
+    }
+
+    /// A member holds all that an opening took over.
+    fn stored(&mut self, stored: &Stored, shared: &mut Shared) {
+        let Stored { slot, epoch, by } = stored;
+        if let Some(opening) = self.openings.get_mut(slot)
+            && opening.epoch() == *epoch
+        {
+            opening.stored(by);
+            self.agenda.look(*slot);
+        }
+        if self.holdings.get(*slot).is_some_and(|held| held.epoch == *epoch)
+            && let Some(until) = self.holdings.stored(*slot, by, lending(shared))
+        {
+            shared.lease(&self.name, [*slot], until);
+            self.agenda.look(*slot);
+        }
+    }
+
+    /// Lets go of a slot's content once a set without this process is known to have been opened after the last opening
+    /// that this process took part in: a majority of that set has stored it. An opening of this process's own may still
+    /// name what is here.
+    pub(super) fn forget_what_is_over(&mut self, slot: Slot, shared: &mut Shared) {
+        let Some(active) = self.table.row(slot).and_then(|row| row.active()) else { return };
+        let is_over = |kept: &Epoch| *kept < active.epoch && !active.set.contains(&shared.me);
+        if self.kept.get(&slot).is_some_and(is_over) && !self.openings.contains_key(&slot) {
+            self.kept.remove(&slot);
+            shared.forget(&self.name, slot);
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! The copies of a registry's slots on this node, for whoever carries records and fillings between nodes.
+
+use std::sync::Arc;
+
+use super::host::Host;
+use super::record::{Body, Filling, Item, Line, PART_BYTES, Portion, STATE_BYTES_MAX, keep, lend};
+use super::shelf::{Cut, Filled, Outcomes, TakenRecord};
+use super::work::{contain, discard};
+use super::{Lease, codec};
+use crate::codec as bytes;
+use crate::codec::Raw;
+use crate::id::{Epoch, Position, Process, Slot};
+use crate::policy::receipts::Saved;
+use crate::policy::replica::Stamp;
+use crate::policy::stream::Heard;
+use crate::resource::Resource;
+
+/// The copies of one registry on one node. The engine decides, these obey.
+///
+/// Where a slot does not exist, nothing is held, adopted or taken.
+pub(crate) trait Copies {
+    /// From now on takes nothing below `epoch`. Says how far the copy reaches; with what is under way, for an owner that opens the slot
+    /// again itself (`own`), which sends nothing more until it begins.
+    fn fence(&self, slot: Slot, epoch: Epoch, own: bool) -> Stamp;
+
+    /// As the opener: takes what is here as the opening's base, and begins the stream towards the backups. `false` when something else is
+    /// here.
+    fn begin_stream(&self, slot: Slot, epoch: Epoch, base: Stamp, lines: Vec<Arc<dyn Line>>) -> bool;
+
+    /// As a member: counts the copy as that of the opening, whose owner was heard lately while `heard` holds. `false` when it is not what the
+    /// opening takes over.
+    fn adopt(&self, slot: Slot, epoch: Epoch, base: Stamp, heard: Lease) -> bool;
+
+    /// As a member: takes the owner's record.
+    fn take(&self, slot: Slot, epoch: Epoch, position: Position, body: &[u8]) -> Result<TakenRecord, String>;
+
+    /// As a member: the owner says how far its stream is acknowledged.
+    fn hear_acknowledged(&self, slot: Slot, epoch: Epoch, position: Position);
+
+    /// As a member: how far the copy reaches in this epoch.
+    fn reaches(&self, slot: Slot, epoch: Epoch) -> Option<Position>;
+
+    /// As a member or the opener: a filling begins.
+    fn begin_filling(&self, slot: Slot, filling: Filling);
+
+    /// As a member or the opener: takes the next part of a filling.
+    fn fill(&self, slot: Slot, filling: Filling, part: u32, last: bool, body: &[u8]) -> Result<Filled, String>;
+
+    /// As the owner: a backup says how far it reaches.
+    fn hear(&self, slot: Slot, epoch: Epoch, from: &Process, reaches: Position) -> Heard;
+
+    /// As the owner: a backup says that it has missed something. Whether it is one.
+    fn hear_lack(&self, slot: Slot, epoch: Epoch, from: &Process) -> bool;
+
+    /// As the owner: asks the backups that are sent nothing how far they reach; with a process, only that one, which has a new connection.
+    fn ask(&self, process: Option<&Process>);
+
+    /// As the owner: the content for a backup, which hears from now on of all that changes.
+    fn content_for(&self, slot: Slot, epoch: Epoch, to: &Process) -> Option<Box<dyn Content>>;
+
+    /// As who has promised: the content for the opener. `None` when it is not promised to this epoch, or another content is here.
+    fn content(&self, slot: Slot, epoch: Epoch, stamp: Stamp) -> Option<Box<dyn Content>>;
+}
+
+/// What is in a slot at one moment, part by part.
+pub(crate) trait Content: Send {
+    /// What it fills.
+    fn filling(&self) -> Filling;
+
+    /// The next part. `Err` when something in it has no encoding; `None` after the last.
+    fn next(&mut self) -> Option<Result<Portion, String>>;
+}
+
+impl<R: Resource> Copies for Arc<Host<R>> {
+    fn fence(&self, slot: Slot, epoch: Epoch, own: bool) -> Stamp {
+        self.shelf(slot).map(|mut shelf| shelf.fence(epoch, own)).unwrap_or_default()
+    }
+
+    fn begin_stream(&self, slot: Slot, epoch: Epoch, base: Stamp, lines: Vec<Arc<dyn Line>>) -> bool {
+        self.shelf(slot).is_some_and(|mut shelf| shelf.begin(epoch, base, lines))
+    }
+
+    fn adopt(&self, slot: Slot, epoch: Epoch, base: Stamp, heard: Lease) -> bool {
+        self.shelf(slot).is_some_and(|mut shelf| shelf.adopt(epoch, base, heard))
+    }
+
+    fn take(&self, slot: Slot, epoch: Epoch, position: Position, body: &[u8]) -> Result<TakenRecord, String> {
+        let read = || -> Result<_, String> {
+            let body: Body<'_> = bytes::decode(body).map_err(|fault| fault.to_string())?;
+            let key: R::Key = codec::decode(body.key.0)?;
+            let state = body.state.map(|Raw(state)| read_state::<R>(&key, state)).transpose()?;
+            Ok((key, state, body.receipt.map(|receipt| receipt.with(keep))))
+        };
+        let (key, state, receipt) = contain(read).unwrap_or_else(|| Err("decoding panicked".into()))?;
+        let mut outcomes = Outcomes::none();
+        let taken = self
+            .shelf(slot)
+            .map(|mut shelf| shelf.take_record((epoch, position), key, state, receipt, self.clock(), &mut outcomes));
+        discard(outcomes);
+        Ok(taken.unwrap_or(TakenRecord::Lacks))
+    }
+
+    fn hear_acknowledged(&self, slot: Slot, epoch: Epoch, position: Position) {
+        if let Some(mut shelf) = self.shelf(slot) {
+            shelf.hear_acknowledged(epoch, position);
+        }
+    }
+
+    fn reaches(&self, slot: Slot, epoch: Epoch) -> Option<Position> {
+        self.shelf(slot)?.reaches(epoch)
+    }
+
+    fn begin_filling(&self, slot: Slot, filling: Filling) {
+        if let Some(mut shelf) = self.shelf(slot) {
+            shelf.begin_filling(filling);
+        }
+    }
+
+    fn fill(&self, slot: Slot, filling: Filling, part: u32, last: bool, body: &[u8]) -> Result<Filled, String> {
+        let read = || -> Result<(Vec<_>, Vec<_>), String> {
+            let (mut instances, mut receipts) = (Vec::new(), Vec::new());
+            for item in bytes::decode::<Vec<Item<'_>>>(body).map_err(|fault| fault.to_string())? {
+                match item {
+                    Item::Instance { key: Raw(key), state: Raw(state) } => {
+                        let key: R::Key = codec::decode(key)?;
+                        let state = read_state::<R>(&key, state)?;
+                        instances.push((key, state));
+                    }
+                    Item::Saved(saved) => receipts.push(saved.with(keep)),
+                }
+            }
+            Ok((instances, receipts))
+        };
+        let (instances, receipts) = contain(read).unwrap_or_else(|| Err("decoding panicked".into()))?;
+        let filled =
+            self.shelf(slot).map(|mut shelf| shelf.take_part(filling, (part, last), instances, receipts, self.clock()));
+        let Some((filled, swept)) = filled else { return Ok(Filled::Refused) };
+        discard(swept);
+        Ok(filled)
+    }
+
+    fn hear(&self, slot: Slot, epoch: Epoch, from: &Process, reaches: Position) -> Heard {
+        let Some((heard, outcomes)) =
+            self.shelf(slot).map(|mut shelf| shelf.hear(slot, epoch, from, reaches, self.clock()))
+        else {
+            return Heard::default();
+        };
+        self.finish(slot, outcomes);
+        heard
+    }
+
+    fn hear_lack(&self, slot: Slot, epoch: Epoch, from: &Process) -> bool {
+        self.shelf(slot).is_some_and(|mut shelf| shelf.hear_lack(epoch, from))
+    }
+
+    fn ask(&self, process: Option<&Process>) {
+        for slot in (0..self.definition.spec.slots()).map(Slot::new) {
+            if let Some(mut shelf) = self.shelf(slot) {
+                shelf.ask(slot, process);
+            }
+        }
+    }
+
+    fn content_for(&self, slot: Slot, epoch: Epoch, to: &Process) -> Option<Box<dyn Content>> {
+        let cut = self.shelf(slot)?.cut_for(slot, epoch, to, self.clock())?;
+        Some(Box::new(Parts::of(cut)))
+    }
+
+    fn content(&self, slot: Slot, epoch: Epoch, stamp: Stamp) -> Option<Box<dyn Content>> {
+        let cut = self.shelf(slot)?.hand_out(epoch, stamp, self.clock())?;
+        Some(Box::new(Parts::of(cut)))
+    }
+}
+
+/// Decodes an instance and sees to it that it is under its own key.
+fn read_state<R: Resource>(key: &R::Key, state: &[u8]) -> Result<Arc<R>, String> {
+    let state: R = codec::decode(state)?;
+    if state.key() == *key { Ok(Arc::new(state)) } else { Err("an instance under another key".to_owned()) }
+}
+
+/// A cut that is being encoded.
+struct Parts<R: Resource> {
+    filling: Filling,
+    instances: std::vec::IntoIter<(R::Key, Arc<R>)>,
+    receipts: std::vec::IntoIter<Saved>,
+    part: u32,
+    ended: bool,
+}
+
+impl<R: Resource> Parts<R> {
+    fn of(cut: Cut<R>) -> Self {
+        let Cut { filling, instances, receipts } = cut;
+        Self { filling, instances: instances.into_iter(), receipts: receipts.into_iter(), part: 0, ended: false }
+    }
+
+    /// Encodes items until the part is large enough. A sequence is its length and then its items, so the items are written first.
+    fn write(&mut self) -> Result<Vec<u8>, String> {
+        let (mut items, mut count) = (Vec::new(), 0_u64);
+        let put = |items: &mut Vec<u8>, item: Item<'_>| bytes::encode(&item, items).map_err(|fault| fault.to_string());
+        while items.len() < PART_BYTES
+            && let Some((key, state)) = self.instances.next()
+        {
+            let (mut key_bytes, mut state_bytes) = (Vec::new(), Vec::new());
+            let unfit = |unfit| format!("an instance cannot be encoded: {unfit:?}");
+            codec::encode(&key, &mut key_bytes, STATE_BYTES_MAX).map_err(unfit)?;
+            codec::encode(&*state, &mut state_bytes, STATE_BYTES_MAX).map_err(unfit)?;
+            put(&mut items, Item::Instance { key: Raw(&key_bytes), state: Raw(&state_bytes) })?;
+            count = count.saturating_add(1);
+        }
+        while items.len() < PART_BYTES
+            && let Some(saved) = self.receipts.next()
+        {
+            put(&mut items, Item::Saved(saved.with(lend)))?;
+            count = count.saturating_add(1);
+        }
+        let mut body = bytes::encoded(&count).map_err(|fault| fault.to_string())?;
+        body.append(&mut items);
+        Ok(body)
+    }
+}
+
+impl<R: Resource> Content for Parts<R> {
+    fn filling(&self) -> Filling {
+        self.filling
+    }
+
+    fn next(&mut self) -> Option<Result<Portion, String>> {
+        if self.ended {
+            return None;
+        }
+        let written = contain(|| self.write()).unwrap_or_else(|| Err("encoding panicked".into()));
+        self.part = self.part.saturating_add(1);
+        self.ended = written.is_err() || (self.instances.as_slice().is_empty() && self.receipts.as_slice().is_empty());
+        Some(written.map(|body| Portion { part: self.part, last: self.ended, body }))
+    }
+}

@@ -1,0 +1,195 @@
+//! The records of an open slot that are under way to its backups.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::lane::Turn;
+use super::pledge::Pledge;
+use super::record::{Filling, Line};
+use super::shelf::{Change, Receipt};
+use crate::id::{Epoch, Position, Process, Slot};
+use crate::policy::stream::{Heard, Stream};
+use crate::resource::Resource;
+use crate::spec::Reads;
+
+/// The most records of one slot that may be under way. Each has a caller that waits, so this many at once on one slot means that backups
+/// are far behind; what comes beside is refused.
+pub(super) const PENDING_MAX: usize = 4096;
+
+/// The stream of one opening, the ways to its backups, and what waits to be acknowledged.
+#[derive(Debug)]
+pub(super) struct Flow<R: Resource> {
+    stream: Stream,
+    lines: Vec<Arc<dyn Line>>,
+    /// In the order of their positions, which have no gap; the last one has the stream's last.
+    pending: VecDeque<Pending<R>>,
+    /// Another opening of this owner's is under way: nothing is sent or acknowledged until it begins.
+    held: bool,
+    fillings: u64,
+    /// How far each backup was told that the stream is acknowledged, if at all; empty where nobody reads from backups.
+    told: Vec<Option<Position>>,
+}
+
+/// A record that waits to be acknowledged.
+#[derive(Debug)]
+pub(super) struct Pending<R: Resource> {
+    pub(super) key: R::Key,
+    /// The lane that its command still holds.
+    pub(super) turn: Option<Turn>,
+    pub(super) change: Change<R>,
+    pub(super) receipt: Option<Receipt>,
+    pub(super) body: Vec<u8>,
+    pub(super) pledge: Pledge,
+}
+
+impl<R: Resource> Flow<R> {
+    /// Begins to send to the backups of an opening. What was pending before goes on.
+    pub(super) fn begin(stream: Stream, lines: Vec<Arc<dyn Line>>, former: Option<Self>, reads: Reads) -> Self {
+        let told = if reads == Reads::Replicas { vec![None; lines.len()] } else { Vec::new() };
+        let (pending, fillings) = former.map(|former| (former.pending, former.fillings)).unwrap_or_default();
+        let mut this = Self { stream, lines, pending, held: false, fillings, told };
+        this.stream.count();
+        this
+    }
+
+    pub(super) fn epoch(&self) -> Epoch {
+        self.stream.epoch()
+    }
+
+    /// The last record that there is.
+    pub(super) fn last(&self) -> Position {
+        self.stream.last()
+    }
+
+    /// Whether nothing waits.
+    pub(super) fn is_empty(&self) -> bool {
+        self.pending.is_empty()
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.pending.len() >= PENDING_MAX
+    }
+
+    /// Whether records have to be written at all.
+    pub(super) fn has_backups(&self) -> bool {
+        !self.lines.is_empty()
+    }
+
+    /// Sends and acknowledges nothing any more until the next opening begins.
+    pub(super) fn hold(&mut self) {
+        self.held = true;
+    }
+
+    /// Sends a record.
+    pub(super) fn propose(&mut self, slot: Slot, record: Pending<R>) {
+        let position = self.stream.propose();
+        for (at, line) in self.lines.iter().enumerate() {
+            let sends = !self.held && self.stream.flows(at);
+            if sends && !line.record(slot, self.stream.epoch(), position, &record.body) {
+                self.stream.interrupt(at);
+            }
+        }
+        self.pending.push_back(record);
+        self.stream.count();
+    }
+
+    /// Counts a record that was applied at once, for there are no backups.
+    pub(super) fn count_alone(&mut self) {
+        self.stream.propose();
+        self.stream.count();
+    }
+
+    /// Takes the next record that is acknowledged, if there is one after `applied`.
+    pub(super) fn next_acknowledged(&mut self, applied: Position) -> Option<(Position, Pending<R>)> {
+        let next = applied.next();
+        if self.held || next > self.stream.acknowledged() {
+            return None;
+        }
+        self.pending.pop_front().map(|record| (next, record))
+    }
+
+    /// Tells backups what they may show, as far as they do not know.
+    pub(super) fn tell_acknowledged(&mut self, slot: Slot, applied: Position) {
+        for (at, (line, told)) in self.lines.iter().zip(&mut self.told).enumerate() {
+            let is_news = !self.held && *told < Some(applied) && self.stream.flows(at);
+            if is_news && line.acknowledged(slot, self.stream.epoch(), applied) {
+                *told = Some(applied);
+            }
+        }
+    }
+
+    /// A backup says how far it reaches.
+    pub(super) fn hear(&mut self, slot: Slot, from: &Process, applied: Position, reaches: Position) -> Heard {
+        let Some(at) = self.find(from) else { return Heard::default() };
+        let heard = self.stream.hear(at, applied, reaches);
+        if let Some(after) = heard.resume_after {
+            self.forget_told(at);
+            self.send_after(slot, at, applied, after);
+        }
+        heard
+    }
+
+    /// A backup has missed something.
+    pub(super) fn interrupt(&mut self, process: &Process) -> bool {
+        let found = self.find(process);
+        found.into_iter().for_each(|at| self.stream.interrupt(at));
+        found.is_some()
+    }
+
+    /// Begins to fill a backup with what is applied, and sends it what is pending. `None` when that cannot be done now.
+    pub(super) fn fill(&mut self, slot: Slot, to: &Process, applied: Position) -> Option<Filling> {
+        let at = self.find(to)?;
+        self.fillings = self.fillings.saturating_add(1);
+        let epoch = self.stream.epoch();
+        let filling = Filling { epoch, number: self.fillings, stamp: (epoch, applied) };
+        self.stream.resume(at);
+        self.forget_told(at);
+        if !self.lines.get(at)?.begin(slot, filling) {
+            self.stream.interrupt(at);
+            return None;
+        }
+        self.send_after(slot, at, applied, applied);
+        Some(filling)
+    }
+
+    /// Asks the backups that are sent nothing how far they reach; with a process, only that one, which has a new connection.
+    pub(super) fn ask(&mut self, slot: Slot, process: Option<&Process>) {
+        if let Some(process) = process {
+            self.interrupt(process);
+        }
+        for (at, line) in self.lines.iter().enumerate() {
+            let is_meant = !self.held && process.is_none_or(|process| process == line.process());
+            if is_meant && self.stream.look_after(at) {
+                line.ask(slot, self.stream.epoch());
+            }
+        }
+    }
+
+    /// What waited, when the slot is lost.
+    pub(super) fn into_pending(self) -> impl Iterator<Item = Pending<R>> {
+        self.pending.into_iter()
+    }
+
+    fn send_after(&mut self, slot: Slot, at: usize, applied: Position, after: Position) {
+        let Some(line) = self.lines.get(at) else { return };
+        let mut position = applied;
+        for record in &self.pending {
+            position = position.next();
+            if position > after && !line.record(slot, self.stream.epoch(), position, &record.body) {
+                self.stream.interrupt(at);
+                return;
+            }
+        }
+    }
+
+    /// A backup may have missed what it was told.
+    fn forget_told(&mut self, at: usize) {
+        if let Some(told) = self.told.get_mut(at) {
+            *told = None;
+        }
+    }
+
+    fn find(&self, process: &Process) -> Option<usize> {
+        self.lines.iter().position(|line| line.process() == process)
+    }
+}

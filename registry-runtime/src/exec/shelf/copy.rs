@@ -1,0 +1,385 @@
+//! The slot's copy on this node: fenced, adopted, filled, written to by the owner, or the owner's own.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use super::super::Lease;
+use super::super::flow::{Flow, Pending};
+use super::super::outcome::Refused;
+use super::super::pledge::Pledge;
+use super::super::record::{Filling, Line};
+use super::{Change, Claim, Clock, Gate, Incoming, Outcomes, Receipt, Shelf, Swept};
+use crate::id::{Epoch, Position, Process, Slot};
+use crate::policy::receipts::Saved;
+use crate::policy::replica::{Next, Stamp};
+use crate::policy::stream::{Heard, Stream};
+use crate::resource::Resource;
+use crate::rules::Rule;
+use crate::spec::Reads;
+
+/// What comes of a record that the owner sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TakenRecord {
+    /// The copy reaches this far.
+    Reaches(Position),
+    /// It will, when it is filled.
+    Filling,
+    /// The copy lacks what comes before it.
+    Lacks,
+}
+
+/// What comes of one part of a filling.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Filled {
+    /// There is more to come.
+    More,
+    /// The copy is whole and has this stamp.
+    Whole(Stamp),
+    /// It does not belong to what is being filled.
+    Refused,
+}
+
+/// The content of a slot at one moment.
+#[derive(Debug)]
+pub(in crate::exec) struct Cut<R: Resource> {
+    pub(in crate::exec) filling: Filling,
+    pub(in crate::exec) instances: Vec<(R::Key, Arc<R>)>,
+    pub(in crate::exec) receipts: Vec<Saved>,
+}
+
+/// As the owner, and on the way to becoming one.
+impl<R: Resource> Shelf<R> {
+    /// Takes nothing below `epoch` from now on. Says how far the copy reaches; with what is under way, for an owner that opens the slot
+    /// again itself.
+    pub(in crate::exec) fn fence(&mut self, epoch: Epoch, own: bool) -> Stamp {
+        if self.rules.keeps(Rule::Fenced) {
+            self.replica.raise_fence(epoch);
+        }
+        self.incoming.take_if(|incoming| incoming.filling.epoch < epoch);
+        let serves = !matches!(self.gate, Gate::Closed);
+        match &mut self.flow {
+            Some(flow) if own && serves => {
+                flow.hold();
+                (self.replica.stamp().0, flow.last())
+            }
+            _ => {
+                self.flow = None;
+                self.replica.stamp()
+            }
+        }
+    }
+
+    /// Begins the stream of an opening that takes over what is here. `false` when something else is here.
+    pub(in crate::exec) fn begin(&mut self, epoch: Epoch, base: Stamp, lines: Vec<Arc<dyn Line>>) -> bool {
+        let former = self.flow.take();
+        let (stamp, last) = (self.replica.stamp(), former.as_ref().map(Flow::last));
+        let goes_on = last.is_some_and(|last| stamp.0 == base.0 && last >= base.1);
+        if epoch < self.replica.fence() || !(goes_on || stamp == base) {
+            self.flow = former;
+            return false;
+        }
+        self.replica.restamp((epoch, stamp.1));
+        self.incoming = None;
+        let stream = Stream::new(epoch, base.1, last.unwrap_or(base.1), lines.len(), self.rules);
+        let reads = if self.reading.is_some() { Reads::Replicas } else { Reads::Owner };
+        self.flow = Some(Flow::begin(stream, lines, former, reads));
+        true
+    }
+
+    /// Whether the stream of this opening has begun here.
+    pub(in crate::exec) fn has_begun(&self, epoch: Epoch) -> bool {
+        self.flow.as_ref().is_some_and(|flow| flow.epoch() == epoch)
+    }
+
+    /// A backup says how far it reaches in this epoch.
+    pub(in crate::exec) fn hear(
+        &mut self,
+        slot: Slot,
+        epoch: Epoch,
+        from: &Process,
+        reaches: Position,
+        clock: &dyn Clock,
+    ) -> (Heard, Outcomes<R>) {
+        let applied = self.replica.stamp().1;
+        let Some(flow) = self.flow.as_mut().filter(|flow| flow.epoch() == epoch) else {
+            return (Heard::default(), Outcomes::none());
+        };
+        let heard = flow.hear(slot, from, applied, reaches);
+        let outcomes = self.advance(slot, clock);
+        (heard, outcomes)
+    }
+
+    /// A backup has missed something. Whether it is to be filled.
+    pub(in crate::exec) fn hear_lack(&mut self, epoch: Epoch, from: &Process) -> bool {
+        self.flow.as_mut().filter(|flow| flow.epoch() == epoch).is_some_and(|flow| flow.interrupt(from))
+    }
+
+    /// Asks backups that are sent nothing how far they reach.
+    pub(in crate::exec) fn ask(&mut self, slot: Slot, process: Option<&Process>) {
+        if let Some(flow) = &mut self.flow {
+            flow.ask(slot, process);
+        }
+        self.tell_acknowledged(slot);
+    }
+
+    /// Begins to fill a backup. `None` when it is none of this epoch, or cannot be reached.
+    pub(in crate::exec) fn cut_for(
+        &mut self,
+        slot: Slot,
+        epoch: Epoch,
+        to: &Process,
+        clock: &dyn Clock,
+    ) -> Option<Cut<R>> {
+        let applied = self.replica.stamp().1;
+        let filling = self.flow.as_mut().filter(|flow| flow.epoch() == epoch)?.fill(slot, to, applied)?;
+        Some(self.cut(filling, clock))
+    }
+
+    /// What is here, for the opener with this epoch, to whom it was promised.
+    pub(in crate::exec) fn hand_out(&self, epoch: Epoch, stamp: Stamp, clock: &dyn Clock) -> Option<Cut<R>> {
+        let promised = self.replica.fence() == epoch && self.replica.stamp() == stamp && self.is_backup();
+        promised.then(|| self.cut(Filling { epoch, number: 0, stamp }, clock))
+    }
+
+    fn cut(&self, filling: Filling, clock: &dyn Clock) -> Cut<R> {
+        let instance = |(key, lane): (&R::Key, &super::Lane<R>)| Some((key.clone(), lane.state.clone()?));
+        Cut {
+            filling,
+            instances: self.lanes.iter().filter_map(instance).collect(),
+            receipts: self.receipts.save(clock.now()),
+        }
+    }
+
+    /// Whether changes wait for backups.
+    pub(in crate::exec) fn has_backups(&self) -> bool {
+        self.flow.as_ref().is_some_and(Flow::has_backups)
+    }
+
+    /// Whether no more records can be under way.
+    pub(super) fn is_full(&self) -> bool {
+        self.flow.as_ref().is_some_and(Flow::is_full)
+    }
+
+    /// Counts a record that nobody else needs.
+    pub(super) fn count_record(&mut self) {
+        let (epoch, position) = self.replica.stamp();
+        self.replica.restamp((epoch, position.next()));
+        if let Some(flow) = &mut self.flow {
+            flow.count_alone();
+        }
+    }
+
+    pub(super) fn propose(
+        &mut self,
+        slot: Slot,
+        key: &R::Key,
+        claim: Claim,
+        (change, receipt, body): (Change<R>, Option<Receipt>, Vec<u8>),
+        pledge: Pledge,
+    ) {
+        let record = Pending { key: key.clone(), turn: claim.turn, change, receipt, body, pledge };
+        if let Some(flow) = &mut self.flow {
+            flow.propose(slot, record);
+        }
+    }
+
+    /// Applies what is acknowledged.
+    pub(super) fn advance(&mut self, slot: Slot, clock: &dyn Clock) -> Outcomes<R> {
+        let mut outcomes = Outcomes::none();
+        while !matches!(self.gate, Gate::Closed)
+            && let Some(flow) = self.flow.as_mut().filter(|flow| flow.epoch() == self.epoch)
+            && let Some((position, record)) = flow.next_acknowledged(self.replica.stamp().1)
+        {
+            self.replica.restamp((self.epoch, position));
+            let Pending { key, turn, change, receipt, pledge, .. } = record;
+            self.apply(&key, turn, change, receipt, clock, &mut outcomes);
+            outcomes.decided.push((pledge, Ok(())));
+        }
+        self.tell_acknowledged(slot);
+        outcomes.drained = self.drain();
+        outcomes
+    }
+
+    /// Tells backups what they may show. Before the slot is open, that is nothing: a later opener need not hear of what they hold.
+    fn tell_acknowledged(&mut self, slot: Slot) {
+        let (applied, is_open) = (self.replica.stamp().1, !matches!(self.gate, Gate::Closed));
+        if let Some(flow) = self.flow.as_mut().filter(|flow| is_open && flow.epoch() == self.epoch) {
+            flow.tell_acknowledged(slot, applied);
+        }
+    }
+
+    /// Gives up what is under way.
+    pub(super) fn abandon(&mut self, refused: &Refused) -> Outcomes<R> {
+        let mut outcomes = Outcomes::none();
+        for Pending { key, turn, change, pledge, .. } in self.flow.take().into_iter().flat_map(Flow::into_pending) {
+            self.undo(&key, turn, change, &mut outcomes);
+            outcomes.decided.push((pledge, Err(refused.clone())));
+        }
+        outcomes
+    }
+}
+
+/// As a backup.
+impl<R: Resource> Shelf<R> {
+    /// Counts the copy as that of an opening if it is what that takes over.
+    pub(in crate::exec) fn adopt(&mut self, epoch: Epoch, base: Stamp, heard: Lease) -> bool {
+        if !self.is_backup() {
+            return false;
+        }
+        let before = self.replica.stamp().0;
+        let adopts = self.replica.adopt(epoch, base);
+        if adopts {
+            (self.flow, self.incoming) = (None, None);
+            if before != epoch {
+                self.copy_replaced();
+            }
+        }
+        if self.replica.fence() <= epoch {
+            // One that has to be filled first follows that owner, too.
+            self.follow(heard);
+        }
+        adopts
+    }
+
+    /// How far the copy reaches in this epoch, for an owner that has lost count. What was being filled has to begin anew.
+    pub(in crate::exec) fn reaches(&mut self, epoch: Epoch) -> Option<Position> {
+        self.incoming.take_if(|incoming| incoming.filling.epoch == epoch);
+        let (of, position) = self.replica.stamp();
+        (of == epoch && self.is_backup()).then_some(position)
+    }
+
+    /// Takes a record of the owner's: the instance is there in this state from now on, or gone.
+    pub(in crate::exec) fn take_record(
+        &mut self,
+        (epoch, position): Stamp,
+        key: R::Key,
+        state: Option<Arc<R>>,
+        receipt: Option<Receipt>,
+        clock: &dyn Clock,
+        outcomes: &mut Outcomes<R>,
+    ) -> TakenRecord {
+        if !self.is_backup() || epoch < self.replica.fence() {
+            outcomes.states.extend(state);
+            return TakenRecord::Lacks;
+        }
+        if let Some(incoming) = self.incoming.as_mut().filter(|incoming| incoming.filling.epoch == epoch) {
+            if position != incoming.reaches.next() {
+                outcomes.states.extend(state);
+                return if position <= incoming.reaches { TakenRecord::Filling } else { TakenRecord::Lacks };
+            }
+            incoming.take(position, key, state, receipt, clock);
+            return TakenRecord::Filling;
+        }
+        match self.replica.place(epoch, position, self.rules) {
+            Next::Fits => {
+                self.copy_changed(position, &key);
+                self.put(key, state, outcomes);
+                if let Some(Receipt { ask, told, left, window }) = receipt {
+                    self.receipts.remember(&ask, told, left, window, clock.now());
+                }
+                self.replica.restamp((epoch, position));
+                TakenRecord::Reaches(position)
+            }
+            Next::Known => {
+                outcomes.states.extend(state);
+                TakenRecord::Reaches(self.replica.stamp().1)
+            }
+            Next::Refused => {
+                outcomes.states.extend(state);
+                TakenRecord::Lacks
+            }
+        }
+    }
+
+    /// A filling begins, in the place of an earlier one. One that would take the copy back is late.
+    pub(in crate::exec) fn begin_filling(&mut self, filling: Filling) {
+        let is_late = filling.stamp < self.replica.stamp() || filling.epoch < self.replica.fence();
+        if self.is_backup() && !is_late {
+            let hasher = *self.lanes.hasher();
+            self.incoming = Some(Box::new(Incoming {
+                filling,
+                reaches: filling.stamp.1,
+                part: 1,
+                instances: HashMap::with_hasher(hasher),
+                touched: HashSet::with_hasher(hasher),
+                receipts: self.receipts.alike(),
+            }));
+        }
+    }
+
+    /// Takes one part of a filling; with the last, the copy is replaced. What was here is handed out.
+    pub(in crate::exec) fn take_part(
+        &mut self,
+        filling: Filling,
+        (part, last): (u32, bool),
+        instances: Vec<(R::Key, Arc<R>)>,
+        receipts: Vec<Saved>,
+        clock: &dyn Clock,
+    ) -> (Filled, Option<Swept<R>>) {
+        let is_due = |incoming: &&mut Box<Incoming<R>>| incoming.filling == filling && incoming.part == part;
+        let is_backup = self.is_backup();
+        let Some(incoming) = self.incoming.as_mut().filter(is_due).filter(|_| is_backup) else {
+            return (Filled::Refused, None);
+        };
+        incoming.part = part.saturating_add(1);
+        for (key, state) in instances {
+            if !incoming.touched.contains(&key) {
+                incoming.instances.insert(key, state);
+            }
+        }
+        receipts.into_iter().for_each(|saved| incoming.receipts.restore(saved, clock.now()));
+        if !last {
+            return (Filled::More, None);
+        }
+        let Some(incoming) = self.incoming.take() else { return (Filled::Refused, None) };
+        let Incoming { reaches, instances, receipts, .. } = *incoming;
+        let stamp = (filling.stamp.0, reaches);
+        let swept = self.sweep();
+        self.flow = None;
+        self.receipts = receipts;
+        self.instances = instances.len();
+        for (key, state) in instances {
+            self.lanes.entry(key).or_insert_with(super::Lane::new).state = Some(state);
+        }
+        self.replica.restamp(stamp);
+        self.copy_replaced();
+        (Filled::Whole(stamp), Some(swept))
+    }
+
+    /// Whether the copy is written to by others.
+    fn is_backup(&self) -> bool {
+        matches!(self.gate, Gate::Closed)
+    }
+
+    fn put(&mut self, key: R::Key, state: Option<Arc<R>>, outcomes: &mut Outcomes<R>) {
+        let is_there = state.is_some();
+        let lane = self.lanes.entry(key.clone()).or_insert_with(super::Lane::new);
+        let old = std::mem::replace(&mut lane.state, state);
+        self.instances = self.instances + usize::from(is_there) - usize::from(old.is_some());
+        outcomes.states.extend(old);
+        if lane.is_empty() {
+            outcomes.entries.extend(self.lanes.remove_entry(&key));
+        }
+    }
+}
+
+impl<R: Resource> Incoming<R> {
+    fn take(
+        &mut self,
+        position: Position,
+        key: R::Key,
+        state: Option<Arc<R>>,
+        receipt: Option<Receipt>,
+        clock: &dyn Clock,
+    ) {
+        match state {
+            Some(state) => _ = self.instances.insert(key.clone(), state),
+            None => _ = self.instances.remove(&key),
+        }
+        self.touched.insert(key);
+        if let Some(Receipt { ask, told, left, window }) = receipt {
+            self.receipts.remember(&ask, told, left, window, clock.now());
+        }
+        self.reaches = position;
+    }
+}

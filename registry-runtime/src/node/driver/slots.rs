@@ -1,0 +1,117 @@
+//! What the engine wants done with slots.
+
+use std::sync::Arc;
+
+use super::super::line::{self, Line};
+use super::{Drained, Driver, Kept};
+use crate::engine::{Adopt, Begin, Fence, Fenced, Fetch, Input, Opened, Report, Task};
+use crate::exec;
+use crate::id::{Epoch, Process, RegistryName, Slot};
+use crate::rules::Rule;
+use crate::telemetry;
+use crate::time::Moment;
+use crate::transport::Channel;
+use crate::wire::record::RecordWord;
+
+impl Driver {
+    /// Does what is to be done with slots of a registry.
+    pub(super) fn do_with_slots(&mut self, registry: &RegistryName, task: &Task) {
+        match (task, self.kept.get(registry)) {
+            // Who does not host a registry may be asked for its promise all the same, and holds nothing.
+            (Task::Fence(slots), _) => self.fence(registry, slots),
+            (_, None) => {}
+            (Task::Fetch(slots), _) => slots.iter().for_each(|fetch| self.fetch(registry, fetch)),
+            (Task::Begin(slots), _) => self.begin(registry, slots),
+            (Task::Adopt(slots), Some(kept)) => slots.iter().for_each(|adopt| self.adopt(registry, kept, adopt)),
+            (Task::Open(slots), Some(kept)) => slots.iter().for_each(|opened| kept.open(opened)),
+            (Task::Close(slots), Some(kept)) => slots.iter().for_each(|(slot, _)| kept.close(*slot)),
+            (Task::Forget(slots), Some(kept)) => slots.iter().for_each(|slot| kept.host.clear(*slot)),
+            (Task::Lease(slots, until), Some(kept)) => slots.iter().for_each(|slot| kept.lend(*slot, *until)),
+            (Task::Seal(slots), Some(_)) => self.seal(registry, slots),
+        }
+    }
+
+    fn fence(&mut self, registry: &RegistryName, slots: &[Fence]) {
+        let host = self.kept.get(registry).map(|kept| &kept.host);
+        let fence = |fence: &Fence| Fenced {
+            slot: fence.slot,
+            epoch: fence.epoch,
+            accepted: host.map(|host| host.fence(fence.slot, fence.epoch, fence.own)).unwrap_or_default(),
+        };
+        let fenced = slots.iter().map(fence).collect();
+        self.answers.push_back(Input::Slots(registry.clone(), Report::Fenced(fenced)));
+    }
+
+    fn seal(&mut self, registry: &RegistryName, slots: &[(Slot, Epoch)]) {
+        let Some(kept) = self.kept.get(registry) else { return };
+        self.sealed.extend(slots.iter().map(|(slot, epoch)| ((registry.clone(), *slot), *epoch)));
+        for (slot, _) in slots {
+            let sealed = self.rules.keeps(Rule::Seal) && kept.host.seal(*slot);
+            if !sealed {
+                // What is not open has nothing to drain.
+                let _ = self.idle.send(Drained { registry: kept.host.spec().name, slot: *slot });
+            }
+        }
+    }
+
+    fn fetch(&self, registry: &RegistryName, fetch: &Fetch) {
+        self.say(registry, &fetch.from, fetch.slot, fetch.epoch, RecordWord::Pull { stamp: fetch.base });
+    }
+
+    fn begin(&mut self, registry: &RegistryName, slots: &[Begin]) {
+        // The engine may know of a member that no caller has been told of yet.
+        slots.iter().flat_map(|begin| begin.set.members()).for_each(|member| self.peers.meet(&member.node));
+        let Some(kept) = self.kept.get(registry) else { return };
+        let line = |backup: &Process| -> Option<Arc<dyn exec::Line>> {
+            let peer = Arc::clone(self.peers.get(&backup.node)?);
+            Some(Arc::new(Line::new(kept.host.spec().name, backup.clone(), peer)))
+        };
+        for Begin { slot, epoch, set, base } in slots {
+            let backups = set.members().iter().filter(|member| member.node != self.port.node);
+            let lines: Option<Vec<_>> = backups.map(line).collect();
+            if !lines.is_some_and(|lines| kept.host.begin_stream(*slot, *epoch, *base, lines)) {
+                telemetry::cannot_begin(&self.port.node, registry, *slot, *epoch);
+            }
+        }
+    }
+
+    fn adopt(&self, registry: &RegistryName, kept: &Kept, adopt: &Adopt) {
+        let Adopt { slot, epoch, base, owner } = adopt;
+        let reaches = kept
+            .host
+            .adopt(*slot, *epoch, *base, self.peers.heard(owner))
+            .then(|| kept.host.reaches(*slot, *epoch))
+            .flatten();
+        let word = reaches.map_or(RecordWord::Lacks, |position| RecordWord::Reaches { position });
+        self.say(registry, owner, *slot, *epoch, word);
+    }
+
+    /// Says something about a slot's content to the process that it is meant for.
+    fn say(&self, registry: &RegistryName, to: &Process, slot: Slot, epoch: Epoch, word: RecordWord<'_>) {
+        let Some(link) = self.peers.link(&to.node).filter(|link| link.peer().start == to.start) else { return };
+        line::with_frame(registry.as_str(), slot, epoch, word, |frame| {
+            // What is lost with the connection is said again when it is asked for again.
+            let _ = link.send(Channel::Records, frame);
+        });
+    }
+}
+
+impl Kept {
+    fn open(&self, opened: &Opened) {
+        if let Some(lease) = self.leases.get(opened.slot.index()) {
+            // One whose stream could not begin stays closed; that was said.
+            self.host.open(opened.slot, opened.epoch, lease.clone());
+        }
+    }
+
+    fn close(&self, slot: Slot) {
+        self.lend(slot, Moment::default());
+        self.host.close(slot);
+    }
+
+    fn lend(&self, slot: Slot, until: Moment) {
+        if let Some(lease) = self.leases.get(slot.index()) {
+            lease.set(until);
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! Carries the records and fillings of slots between the hosts of this node and those of its peers.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+
+use super::fillers::{Fillers, Job};
+use super::line::with_frame;
+use crate::codec::Raw;
+use crate::engine::{Report, Stored};
+use crate::exec::{AnyHost, Filled, Filling, TakenRecord};
+use crate::id::{NodeId, Process};
+use crate::telemetry::{Asked, Refusals};
+use crate::transport::{Channel, Link};
+use crate::wire::record::{RecordFrame, RecordWord};
+
+/// What has become of a slot's content, for the engine.
+#[derive(Debug)]
+pub(super) struct News {
+    /// The registry.
+    pub(super) registry: &'static str,
+    /// What has happened.
+    pub(super) report: Report,
+}
+
+/// Takes what comes on the channels of records.
+pub(super) struct Records {
+    hosts: BTreeMap<&'static str, Arc<dyn AnyHost>>,
+    fillers: Fillers,
+    refusals: Arc<Refusals>,
+    news: mpsc::UnboundedSender<News>,
+}
+
+impl Records {
+    pub(super) fn new(
+        hosts: &[Arc<dyn AnyHost>],
+        runtime: Handle,
+        refusals: Arc<Refusals>,
+        news: mpsc::UnboundedSender<News>,
+    ) -> Self {
+        let hosts = hosts.iter().map(|host| (host.spec().name, Arc::clone(host))).collect();
+        Self { hosts, fillers: Fillers::new(runtime), refusals, news }
+    }
+
+    /// Takes one frame, in the order in which the peer sent them.
+    pub(super) fn receive(&self, from: &Link, bytes: &[u8]) {
+        let frame = match RecordFrame::read(bytes) {
+            Ok(frame) => frame,
+            Err(fault) => return self.refuse(&from.peer().node, "", &fault.to_string()),
+        };
+        let RecordFrame { registry, slot, epoch, word } = frame;
+        // A registry that only the other side hosts has no slots with this node in their sets.
+        let Some(host) = self.hosts.get(registry) else { return };
+        let answer = |word: RecordWord<'_>| {
+            // What is lost with the connection is asked for on the next one.
+            with_frame(registry, slot, epoch, word, |frame| _ = from.send(Channel::Records, frame));
+        };
+        match word {
+            RecordWord::Record { position, body: Raw(body) } => match host.take(slot, epoch, position, body) {
+                Ok(TakenRecord::Reaches(position)) => answer(RecordWord::Reaches { position }),
+                Ok(TakenRecord::Filling) => {}
+                Ok(TakenRecord::Lacks) => answer(RecordWord::Lacks),
+                Err(fault) => self.refuse(&from.peer().node, registry, &fault),
+            },
+            RecordWord::Reaches { position } => {
+                let process = process(from);
+                let heard = host.hear(slot, epoch, &process, position);
+                if heard.fill {
+                    self.fillers.add(from, host, Job::Backup { registry: host.spec().name, slot, epoch });
+                }
+                if heard.stored {
+                    self.tell(host, Report::Stored(Stored { slot, epoch, by: process }));
+                }
+            }
+            RecordWord::Lacks => {
+                let job = Job::Backup { registry: host.spec().name, slot, epoch };
+                if !self.fillers.has(from, &job) && host.hear_lack(slot, epoch, &process(from)) {
+                    self.fillers.add(from, host, job);
+                }
+            }
+            RecordWord::Ask => match host.reaches(slot, epoch) {
+                Some(position) => answer(RecordWord::Reaches { position }),
+                None => answer(RecordWord::Lacks),
+            },
+            RecordWord::Acknowledged { position } => host.hear_acknowledged(slot, epoch, position),
+            RecordWord::Fill { number, stamp } => host.begin_filling(slot, Filling { epoch, number, stamp }),
+            RecordWord::Part { number, stamp, part, last, body: Raw(body) } => {
+                match host.fill(slot, Filling { epoch, number, stamp }, part, last, body) {
+                    Ok(Filled::Whole((of, position))) if of == epoch => answer(RecordWord::Reaches { position }),
+                    Ok(Filled::Whole(_)) => self.tell(host, Report::Fetched(slot, epoch)),
+                    Ok(Filled::More | Filled::Refused) => {}
+                    Err(fault) => self.refuse(&from.peer().node, registry, &fault),
+                }
+            }
+            RecordWord::Pull { stamp } => {
+                self.fillers.add(from, host, Job::Opener { registry: host.spec().name, slot, epoch, stamp });
+            }
+        }
+    }
+
+    fn tell(&self, host: &Arc<dyn AnyHost>, report: Report) {
+        // A driver that has stopped wants to know nothing.
+        let _ = self.news.send(News { registry: host.spec().name, report });
+    }
+
+    fn refuse(&self, peer: &NodeId, registry: &str, fault: &str) {
+        self.refusals.unreadable_record(Asked { peer, registry, command: "" }, &fault);
+    }
+}
+
+fn process(link: &Link) -> Process {
+    Process { node: link.peer().node.clone(), start: link.peer().start }
+}
