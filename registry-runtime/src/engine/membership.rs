@@ -258,6 +258,7 @@ impl Membership {
     /// A connection stands: both sides say who they are and, if their views differ, all that they know.
     fn handle_connection(&mut self, now: Moment, peer: &Identity, dialled: Option<SocketAddr>) {
         self.links.connect(peer, dialled);
+        self.suspicions.meet(now, &peer.node);
         if peer.node == self.swim.identity().node {
             // Either it was the own address after all, or a second process has this node's id.
             if !peer.is_same_process(self.swim.identity()) && peer.outranks(self.swim.identity()) {
@@ -462,7 +463,8 @@ impl Membership {
                 self.report(now, member, change);
             }
             for mark in touched.iter().filter(|mark| mark.state() == Belief::Suspect) {
-                self.suspicions.open(now, mark.id(), mark.incarnation(), &mut self.rng);
+                let met = self.links.has_met(mark.id());
+                self.suspicions.open(now, mark.id(), mark.incarnation(), met, &mut self.rng);
             }
         }
         for (identity, refutations) in failed {

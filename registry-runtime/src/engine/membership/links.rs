@@ -7,7 +7,7 @@ use std::time::Duration;
 use rand::RngExt;
 
 use super::identity::Identity;
-use crate::id::NodeId;
+use crate::id::{NodeId, Start};
 use crate::time::{Moment, Timing};
 
 /// Connections, and the dialling of everyone who should be connected and is not.
@@ -42,6 +42,8 @@ struct Target {
     live: bool,
     /// Whether it is.
     connected: bool,
+    /// The process that it was connected with last.
+    met: Option<Start>,
     dial: Dial,
 }
 
@@ -67,7 +69,7 @@ const DIALS_MAX: usize = 32;
 /// each of them.
 const PAUSE: Duration = Duration::from_millis(10);
 /// How long a dial may take before it counts as failed, when nobody says so: above the transport's own limit.
-const DIAL_PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const DIAL_PATIENCE: Duration = Duration::from_secs(10);
 /// The most join addresses: a list is written by hand or comes from one name look-up.
 pub(super) const SEEDS_MAX: usize = 64;
 /// After so many tries, an unanswered join address counts as slow.
@@ -101,6 +103,13 @@ impl Links {
     /// All processes that this node is connected with.
     pub(super) fn peers(&self) -> impl ExactSizeIterator<Item = &Identity> {
         self.connected.values()
+    }
+
+    /// Whether this node is or was connected with a process.
+    pub(super) fn has_met(&self, process: &Identity) -> bool {
+        let is_it = |start: Start| start >= process.start;
+        self.connected.get(&process.node).is_some_and(|peer| is_it(peer.start))
+            || self.members.get(&process.node).and_then(|target| target.met).is_some_and(is_it)
     }
 
     /// When to dial again.
@@ -140,6 +149,7 @@ impl Links {
         if let Some(target) = self.members.get_mut(&peer.node) {
             target.address = peer.address;
             target.connected = true;
+            target.met = Some(peer.start);
             target.dial.rest();
         }
         // Of two processes with one id, the newer one is the member.
@@ -196,8 +206,11 @@ impl Links {
         if !live || self.own.node > member.node {
             dial.due = now + jittered(if live { self.pace.live / 4 } else { self.pace.slow }, rng);
         }
-        let connected = self.connected.contains_key(&member.node);
-        self.members.insert(member.node.clone(), Target { address: member.address, live, connected, dial });
+        let peer = self.connected.get(&member.node);
+        let before = || self.members.get(&member.node).and_then(|target| target.met);
+        let met = peer.map(|peer| peer.start).or_else(before);
+        let target = Target { address: member.address, live, connected: peer.is_some(), met, dial };
+        self.members.insert(member.node.clone(), target);
     }
 
     /// A node is no longer to be connected.
@@ -306,7 +319,6 @@ mod tests {
     use rand_chacha::ChaCha8Rng;
 
     use super::*;
-    use crate::id::Start;
 
     fn identity(name: &str, port: u16) -> Identity {
         Identity::at_birth(NodeId::new(name).unwrap(), ([127, 0, 0, 1], port).into(), Start::new(1))

@@ -6,6 +6,7 @@ use std::time::Duration;
 use rand::RngExt;
 
 use super::identity::Identity;
+use super::links::DIAL_PATIENCE;
 use crate::id::NodeId;
 use crate::time::{Moment, Timing};
 
@@ -36,7 +37,14 @@ struct Suspicion {
     asked: Option<Moment>,
     /// Whether somebody has already declared it Down.
     condemned: bool,
+    /// Whether this node has ever been connected with it.
+    met: bool,
 }
+
+/// How much longer a suspect has that this node has never been connected with and that nobody has declared Down: as long as a dial
+/// may take. Where many start at once, most hear of one another long before they meet; nobody can answer on a connection that is
+/// not there yet, and those that have met the suspect judge it much sooner.
+const STRANGER_TIME: Duration = DIAL_PATIENCE;
 
 /// How often a suspect is asked within its time.
 const QUESTIONS: u32 = 4;
@@ -65,7 +73,14 @@ impl Suspicions {
 
     /// Opens a suspicion, unless this very one is open. The suspect is asked after a random while, because a whole
     /// cluster hears of it at about the same time.
-    pub(super) fn open(&mut self, now: Moment, identity: &Identity, refutations: u16, rng: &mut impl RngExt) {
+    pub(super) fn open(
+        &mut self,
+        now: Moment,
+        identity: &Identity,
+        refutations: u16,
+        met: bool,
+        rng: &mut impl RngExt,
+    ) {
         let same = |open: &Suspicion| open.identity == *identity && open.refutations == refutations;
         if self.open.get(&identity.node).is_some_and(same) {
             return;
@@ -79,6 +94,7 @@ impl Suspicions {
             ask: now + wait,
             asked: None,
             condemned: false,
+            met,
         };
         self.open.insert(identity.node.clone(), suspicion);
     }
@@ -105,6 +121,15 @@ impl Suspicions {
             if open.asked.is_none() {
                 open.ask = now;
             }
+        }
+    }
+
+    /// There is a connection with the suspect now: so it lived a moment ago, and can be asked from now on.
+    pub(super) fn meet(&mut self, now: Moment, node: &NodeId) {
+        if let Some(open) = self.open.get_mut(node).filter(|open| !open.met) {
+            open.met = true;
+            open.since = now;
+            open.ask = now;
         }
     }
 
@@ -160,7 +185,8 @@ impl Suspicions {
 
 impl Suspicion {
     fn hardens(&self, patience: Duration, answer: Duration, factor: u32) -> Moment {
-        let own = self.since + patience.saturating_mul(factor);
+        let stranger = if self.met || self.condemned { Duration::ZERO } else { STRANGER_TIME };
+        let own = self.since + patience.saturating_mul(factor) + stranger;
         match self.asked {
             Some(asked) if self.condemned => own.min(asked + answer.saturating_mul(factor)),
             _ => own,
@@ -185,7 +211,7 @@ mod tests {
     /// With `fast`: 800 ms of patience, a question every 200 ms, 120 ms for an answer to a condemned one.
     fn opened() -> Suspicions {
         let mut suspicions = Suspicions::new(&Timing::fast());
-        suspicions.open(Moment::default(), &suspect(), 3, &mut ChaCha8Rng::seed_from_u64(1));
+        suspicions.open(Moment::default(), &suspect(), 3, true, &mut ChaCha8Rng::seed_from_u64(1));
         suspicions
     }
 
@@ -248,11 +274,33 @@ mod tests {
         let start = Moment::default();
         let mut suspicions = opened();
         let rng = &mut ChaCha8Rng::seed_from_u64(1);
-        suspicions.open(start + MS * 500, &suspect(), 3, rng);
+        suspicions.open(start + MS * 500, &suspect(), 3, true, rng);
         assert_eq!(suspicions.take_due(start + MS * 800, 1, |_| true), [down(false)]);
-        suspicions.open(start + MS * 500, &suspect(), 4, rng);
+        suspicions.open(start + MS * 500, &suspect(), 4, true, rng);
         assert!(matches!(suspicions.take_due(start + MS * 800, 1, |_| true)[..], [Verdict::Ask(..)] | []));
         suspicions.close(&suspect().node);
         assert_eq!(suspicions.next(1), None);
+    }
+
+    #[test]
+    fn a_stranger_has_the_time_of_a_dial_more_unless_others_have_judged_it() {
+        let start = Moment::default();
+        let stranger = || {
+            let mut suspicions = Suspicions::new(&Timing::fast());
+            suspicions.open(start, &suspect(), 3, false, &mut ChaCha8Rng::seed_from_u64(1));
+            suspicions
+        };
+        let patience = MS * 800;
+        let mut unjudged = stranger();
+        assert_eq!(unjudged.take_due(start + patience + STRANGER_TIME - MS, 1, |_| false), []);
+        assert_eq!(unjudged.take_due(start + patience + STRANGER_TIME, 1, |_| false), [down(false)]);
+        let mut judged = stranger();
+        judged.condemn(start, &suspect().node);
+        assert_eq!(judged.take_due(start + patience, 1, |_| false), [down(true)]);
+        let mut met = stranger();
+        met.meet(start + MS * 700, &suspect().node);
+        assert_eq!(met.take_due(start + MS * 700, 1, |_| true), [Verdict::Ask(suspect(), 3)]);
+        assert!(!met.take_due(start + MS * 1499, 1, |_| true).contains(&down(false)));
+        assert_eq!(met.take_due(start + MS * 1500, 1, |_| true), [down(false)]);
     }
 }
