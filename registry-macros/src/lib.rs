@@ -33,7 +33,7 @@ mod tests;
 /// | written | meaning |
 /// |---|---|
 /// | `#[key]` | the field is the key, or a part of it |
-/// | `#[resource(on_demand)]` | the instance comes into being at its first command, by `From<Key>` |
+/// | `#[resource(on_demand)]` | the instance comes into being at its first command, by `From<Key>`; one whose encoding is that of a fresh one again is not kept and costs nothing |
 /// | `#[resource(crate = path)]` | where `registry_runtime` is found |
 ///
 /// The derive names the client type (`OrderClient`, with the struct's visibility) and, for several key fields, the key type

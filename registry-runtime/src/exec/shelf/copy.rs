@@ -358,7 +358,7 @@ impl<R: Resource> Shelf<R> {
         self.instances = self.instances + usize::from(is_there) - usize::from(old.is_some());
         outcomes.states.extend(old);
         if lane.is_empty() {
-            outcomes.entries.extend(self.lanes.remove_entry(&key));
+            self.remove_lane(&key, outcomes);
         }
     }
 }
