@@ -97,7 +97,7 @@ fn copy<R: Resource>(state: Option<Arc<R>>, key: &R::Key) -> R {
 }
 
 /// An instance that no command has touched.
-fn fresh<R: Resource>(key: &R::Key) -> R {
+pub(super) fn fresh<R: Resource>(key: &R::Key) -> R {
     match R::FRESH {
         Some(make) => make(key.clone()),
         None => unreachable!("an absent instance was `NotFound` before"),

@@ -168,6 +168,11 @@ impl<R: Resource> Shelf<R> {
         if let Some(Receipt { ask, told, left, window }) = receipt {
             self.receipts.remember(&ask, told, left, window, clock.now());
         }
+        if !matches!(change, Change::Keep)
+            && let Some(past) = &mut self.past
+        {
+            past.wrote(key, self.replica.stamp().1);
+        }
         if let Some(lane) = self.lanes.get_mut(key) {
             match change {
                 Change::Keep => {}
