@@ -22,7 +22,7 @@ mod tests;
 ///
 /// ```text
 /// #[derive(Clone, Serialize, Deserialize, Resource)]
-/// #[resource(on_demand, crate = path)]      // each part optional
+/// #[resource(on_demand, merge = path, crate = path)] // each part optional
 /// pub struct Order {
 ///     #[key]                                // at least one; several make the struct `OrderKey`
 ///     id: u64,
@@ -33,7 +33,8 @@ mod tests;
 /// | written | meaning |
 /// |---|---|
 /// | `#[key]` | the field is the key, or a part of it |
-/// | `#[resource(on_demand)]` | the instance comes into being at its first command, by `From<Key>` |
+/// | `#[resource(on_demand)]` | the instance comes into being at its first command, by `From<Key>`; one whose encoding is that of a fresh one again is not kept and costs nothing |
+/// | `#[resource(merge = path)]` | under `on_partition serve_all`: the function of `&mut Self` and `Self` that puts what another side of a partition made of the instance into this side's. It may see the same twice, so it must be a join: commutative, associative and idempotent |
 /// | `#[resource(crate = path)]` | where `registry_runtime` is found |
 ///
 /// The derive names the client type (`OrderClient`, with the struct's visibility) and, for several key fields, the key type
@@ -107,6 +108,7 @@ pub fn commands(arguments: TokenStream, item: TokenStream) -> TokenStream {
 ///         failover auto_reassign;
 ///         replicas 3;
 ///         reads owner;
+///         on_partition pause_minority;
 ///         queue 1024;
 ///         concurrency 256;
 ///         timeout 5s;
@@ -124,6 +126,7 @@ pub fn commands(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// | `failover` | `auto_reassign`, `wait_for_node(time)`, `wait_for_node(time, then = reassign)`, `wait_for_node(time, then = fail)` | `auto_reassign` |
 /// | `replicas` | 1 to 7 | 3 |
 /// | `reads` | `owner`; `replicas`, with two replicas or more | `owner` |
+/// | `on_partition` | `pause_minority`, `serve_all` | `pause_minority` |
 /// | `queue` | commands that may wait per node for this registry, 1 to 1,000,000 | 1024 |
 /// | `concurrency` | commands that may run at once per node for this registry, 1 to 1,000,000 | 256 |
 /// | `timeout` | the default deadline of a call | `5s` |

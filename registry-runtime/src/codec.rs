@@ -3,6 +3,7 @@
 //! Whatever decodes what a peer sent, in any room, does it here: a recursion or a length that a peer made up is refused before it
 //! costs stack or memory.
 
+mod compare;
 mod guard;
 mod raw;
 mod scratch;
@@ -11,6 +12,7 @@ use postcard::ser_flavors::Flavor;
 use serde::Serialize;
 use serde::de::Deserialize;
 
+pub(crate) use self::compare::is_same;
 use self::guard::{Guard, Guarded};
 pub(crate) use self::raw::Raw;
 pub(crate) use self::scratch::with_scratch;

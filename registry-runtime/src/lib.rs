@@ -77,6 +77,14 @@
 //!   cut off together with an owner that was replaced elsewhere, those made since, for as long as the cut lasts. It never shows what is
 //!   not acknowledged, and never less than any caller of the same node and registry has been told before, its own changes included. A
 //!   replica that cannot promise that sends the read on to the owner.
+//! - **Every side of a partition may serve.** Under `on_partition serve_all` a side without a majority goes on with what it has, and none of
+//!   the promises about acknowledged changes holds for that registry while a partition lasts: both sides acknowledge, each what it did. When
+//!   they meet again, a slot goes on from one of them, and its owner takes in what the other did: an instance that only one side changed is
+//!   as that side left it, and one that both changed goes through `#[resource(merge = path)]`, a function of `&mut Self` and `Self`. It may
+//!   see the same more than once, so it must be a join: commutative, associative, idempotent (a maximum, a union, counts per node). Without
+//!   one the slot's owner keeps its own, and each instance of which another side's state is given up gets a warning
+//!   (`two sides of a partition changed an instance`), the slot a line with the counts. Receipts of both sides are kept. A side that loses
+//!   its slots twice over before they were taken in keeps four contents for each, and says what it gives up beyond.
 //! - **Commands do not nest on one key.** An update that calls an update of its own key waits for itself, and two instances that call
 //!   each other may wait for one another; both calls end as `DeadlineExceeded`. A read of one's own key is fine: it
 //!   sees the instance as it was before. Calls from a command have the command's deadline.
@@ -333,7 +341,7 @@ pub mod __private {
         Invocation, IsResource, Probe, Resource, ResultLike, Run, Stays, Travel, Travelling, Unprobed, Visitor, Whole,
         stable_hash,
     };
-    pub use crate::spec::{Failover, LoadBalancing, Reads, Sharding, Spec, Then, defaults};
+    pub use crate::spec::{Failover, LoadBalancing, OnPartition, Reads, Sharding, Spec, Then, defaults};
     pub use serde;
 
     /// Implemented by a registry's marker type, so that `registry()` need not name the resource, which may be private.

@@ -20,6 +20,7 @@ mod publish;
 mod records;
 #[cfg(test)]
 mod rerun;
+mod salvages;
 mod status;
 mod supervisor;
 mod twin;

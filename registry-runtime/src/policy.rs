@@ -4,6 +4,7 @@
 //! back. What the slots of a registry share is a count, and atomic.
 
 pub(crate) mod admission;
+pub(crate) mod lineage;
 pub(crate) mod ration;
 pub(crate) mod receipts;
 pub(crate) mod replica;

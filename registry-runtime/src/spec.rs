@@ -17,6 +17,8 @@ pub struct Spec {
     pub replicas: u8,
     /// Who answers reads.
     pub reads: Reads,
+    /// What each side of a partition does.
+    pub on_partition: OnPartition,
     /// The default deadline of a call.
     pub timeout: Duration,
     /// How long a user's idempotency key is remembered.
@@ -73,6 +75,17 @@ pub enum Reads {
     /// Any replica, chosen by `load_balancing`. A read may miss the latest changes of others, but never what its caller's node has been told
     /// before.
     Replicas,
+}
+
+/// What each side of a partition does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnPartition {
+    /// A side without more than half of a slot's replica set answers `Unavailable`: nothing that was acknowledged is lost.
+    PauseMinority,
+    /// Every side goes on with what it has, so one key may have several owners, and each acknowledges. When the sides meet again, the
+    /// slot goes on from one of them, and what the other has of each instance is merged into it by the resource's `merge`; without
+    /// one, it is given up where both have the instance and they differ, which is logged and counted.
+    ServeAll,
 }
 
 /// What happens to the slots of a node that is Down.

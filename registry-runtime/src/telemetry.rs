@@ -60,6 +60,27 @@ pub(crate) fn cannot_begin(node: &NodeId, registry: &RegistryName, slot: Slot, e
     warn!(%node, %registry, %slot, %epoch, "an opening cannot begin with what is here");
 }
 
+/// What this node had written on a side of a partition was kept for too long without anybody to take it in.
+pub(crate) fn forsaken(node: &NodeId, registry: &str, slot: Slot, instances: usize) {
+    warn!(%node, registry, %slot, instances, "what another side of a partition never took in is given up");
+}
+
+/// Two sides of a partition have changed an instance, and the state of one is given up.
+pub(crate) fn given_up(node: &NodeId, registry: &str, slot: Slot, key: &str) {
+    warn!(%node, registry, %slot, key, "two sides of a partition changed an instance; what the other made of it is given up");
+}
+
+/// What another side of a partition wrote of a slot has been taken in.
+pub(crate) fn salvaged(
+    node: &NodeId,
+    from: &NodeId,
+    registry: &str,
+    slot: Slot,
+    (taken, merged, given_up): (usize, usize, usize),
+) {
+    info!(%node, peer = %from, registry, %slot, taken, merged, given_up, "another side of a partition is taken in");
+}
+
 /// A connection stands.
 pub(crate) fn connected(node: &NodeId, peer: &NodeId, address: SocketAddr) {
     info!(%node, %peer, %address, "connected");

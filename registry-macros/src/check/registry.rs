@@ -6,10 +6,10 @@ use syn::ext::IdentExt;
 use syn::{Ident, Path};
 
 use super::clauses::Clauses;
-use super::strategies::{failover, load_balancing, reads, sharding};
+use super::strategies::{failover, load_balancing, on_partition, reads, sharding};
 use super::values::{concurrency, idempotency_window, queue, replicas, timeout, wire_name};
 use super::words::fault_of_name;
-use crate::model::registry::{Block, Failover, LoadBalancing, Reads, Registries, Registry, Sharding};
+use crate::model::registry::{Block, Failover, LoadBalancing, OnPartition, Reads, Registries, Registry, Sharding};
 use crate::model::{Checked, Declared};
 use crate::report::Report;
 use crate::syntax::attribute::only;
@@ -69,6 +69,8 @@ fn declared(tree: &tree::Block, clauses: &Clauses<'_>, report: &mut Report) -> D
     let failover = clauses.failover.and_then(|clause| failover(clause, report)).unwrap_or(Failover::AutoReassign);
     let replicas = clauses.replicas.and_then(|clause| replicas(clause, report));
     let reads = clauses.reads.and_then(|clause| reads(clause, replicas, report)).unwrap_or(Reads::Owner);
+    let on_partition =
+        clauses.on_partition.and_then(|clause| on_partition(clause, report)).unwrap_or(OnPartition::PauseMinority);
     let queue = clauses.queue.and_then(|clause| queue(clause, report));
     let concurrency = clauses.concurrency.and_then(|clause| concurrency(clause, report));
     let timeout = clauses.timeout.and_then(|clause| timeout(clause, report));
@@ -92,6 +94,7 @@ fn declared(tree: &tree::Block, clauses: &Clauses<'_>, report: &mut Report) -> D
                 failover,
                 replicas,
                 reads,
+                on_partition,
                 queue,
                 concurrency,
                 timeout,

@@ -1,6 +1,7 @@
 //! The rules of `#[derive(Resource)]`.
 
 use proc_macro2::TokenStream;
+use syn::parse::Parser;
 use syn::{Data, DeriveInput, Field, Fields, Ident, Path};
 
 use super::runtime;
@@ -9,7 +10,7 @@ use super::words::unknown;
 use crate::model::resource::{Derived, KeyField, Resource, Stub};
 use crate::model::{Checked, Declared};
 use crate::report::Report;
-use crate::syntax::attribute::{arguments, only};
+use crate::syntax::attribute::{Argument, arguments, only};
 
 /// Checks a struct; what is no type at all leaves only mistakes.
 pub(crate) fn resource(input: TokenStream) -> Checked<Option<Derived>> {
@@ -18,7 +19,8 @@ pub(crate) fn resource(input: TokenStream) -> Checked<Option<Derived>> {
         Err(mistake) => return Checked { model: None, mistakes: vec![mistake] },
     };
     let mut report = Report::default();
-    let options = Options::read(&input, &mut report);
+    let mut options = Options::read(&input, &mut report);
+    let runtime = options.runtime.take();
     travels_whole(&input, &mut report);
 
     let mut at_type = Report::default();
@@ -29,13 +31,16 @@ pub(crate) fn resource(input: TokenStream) -> Checked<Option<Derived>> {
         None => {
             let mut keys = keys.into_iter();
             match keys.next() {
-                Some(first) => Declared::Sound(Resource { first, more: keys.collect(), on_demand: options.on_demand }),
+                Some(first) => {
+                    let Options { on_demand, merge, .. } = options;
+                    Declared::Sound(Resource { first, more: keys.collect(), on_demand, merge })
+                }
                 None => Declared::Stub(Stub { because: no_key(&input.ident), generics: input.generics }),
             }
         }
     };
     because.for_each(|mistake| report.push(mistake));
-    let model = Derived { runtime: options.runtime, visibility: input.vis, name: input.ident, declared };
+    let model = Derived { runtime, visibility: input.vis, name: input.ident, declared };
     Checked { model: Some(model), mistakes: report.read() }
 }
 
@@ -43,6 +48,7 @@ pub(crate) fn resource(input: TokenStream) -> Checked<Option<Derived>> {
 struct Options {
     runtime: Option<Path>,
     on_demand: Option<Ident>,
+    merge: Option<Path>,
 }
 
 impl Options {
@@ -65,8 +71,10 @@ impl Options {
                         report.at(word, "`on_demand` takes no value: write `#[resource(on_demand)]`");
                     }
                     options.on_demand = Some(argument.word);
+                } else if word == "merge" {
+                    options.merge = merge(&argument, report);
                 } else {
-                    report.at(word, unknown(word, "option of a resource", &["on_demand", "crate"]));
+                    report.at(word, unknown(word, "option of a resource", &["on_demand", "merge", "crate"]));
                 }
             }
         }
@@ -75,6 +83,16 @@ impl Options {
         }
         options
     }
+}
+
+/// The function that merges.
+fn merge(argument: &Argument, report: &mut Report) -> Option<Path> {
+    let path = argument.value.clone().and_then(|value| Path::parse_mod_style.parse2(value).ok());
+    if path.is_none() {
+        let word = &argument.word;
+        report.at(word, "`merge` names a function of `&mut Self` and `Self`: write `#[resource(merge = Self::merge)]`");
+    }
+    path
 }
 
 fn key_fields(input: &DeriveInput, report: &mut Report, at_type: &mut Report) -> Vec<KeyField> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::arguments::{Arguments, no_arguments, strategy};
 use super::values::{duration, number};
 use super::words::one_of;
-use crate::model::registry::{Failover, LoadBalancing, Reads, Sharding, Slots, Then};
+use crate::model::registry::{Failover, LoadBalancing, OnPartition, Reads, Sharding, Slots, Then};
 use crate::report::Report;
 use crate::syntax::registry::{Clause, Head};
 
@@ -79,6 +79,13 @@ pub(super) fn reads(clause: &Clause, replicas: Option<u8>, report: &mut Report) 
         report.at(&word, "with `replicas 1` there is only the owner to read from: write `replicas 3` or `reads owner`");
     }
     Some(reads)
+}
+
+pub(super) fn on_partition(clause: &Clause, report: &mut Report) -> Option<OnPartition> {
+    let words = &[("pause_minority", OnPartition::PauseMinority), ("serve_all", OnPartition::ServeAll)];
+    let (word, side, setting) = strategy(clause, "way through a partition", "pause_minority", words, report)?;
+    no_arguments(&word, &setting, "it holds for every side of a partition", report);
+    Some(side)
 }
 
 pub(super) fn failover(clause: &Clause, report: &mut Report) -> Option<Failover> {

@@ -9,7 +9,7 @@ use syn::spanned::Spanned;
 use super::fallback::unknown;
 use super::runtime::Runtime;
 use crate::model::Declared;
-use crate::model::registry::{Block, Failover, LoadBalancing, Reads, Registry, Sharding, Slots, Then};
+use crate::model::registry::{Block, Failover, LoadBalancing, OnPartition, Reads, Registry, Sharding, Slots, Then};
 
 pub(super) fn block(block: &Block, runtime: &Runtime) -> TokenStream {
     match &block.declared {
@@ -165,6 +165,10 @@ fn spec(name: &syn::Ident, registry: &Registry, door: &TokenStream) -> TokenStre
         Reads::Owner => quote!(Owner),
         Reads::Replicas => quote!(Replicas),
     };
+    let on_partition = match registry.on_partition {
+        OnPartition::PauseMinority => quote!(PauseMinority),
+        OnPartition::ServeAll => quote!(ServeAll),
+    };
     let replicas = match registry.replicas {
         Some(replicas) => quote!(#replicas),
         None => quote!(#door::defaults::REPLICAS),
@@ -193,6 +197,7 @@ fn spec(name: &syn::Ident, registry: &Registry, door: &TokenStream) -> TokenStre
             failover: #door::Failover::#failover,
             replicas: #replicas,
             reads: #door::Reads::#reads,
+            on_partition: #door::OnPartition::#on_partition,
             timeout: #timeout,
             idempotency_window: #idempotency_window,
             queue: #queue,

@@ -45,6 +45,11 @@ fn sound(derived: &Derived, resource: &Resource, door: &TokenStream) -> TokenStr
             const FRESH: ::core::option::Option<fn(#key_type) -> Self> = ::core::option::Option::Some(#from);
         }
     });
+    let merge = resource.merge.as_ref().map(|path| {
+        quote! {
+            const MERGE: ::core::option::Option<fn(&mut Self, Self)> = ::core::option::Option::Some(#path);
+        }
+    });
     let key_span = resource.first.ty.span();
     let key_declared = quote_spanned!(key_span=> type Key = #key_type;);
     let is_resource = is_resource(derived, door, &whole(name, door));
@@ -63,6 +68,7 @@ fn sound(derived: &Derived, resource: &Resource, door: &TokenStream) -> TokenStr
                 #key_declared
                 type KeyFields<'a> = #fields_name<'a>;
                 #fresh
+                #merge
 
                 fn key(&self) -> #key_type {
                     #key_of

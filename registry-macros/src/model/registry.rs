@@ -33,6 +33,7 @@ pub(crate) struct Registry {
     pub(crate) failover: Failover,
     pub(crate) replicas: Option<u8>,
     pub(crate) reads: Reads,
+    pub(crate) on_partition: OnPartition,
     pub(crate) queue: Option<u32>,
     pub(crate) concurrency: Option<u32>,
     pub(crate) timeout: Option<Duration>,
@@ -58,6 +59,12 @@ pub(crate) enum LoadBalancing {
 pub(crate) enum Reads {
     Owner,
     Replicas,
+}
+
+#[derive(Clone, Copy)]
+pub(crate) enum OnPartition {
+    PauseMinority,
+    ServeAll,
 }
 
 pub(crate) enum Failover {

@@ -20,6 +20,8 @@ pub(crate) struct Resource {
     pub(crate) more: Vec<KeyField>,
     /// The word `on_demand`, where it stands.
     pub(crate) on_demand: Option<Ident>,
+    /// What merges what two sides of a partition made of an instance.
+    pub(crate) merge: Option<Path>,
 }
 
 /// A field marked `#[key]`.

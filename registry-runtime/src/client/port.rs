@@ -179,7 +179,7 @@ mod tests {
 
     use super::*;
     use crate::id::{Mark, Slot};
-    use crate::spec::{Failover, LoadBalancing, Sharding};
+    use crate::spec::{Failover, LoadBalancing, OnPartition, Sharding};
 
     const fn orders(slots: u32) -> Spec {
         Spec {
@@ -189,6 +189,7 @@ mod tests {
             failover: Failover::AutoReassign,
             replicas: 3,
             reads: Reads::Owner,
+            on_partition: OnPartition::PauseMinority,
             timeout: Duration::from_secs(5),
             idempotency_window: Duration::from_secs(600),
             queue: 64,

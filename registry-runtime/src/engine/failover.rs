@@ -37,6 +37,8 @@ pub(crate) struct Case<'a> {
     pub(crate) active: Option<&'a Active>,
     pub(crate) failover: Failover,
     pub(crate) replicas: usize,
+    /// Whether every side of a partition goes on with what it has.
+    pub(crate) serves_all: bool,
     /// From when on this node may found.
     pub(crate) may_found: Option<Moment>,
 }
@@ -77,11 +79,11 @@ impl Case<'_> {
 
     /// Whether an opening need not have this process's promise when it goes on with what there is: it can never give one,
     /// or it was Down for so long that this node may forget it, or it was the only replica that the registry asks for,
-    /// whose loss is part of the bargain.
+    /// whose loss is part of the bargain, or the registry serves on every side of a partition.
     pub(crate) fn is_excused(&self, process: &Process) -> bool {
         match self.life(process) {
             Life::Over => true,
-            Life::Down(_) => self.sight.has_forgotten(process) || self.was_only_replica(process),
+            Life::Down(_) => self.serves_all || self.sight.has_forgotten(process) || self.was_only_replica(process),
             Life::Live | Life::Unknown | Life::Absent => false,
         }
     }
@@ -91,7 +93,12 @@ impl Case<'_> {
     /// What it knows may be old: the set that has lost its members may have had a successor. So it must see more than half
     /// of the hosting members, and all of them must be live, where they are asked, or gone for so long that they have
     /// stopped serving. A young process may not have heard of most members yet: it must see most of the charter too.
+    ///
+    /// Where every side of a partition serves, each goes on with what it has.
     pub(crate) fn may_lose(&self) -> bool {
+        if self.serves_all {
+            return true;
+        }
         let is_settled = |process: &Process| self.view.is_live(process) || self.is_excused(process);
         let mut hosts = self.view.members().filter(|member| member.is_hosting());
         let only_replica_lost = || {

@@ -43,6 +43,8 @@ pub(crate) struct Opening {
     asked: BTreeSet<Process>,
     retry: Retry,
     loses: bool,
+    /// When its epoch was drawn; `None` when that does not matter any more.
+    drawn: Option<Moment>,
 }
 
 /// What a promise said.
@@ -99,7 +101,7 @@ pub(crate) enum Promises {
 }
 
 impl Opening {
-    pub(crate) fn new(epoch: Epoch, set: Set, why: Why) -> Self {
+    pub(crate) fn new(now: Moment, epoch: Epoch, set: Set, why: Why) -> Self {
         let handed_over = if let Why::HandedOver(epoch) = why { Some(epoch) } else { None };
         Self {
             epoch,
@@ -115,6 +117,7 @@ impl Opening {
             asked: BTreeSet::new(),
             retry: Retry::default(),
             loses: false,
+            drawn: Some(now),
         }
     }
 
@@ -137,6 +140,16 @@ impl Opening {
     /// Whether it goes on with less than the data of a majority.
     pub(crate) fn loses(&self) -> bool {
         self.loses
+    }
+
+    /// Whether its epoch was drawn longer ago than that, and it may still take another.
+    pub(crate) fn is_older_than(&self, now: Moment, age: Duration) -> bool {
+        self.drawn.is_some_and(|drawn| now.since(drawn) > age)
+    }
+
+    /// It keeps its epoch, however long it takes.
+    pub(crate) fn stays(&mut self) {
+        self.drawn = None;
     }
 
     /// When it asks again those who have not answered.

@@ -34,6 +34,8 @@ pub(crate) struct Registry {
     slots: u32,
     failover: Failover,
     replicas: usize,
+    /// Whether every side of a partition goes on with what it has.
+    serves_all: bool,
     plan: Arc<Plan>,
     /// What the plan was made of.
     planned: Vec<(Process, Weight)>,
@@ -60,6 +62,7 @@ impl Registry {
             slots,
             failover: Failover::AutoReassign,
             replicas: usize::from(crate::spec::defaults::REPLICAS),
+            serves_all: false,
             plan: Arc::default(),
             planned: Vec::new(),
             table: Table::new(slots),
@@ -78,6 +81,7 @@ impl Registry {
     pub(crate) fn state_terms(&mut self, hosted: &HostedRegistry) {
         self.failover = hosted.failover;
         self.replicas = usize::from(hosted.replicas).clamp(1, crate::message::SET_MEMBERS_MAX);
+        self.serves_all = hosted.serves_all;
     }
 
     pub(crate) fn slots(&self) -> u32 {
@@ -219,10 +223,15 @@ impl Registry {
         if self.openings.get(&slot).is_some_and(is_over) {
             self.openings.remove(&slot);
         }
-        if shared.sight.is_halted() {
+        if self.is_halted(shared) {
             self.close(slot, shared, Closing::Halted);
             self.openings.remove(&slot);
         }
+    }
+
+    /// Whether this node has seen too few others for so long that they may have forgotten it, and that matters here.
+    fn is_halted(&self, shared: &Shared) -> bool {
+        shared.sight.is_halted() && !self.serves_all
     }
 
     /// Whether the last step of a slot is done: it is served, and the plan's owner, if it is in the set by now, is filled.
@@ -235,7 +244,7 @@ impl Registry {
 
     /// A slot that this node does not have open: opens it if that is for this node to do.
     fn settle(&mut self, slot: Slot, shared: &mut Shared) -> Option<Moment> {
-        if shared.sight.is_halted() {
+        if self.is_halted(shared) {
             return None;
         }
         let verdict = self.case(slot, shared).verdict();
@@ -278,7 +287,7 @@ impl Registry {
             let has_it = *owner != shared.me || self.holdings.get(slot).is_some();
             has_it && shared.view.is_live(owner) && set.is_majority(|member| shared.view.is_live(member))
         };
-        let state = if shared.sight.is_halted() {
+        let state = if self.is_halted(shared) {
             SlotState::Halted
         } else if case.active.is_some_and(|active| is_open(&active.set)) {
             SlotState::Open
@@ -309,6 +318,7 @@ impl Registry {
             active: self.table.row(slot).and_then(|row| row.active()),
             failover: self.failover,
             replicas: self.replicas,
+            serves_all: self.serves_all,
             may_found: shared.may_found(),
         }
     }

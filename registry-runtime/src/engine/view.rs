@@ -77,6 +77,8 @@ pub(crate) struct HostedRegistry {
     pub(crate) failover: Failover,
     /// The size of a slot's replica set, 1 to 7.
     pub(crate) replicas: u8,
+    /// Whether every side of a partition goes on with what it has.
+    pub(crate) serves_all: bool,
 }
 
 /// A share of the slots, in thousandths of the normal one; 1 to 10,000.
@@ -103,7 +105,8 @@ impl From<membership::HostedRegistry> for HostedRegistry {
                 Failover::WaitForNode { wait, then: if reassign { Then::Reassign } else { Then::Fail } }
             }
         };
-        Self { name: said.name, slots: said.slots, failover, replicas: said.replicas }
+        let membership::HostedRegistry { name, slots, replicas, serves_all, .. } = said;
+        Self { name, slots, failover, replicas, serves_all }
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::host::Host;
 use super::record::{Body, Filling, Item, Line, PART_BYTES, Portion, STATE_BYTES_MAX, keep, lend};
-use super::shelf::{Cut, Filled, Outcomes, TakenRecord};
+use super::shelf::{Cut, Filled, Memory, Outcomes, Part, TakenRecord};
 use super::work::{contain, discard};
 use super::{Lease, codec};
 use crate::codec as bytes;
@@ -117,25 +117,28 @@ impl<R: Resource> Copies for Arc<Host<R>> {
     }
 
     fn fill(&self, slot: Slot, filling: Filling, part: u32, last: bool, body: &[u8]) -> Result<Filled, String> {
-        let read = || -> Result<(Vec<_>, Vec<_>), String> {
-            let (mut instances, mut receipts) = (Vec::new(), Vec::new());
+        let read = || -> Result<Part<R>, String> {
+            let mut part = Part::default();
             for item in bytes::decode::<Vec<Item<'_>>>(body).map_err(|fault| fault.to_string())? {
                 match item {
                     Item::Instance { key: Raw(key), state: Raw(state) } => {
                         let key: R::Key = codec::decode(key)?;
                         let state = read_state::<R>(&key, state)?;
-                        instances.push((key, state));
+                        part.instances.push((key, state));
                     }
-                    Item::Saved(saved) => receipts.push(saved.with(keep)),
+                    Item::Saved(saved) => part.receipts.push(saved.with(keep)),
+                    Item::Past { ends, since } => (part.past.ends, part.past.since) = (ends, since),
+                    Item::Written { key: Raw(key), position } => {
+                        part.past.written.push((codec::decode(key)?, position));
+                    }
                 }
             }
-            Ok((instances, receipts))
+            Ok(part)
         };
-        let (instances, receipts) = contain(read).unwrap_or_else(|| Err("decoding panicked".into()))?;
-        let filled =
-            self.shelf(slot).map(|mut shelf| shelf.take_part(filling, (part, last), instances, receipts, self.clock()));
+        let brought = contain(read).unwrap_or_else(|| Err("decoding panicked".into()))?;
+        let filled = self.shelf(slot).map(|mut shelf| shelf.take_part(filling, (part, last), brought, self.clock()));
         let Some((filled, swept)) = filled else { return Ok(Filled::Refused) };
-        discard(swept);
+        self.sweep_out(slot, swept);
         Ok(filled)
     }
 
@@ -173,7 +176,7 @@ impl<R: Resource> Copies for Arc<Host<R>> {
 }
 
 /// Decodes an instance and sees to it that it is under its own key.
-fn read_state<R: Resource>(key: &R::Key, state: &[u8]) -> Result<Arc<R>, String> {
+pub(super) fn read_state<R: Resource>(key: &R::Key, state: &[u8]) -> Result<Arc<R>, String> {
     let state: R = codec::decode(state)?;
     if state.key() == *key { Ok(Arc::new(state)) } else { Err("an instance under another key".to_owned()) }
 }
@@ -183,14 +186,19 @@ struct Parts<R: Resource> {
     filling: Filling,
     instances: std::vec::IntoIter<(R::Key, Arc<R>)>,
     receipts: std::vec::IntoIter<Saved>,
+    past: Option<(Vec<Stamp>, Position)>,
+    written: std::vec::IntoIter<(R::Key, Position)>,
     part: u32,
     ended: bool,
 }
 
 impl<R: Resource> Parts<R> {
     fn of(cut: Cut<R>) -> Self {
-        let Cut { filling, instances, receipts } = cut;
-        Self { filling, instances: instances.into_iter(), receipts: receipts.into_iter(), part: 0, ended: false }
+        let Cut { filling, instances, receipts, past } = cut;
+        let (past, written) =
+            past.map_or((None, Vec::new()), |Memory { ends, since, written }| (Some((ends, since)), written));
+        let (instances, receipts, written) = (instances.into_iter(), receipts.into_iter(), written.into_iter());
+        Self { filling, instances, receipts, past, written, part: 0, ended: false }
     }
 
     /// Encodes items until the part is large enough. A sequence is its length and then its items, so the items are written first.
@@ -213,9 +221,29 @@ impl<R: Resource> Parts<R> {
             put(&mut items, Item::Saved(saved.with(lend)))?;
             count = count.saturating_add(1);
         }
+        if let Some((ends, since)) = self.past.take() {
+            put(&mut items, Item::Past { ends, since })?;
+            count = count.saturating_add(1);
+        }
+        while items.len() < PART_BYTES
+            && let Some((key, position)) = self.written.next()
+        {
+            let mut key_bytes = Vec::new();
+            let unfit = |unfit| format!("a key cannot be encoded: {unfit:?}");
+            codec::encode(&key, &mut key_bytes, STATE_BYTES_MAX).map_err(unfit)?;
+            put(&mut items, Item::Written { key: Raw(&key_bytes), position })?;
+            count = count.saturating_add(1);
+        }
         let mut body = bytes::encoded(&count).map_err(|fault| fault.to_string())?;
         body.append(&mut items);
         Ok(body)
+    }
+
+    /// Whether all has been encoded.
+    fn is_empty(&self) -> bool {
+        self.instances.as_slice().is_empty()
+            && self.receipts.as_slice().is_empty()
+            && self.written.as_slice().is_empty()
     }
 }
 
@@ -230,7 +258,7 @@ impl<R: Resource> Content for Parts<R> {
         }
         let written = contain(|| self.write()).unwrap_or_else(|| Err("encoding panicked".into()));
         self.part = self.part.saturating_add(1);
-        self.ended = written.is_err() || (self.instances.as_slice().is_empty() && self.receipts.as_slice().is_empty());
+        self.ended = written.is_err() || self.is_empty();
         Some(written.map(|body| Portion { part: self.part, last: self.ended, body }))
     }
 }

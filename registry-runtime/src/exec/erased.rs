@@ -13,6 +13,7 @@ use super::copies::Copies;
 use super::host::Host;
 use super::outcome::Outcome;
 use super::reply::Encoded;
+use super::salvage::Remains;
 use super::work::contain;
 use super::{Attempt, Lease, Load, Request, codec};
 use crate::id::{Epoch, Fingerprint, NodeId, Slot};
@@ -21,7 +22,7 @@ use crate::resource::{Command, Commands, Kind, Resource, Visitor, fingerprint};
 use crate::spec::Spec;
 
 /// A [`Host`] without the type of its resource.
-pub(crate) trait AnyHost: Copies + Debug + Send + Sync + 'static {
+pub(crate) trait AnyHost: Copies + Remains + Debug + Send + Sync + 'static {
     /// The registry.
     fn spec(&self) -> &'static Spec;
 

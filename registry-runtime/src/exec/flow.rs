@@ -75,6 +75,11 @@ impl<R: Resource> Flow<R> {
         !self.lines.is_empty()
     }
 
+    /// Who follows the stream.
+    pub(super) fn backups(&self) -> impl Iterator<Item = &Process> {
+        self.lines.iter().map(|line| line.process())
+    }
+
     /// Sends and acknowledges nothing any more until the next opening begins.
     pub(super) fn hold(&mut self) {
         self.held = true;

@@ -1,6 +1,7 @@
 //! Everything that one node keeps of one registry.
 
 use std::fmt::{self, Debug};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use super::hash::Seeded;
 use super::outcome::Refused;
 use super::record::{Body, STATE_BYTES_MAX, lend};
 use super::reply::Unfit;
-use super::shelf::{Change, Claim, Effect, Outcomes, Receipt, Sealing, Settled, Settling, Shelf, Stand};
+use super::shelf::{Change, Claim, Effect, Outcomes, Receipt, Sealing, Settled, Settling, Shelf, Stand, Swept};
 use super::work::{contain, discard};
 use super::{Clock, Lease, Load};
 use crate::codec::{Raw, encoded, with_scratch};
@@ -24,6 +25,7 @@ use crate::policy::replica::Stamp;
 use crate::resource::{Commands, Definition, Origin, Resource};
 use crate::rules::{Rule, Rules};
 use crate::spec::Reads;
+use crate::telemetry;
 
 /// For how long commands that run may go on when their slot is sealed: long enough for most to end, short against the
 /// default deadline of the calls that wait for the next owner.
@@ -40,6 +42,8 @@ pub(crate) struct Host<R: Resource> {
     pub(super) setting: Setting,
     pub(super) door: Arc<Door>,
     shelves: Box<[Mutex<Shelf<R>>]>,
+    /// How many commands have taken in what other sides of partitions wrote.
+    pub(super) salvaged: AtomicU64,
 }
 
 /// What a host needs of its node.
@@ -71,9 +75,10 @@ impl<R: Commands> Host<R> {
             commands: erased::list(),
             door: Arc::new(Door::new(&definition.spec)),
             shelves: (0..definition.spec.slots())
-                .map(|_| Mutex::new(Shelf::new(hasher, setting.rules, &budget, definition.spec.reads)))
+                .map(|_| Mutex::new(Shelf::new(hasher, setting.rules, &budget, &definition.spec)))
                 .collect(),
             setting,
+            salvaged: AtomicU64::new(0),
         })
     }
 }
@@ -102,7 +107,16 @@ impl<R: Resource> Host<R> {
 
     /// Gives up the instances of a closed slot.
     pub(crate) fn clear(&self, slot: Slot) {
-        let swept = self.shelf(slot).and_then(|mut shelf| shelf.clear());
+        let swept = self.shelf(slot).and_then(|mut shelf| shelf.clear(self.clock()));
+        self.sweep_out(slot, swept);
+    }
+
+    /// Drops what was swept out of a slot, and says what nobody will take in any more.
+    pub(super) fn sweep_out(&self, slot: Slot, swept: Option<Swept<R>>) {
+        if let Some(forsaken) = swept.as_ref().and_then(|swept| swept.forsaken.as_ref()) {
+            let (instances, registry) = (forsaken.instances.len(), self.definition.spec.name);
+            telemetry::forsaken(&self.setting.origin.node, registry, slot, instances);
+        }
         discard(swept);
     }
 

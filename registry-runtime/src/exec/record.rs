@@ -82,6 +82,17 @@ pub(super) enum Item<'a> {
         state: Raw<'a>,
     },
     Saved(#[serde(borrow)] Saved<Raw<'a>>),
+    /// Where the content comes from, and up to which record its changes are not known one by one. Where every side of a partition serves.
+    Past {
+        ends: Vec<Stamp>,
+        since: Position,
+    },
+    /// Which record changed an instance last, or took it away.
+    Written {
+        #[serde(borrow)]
+        key: Raw<'a>,
+        position: Position,
+    },
 }
 
 /// Bytes that are kept: they share nothing with the frame that they came in.

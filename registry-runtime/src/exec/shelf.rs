@@ -2,6 +2,7 @@
 
 mod copy;
 mod judge;
+mod past;
 mod reading;
 mod settle;
 
@@ -24,12 +25,14 @@ use crate::policy::receipts::{Budget, Receipts, Told};
 use crate::policy::replica::{Replica, Stamp};
 use crate::resource::{Kind, Resource};
 use crate::rules::{Rule, Rules};
-use crate::spec::Reads;
+use crate::spec::{OnPartition, Reads, Spec};
 use crate::time::Moment;
 
-pub(super) use copy::Cut;
+pub(super) use copy::{Cut, Part};
 pub(crate) use copy::{Filled, TakenRecord};
 use judge::{expect_instance, judge};
+use past::Past;
+pub(super) use past::{Aside, Memory};
 use reading::Reading;
 pub(super) use settle::{Change, Effect, Outcomes, Receipt, Settled, Settling};
 
@@ -71,6 +74,8 @@ pub(super) struct Shelf<R: Resource> {
     incoming: Option<Box<Incoming<R>>>,
     /// What readers may be shown while another node is the owner; `None` where the owner alone answers reads.
     reading: Option<Box<Reading<R>>>,
+    /// Where what is here comes from; `None` where only one side of a partition serves.
+    past: Option<Box<Past<R>>>,
     rules: Rules,
 }
 
@@ -86,6 +91,7 @@ struct Incoming<R: Resource> {
     /// What the records that came meanwhile have changed: the parts know less of it.
     touched: HashSet<R::Key, Seeded>,
     receipts: Receipts,
+    past: Memory<R::Key>,
 }
 
 #[derive(Debug)]
@@ -142,6 +148,8 @@ pub(super) enum Stand {
 pub(super) struct Swept<R: Resource> {
     lanes: HashMap<R::Key, Lane<R>, Seeded>,
     states: Vec<Arc<R>>,
+    /// What was left of a partition and found no room any more.
+    pub(super) forsaken: Option<Arc<Aside<R>>>,
 }
 
 /// What a seal met.
@@ -156,7 +164,7 @@ pub(super) enum Sealing {
 }
 
 impl<R: Resource> Shelf<R> {
-    pub(super) fn new(hasher: Seeded, rules: Rules, budget: &Arc<Budget>, reads: Reads) -> Self {
+    pub(super) fn new(hasher: Seeded, rules: Rules, budget: &Arc<Budget>, spec: &Spec) -> Self {
         Self {
             gate: Gate::Closed,
             epoch: Epoch::ZERO,
@@ -172,7 +180,8 @@ impl<R: Resource> Shelf<R> {
             replica: Replica::default(),
             flow: None,
             incoming: None,
-            reading: (reads == Reads::Replicas).then(Box::default),
+            reading: (spec.reads == Reads::Replicas).then(Box::default),
+            past: (spec.on_partition == OnPartition::ServeAll).then(|| Box::new(Past::new(hasher))),
             rules,
         }
     }
@@ -184,21 +193,29 @@ impl<R: Resource> Shelf<R> {
         }
         self.epoch = epoch;
         self.gate = Gate::Open(lease);
+        if let Some(past) = &mut self.past {
+            past.lead();
+        }
         Some(self.advance(slot, clock))
     }
 
     /// Gives up the instances of a closed slot; `None` when it is not closed. What is swept away is handed out.
-    pub(super) fn clear(&mut self) -> Option<Swept<R>> {
+    pub(super) fn clear(&mut self, clock: &dyn Clock) -> Option<Swept<R>> {
         matches!(self.gate, Gate::Closed).then(|| {
+            let forsaken = self.set_aside(clock);
             self.stop_reading();
             self.replica.clear();
+            if let Some(past) = &mut self.past {
+                past.replace(Stamp::default(), Memory::default());
+            }
             (self.flow, self.incoming) = (None, None);
-            self.sweep()
+            Swept { forsaken, ..self.sweep() }
         })
     }
 
     fn sweep(&mut self) -> Swept<R> {
-        let mut swept = Swept { states: Vec::new(), lanes: HashMap::with_hasher(*self.lanes.hasher()) };
+        let lanes = HashMap::with_hasher(*self.lanes.hasher());
+        let mut swept = Swept { states: Vec::new(), lanes, forsaken: None };
         self.stop(Control::stop_closed);
         std::mem::swap(&mut self.lanes, &mut swept.lanes);
         // Stopped commands stand on their lanes until they notice, and nobody may join them there before.

@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 use super::outcome::Outcome;
 use super::reply::Reply;
 use super::shelf::Change;
+use crate::codec;
 use crate::policy::receipts::Told;
 use crate::resource::{Boxed, Invocation, Resource, Run};
 
@@ -96,11 +97,16 @@ fn copy<R: Resource>(state: Option<Arc<R>>, key: &R::Key) -> R {
 }
 
 /// An instance that no command has touched.
-fn fresh<R: Resource>(key: &R::Key) -> R {
+pub(super) fn fresh<R: Resource>(key: &R::Key) -> R {
     match R::FRESH {
         Some(make) => make(key.clone()),
         None => unreachable!("an absent instance was `NotFound` before"),
     }
+}
+
+/// Whether an instance is as if no command had touched it. Nothing need be kept of such a one: whoever looks for it finds the same.
+fn is_fresh<R: Resource>(state: &R, key: &R::Key) -> bool {
+    R::FRESH.is_some_and(|make| codec::is_same(state, &make(key.clone())))
 }
 
 impl<R: Resource, T, E> Ran<R, T, E> {
@@ -161,7 +167,7 @@ impl<R, D, J> Conclusion<R, D, J> {
 }
 
 /// Makes the reply of a body that came to its end (`None`: it panicked), and says what becomes of the instance; with what a
-/// receipt is to say if `keep` says that one is kept.
+/// receipt is to say if `keep` says that one is kept. An instance that is as good as one that no command has touched is removed.
 ///
 /// The reply is made before the change is committed, so that one that cannot be made leaves the instance as it was.
 pub(super) fn conclude<R: Resource, T, E, S: Reply<T, E>>(
@@ -170,10 +176,13 @@ pub(super) fn conclude<R: Resource, T, E, S: Reply<T, E>>(
     reply: &mut S,
     keep: bool,
 ) -> Conclusion<R, S::Done, S::Rejected> {
-    let Some(Ran { result, change }) = ran else { return Conclusion::nothing(Outcome::Panicked) };
+    let Some(Ran { result, mut change }) = ran else { return Conclusion::nothing(Outcome::Panicked) };
     let told = contain(|| {
         if let (Change::Put(state), Some(key)) = (&change, key) {
             assert!(state.key() == *key, "the command left its instance under another key");
+            if is_fresh::<R>(state, key) {
+                change = Change::Remove;
+            }
         }
         match result {
             Ok(value) => reply.done(value, keep).map(|(done, kept)| (Outcome::Done(done), kept.map(Told::Done))),

@@ -13,6 +13,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use super::error::{LeaveError, Stopped};
 use super::inbound::Inbound;
 use super::join::{Join, Resolved};
+use super::line::with_frame;
 use super::load::LoadMeter;
 use super::peers::Peers;
 use super::records::News;
@@ -23,10 +24,12 @@ use crate::engine::{self, Engine, Input, Output, Report};
 use crate::exec::{AnyHost, BootClock, Clock, Lease};
 use crate::id::{Epoch, NodeId, Process, RegistryName, Slot};
 use crate::rules::Rules;
+use crate::spec::OnPartition;
 use crate::telemetry;
 use crate::time::Moment;
 use crate::transport::{Channel, Event, HandshakeError, Link, Transport};
 use crate::wire::hello::Refusal;
+use crate::wire::record::RecordWord;
 
 /// How many things that have happened already are taken in before their consequences are carried out: enough to make one
 /// batch of a burst, few enough that no consequence waits long.
@@ -241,13 +244,46 @@ impl Driver {
         if now.since(self.asked) >= ASK_EVERY {
             self.asked = now;
             self.kept.values().for_each(|kept| kept.host.ask(None));
+            self.offer_remains();
         }
     }
 
-    /// Tells the engine what has become of a slot's content.
-    fn take_news(&mut self, News { registry, report }: News) {
-        if let Some(registry) = RegistryName::new(registry) {
-            self.tell(Input::Slots(registry, report));
+    /// Offers what this node has written of slots that others own since, where every side of a partition serves.
+    fn offer_remains(&self) {
+        for (registry, kept) in &self.kept {
+            if kept.host.spec().on_partition != OnPartition::ServeAll {
+                continue;
+            }
+            let active = |slot| self.engine.ownership().table(registry)?.row(slot)?.active();
+            let owner = |slot| active(slot).map(|active| active.set.owner().node.clone());
+            let say = |to: &NodeId, slot, epoch, word: RecordWord<'_>| {
+                let Some(link) = self.peers.link(to) else { return };
+                // What is lost with the connection is offered again.
+                with_frame(registry.as_str(), slot, epoch, word, |frame| _ = link.send(Channel::Records, frame));
+            };
+            self.inbound.records().salvages().offer(&kept.host, &self.port.node, owner, say);
+        }
+    }
+
+    /// Tells the engine what has become of a slot's content, or fills its backups.
+    fn take_news(&mut self, news: News) {
+        match news {
+            News::Report { registry, report } => {
+                if let Some(registry) = RegistryName::new(registry) {
+                    self.tell(Input::Slots(registry, report));
+                }
+            }
+            News::Refill { registry, slot } => {
+                let Some(kept) = RegistryName::new(registry).and_then(|registry| self.kept.get(&registry)) else {
+                    return;
+                };
+                let Some(epoch) = kept.host.leads(slot) else { return };
+                for backup in kept.host.backups(slot) {
+                    if let Some(link) = self.peers.link(&backup.node).filter(|link| link.peer().start == backup.start) {
+                        self.inbound.records().fill(link, &kept.host, slot, epoch);
+                    }
+                }
+            }
         }
     }
 

@@ -49,6 +49,11 @@ impl Inbound {
         Self { desks, owners, load, running: Arc::default(), refusals, records }
     }
 
+    /// What carries the records and fillings of slots.
+    pub(super) fn records(&self) -> &Records {
+        &self.records
+    }
+
     /// Cancels what a connection that has ended was waiting for.
     pub(super) fn hang_up(&self, link: LinkId) {
         self.running.cancel_all(link);

@@ -24,7 +24,7 @@ use crate::engine::{self, Engine};
 use crate::exec::{AnyHost, BootClock, Clock, Lease, Setting};
 use crate::id::{Incarnation, NodeId, RegistryName, Start};
 use crate::resource::Origin;
-use crate::spec::Spec;
+use crate::spec::{OnPartition, Spec};
 use crate::time::Moment;
 use crate::transport::{self, Gate, Seeds, Setup, Socket, Transport};
 use crate::wire::hello::{CommandEntry, HASH_VERSION, Hello, RegistryEntry};
@@ -263,5 +263,6 @@ fn hosted(spec: &Spec) -> Option<HostedRegistry> {
         slots: spec.slots(),
         replicas: spec.replicas,
         failover: spec.failover.into(),
+        serves_all: spec.on_partition == OnPartition::ServeAll,
     })
 }

@@ -8,27 +8,39 @@ use tokio::sync::mpsc;
 
 use super::fillers::{Fillers, Job};
 use super::line::with_frame;
+use super::salvages::Salvages;
 use crate::codec::Raw;
 use crate::engine::{Report, Stored};
-use crate::exec::{AnyHost, Filled, Filling, TakenRecord};
-use crate::id::{NodeId, Process};
+use crate::exec::{AnyHost, Filled, Filling, Remainder, TakenRecord};
+use crate::id::{Epoch, NodeId, Process, Slot};
 use crate::telemetry::{Asked, Refusals};
 use crate::transport::{Channel, Link};
 use crate::wire::record::{RecordFrame, RecordWord};
 
-/// What has become of a slot's content, for the engine.
+/// What has become of a slot's content.
 #[derive(Debug)]
-pub(super) struct News {
-    /// The registry.
-    pub(super) registry: &'static str,
-    /// What has happened.
-    pub(super) report: Report,
+pub(super) enum News {
+    /// For the engine.
+    Report {
+        /// The registry.
+        registry: &'static str,
+        /// What has happened.
+        report: Report,
+    },
+    /// The backups lack what this node has taken in from another side of a partition.
+    Refill {
+        /// The registry.
+        registry: &'static str,
+        /// The slot.
+        slot: Slot,
+    },
 }
 
 /// Takes what comes on the channels of records.
 pub(super) struct Records {
     hosts: BTreeMap<&'static str, Arc<dyn AnyHost>>,
     fillers: Fillers,
+    salvages: Salvages,
     refusals: Arc<Refusals>,
     news: mpsc::UnboundedSender<News>,
 }
@@ -41,7 +53,21 @@ impl Records {
         news: mpsc::UnboundedSender<News>,
     ) -> Self {
         let hosts = hosts.iter().map(|host| (host.spec().name, Arc::clone(host))).collect();
-        Self { hosts, fillers: Fillers::new(runtime), refusals, news }
+        let salvages = Salvages::new(runtime.clone(), news.clone());
+        Self { hosts, fillers: Fillers::new(runtime), salvages, refusals, news }
+    }
+
+    /// Takes in what other sides of partitions have written, and offers what this node has.
+    pub(super) fn salvages(&self) -> &Salvages {
+        &self.salvages
+    }
+
+    /// Fills a backup of this node's anew, if it is one.
+    pub(super) fn fill(&self, backup: &Link, host: &Arc<dyn AnyHost>, slot: Slot, epoch: Epoch) {
+        let job = Job::Backup { registry: host.spec().name, slot, epoch };
+        if !self.fillers.has(backup, &job) && host.hear_lack(slot, epoch, &process(backup)) {
+            self.fillers.add(backup, host, job);
+        }
     }
 
     /// Takes one frame, in the order in which the peer sent them.
@@ -74,12 +100,7 @@ impl Records {
                     self.tell(host, Report::Stored(Stored { slot, epoch, by: process }));
                 }
             }
-            RecordWord::Lacks => {
-                let job = Job::Backup { registry: host.spec().name, slot, epoch };
-                if !self.fillers.has(from, &job) && host.hear_lack(slot, epoch, &process(from)) {
-                    self.fillers.add(from, host, job);
-                }
-            }
+            RecordWord::Lacks => self.fill(from, host, slot, epoch),
             RecordWord::Ask => match host.reaches(slot, epoch) {
                 Some(position) => answer(RecordWord::Reaches { position }),
                 None => answer(RecordWord::Lacks),
@@ -97,12 +118,25 @@ impl Records {
             RecordWord::Pull { stamp } => {
                 self.fillers.add(from, host, Job::Opener { registry: host.spec().name, slot, epoch, stamp });
             }
+            RecordWord::Remains { stamp, lineage } => {
+                if let Err(fault) = self.salvages.offered(from, host, slot, stamp, lineage) {
+                    self.refuse(&from.peer().node, registry, &fault);
+                }
+            }
+            RecordWord::Salvage { stamp, since, from: first } => {
+                Salvages::asked(from, host, slot, stamp, since, first);
+            }
+            RecordWord::Remainder { stamp, from: first, next, last, body: Raw(body) } => {
+                let remainder = Remainder { next, last, body: body.to_vec() };
+                self.salvages.came(from, host, slot, stamp, first, remainder);
+            }
+            RecordWord::Salvaged { stamp } => host.let_go_of(slot, stamp),
         }
     }
 
     fn tell(&self, host: &Arc<dyn AnyHost>, report: Report) {
         // A driver that has stopped wants to know nothing.
-        let _ = self.news.send(News { registry: host.spec().name, report });
+        let _ = self.news.send(News::Report { registry: host.spec().name, report });
     }
 
     fn refuse(&self, peer: &NodeId, registry: &str, fault: &str) {

@@ -155,7 +155,7 @@ mod tests {
     use std::cell::Cell;
 
     use super::*;
-    use crate::spec::{Failover, LoadBalancing, Reads, Sharding};
+    use crate::spec::{Failover, LoadBalancing, OnPartition, Reads, Sharding};
 
     fn admission(concurrency: u32, queue: u32) -> Admission<&'static str> {
         Admission::new(&Spec {
@@ -165,6 +165,7 @@ mod tests {
             failover: Failover::AutoReassign,
             replicas: 3,
             reads: Reads::Owner,
+            on_partition: OnPartition::PauseMinority,
             timeout: Duration::from_secs(5),
             idempotency_window: Duration::from_secs(600),
             queue,

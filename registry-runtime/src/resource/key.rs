@@ -25,6 +25,10 @@ pub trait Resource: Instance {
     #[doc(hidden)]
     const FRESH: Option<fn(Self::Key) -> Self> = None;
 
+    /// Puts what another side of a partition made of the instance into this side's; only a resource with `merge` has it.
+    #[doc(hidden)]
+    const MERGE: Option<fn(&mut Self, Self)> = None;
+
     /// The instance's key.
     fn key(&self) -> Self::Key;
 

@@ -160,7 +160,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::spec::{Failover, LoadBalancing, Reads, Sharding, Spec, Then};
+    use crate::spec::{Failover, LoadBalancing, OnPartition, Reads, Sharding, Spec, Then};
 
     const ORDERS: Spec = Spec {
         idempotency_window: Duration::from_secs(600),
@@ -170,6 +170,7 @@ mod tests {
         failover: Failover::AutoReassign,
         replicas: 3,
         reads: Reads::Owner,
+        on_partition: OnPartition::PauseMinority,
         timeout: Duration::from_secs(5),
         queue: 10,
         concurrency: 10,

@@ -72,6 +72,42 @@ pub(crate) enum RecordWord<'a> {
         /// Its stamp, as it was promised.
         stamp: (Epoch, Position),
     },
+    /// One that has lost the slot, to its owner: I have written this content, and your stream has taken its place.
+    Remains {
+        /// Its stamp.
+        stamp: (Epoch, Position),
+        /// Where it comes from: the list of its epochs, each with its last record.
+        #[serde(borrow)]
+        lineage: Raw<'a>,
+    },
+    /// The owner: send me what has changed in it.
+    Salvage {
+        /// Its stamp.
+        stamp: (Epoch, Position),
+        /// Up to this record it was one with mine.
+        since: Position,
+        /// From which thing on, as they are counted.
+        from: u32,
+    },
+    /// One that has lost the slot: some of what has changed.
+    Remainder {
+        /// The content's stamp.
+        stamp: (Epoch, Position),
+        /// From which thing on.
+        from: u32,
+        /// What comes after it.
+        next: u32,
+        /// Whether nothing does.
+        last: bool,
+        /// Instances and receipts.
+        #[serde(borrow)]
+        body: Raw<'a>,
+    },
+    /// The owner: I have it all.
+    Salvaged {
+        /// The content's stamp.
+        stamp: (Epoch, Position),
+    },
 }
 
 impl<'a> RecordFrame<'a> {

@@ -17,6 +17,7 @@ mod partition;
 mod reading;
 mod reservation;
 mod restart;
+mod serving;
 mod survival;
 mod twins;
 

@@ -141,6 +141,8 @@ pub(crate) struct HostedRegistry {
     pub(crate) replicas: u8,
     /// What happens to the slots of a Down node.
     pub(crate) failover: HostedFailover,
+    /// Whether every side of a partition goes on with what it has.
+    pub(crate) serves_all: bool,
 }
 
 /// What happens to the slots of a Down node, as it travels.

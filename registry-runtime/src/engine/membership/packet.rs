@@ -220,6 +220,7 @@ mod tests {
             slots: u32::MAX,
             replicas: u8::MAX,
             failover: HostedFailover::WaitForNode { wait: Duration::MAX, reassign: true },
+            serves_all: true,
         };
         Profile {
             hosted: vec![hosted; Profile::HOSTED_MAX],

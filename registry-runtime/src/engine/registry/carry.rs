@@ -22,7 +22,7 @@ impl Registry {
         let epoch = shared.epochs.draw(shared.now, row.met(), tag);
         row.meet(epoch);
         let set = shared.sets.share(set);
-        self.openings.insert(slot, Opening::new(epoch, set, why));
+        self.openings.insert(slot, Opening::new(shared.now, epoch, set, why));
     }
 
     /// Does what an opening under way can do now.
@@ -75,6 +75,10 @@ impl Registry {
         let loses = match opening.promises(&self.case(slot, shared)) {
             Promises::TooFew => return,
             Promises::Enough => false,
+            // It may be lower than one that was acknowledged in and that nobody remembers.
+            Promises::WhatThereIs if opening.is_older_than(shared.now, shared.timing.lease) => {
+                return self.renew(slot, shared);
+            }
             Promises::WhatThereIs => true,
         };
         if opening.source(&shared.me, shared.rules).0 == shared.me {
@@ -88,6 +92,17 @@ impl Registry {
         // Another has newer data: what was served here is over already, and this node had not heard of it.
         if let Some(held) = self.holdings.close(slot) {
             shared.close(&self.name, slot, held.epoch, Closing::Superseded);
+        }
+    }
+
+    /// Begins an attempt anew in an epoch of now, once. Data may be lost with it, but fences outside should go on rising.
+    fn renew(&mut self, slot: Slot, shared: &mut Shared) {
+        if let Some(former) = self.openings.remove(&slot) {
+            self.start(slot, former.set().clone(), former.why(), shared);
+            if let Some(opening) = self.openings.get_mut(&slot) {
+                opening.stays();
+            }
+            self.agenda.look(slot);
         }
     }
 

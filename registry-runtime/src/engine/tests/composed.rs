@@ -38,6 +38,7 @@ impl Cluster {
             slots: 8,
             replicas,
             failover: HostedFailover::AutoReassign,
+            serves_all: false,
         };
         let profile = membership::Profile {
             hosted: vec![hosted],

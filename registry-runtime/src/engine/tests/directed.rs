@@ -169,6 +169,25 @@ fn who_is_cut_off_may_acknowledge_for_one_lease_and_no_longer() {
 }
 
 #[test]
+fn where_all_serve_each_side_of_a_partition_has_every_slot_and_one_has_them_when_it_is_over() {
+    let options = Options { serves_all: true, ..Options::default() };
+    let (lease, forget_after) = (options.timing.lease, options.timing.forget_after);
+    let mut sim = founded(options);
+    sim.partition(&[&[0], &[1, 2]]);
+    let serves =
+        |sim: &Sim, nodes: &[usize]| slots(sim).all(|slot| nodes.iter().any(|node| sim.has_right(*node, slot)));
+    assert!(sim.run_until(10 * SECOND, |sim| serves(sim, &[0]) && serves(sim, &[1, 2])), "both sides serve");
+    // Neither stops when the other has been gone for long.
+    sim.run(u64::try_from(forget_after.as_micros()).unwrap());
+    assert!(serves(&sim, &[0]) && serves(&sim, &[1, 2]));
+    assert!(slots(&sim).all(|slot| sim.state(0, slot) == SlotState::Open));
+    sim.heal();
+    settle(&mut sim, 20 * SECOND);
+    sim.run(u64::try_from(lease.as_micros()).unwrap());
+    assert!(slots(&sim).all(|slot| (0..3).filter(|node| sim.has_right(*node, slot)).count() == 1));
+}
+
+#[test]
 fn of_two_nodes_the_one_with_the_smaller_id_goes_on() {
     let options = || Options { nodes: 2, charter: 2, replicas: 2, ..Options::default() };
     let mut sim = founded(options());

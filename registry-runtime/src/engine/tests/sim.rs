@@ -36,6 +36,7 @@ pub(crate) struct Options {
     pub(crate) charter: usize,
     pub(crate) slots: u32,
     pub(crate) replicas: u8,
+    pub(crate) serves_all: bool,
     pub(crate) failover: Failover,
     pub(crate) timing: Timing,
     pub(crate) rules: Rules,
@@ -62,6 +63,7 @@ impl Default for Options {
             charter: 3,
             slots: 24,
             replicas: 3,
+            serves_all: false,
             failover: Failover::AutoReassign,
             timing: Timing::fast(),
             rules: Rules::ALL,
@@ -196,6 +198,7 @@ impl Sim {
             slots: self.options.slots,
             failover: self.options.failover,
             replicas: self.options.replicas,
+            serves_all: self.options.serves_all,
         };
         self.nodes.push(SimNode {
             process: Process { node: node_id(index), start: Start::new(0) },
@@ -669,7 +672,8 @@ impl Sim {
     }
 
     fn note(&mut self, seen: Result<(), String>) {
-        if let (Err(fault), None) = (seen, &self.fault) {
+        // Where all serve, nothing of this is promised.
+        if let (Err(fault), None, false) = (seen, &self.fault, self.options.serves_all) {
             self.fault = Some(format!("at {} ms: {fault}", self.now / MS));
         }
     }

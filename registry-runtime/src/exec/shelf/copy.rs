@@ -8,7 +8,7 @@ use super::super::flow::{Flow, Pending};
 use super::super::outcome::Refused;
 use super::super::pledge::Pledge;
 use super::super::record::{Filling, Line};
-use super::{Change, Claim, Clock, Gate, Incoming, Outcomes, Receipt, Shelf, Swept};
+use super::{Change, Claim, Clock, Gate, Incoming, Memory, Outcomes, Receipt, Shelf, Swept};
 use crate::id::{Epoch, Position, Process, Slot};
 use crate::policy::receipts::Saved;
 use crate::policy::replica::{Next, Stamp};
@@ -45,6 +45,21 @@ pub(in crate::exec) struct Cut<R: Resource> {
     pub(in crate::exec) filling: Filling,
     pub(in crate::exec) instances: Vec<(R::Key, Arc<R>)>,
     pub(in crate::exec) receipts: Vec<Saved>,
+    pub(in crate::exec) past: Option<Memory<R::Key>>,
+}
+
+/// What one part of a filling brings.
+#[derive(Debug)]
+pub(in crate::exec) struct Part<R: Resource> {
+    pub(in crate::exec) instances: Vec<(R::Key, Arc<R>)>,
+    pub(in crate::exec) receipts: Vec<Saved>,
+    pub(in crate::exec) past: Memory<R::Key>,
+}
+
+impl<R: Resource> Default for Part<R> {
+    fn default() -> Self {
+        Self { instances: Vec::new(), receipts: Vec::new(), past: Memory::default() }
+    }
 }
 
 /// As the owner, and on the way to becoming one.
@@ -78,7 +93,7 @@ impl<R: Resource> Shelf<R> {
             self.flow = former;
             return false;
         }
-        self.replica.restamp((epoch, stamp.1));
+        self.restamp((epoch, stamp.1));
         self.incoming = None;
         let stream = Stream::new(epoch, base.1, last.unwrap_or(base.1), lines.len(), self.rules);
         let reads = if self.reading.is_some() { Reads::Replicas } else { Reads::Owner };
@@ -147,6 +162,7 @@ impl<R: Resource> Shelf<R> {
             filling,
             instances: self.lanes.iter().filter_map(instance).collect(),
             receipts: self.receipts.save(clock.now()),
+            past: self.past.as_ref().map(|past| past.tell()),
         }
     }
 
@@ -163,7 +179,7 @@ impl<R: Resource> Shelf<R> {
     /// Counts a record that nobody else needs.
     pub(super) fn count_record(&mut self) {
         let (epoch, position) = self.replica.stamp();
-        self.replica.restamp((epoch, position.next()));
+        self.restamp((epoch, position.next()));
         if let Some(flow) = &mut self.flow {
             flow.count_alone();
         }
@@ -190,7 +206,7 @@ impl<R: Resource> Shelf<R> {
             && let Some(flow) = self.flow.as_mut().filter(|flow| flow.epoch() == self.epoch)
             && let Some((position, record)) = flow.next_acknowledged(self.replica.stamp().1)
         {
-            self.replica.restamp((self.epoch, position));
+            self.restamp((self.epoch, position));
             let Pending { key, turn, change, receipt, pledge, .. } = record;
             self.apply(&key, turn, change, receipt, clock, &mut outcomes);
             outcomes.decided.push((pledge, Ok(())));
@@ -230,6 +246,10 @@ impl<R: Resource> Shelf<R> {
         let adopts = self.replica.adopt(epoch, base);
         if adopts {
             (self.flow, self.incoming) = (None, None);
+            if let Some(past) = &mut self.past {
+                past.reach(self.replica.stamp());
+                past.follow();
+            }
             if before != epoch {
                 self.copy_replaced();
             }
@@ -273,11 +293,14 @@ impl<R: Resource> Shelf<R> {
         match self.replica.place(epoch, position, self.rules) {
             Next::Fits => {
                 self.copy_changed(position, &key);
+                if let Some(past) = &mut self.past {
+                    past.wrote(&key, position);
+                }
                 self.put(key, state, outcomes);
                 if let Some(Receipt { ask, told, left, window }) = receipt {
                     self.receipts.remember(&ask, told, left, window, clock.now());
                 }
-                self.replica.restamp((epoch, position));
+                self.restamp((epoch, position));
                 TakenRecord::Reaches(position)
             }
             Next::Known => {
@@ -303,6 +326,7 @@ impl<R: Resource> Shelf<R> {
                 instances: HashMap::with_hasher(hasher),
                 touched: HashSet::with_hasher(hasher),
                 receipts: self.receipts.alike(),
+                past: Memory::default(),
             }));
         }
     }
@@ -312,8 +336,7 @@ impl<R: Resource> Shelf<R> {
         &mut self,
         filling: Filling,
         (part, last): (u32, bool),
-        instances: Vec<(R::Key, Arc<R>)>,
-        receipts: Vec<Saved>,
+        brought: Part<R>,
         clock: &dyn Clock,
     ) -> (Filled, Option<Swept<R>>) {
         let is_due = |incoming: &&mut Box<Incoming<R>>| incoming.filling == filling && incoming.part == part;
@@ -322,19 +345,22 @@ impl<R: Resource> Shelf<R> {
             return (Filled::Refused, None);
         };
         incoming.part = part.saturating_add(1);
+        let Part { instances, receipts, past } = brought;
         for (key, state) in instances {
             if !incoming.touched.contains(&key) {
                 incoming.instances.insert(key, state);
             }
         }
+        incoming.remember(past);
         receipts.into_iter().for_each(|saved| incoming.receipts.restore(saved, clock.now()));
         if !last {
             return (Filled::More, None);
         }
         let Some(incoming) = self.incoming.take() else { return (Filled::Refused, None) };
-        let Incoming { reaches, instances, receipts, .. } = *incoming;
+        let Incoming { reaches, instances, receipts, past: told, .. } = *incoming;
         let stamp = (filling.stamp.0, reaches);
-        let swept = self.sweep();
+        let forsaken = self.set_aside(clock);
+        let swept = Swept { forsaken, ..self.sweep() };
         self.flow = None;
         self.receipts = receipts;
         self.instances = instances.len();
@@ -342,12 +368,15 @@ impl<R: Resource> Shelf<R> {
             self.lanes.entry(key).or_insert_with(super::Lane::new).state = Some(state);
         }
         self.replica.restamp(stamp);
+        if let Some(past) = &mut self.past {
+            past.replace(stamp, told);
+        }
         self.copy_replaced();
         (Filled::Whole(stamp), Some(swept))
     }
 
     /// Whether the copy is written to by others.
-    fn is_backup(&self) -> bool {
+    pub(super) fn is_backup(&self) -> bool {
         matches!(self.gate, Gate::Closed)
     }
 
@@ -358,12 +387,21 @@ impl<R: Resource> Shelf<R> {
         self.instances = self.instances + usize::from(is_there) - usize::from(old.is_some());
         outcomes.states.extend(old);
         if lane.is_empty() {
-            outcomes.entries.extend(self.lanes.remove_entry(&key));
+            self.remove_lane(&key, outcomes);
         }
     }
 }
 
 impl<R: Resource> Incoming<R> {
+    /// Takes in more of the content's past. What is known of it already came later.
+    fn remember(&mut self, past: Memory<R::Key>) {
+        let Memory { ends, since, written } = past;
+        if !ends.is_empty() {
+            (self.past.ends, self.past.since) = (ends, since);
+        }
+        self.past.written.extend(written.into_iter().filter(|(key, _)| !self.touched.contains(key)));
+    }
+
     fn take(
         &mut self,
         position: Position,
@@ -376,6 +414,7 @@ impl<R: Resource> Incoming<R> {
             Some(state) => _ = self.instances.insert(key.clone(), state),
             None => _ = self.instances.remove(&key),
         }
+        self.past.written.push((key.clone(), position));
         self.touched.insert(key);
         if let Some(Receipt { ask, told, left, window }) = receipt {
             self.receipts.remember(&ask, told, left, window, clock.now());

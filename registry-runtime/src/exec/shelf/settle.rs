@@ -14,6 +14,12 @@ use crate::id::Slot;
 use crate::policy::receipts::{Ask, Told};
 use crate::resource::Resource;
 
+/// For how many lanes a slot keeps room in any case: its map begins with no more.
+const LANES_KEPT: usize = 28;
+
+/// How many times more room than lanes a slot may have.
+const LANES_SPARE: usize = 8;
+
 /// What is to be remembered of a command that ends now; `B` are bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(in crate::exec) struct Receipt<B = Bytes> {
@@ -162,6 +168,11 @@ impl<R: Resource> Shelf<R> {
         if let Some(Receipt { ask, told, left, window }) = receipt {
             self.receipts.remember(&ask, told, left, window, clock.now());
         }
+        if !matches!(change, Change::Keep)
+            && let Some(past) = &mut self.past
+        {
+            past.wrote(key, self.replica.stamp().1);
+        }
         if let Some(lane) = self.lanes.get_mut(key) {
             match change {
                 Change::Keep => {}
@@ -194,7 +205,17 @@ impl<R: Resource> Shelf<R> {
             lane.leave(turn);
         }
         if lane.is_empty() {
-            outcomes.entries.extend(self.lanes.remove_entry(key));
+            self.remove_lane(key, outcomes);
+        }
+    }
+
+    /// Takes out an empty lane, and gives back the room of those that are gone once it is many times what is needed: so the cost of
+    /// that is spread over their removals.
+    pub(super) fn remove_lane(&mut self, key: &R::Key, outcomes: &mut Outcomes<R>) {
+        outcomes.entries.extend(self.lanes.remove_entry(key));
+        let (needed, room) = (self.lanes.len(), self.lanes.capacity());
+        if room > LANES_KEPT && needed < room / LANES_SPARE {
+            self.lanes.shrink_to(needed.saturating_mul(2));
         }
     }
 }

@@ -70,6 +70,15 @@ static VISIT_ASYNC: Command<Visits, (), u32, Infallible> = command(
 static FORGET: Command<Visits, (), u32, Infallible> =
     command(4, ErrorCodec::never(), Run::Destroy(|visits, (), _| Ok(visits.count)));
 
+static TAKE_BACK: Command<Visits, (u32,), u32, Infallible> = command(
+    5,
+    ErrorCodec::never(),
+    Run::Update(|visits, (count,), _| {
+        visits.count -= count;
+        Ok(visits.count)
+    }),
+);
+
 impl Commands for Visits {
     type Client = ();
 
@@ -79,6 +88,7 @@ impl Commands for Visits {
         visitor.command(&VISIT);
         visitor.command(&VISIT_ASYNC);
         visitor.command(&FORGET);
+        visitor.command(&TAKE_BACK);
     }
 }
 
@@ -156,6 +166,24 @@ async fn an_update_makes_it_and_a_destroy_lets_the_next_start_fresh() {
     assert_eq!(call(&host, &FORGET, "home", ()).await, Outcome::Done(102));
     assert_eq!(stored(&host, "home"), 0);
     assert_eq!(call(&host, &VISIT_ASYNC, "home", ()).await, Outcome::Done(101));
+}
+
+#[tokio::test]
+async fn an_instance_that_is_as_good_as_fresh_again_is_not_kept() {
+    let host = host();
+    for page in ["home", "about"] {
+        assert_eq!(call(&host, &VISIT, page, (true,)).await, Outcome::Done(101));
+        assert_eq!(call(&host, &VISIT_ASYNC, page, ()).await, Outcome::Done(102));
+        assert_eq!(call(&host, &TAKE_BACK, page, (1,)).await, Outcome::Done(101));
+        assert_eq!(stored(&host, page), 1);
+        assert_eq!(call(&host, &TAKE_BACK, page, (1,)).await, Outcome::Done(100));
+        assert_eq!(stored(&host, page), 0);
+        assert_eq!(call(&host, &COUNT, page, ()).await, Outcome::Done(100));
+        assert_eq!(call(&host, &VISIT, page, (true,)).await, Outcome::Done(101));
+    }
+    let untouched = self::host();
+    assert_eq!(call(&untouched, &TAKE_BACK, "home", (0,)).await, Outcome::Done(100));
+    assert_eq!(stored(&untouched, "home"), 0, "one that was never made is not made by that");
 }
 
 #[tokio::test]

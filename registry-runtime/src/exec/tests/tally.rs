@@ -12,7 +12,7 @@ use crate::exec::{Attempt, Outcome};
 use crate::id::{CommandId, Epoch, Mark, NodeId, Slot};
 use crate::policy::receipts::Ask;
 use crate::resource::{Boxed, Command, Commands, Context, Definition, ErrorCodec, Invocation, Resource, Run, Visitor};
-use crate::spec::{Failover, LoadBalancing, Reads, Sharding, Spec};
+use crate::spec::{Failover, LoadBalancing, OnPartition, Reads, Sharding, Spec};
 
 pub(super) const SLOTS: u32 = 4;
 pub(super) const CONCURRENCY: u32 = 3;
@@ -344,6 +344,7 @@ pub(super) const fn spec(name: &'static str) -> Spec {
         failover: Failover::AutoReassign,
         replicas: 3,
         reads: Reads::Owner,
+        on_partition: OnPartition::PauseMinority,
         timeout: Duration::from_secs(5),
         idempotency_window: Duration::from_secs(600),
         queue: QUEUE,

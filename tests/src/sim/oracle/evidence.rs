@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::Findings;
-use crate::sim::history::{Op, Place, Records};
+use crate::sim::history::{Op, Place, Records, Stamp};
 use crate::sim::sighting::{Seen, Sighting};
 
 /// All that is known of a run when it is judged.
@@ -107,6 +107,18 @@ impl Evidence {
             _ => false,
         });
         told || self.is_founded_again(registry)
+    }
+
+    /// Whether the slot that was opened in this epoch was opened with less than a majority had, in it or in another, between two moments:
+    /// what comes after that is not promised.
+    pub(super) fn may_have_lost_between(&self, registry: &str, epoch: u64, after: Stamp, before: Stamp) -> bool {
+        let opened = self.sightings.iter().find_map(|sighting| match &sighting.what {
+            Seen::Opened { slot, epoch: opened, .. } if *opened == epoch && slot.registry == registry => Some(slot),
+            _ => None,
+        });
+        let lost =
+            |sighting: &Sighting| matches!(&sighting.what, Seen::PossibleLoss { slot, .. } if Some(slot) == opened);
+        self.sightings.iter().any(|sighting| after < sighting.at && sighting.at < before && lost(sighting))
     }
 
     /// Whether a slot of the registry was founded a second time, while no process lived that had owned it before: then nobody is left who

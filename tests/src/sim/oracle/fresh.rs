@@ -7,7 +7,8 @@ use crate::sim::history::{CallRecord, Op, Outcome, Place, Stamp};
 
 pub(super) const INVARIANT: Invariant = Invariant {
     name: "fresh",
-    statement: "once a key has answered in an epoch, no read of it that is called afterwards is answered in a lower one",
+    statement: "once a key has answered in an epoch, no read of it that is called afterwards is answered in a lower one, \
+                unless the slot was opened with possible loss between",
     source: "CONTRACT 8, Lease: the owner answers reads only while more than half have lent it; SCENARIOS 2.3, Q4",
     judge,
 };
@@ -25,12 +26,16 @@ fn judge(evidence: &Evidence, findings: &mut Findings) {
         let mut by_end = by_begin.clone();
         by_end.sort_by_key(|(_, _, at)| *at);
         let mut earlier = by_end.into_iter().peekable();
-        let mut highest: Option<(&CallRecord, u64)> = None;
+        let mut highest: Option<(&CallRecord, u64, Stamp)> = None;
         for (call, epoch, at) in by_begin {
-            while let Some((before, above, _)) = earlier.next_if(|(_, _, ended)| *ended < call.begun) {
-                highest = highest.filter(|(_, high)| *high >= above).or(Some((before, above)));
+            while let Some((before, above, ended)) = earlier.next_if(|(_, _, ended)| *ended < call.begun) {
+                highest = highest.filter(|(_, high, _)| *high >= above).or(Some((before, above, ended)));
             }
-            if let Some((before, _)) = highest.filter(|(_, high)| call.ask.op == Op::Read && high > epoch) {
+            let registry = call.ask.place.registry;
+            let is_excused = |ended: Stamp| evidence.may_have_lost_between(registry, *epoch, ended, *at);
+            if let Some((before, _, ended)) = highest.filter(|(_, high, _)| call.ask.op == Op::Read && high > epoch)
+                && !is_excused(ended)
+            {
                 findings.fault(
                     &INVARIANT,
                     *at,

@@ -103,6 +103,10 @@ impl Story {
         self.sees(node, Seen::Opened { slot: slot(), epoch, why: why.to_owned() })
     }
 
+    pub(crate) fn may_lose(&mut self, node: &str, epoch: u64) -> &mut Self {
+        self.sees(node, Seen::PossibleLoss { slot: slot(), epoch })
+    }
+
     pub(crate) fn member(&mut self, node: &str, member: &str, change: Change) -> &mut Self {
         self.sees(node, Seen::Member { member: member.to_owned(), start: 1, change })
     }

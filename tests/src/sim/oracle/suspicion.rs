@@ -51,8 +51,16 @@ mod tests {
     fn a_down_of_an_earlier_incarnation_is_no_reason() {
         let mut story = Story::new();
         story.member("n3", "n2", Change::Down).sees("n2", Seen::Rejoined);
-        story.opens("n2", 7, "Return").opens("n3", 8, "Failover");
+        story.at(2_000).opens("n2", 7, "Return").opens("n3", 8, "Failover");
         assert_eq!(found(&INVARIANT, &story.evidence()).len(), 1);
+    }
+
+    #[test]
+    fn a_down_that_came_while_the_owner_was_still_opening_is_a_reason() {
+        let mut story = Story::new();
+        story.member("n3", "n2", Change::Down).at(2_000).sees("n2", Seen::Rejoined);
+        story.at(2_004).opens("n2", 7, "Return").opens("n3", 8, "Failover");
+        assert_eq!(found(&INVARIANT, &story.evidence()), [""; 0]);
     }
 
     #[test]

@@ -28,17 +28,22 @@ pub(super) fn tenures(evidence: &Evidence) -> BTreeMap<&SlotOf, Vec<Tenure<'_>>>
     slots
 }
 
+/// How long the opening of a slot may have been under way when it succeeds.
+const ATTEMPT_MS: u64 = 1000;
+
 /// When somebody first noted, before a moment, that the incarnation of a node that had the slot was Down or had left.
 ///
 /// A node rises to a new incarnation when its process starts and when it finds itself declared Down. A Down of the one before
-/// that is heard of late counts as well: the answer errs towards too early, never towards too late.
+/// that is heard of late counts as well, and so does one that came while the opening may have been under way, which a node goes on
+/// with when it rises: the answer errs towards too early, never towards too late.
 pub(super) fn departed(evidence: &Evidence, tenure: &Tenure<'_>, before: Stamp) -> Option<(Stamp, Change)> {
     let started = |fate: &Fate| *fate == Fate::Up;
     let ups = evidence.records.fates.iter().filter(|(_, host, fate)| **host == *tenure.owner && started(fate));
     let rejoins =
         evidence.sightings.iter().filter(|sighting| sighting.node == tenure.owner && sighting.what == Seen::Rejoined);
     let risen = ups.map(|(at, ..)| *at).chain(rejoins.map(|sighting| sighting.at));
-    let born = risen.filter(|at| *at <= tenure.at).max().unwrap_or_default();
+    let is_before = |at: &Stamp| at.at_ms.saturating_add(ATTEMPT_MS) <= tenure.at.at_ms;
+    let born = risen.filter(is_before).max().unwrap_or_default();
     evidence.sightings.iter().find_map(|sighting| match &sighting.what {
         Seen::Member { member, change: change @ (Change::Down | Change::Left), .. }
             if member == tenure.owner && sighting.at >= born && sighting.at < before =>

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use registry_runtime::spec::{Failover, LoadBalancing, Reads, Sharding, Then};
+use registry_runtime::spec::{Failover, LoadBalancing, OnPartition, Reads, Sharding, Then};
 use registry_runtime::{Resource, commands, registry};
 use serde::{Deserialize, Serialize};
 
@@ -50,7 +50,9 @@ registry! {
         resource User;
         sharding by_attribute(id, slots = 8);
         failover auto_reassign;
+        on_partition serve_all;
     }
+    pub five { resource User; on_partition pause_minority; }
 }
 
 fn main() {
@@ -60,6 +62,9 @@ fn main() {
     assert_eq!(spec.failover, Failover::AutoReassign);
     assert_eq!((spec.replicas, spec.reads, spec.timeout), (3, Reads::Owner, Duration::from_secs(5)));
     assert_eq!((spec.queue, spec.concurrency, spec.idempotency_window), (1024, 256, Duration::from_secs(600)));
+    assert_eq!(spec.on_partition, OnPartition::PauseMinority);
+    assert_eq!(four::registry().spec().on_partition, OnPartition::ServeAll);
+    assert_eq!(five::registry().spec().on_partition, OnPartition::PauseMinority);
 
     let spec = *one::registry().spec();
     assert_eq!(spec.name, "users");

@@ -1,0 +1,236 @@
+//! Brings what sides of a partition wrote of one slot together, where every side serves.
+//!
+//! Who has lost a slot offers what it wrote, again and again, until the slot's owner has it. The owner asks for it part by part, so that
+//! neither side holds more than a part, and takes in one offer for each slot at a time.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use super::line::with_frame;
+use super::records::News;
+use crate::codec::{self, Raw};
+use crate::exec::{AnyHost, Remainder, Salvage, Stranded};
+use crate::id::{Epoch, NodeId, Position, Slot};
+use crate::policy::lineage::{EPOCHS_MAX, Kinship};
+use crate::telemetry;
+use crate::transport::{Channel, Link};
+use crate::wire::record::RecordWord;
+
+/// How long the next part may take before another offer is heard: one of 256 KiB at 1 Mbit/s takes two seconds.
+const PART_TIME: Duration = Duration::from_secs(10);
+
+type Stamp = (Epoch, Position);
+
+/// The offers that this node is taking in.
+#[derive(Clone)]
+pub(super) struct Salvages {
+    runtime: Handle,
+    /// Told of slots whose backups are to be filled anew.
+    news: mpsc::UnboundedSender<News>,
+    /// By slot, so it is bounded by those.
+    under_way: Arc<Mutex<BTreeMap<(&'static str, Slot), UnderWay>>>,
+}
+
+/// An offer that is being taken in.
+#[derive(Debug)]
+struct UnderWay {
+    node: NodeId,
+    stamp: Stamp,
+    since: Position,
+    /// The thing that comes next; `None` while a part is being taken in.
+    next: Option<u32>,
+    /// When it counts as given up.
+    until: Instant,
+    sum: Salvage,
+}
+
+impl Salvages {
+    pub(super) fn new(runtime: Handle, news: mpsc::UnboundedSender<News>) -> Self {
+        Self { runtime, news, under_way: Arc::default() }
+    }
+
+    /// Offers what this node has written to those that own the slots now.
+    pub(super) fn offer(
+        &self,
+        host: &Arc<dyn AnyHost>,
+        own: &NodeId,
+        owner: impl Fn(Slot) -> Option<NodeId>,
+        say: impl Fn(&NodeId, Slot, Epoch, RecordWord<'_>),
+    ) {
+        for (slot, stamp, lineage) in host.remains() {
+            match owner(slot) {
+                Some(owner) if owner == *own => self.take_in_own(host, slot, stamp, &lineage),
+                Some(owner) => {
+                    if let Ok(lineage) = codec::encoded(&lineage) {
+                        say(&owner, slot, stamp.0, RecordWord::Remains { stamp, lineage: Raw(&lineage) });
+                    }
+                }
+                None => {}
+            }
+        }
+    }
+
+    /// Somebody offers what it has written of a slot.
+    pub(super) fn offered(
+        &self,
+        from: &Link,
+        host: &Arc<dyn AnyHost>,
+        slot: Slot,
+        stamp: Stamp,
+        lineage: Raw<'_>,
+    ) -> Result<(), String> {
+        let lineage: Vec<Stamp> = codec::decode(lineage.0).map_err(|fault| fault.to_string())?;
+        if lineage.len() > EPOCHS_MAX {
+            return Err("a lineage with too many epochs".to_owned());
+        }
+        match host.kinship(slot, &lineage) {
+            Some(Kinship::Contained) => say(from, host, slot, RecordWord::Salvaged { stamp }),
+            Some(Kinship::ForkedAt(since)) if self.begin(host, slot, &from.peer().node, stamp, since) => {
+                say(from, host, slot, RecordWord::Salvage { stamp, since, from: 0 });
+            }
+            Some(Kinship::ForkedAt(_)) | None => {}
+        }
+        Ok(())
+    }
+
+    /// The owner asks for what this node has written.
+    pub(super) fn asked(from: &Link, host: &Arc<dyn AnyHost>, slot: Slot, stamp: Stamp, since: Position, first: u32) {
+        match host.remainder(slot, stamp, since, first) {
+            None => {}
+            Some(Err(fault)) => telemetry::unfillable(host.node(), host.spec().name, slot, &fault),
+            Some(Ok(Remainder { next, last, body })) => {
+                let body = Raw(&body);
+                say(from, host, slot, RecordWord::Remainder { stamp, from: first, next, last, body });
+            }
+        }
+    }
+
+    /// Some of what was asked for has come.
+    pub(super) fn came(
+        &self,
+        from: &Link,
+        host: &Arc<dyn AnyHost>,
+        slot: Slot,
+        stamp: Stamp,
+        first: u32,
+        remainder: Remainder,
+    ) {
+        let place = (host.spec().name, slot);
+        let Some(since) = self.expect(place, &from.peer().node, stamp, first) else { return };
+        let (this, link, host) = (self.clone(), from.clone(), Arc::clone(host));
+        self.runtime.spawn(async move {
+            let Remainder { next, last, body } = remainder;
+            let taken = host.salvage(slot, since, body).await;
+            match this.note(place, next, last, taken, &host) {
+                Step::Next => say(&link, &host, slot, RecordWord::Salvage { stamp, since, from: next }),
+                Step::Done => say(&link, &host, slot, RecordWord::Salvaged { stamp }),
+                Step::Stop => {}
+            }
+        });
+    }
+
+    /// Takes in what this node wrote itself, before another's content came in its place and the slot came back.
+    fn take_in_own(&self, host: &Arc<dyn AnyHost>, slot: Slot, stamp: Stamp, lineage: &[Stamp]) {
+        let since = match host.kinship(slot, lineage) {
+            None => return,
+            Some(Kinship::Contained) => return host.let_go_of(slot, stamp),
+            Some(Kinship::ForkedAt(since)) => since,
+        };
+        if !self.begin(host, slot, host.node(), stamp, since) {
+            return;
+        }
+        let (this, host, place) = (self.clone(), Arc::clone(host), (host.spec().name, slot));
+        self.runtime.spawn(async move {
+            let mut first = 0;
+            while let Some(since) = this.expect(place, host.node(), stamp, first)
+                && let Some(Ok(Remainder { next, last, body })) = host.remainder(slot, stamp, since, first)
+            {
+                let taken = host.salvage(slot, since, body).await;
+                match this.note(place, next, last, taken, &host) {
+                    Step::Next => first = next,
+                    Step::Done => return host.let_go_of(slot, stamp),
+                    Step::Stop => return,
+                }
+            }
+        });
+    }
+
+    /// Whether an offer is the one to be taken in now.
+    fn begin(&self, host: &Arc<dyn AnyHost>, slot: Slot, node: &NodeId, stamp: Stamp, since: Position) -> bool {
+        let mut under_way = self.lock();
+        let place = (host.spec().name, slot);
+        let now = Instant::now();
+        if under_way.get(&place).is_some_and(|other| other.until > now) {
+            return false;
+        }
+        let (node, sum) = (node.clone(), Salvage::default());
+        under_way.insert(place, UnderWay { node, stamp, since, next: Some(0), until: now + PART_TIME, sum });
+        true
+    }
+
+    /// Whether a part is the one that was asked for; it is being taken in from now on. Says from where on it was asked for.
+    fn expect(&self, place: (&'static str, Slot), node: &NodeId, stamp: Stamp, first: u32) -> Option<Position> {
+        let mut under_way = self.lock();
+        let entry = under_way.get_mut(&place)?;
+        if entry.node != *node || entry.stamp != stamp || entry.next != Some(first) {
+            return None;
+        }
+        entry.next = None;
+        // However long it takes: nothing else is heard of the slot meanwhile.
+        entry.until = Instant::now() + PART_TIME.saturating_mul(1 << 10);
+        Some(entry.since)
+    }
+
+    /// Notes what has become of a part.
+    fn note(
+        &self,
+        place: (&'static str, Slot),
+        next: u32,
+        last: bool,
+        taken: Result<Salvage, Stranded>,
+        host: &Arc<dyn AnyHost>,
+    ) -> Step {
+        let mut under_way = self.lock();
+        let Some(entry) = under_way.get_mut(&place) else { return Step::Stop };
+        match taken {
+            Ok(taken) => entry.sum.add(taken),
+            Err(stranded) => {
+                under_way.remove(&place);
+                if let Stranded::Unreadable(fault) = stranded {
+                    telemetry::unfillable(host.node(), place.0, place.1, &fault);
+                }
+                return Step::Stop;
+            }
+        }
+        if !last {
+            (entry.next, entry.until) = (Some(next), Instant::now() + PART_TIME);
+            return Step::Next;
+        }
+        let Some(UnderWay { node, sum, .. }) = under_way.remove(&place) else { return Step::Stop };
+        let Salvage { taken, merged, given_up } = sum;
+        telemetry::salvaged(host.node(), &node, place.0, place.1, (taken, merged, given_up));
+        let _ = self.news.send(News::Refill { registry: place.0, slot: place.1 });
+        Step::Done
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<(&'static str, Slot), UnderWay>> {
+        self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What comes after a part.
+enum Step {
+    Next,
+    Done,
+    Stop,
+}
+
+/// Says something to a peer. What is lost with the connection is said again with the next offer.
+fn say(to: &Link, host: &Arc<dyn AnyHost>, slot: Slot, word: RecordWord<'_>) {
+    with_frame(host.spec().name, slot, Epoch::ZERO, word, |frame| _ = to.send(Channel::Records, frame));
+}
