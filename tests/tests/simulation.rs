@@ -14,6 +14,15 @@ const COMPARED: std::ops::Range<u64> = 100..110;
 /// The seeds that are played for their promises.
 const PLAYED: std::ops::Range<u64> = 1..151;
 
+/// Seeds beyond those that have found something, with what it was. What earlier ones found lies among those that are played.
+const FOUND: [(u64, &str); 5] = [
+    (296, "a lost trial of a packet size blocked a connection in one direction"),
+    (505, "the oracle of suspicion counted a Down that came during an opening as one of an earlier life"),
+    (1254, "the same"),
+    (1608, "an opening with possible loss took an epoch that was drawn long before"),
+    (1749, "the same"),
+];
+
 /// Seeds that break a promise still, with its name: each a fault that is not mended yet, or one of the oracle's own. One that
 /// holds comes off the list.
 const OPEN: [(u64, &str); 0] = [];
@@ -46,7 +55,7 @@ fn promises_hold_on_every_seed() {
     let shares: Vec<_> = (0..THREADS)
         .map(|share| {
             thread::spawn(move || {
-                let seeds = PLAYED.filter(|seed| seed % THREADS == share);
+                let seeds = PLAYED.chain(FOUND.map(|(seed, _)| seed)).filter(|seed| seed % THREADS == share);
                 let runs = seeds.map(|seed| (seed, run_seed(seed, Settings::default())));
                 let surprises = runs.filter_map(|(seed, run)| {
                     let expected: BTreeSet<&str> =

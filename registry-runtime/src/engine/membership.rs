@@ -367,10 +367,10 @@ impl Membership {
             self.swim.apply(now, marks);
             self.settle(now);
         }
-        if self.watchdog.poll(now, self.swim.is_active()) {
-            if let Some(peer) = self.any_peer().cloned() {
-                self.introduce(now, &peer);
-            }
+        if self.watchdog.poll(now, self.swim.is_active())
+            && let Some(peer) = self.any_peer().cloned()
+        {
+            self.introduce(now, &peer);
         }
         if let Some(load) = self.load.filter(|_| self.load_due <= now) {
             self.load = None;

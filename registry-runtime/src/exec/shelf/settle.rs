@@ -14,8 +14,8 @@ use crate::id::Slot;
 use crate::policy::receipts::{Ask, Told};
 use crate::resource::Resource;
 
-/// For how many lanes a slot keeps room in any case: its map begins with no more.
-const LANES_KEPT: usize = 28;
+/// For how many lanes a slot keeps room in any case: the least that its map can have.
+const LANES_KEPT: usize = 3;
 
 /// How many times more room than lanes a slot may have.
 const LANES_SPARE: usize = 8;

@@ -1,0 +1,228 @@
+//! What an instance costs: a cluster of three processes is filled with instances and emptied again.
+//!
+//! `cargo run --release -p registry-tests --bin memory -- --instances N --bytes B` prints the resident memory of each node before, filled,
+//! emptied and filled again, and what that is for each instance and replica. The last shows what the allocator had kept.
+
+#![allow(clippy::print_stdout, reason = "it is a program that prints")]
+
+use std::error::Error;
+use std::io::{self, BufRead, BufReader, Write};
+use std::net::SocketAddr;
+use std::process::{Child, ChildStdout, Command, ExitCode, Stdio};
+use std::time::Duration;
+
+use registry_runtime::{Identity, Node, Resource, Timing, commands, registry};
+use registry_tests::SECRET;
+use serde::{Deserialize, Serialize};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep};
+
+const NODES: usize = 3;
+
+/// How many calls are under way at once.
+const AT_ONCE: u64 = 512;
+
+/// How long one call may take: the cluster is busy with nothing else.
+const CALL_TIME: Duration = Duration::from_secs(60);
+
+/// How long is waited at most until the memory of what is gone has been given back: twice as long as receipts are kept.
+const GIVEN_BACK_TIME: Duration = Duration::from_secs(150);
+
+/// How often is looked.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+
+registry! {
+    parcels { resource Parcel; }
+}
+
+/// Something of a size.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Resource)]
+struct Parcel {
+    #[key]
+    id: u64,
+    content: Vec<u8>,
+}
+
+#[commands]
+impl Parcel {
+    fn pack(id: u64, bytes: u32) -> Self {
+        let byte = |at: u32| id.to_le_bytes().get(at as usize % 8).copied().unwrap_or(0);
+        Self { id, content: (0..bytes).map(byte).collect() }
+    }
+
+    fn unpack(self) {}
+}
+
+/// A node's process, killed with this.
+struct Member {
+    process: Child,
+    _says: BufReader<ChildStdout>,
+    address: SocketAddr,
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+impl Member {
+    fn start(number: usize, join: Option<SocketAddr>) -> Result<Self, Box<dyn Error>> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command.args(["node", &format!("memory-{number}")]).args(join.iter().map(ToString::to_string));
+        let mut process = command.stdout(Stdio::piped()).spawn()?;
+        let stdout = process.stdout.take().ok_or_else(|| io::Error::other("the node says nothing"))?;
+        let mut says = BufReader::new(stdout);
+        let mut line = String::new();
+        says.read_line(&mut line)?;
+        Ok(Self { process, _says: says, address: line.trim().parse()? })
+    }
+
+    /// What it has in memory, in bytes.
+    fn resident(&self) -> io::Result<f64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<f64>().ok());
+        Ok(kib.ok_or_else(|| io::Error::other("no VmRSS"))? * 1024.0)
+    }
+}
+
+/// One node, until it is killed; says where it listens.
+async fn node(name: &str, join: Option<SocketAddr>) -> Result<(), Box<dyn Error>> {
+    let node = Node::builder(name)
+        .identity(Identity::shared_secret(SECRET))
+        .timing(Timing::fast())
+        .host(parcels::registry())
+        .join(join)
+        .start()
+        .await?;
+    println!("{}", node.local_addr());
+    io::stdout().flush()?;
+    std::future::pending().await
+}
+
+/// Does one thing with each of the instances, many at once.
+async fn with_each(
+    client: &ParcelClient,
+    instances: u64,
+    act: impl AsyncFn(ParcelClient, u64) -> Result<(), String> + Clone + Send + Sync + 'static,
+) -> Result<f64, Box<dyn Error>> {
+    let begun = Instant::now();
+    let mut workers = JoinSet::new();
+    let local = tokio::task::LocalSet::new();
+    for worker in 0..AT_ONCE {
+        let (client, act) = (client.clone(), act.clone());
+        workers.spawn_local_on(
+            async move {
+                for id in (worker..instances).step_by(AT_ONCE as usize) {
+                    act(client.clone(), id).await?;
+                }
+                Ok::<(), String>(())
+            },
+            &local,
+        );
+    }
+    local
+        .run_until(async {
+            while let Some(done) = workers.join_next().await {
+                done??;
+            }
+            Ok::<(), Box<dyn Error>>(())
+        })
+        .await?;
+    Ok(instances as f64 / begun.elapsed().as_secs_f64())
+}
+
+fn tell(what: &str, members: &[Member], before: &[f64], instances: u64) -> io::Result<Vec<f64>> {
+    let now: Vec<f64> = members.iter().map(Member::resident).collect::<io::Result<_>>()?;
+    let mib: Vec<String> = now.iter().map(|bytes| format!("{:.1}", bytes / f64::from(1 << 20))).collect();
+    let more: f64 = now.iter().zip(before).map(|(now, before)| now - before).sum();
+    print!("{what:>8}: {} MiB", mib.join(" / "));
+    if !before.is_empty() {
+        print!(", {:.0} bytes more for each instance and replica", more / (instances as f64 * members.len() as f64));
+    }
+    println!();
+    Ok(now)
+}
+
+async fn measure(instances: u64, bytes: u32) -> Result<bool, Box<dyn Error>> {
+    let first = Member::start(0, None)?;
+    let join = first.address;
+    let mut members = vec![first];
+    for number in 1..NODES {
+        members.push(Member::start(number, Some(join))?);
+    }
+    let caller = Node::builder("caller")
+        .identity(Identity::shared_secret(SECRET))
+        .timing(Timing::fast())
+        .join([join])
+        .start()
+        .await?;
+    caller.wait_for_members(NODES + 1).await?;
+    let client = parcels::client(&caller);
+    // Every slot is opened and every connection used before anything is weighed.
+    with_each(&client, 10_000, async |client, id| {
+        let key = u64::MAX - id;
+        client.pack(key, 1).timeout(CALL_TIME).await.map_err(|error| error.to_string())?;
+        client.unpack(key).timeout(CALL_TIME).await.map_err(|error| error.to_string())
+    })
+    .await?;
+    sleep(LOOK_EVERY).await;
+    println!("{instances} instances of {bytes} bytes and a key of 8, {NODES} processes, {NODES} replicas");
+    let before = tell("before", &members, &[], instances)?;
+    let rate = with_each(&client, instances, async move |client, id| {
+        client.pack(id, bytes).timeout(CALL_TIME).await.map(drop).map_err(|error| error.to_string())
+    })
+    .await?;
+    println!("          {rate:.0} created a second");
+    let filled = tell("filled", &members, &before, instances)?;
+    let rate = with_each(&client, instances, async |client, id| {
+        client.unpack(id).timeout(CALL_TIME).await.map_err(|error| error.to_string())
+    })
+    .await?;
+    println!("          {rate:.0} destroyed a second");
+    let limit: f64 = before.iter().sum::<f64>() * 1.1;
+    let begun = Instant::now();
+    let emptied = loop {
+        let now: Vec<f64> = members.iter().map(Member::resident).collect::<io::Result<_>>()?;
+        if now.iter().sum::<f64>() <= limit || begun.elapsed() >= GIVEN_BACK_TIME {
+            break tell("emptied", &members, &before, instances)?;
+        }
+        sleep(LOOK_EVERY).await;
+    };
+    with_each(&client, instances, async move |client, id| {
+        client.pack(id, bytes).timeout(CALL_TIME).await.map(drop).map_err(|error| error.to_string())
+    })
+    .await?;
+    tell("again", &members, &before, instances)?;
+    let each = filled.iter().zip(&before).map(|(filled, before)| filled - before).sum::<f64>()
+        / (instances as f64 * NODES as f64);
+    let raw = f64::from(bytes) + 8.0;
+    let ratio = emptied.iter().sum::<f64>() / before.iter().sum::<f64>();
+    println!(
+        "goals: {each:.0} of at most {:.0} bytes filled; {ratio:.2} of at most 1.10 times as much emptied",
+        2.0 * raw + 150.0
+    );
+    Ok(each <= 2.0 * raw + 150.0 && ratio <= 1.1)
+}
+
+#[tokio::main]
+async fn main() -> Result<ExitCode, Box<dyn Error>> {
+    let (mut instances, mut bytes) = (1_000_000, 200);
+    let mut words = std::env::args().skip(1);
+    while let Some(word) = words.next() {
+        let mut value = || words.next().ok_or("usage: memory [--instances N] [--bytes N]");
+        match word.as_str() {
+            "node" => {
+                let name = value()?;
+                let join = words.next().map(|address| address.parse()).transpose()?;
+                node(&name, join).await?;
+            }
+            "--instances" => instances = value()?.parse()?,
+            "--bytes" => bytes = value()?.parse()?,
+            other => return Err(format!("`{other}` is no option").into()),
+        }
+    }
+    Ok(if measure(instances, bytes).await? { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
