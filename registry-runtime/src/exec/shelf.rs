@@ -6,7 +6,7 @@ mod past;
 mod reading;
 mod settle;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use slab::Slab;
@@ -88,8 +88,8 @@ struct Incoming<R: Resource> {
     /// The next part.
     part: u32,
     instances: HashMap<R::Key, Arc<R>, Seeded>,
-    /// What the records that came meanwhile have changed: the parts know less of it.
-    touched: HashSet<R::Key, Seeded>,
+    /// What the records that came meanwhile have changed, with the last of each: the parts know less of it.
+    touched: HashMap<R::Key, Position, Seeded>,
     receipts: Receipts,
     past: Memory<R::Key>,
 }

@@ -1,6 +1,6 @@
 //! The slot's copy on this node: fenced, adopted, filled, written to by the owner, or the owner's own.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::super::Lease;
@@ -324,7 +324,7 @@ impl<R: Resource> Shelf<R> {
                 reaches: filling.stamp.1,
                 part: 1,
                 instances: HashMap::with_hasher(hasher),
-                touched: HashSet::with_hasher(hasher),
+                touched: HashMap::with_hasher(hasher),
                 receipts: self.receipts.alike(),
                 past: Memory::default(),
             }));
@@ -347,7 +347,7 @@ impl<R: Resource> Shelf<R> {
         incoming.part = part.saturating_add(1);
         let Part { instances, receipts, past } = brought;
         for (key, state) in instances {
-            if !incoming.touched.contains(&key) {
+            if !incoming.touched.contains_key(&key) {
                 incoming.instances.insert(key, state);
             }
         }
@@ -357,7 +357,7 @@ impl<R: Resource> Shelf<R> {
             return (Filled::More, None);
         }
         let Some(incoming) = self.incoming.take() else { return (Filled::Refused, None) };
-        let Incoming { reaches, instances, receipts, past: told, .. } = *incoming;
+        let Incoming { reaches, instances, receipts, past: mut told, touched, .. } = *incoming;
         let stamp = (filling.stamp.0, reaches);
         let forsaken = self.set_aside(clock);
         let swept = Swept { forsaken, ..self.sweep() };
@@ -369,6 +369,7 @@ impl<R: Resource> Shelf<R> {
         }
         self.replica.restamp(stamp);
         if let Some(past) = &mut self.past {
+            told.written.extend(touched);
             past.replace(stamp, told);
         }
         self.copy_replaced();
@@ -393,13 +394,13 @@ impl<R: Resource> Shelf<R> {
 }
 
 impl<R: Resource> Incoming<R> {
-    /// Takes in more of the content's past. What is known of it already came later.
+    /// Takes in more of the content's past.
     fn remember(&mut self, past: Memory<R::Key>) {
         let Memory { ends, since, written } = past;
         if !ends.is_empty() {
             (self.past.ends, self.past.since) = (ends, since);
         }
-        self.past.written.extend(written.into_iter().filter(|(key, _)| !self.touched.contains(key)));
+        self.past.written.extend(written);
     }
 
     fn take(
@@ -414,8 +415,7 @@ impl<R: Resource> Incoming<R> {
             Some(state) => _ = self.instances.insert(key.clone(), state),
             None => _ = self.instances.remove(&key),
         }
-        self.past.written.push((key.clone(), position));
-        self.touched.insert(key);
+        self.touched.insert(key, position);
         if let Some(Receipt { ask, told, left, window }) = receipt {
             self.receipts.remember(&ask, told, left, window, clock.now());
         }
