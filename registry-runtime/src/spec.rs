@@ -83,8 +83,8 @@ pub enum OnPartition {
     /// A side without more than half of a slot's replica set answers `Unavailable`: nothing that was acknowledged is lost.
     PauseMinority,
     /// Every side goes on with what it has, so one key may have several owners, and each acknowledges. When the sides meet again, the
-    /// slot goes on from one of them, and what the other has of each instance is merged into it by the resource's `merge`; without
-    /// one, it is given up where both have the instance and they differ, which is logged and counted.
+    /// slot goes on from one of them, and takes in what the other changed. Where both changed an instance, the resource's `merge`
+    /// decides; without one, what the other made of it is given up, which is logged and counted.
     ServeAll,
 }
 

@@ -164,10 +164,8 @@ impl<R: Resource> Remains for Arc<Host<R>> {
                     }
                 }
             }
-            if let Some(mut shelf) = host.shelf(slot) {
-                shelf.restore(receipts, host.clock());
-            }
-            Ok(salvage)
+            let restored = host.shelf(slot).is_some_and(|mut shelf| shelf.restore(receipts, host.clock()));
+            if restored { Ok(salvage) } else { Err(Stranded::NotNow) }
         })
     }
 
@@ -272,10 +270,8 @@ impl<R: Resource> Host<R> {
     ) -> Result<Fate, Stranded> {
         let ends = Instant::now() + INSTANCE_TIME;
         for _ in 0..TRIES_MAX {
-            let (mine, changed) = {
-                let shelf = self.shelf(slot).ok_or(Stranded::NotNow)?;
-                shelf.instance_since(key, since)
-            };
+            let looked = self.shelf(slot).and_then(|shelf| shelf.instance_since(key, since));
+            let (mine, changed) = looked.ok_or(Stranded::NotNow)?;
             let same = contain(|| match (&mine, &theirs) {
                 (Some(mine), Some(theirs)) => is_same(&**mine, &**theirs),
                 (mine, theirs) => mine.is_none() && theirs.is_none(),

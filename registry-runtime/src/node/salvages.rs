@@ -157,6 +157,8 @@ impl Salvages {
                     Step::Stop => return,
                 }
             }
+            // It is gone, or a part of it has no encoding: others may offer theirs.
+            this.lock().remove(&place);
         });
     }
 

@@ -81,8 +81,8 @@ impl<R: Resource> Past<R> {
     /// A record has changed an instance.
     pub(super) fn wrote(&mut self, key: &R::Key, position: Position) {
         if self.written.len() >= WRITTEN_MAX && !self.written.contains_key(key) {
-            self.written.clear();
-            self.since = position;
+            let last = self.written.drain().map(|(_, position)| position).max();
+            self.since = last.unwrap_or(position).max(position);
         }
         self.written.insert(key.clone(), position);
     }
@@ -166,10 +166,11 @@ impl<R: Resource> Shelf<R> {
         Some(past.lineage.kinship(lineage))
     }
 
-    /// An instance, and whether it may have changed here since a record.
-    pub(in crate::exec) fn instance_since(&self, key: &R::Key, since: Position) -> (Option<Arc<R>>, bool) {
+    /// An instance, and whether it may have changed here since a record. `None` when the slot is not open here any more.
+    pub(in crate::exec) fn instance_since(&self, key: &R::Key, since: Position) -> Option<(Option<Arc<R>>, bool)> {
+        let past = self.past.as_ref().filter(|_| !self.is_backup())?;
         let state = self.lanes.get(key).and_then(|lane| lane.state.clone());
-        (state, self.past.as_ref().is_none_or(|past| past.has_changed(key, since)))
+        Some((state, past.has_changed(key, since)))
     }
 
     /// The last epoch in which the slot was open here.
@@ -187,8 +188,12 @@ impl<R: Resource> Shelf<R> {
         self.flow.as_ref().map(|flow| flow.backups().cloned().collect()).unwrap_or_default()
     }
 
-    /// Takes in receipts of another content of the slot.
-    pub(in crate::exec) fn restore(&mut self, receipts: Vec<Saved>, clock: &dyn Clock) {
+    /// Takes in receipts of another content of the slot; whether it is open here still.
+    pub(in crate::exec) fn restore(&mut self, receipts: Vec<Saved>, clock: &dyn Clock) -> bool {
+        if self.is_backup() {
+            return false;
+        }
         receipts.into_iter().for_each(|saved| self.receipts.restore(saved, clock.now()));
+        true
     }
 }
