@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::Serialize;
+
 use super::host::Host;
 use super::record::{Body, Filling, Item, Line, PART_BYTES, Portion, STATE_BYTES_MAX, keep, lend};
 use super::shelf::{Cut, Filled, Memory, Outcomes, Part, TakenRecord};
@@ -181,6 +183,14 @@ pub(super) fn read_state<R: Resource>(key: &R::Key, state: &[u8]) -> Result<Arc<
     if state.key() == *key { Ok(Arc::new(state)) } else { Err("an instance under another key".to_owned()) }
 }
 
+/// Encodes a key or a state.
+pub(super) fn written<T: Serialize>(value: &T) -> Result<Vec<u8>, String> {
+    let mut written = Vec::new();
+    let unfit = |unfit| format!("an instance cannot be encoded: {unfit:?}");
+    codec::encode(value, &mut written, STATE_BYTES_MAX).map_err(unfit)?;
+    Ok(written)
+}
+
 /// A cut that is being encoded.
 struct Parts<R: Resource> {
     filling: Filling,
@@ -208,10 +218,7 @@ impl<R: Resource> Parts<R> {
         while items.len() < PART_BYTES
             && let Some((key, state)) = self.instances.next()
         {
-            let (mut key_bytes, mut state_bytes) = (Vec::new(), Vec::new());
-            let unfit = |unfit| format!("an instance cannot be encoded: {unfit:?}");
-            codec::encode(&key, &mut key_bytes, STATE_BYTES_MAX).map_err(unfit)?;
-            codec::encode(&*state, &mut state_bytes, STATE_BYTES_MAX).map_err(unfit)?;
+            let (key_bytes, state_bytes) = (written(&key)?, written(&*state)?);
             put(&mut items, Item::Instance { key: Raw(&key_bytes), state: Raw(&state_bytes) })?;
             count = count.saturating_add(1);
         }
@@ -228,10 +235,8 @@ impl<R: Resource> Parts<R> {
         while items.len() < PART_BYTES
             && let Some((key, position)) = self.written.next()
         {
-            let mut key_bytes = Vec::new();
-            let unfit = |unfit| format!("a key cannot be encoded: {unfit:?}");
-            codec::encode(&key, &mut key_bytes, STATE_BYTES_MAX).map_err(unfit)?;
-            put(&mut items, Item::Written { key: Raw(&key_bytes), position })?;
+            let key = written(&key)?;
+            put(&mut items, Item::Written { key: Raw(&key), position })?;
             count = count.saturating_add(1);
         }
         let mut body = bytes::encoded(&count).map_err(|fault| fault.to_string())?;

@@ -25,7 +25,6 @@ use crate::policy::replica::Stamp;
 use crate::resource::{Commands, Definition, Origin, Resource};
 use crate::rules::{Rule, Rules};
 use crate::spec::Reads;
-use crate::telemetry;
 
 /// For how long commands that run may go on when their slot is sealed: long enough for most to end, short against the
 /// default deadline of the calls that wait for the next owner.
@@ -114,8 +113,7 @@ impl<R: Resource> Host<R> {
     /// Drops what was swept out of a slot, and says what nobody will take in any more.
     pub(super) fn sweep_out(&self, slot: Slot, swept: Option<Swept<R>>) {
         if let Some(forsaken) = swept.as_ref().and_then(|swept| swept.forsaken.as_ref()) {
-            let (instances, registry) = (forsaken.instances.len(), self.definition.spec.name);
-            telemetry::forsaken(&self.setting.origin.node, registry, slot, instances);
+            self.tell_forsaken(slot, forsaken);
         }
         discard(swept);
     }

@@ -3,7 +3,6 @@
 //! The owner's own state stays unless only the other side has changed an instance. Where both have, the resource's `merge` decides; without
 //! one the owner's stays, and what is given up is said.
 
-use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -13,11 +12,11 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep};
 
-use super::copies::read_state;
+use super::copies::{read_state, written};
 use super::handle::Started;
 use super::host::Host;
 use super::outcome::Outcome;
-use super::record::{PART_BYTES, STATE_BYTES_MAX, keep, lend};
+use super::record::{PART_BYTES, keep, lend};
 use super::shelf::Aside;
 use super::work::{contain, discard, fresh};
 use super::{Attempt, codec};
@@ -32,7 +31,8 @@ use crate::telemetry;
 /// How long the owner tries to take in one instance: as long as a call's default deadline.
 const INSTANCE_TIME: Duration = Duration::from_secs(5);
 
-/// How often the owner looks at an instance anew that others keep changing, and how long it waits where there is no room.
+/// How often the owner looks at an instance anew that others keep changing, or for which there is no room: each time costs a command, and
+/// all of them end within [`INSTANCE_TIME`].
 const TRIES_MAX: u32 = 100;
 
 /// Tells the session of an owner that takes in from that of its callers.
@@ -61,6 +61,16 @@ pub(crate) struct Salvage {
 }
 
 impl Salvage {
+    fn count(&mut self, fate: Fate) {
+        let counted = match fate {
+            Fate::Same => return,
+            Fate::Taken => &mut self.taken,
+            Fate::Merged => &mut self.merged,
+            Fate::GivenUp => &mut self.given_up,
+        };
+        *counted = counted.saturating_add(1);
+    }
+
     /// Counts another part.
     pub(crate) fn add(&mut self, other: Self) {
         self.taken = self.taken.saturating_add(other.taken);
@@ -96,11 +106,14 @@ pub(crate) trait Remains {
     /// As the owner: takes in what has changed elsewhere since a record.
     fn salvage(&self, slot: Slot, since: Position, body: Vec<u8>) -> Salvaging;
 
-    /// As the owner: the epoch of the slot's stream.
-    fn leads(&self, slot: Slot) -> Option<Epoch>;
+    /// As the owner: a content that comes from there has been taken in.
+    fn took_in(&self, slot: Slot, lineage: &[Stamp]);
 
-    /// As the owner: the backups of the slot, which know nothing of receipts that were taken in.
-    fn backups(&self, slot: Slot) -> Vec<Process>;
+    /// As the owner: the epoch of the slot's stream, and the backups, which know nothing of receipts that were taken in.
+    fn followers(&self, slot: Slot) -> Option<(Epoch, Vec<Process>)>;
+
+    /// Gives up everything that waits for an owner, and says so.
+    fn forsake(&self);
 }
 
 /// The taking in of a part.
@@ -122,16 +135,19 @@ enum Item<'a> {
 impl<R: Resource> Remains for Arc<Host<R>> {
     fn remains(&self) -> Vec<(Slot, Stamp, Vec<Stamp>)> {
         let slots = (0..self.definition.spec.slots()).map(Slot::new);
-        let of = |slot: Slot| {
-            let asides = self.shelf(slot).map(|shelf| shelf.asides().to_vec()).unwrap_or_default();
-            asides.into_iter().map(move |aside| (slot, aside.stamp, aside.lineage.clone()))
+        let of = |slot: Slot| -> Vec<_> {
+            let shelf = self.shelf(slot);
+            let asides = shelf.iter().flat_map(|shelf| shelf.asides());
+            asides.map(|aside| (slot, aside.stamp, aside.lineage.clone())).collect()
         };
         slots.flat_map(of).collect()
     }
 
     fn remainder(&self, slot: Slot, stamp: Stamp, since: Position, from: u32) -> Option<Result<Remainder, String>> {
         let aside = self.shelf(slot)?.asides().iter().find(|aside| aside.stamp == stamp).cloned()?;
-        Some(contain(|| write(&aside, since, from)).unwrap_or_else(|| Err("encoding panicked".into())))
+        let written = contain(|| self.write_remainder(slot, &aside, since, from));
+        discard(aside);
+        Some(written.unwrap_or_else(|| Err("encoding panicked".into())))
     }
 
     fn let_go_of(&self, slot: Slot, stamp: Stamp) {
@@ -152,16 +168,10 @@ impl<R: Resource> Remains for Arc<Host<R>> {
             drop(body);
             let mut salvage = Salvage::default();
             for (key, theirs) in instances {
-                match host.take_in(slot, since, &key, theirs).await? {
-                    Fate::Same => {}
-                    Fate::Taken => salvage.add(Salvage { taken: 1, ..Salvage::default() }),
-                    Fate::Merged => salvage.add(Salvage { merged: 1, ..Salvage::default() }),
-                    Fate::GivenUp => {
-                        salvage.add(Salvage { given_up: 1, ..Salvage::default() });
-                        let (node, registry) = (&host.setting.origin.node, host.definition.spec.name);
-                        let key = contain(|| key.key_text()).unwrap_or_default();
-                        telemetry::given_up(node, registry, slot, &key);
-                    }
+                let fate = host.take_in(slot, since, &key, theirs).await?;
+                salvage.count(fate);
+                if matches!(fate, Fate::GivenUp) {
+                    host.tell_given_up(slot, &key);
                 }
             }
             let restored = host.shelf(slot).is_some_and(|mut shelf| shelf.restore(receipts, host.clock()));
@@ -169,41 +179,24 @@ impl<R: Resource> Remains for Arc<Host<R>> {
         })
     }
 
-    fn leads(&self, slot: Slot) -> Option<Epoch> {
-        self.shelf(slot)?.leads()
-    }
-
-    fn backups(&self, slot: Slot) -> Vec<Process> {
-        self.shelf(slot).map(|shelf| shelf.backups()).unwrap_or_default()
-    }
-}
-
-/// Encodes things from the nth on until the part is large enough.
-fn write<R: Resource>(aside: &Aside<R>, since: Position, from: u32) -> Result<Remainder, String> {
-    let changed: Vec<_> = aside.instances.iter().filter(|(.., position)| *position > since).collect();
-    let things = changed.len().saturating_add(aside.receipts.len());
-    let mut next = usize::try_from(from).unwrap_or(usize::MAX).min(things);
-    let first = next;
-    let mut items = Vec::new();
-    while items.len() < PART_BYTES && next < things {
-        let put = |items: &mut Vec<u8>, item: Item<'_>| bytes::encode(&item, items).map_err(|fault| fault.to_string());
-        if let Some((key, state, _)) = changed.get(next) {
-            let (mut key_bytes, mut state_bytes) = (Vec::new(), Vec::new());
-            let unfit = |unfit| format!("an instance cannot be encoded: {unfit:?}");
-            codec::encode(key, &mut key_bytes, STATE_BYTES_MAX).map_err(unfit)?;
-            if let Some(state) = state {
-                codec::encode(&**state, &mut state_bytes, STATE_BYTES_MAX).map_err(unfit)?;
-            }
-            let state = state.is_some().then_some(Raw(&state_bytes));
-            put(&mut items, Item::Instance { key: Raw(&key_bytes), state })?;
-        } else if let Some(saved) = aside.receipts.get(next.saturating_sub(changed.len())) {
-            put(&mut items, Item::Saved(saved.with(lend)))?;
+    fn took_in(&self, slot: Slot, lineage: &[Stamp]) {
+        if let Some(mut shelf) = self.shelf(slot) {
+            shelf.took_in(lineage);
         }
-        next = next.saturating_add(1);
     }
-    let mut body = bytes::encoded(&next.saturating_sub(first)).map_err(|fault| fault.to_string())?;
-    body.append(&mut items);
-    Ok(Remainder { next: u32::try_from(next).unwrap_or(u32::MAX), last: next >= things, body })
+
+    fn followers(&self, slot: Slot) -> Option<(Epoch, Vec<Process>)> {
+        self.shelf(slot)?.followers()
+    }
+
+    fn forsake(&self) {
+        for slot in (0..self.definition.spec.slots()).map(Slot::new) {
+            for aside in self.shelf(slot).map(|mut shelf| shelf.forsake()).unwrap_or_default() {
+                self.tell_forsaken(slot, &aside);
+                discard(aside);
+            }
+        }
+    }
 }
 
 /// The instances and receipts of a part.
@@ -225,6 +218,7 @@ fn read<R: Resource>(body: &[u8]) -> Result<Read<R>, String> {
 }
 
 /// What became of one instance.
+#[derive(Clone, Copy)]
 enum Fate {
     Same,
     Taken,
@@ -232,27 +226,38 @@ enum Fate {
     GivenUp,
 }
 
-/// The commands by which the owner takes in. Each looks whether the instance still is what was judged.
-struct TakeIn<R>(Infallible, R);
+/// What is to be done with one instance.
+enum Verdict<R> {
+    /// Nothing.
+    Stands(Fate),
+    /// Theirs is merged into whatever is here by then.
+    Merge(Arc<R>),
+    /// Theirs takes the place of what was looked at.
+    Replace(Arc<R>, Arc<R>),
+    /// Theirs is made.
+    Make(Arc<R>),
+    /// What was looked at is gone.
+    End(Arc<R>),
+}
 
-impl<R: Resource> TakeIn<R> {
-    const MERGE: &'static Command<R, (Arc<R>,), (), ()> = &command(Run::Update(|mine, (theirs,), _| {
-        let merge = R::MERGE.ok_or(())?;
-        merge(mine, R::clone(&theirs));
-        Ok(())
-    }));
-
-    const REPLACE: &'static Command<R, (Arc<R>, Arc<R>), (), ()> =
-        &command(Run::Update(|mine, (expected, theirs), _| {
-            *mine = is_same(mine, &*expected).then(|| R::clone(&theirs)).ok_or(())?;
-            Ok(())
-        }));
-
-    const MAKE: &'static Command<R, (Arc<R>,), (), ()> =
-        &command(Run::Create(|_, (theirs,), _| Ok(R::clone(&theirs)), |_| ()));
-
-    const END: &'static Command<R, (Arc<R>,), (), ()> =
-        &command(Run::Destroy(|mine, (expected,), _| is_same(&mine, &*expected).then_some(()).ok_or(())));
+/// Judges what is here, and whether it has changed since the sides were one, beside what the other side has. Runs users' code.
+fn judge<R: Resource>(key: &R::Key, mine: Option<Arc<R>>, changed: bool, theirs: Option<Arc<R>>) -> Verdict<R> {
+    match (mine, theirs) {
+        (None, None) => Verdict::Stands(Fate::Same),
+        (Some(mine), Some(theirs)) if is_same(&*mine, &*theirs) => Verdict::Stands(Fate::Same),
+        (Some(mine), Some(theirs)) if !changed => Verdict::Replace(mine, theirs),
+        (Some(mine), None) if !changed => Verdict::End(mine),
+        (None, Some(theirs)) if !changed => Verdict::Make(theirs),
+        (mine, theirs) => {
+            // An absent instance of an `on_demand` resource is a fresh one.
+            let is_there = mine.is_some() || R::FRESH.is_some();
+            let theirs = theirs.or_else(|| R::FRESH.map(|_| Arc::new(fresh(key))));
+            match theirs.filter(|_| is_there && R::MERGE.is_some()) {
+                Some(theirs) => Verdict::Merge(theirs),
+                None => Verdict::Stands(Fate::GivenUp),
+            }
+        }
+    }
 }
 
 const fn command<R: Resource, A>(run: Run<R, A, (), ()>) -> Command<R, A, (), ()> {
@@ -260,6 +265,26 @@ const fn command<R: Resource, A>(run: Run<R, A, (), ()>) -> Command<R, A, (), ()
 }
 
 impl<R: Resource> Host<R> {
+    // The commands that carry verdicts out. Each is rejected when the instance is not what was judged any more.
+
+    const MERGE: &'static Command<R, (Arc<R>,), (), ()> = &command(Run::Update(|mine, (theirs,), _| {
+        let merge = R::MERGE.ok_or(())?;
+        merge(mine, R::clone(&theirs));
+        Ok(())
+    }));
+
+    const REPLACE: &'static Command<R, (Arc<R>, Arc<R>), (), ()> =
+        &command(Run::Update(|mine, (judged, theirs), _| {
+            *mine = is_same(mine, &*judged).then(|| R::clone(&theirs)).ok_or(())?;
+            Ok(())
+        }));
+
+    const MAKE: &'static Command<R, (Arc<R>,), (), ()> =
+        &command(Run::Create(|_, (theirs,), _| Ok(R::clone(&theirs)), |_| ()));
+
+    const END: &'static Command<R, (Arc<R>,), (), ()> =
+        &command(Run::Destroy(|mine, (judged,), _| is_same(&mine, &*judged).then_some(()).ok_or(())));
+
     /// Makes one instance what it is to be, theirs considered.
     async fn take_in(
         self: &Arc<Self>,
@@ -272,28 +297,18 @@ impl<R: Resource> Host<R> {
         for _ in 0..TRIES_MAX {
             let looked = self.shelf(slot).and_then(|shelf| shelf.instance_since(key, since));
             let (mine, changed) = looked.ok_or(Stranded::NotNow)?;
-            let same = contain(|| match (&mine, &theirs) {
-                (Some(mine), Some(theirs)) => is_same(&**mine, &**theirs),
-                (mine, theirs) => mine.is_none() && theirs.is_none(),
-            });
-            let merges = changed && R::MERGE.is_some() && (mine.is_some() || R::FRESH.is_some());
-            let merged_in = || theirs.clone().or_else(|| contain(|| R::FRESH.map(|_| Arc::new(fresh(key)))).flatten());
-            let outcome = match (mine, &theirs) {
-                _ if same != Some(false) => return Ok(if same.is_some() { Fate::Same } else { Fate::GivenUp }),
-                _ if merges => match merged_in() {
-                    Some(theirs) => self.run_for_all(slot, key, ends, TakeIn::<R>::MERGE, (theirs,)).await,
-                    None => return Ok(Fate::GivenUp),
-                },
-                _ if changed => return Ok(Fate::GivenUp),
-                (Some(mine), Some(theirs)) => {
-                    self.run_for_all(slot, key, ends, TakeIn::<R>::REPLACE, (mine, theirs.clone())).await
+            let judged = contain(|| judge::<R>(key, mine, changed, theirs.clone()));
+            let (outcome, fate) = match judged.unwrap_or(Verdict::Stands(Fate::GivenUp)) {
+                Verdict::Stands(fate) => return Ok(fate),
+                Verdict::Merge(theirs) => (self.run(slot, key, ends, Self::MERGE, (theirs,)).await, Fate::Merged),
+                Verdict::Replace(mine, theirs) => {
+                    (self.run(slot, key, ends, Self::REPLACE, (mine, theirs)).await, Fate::Taken)
                 }
-                (None, Some(theirs)) => self.run_for_all(slot, key, ends, TakeIn::<R>::MAKE, (theirs.clone(),)).await,
-                (Some(mine), None) => self.run_for_all(slot, key, ends, TakeIn::<R>::END, (mine,)).await,
-                (None, None) => return Ok(Fate::Same),
+                Verdict::Make(theirs) => (self.run(slot, key, ends, Self::MAKE, (theirs,)).await, Fate::Taken),
+                Verdict::End(mine) => (self.run(slot, key, ends, Self::END, (mine,)).await, Fate::Taken),
             };
             match outcome {
-                Outcome::Done(()) => return Ok(if changed { Fate::Merged } else { Fate::Taken }),
+                Outcome::Done(()) => return Ok(fate),
                 // It has changed since it was looked at.
                 Outcome::Rejected(()) | Outcome::NotFound | Outcome::AlreadyExists => {}
                 Outcome::Overloaded { retry_after } => sleep(retry_after).await,
@@ -304,8 +319,46 @@ impl<R: Resource> Host<R> {
         Err(Stranded::NotNow)
     }
 
+    /// Encodes things from the nth on until the part is large enough. An instance that has no encoding is given up.
+    fn write_remainder(&self, slot: Slot, aside: &Aside<R>, since: Position, from: u32) -> Result<Remainder, String> {
+        let changed: Vec<_> = aside.instances.iter().filter(|(.., position)| *position > since).collect();
+        let things = changed.len().saturating_add(aside.receipts.len());
+        let mut next = usize::try_from(from).unwrap_or(usize::MAX).min(things);
+        let (mut items, mut count) = (Vec::new(), 0_u64);
+        while items.len() < PART_BYTES && next < things {
+            let put =
+                |items: &mut Vec<u8>, item: Item<'_>| bytes::encode(&item, items).map_err(|fault| fault.to_string());
+            if let Some((key, state, _)) = changed.get(next) {
+                let state = state.as_ref().map(|state| written(&**state)).transpose();
+                if let (Ok(key), Ok(state)) = (written(key), &state) {
+                    put(&mut items, Item::Instance { key: Raw(&key), state: state.as_deref().map(Raw) })?;
+                    count = count.saturating_add(1);
+                } else {
+                    self.tell_given_up(slot, key);
+                }
+            } else if let Some(saved) = aside.receipts.get(next.saturating_sub(changed.len())) {
+                put(&mut items, Item::Saved(saved.with(lend)))?;
+                count = count.saturating_add(1);
+            }
+            next = next.saturating_add(1);
+        }
+        let mut body = bytes::encoded(&count).map_err(|fault| fault.to_string())?;
+        body.append(&mut items);
+        Ok(Remainder { next: u32::try_from(next).unwrap_or(u32::MAX), last: next >= things, body })
+    }
+
+    fn tell_given_up(&self, slot: Slot, key: &R::Key) {
+        let key = contain(|| key.key_text()).unwrap_or_default();
+        telemetry::given_up(&self.setting.origin.node, self.definition.spec.name, slot, &key);
+    }
+
+    pub(super) fn tell_forsaken(&self, slot: Slot, aside: &Aside<R>) {
+        let (registry, instances) = (self.definition.spec.name, aside.instances.len());
+        telemetry::forsaken(&self.setting.origin.node, registry, slot, instances);
+    }
+
     /// Runs a command on an instance as any caller's, in the present epoch.
-    async fn run_for_all<A: Send + 'static>(
+    async fn run<A: Send + 'static>(
         self: &Arc<Self>,
         slot: Slot,
         key: &R::Key,

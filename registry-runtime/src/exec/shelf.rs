@@ -193,16 +193,13 @@ impl<R: Resource> Shelf<R> {
         }
         self.epoch = epoch;
         self.gate = Gate::Open(lease);
-        if let Some(past) = &mut self.past {
-            past.lead();
-        }
         Some(self.advance(slot, clock))
     }
 
     /// Gives up the instances of a closed slot; `None` when it is not closed. What is swept away is handed out.
     pub(super) fn clear(&mut self, clock: &dyn Clock) -> Option<Swept<R>> {
         matches!(self.gate, Gate::Closed).then(|| {
-            let forsaken = self.set_aside(clock);
+            let forsaken = self.set_aside([], clock);
             self.stop_reading();
             self.replica.clear();
             if let Some(past) = &mut self.past {
@@ -266,6 +263,11 @@ impl<R: Resource> Shelf<R> {
             Gate::Closed => {}
             Gate::Open(lease) | Gate::Sealed { lease, .. } => *lease = new,
         }
+    }
+
+    /// The last epoch in which the slot was open here.
+    pub(super) fn epoch(&self) -> Epoch {
+        self.epoch
     }
 
     /// Lets go of receipts that nobody can ask for any more.

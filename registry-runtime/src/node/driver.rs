@@ -274,15 +274,19 @@ impl Driver {
                 }
             }
             News::Refill { registry, slot } => {
-                let Some(kept) = RegistryName::new(registry).and_then(|registry| self.kept.get(&registry)) else {
-                    return;
-                };
-                let Some(epoch) = kept.host.leads(slot) else { return };
-                for backup in kept.host.backups(slot) {
-                    if let Some(link) = self.peers.link(&backup.node).filter(|link| link.peer().start == backup.start) {
-                        self.inbound.records().fill(link, &kept.host, slot, epoch);
-                    }
+                if let Some(kept) = RegistryName::new(registry).and_then(|registry| self.kept.get(&registry)) {
+                    self.fill_followers(kept, slot);
                 }
+            }
+        }
+    }
+
+    /// Fills the backups of a slot anew. One that is not connected is filled when it comes back.
+    fn fill_followers(&self, kept: &Kept, slot: Slot) {
+        let Some((epoch, backups)) = kept.host.followers(slot) else { return };
+        for backup in backups {
+            if let Some(link) = self.peers.link(&backup.node).filter(|link| link.peer().start == backup.start) {
+                self.inbound.records().fill_anew(link, &kept.host, slot, epoch);
             }
         }
     }
@@ -472,6 +476,7 @@ impl Driver {
             for slot in (0..kept.leases.len()).filter_map(|slot| u32::try_from(slot).ok()).map(Slot::new) {
                 kept.host.close(slot);
             }
+            kept.host.forsake();
             tracing::debug!(%registry, "closed");
         }
         if end == Stopped::Left {

@@ -49,12 +49,17 @@ impl Fillers {
 
     /// Sends the slot there, once.
     pub(super) fn add(&self, link: &Link, host: &Arc<dyn AnyHost>, job: Job) {
+        if !self.has(link, &job) {
+            self.add_anew(link, host, job);
+        }
+    }
+
+    /// Sends the slot there as it is from now on, whatever is on its way.
+    pub(super) fn add_anew(&self, link: &Link, host: &Arc<dyn AnyHost>, job: Job) {
         let mut queues = lock(&self.queues);
         let begins = !queues.contains_key(&link.id());
         let queue = queues.entry(link.id()).or_default();
-        if queue.under_way.as_ref() != Some(&job) {
-            queue.waiting.insert(job, Arc::clone(host));
-        }
+        queue.waiting.insert(job, Arc::clone(host));
         drop(queues);
         if begins {
             self.runtime.spawn(work(Arc::clone(&self.queues), link.clone()));

@@ -62,11 +62,10 @@ impl Records {
         &self.salvages
     }
 
-    /// Fills a backup of this node's anew, if it is one.
-    pub(super) fn fill(&self, backup: &Link, host: &Arc<dyn AnyHost>, slot: Slot, epoch: Epoch) {
-        let job = Job::Backup { registry: host.spec().name, slot, epoch };
-        if !self.fillers.has(backup, &job) && host.hear_lack(slot, epoch, &process(backup)) {
-            self.fillers.add(backup, host, job);
+    /// Fills a backup of this node's anew, if it is one, whatever is on its way there.
+    pub(super) fn fill_anew(&self, backup: &Link, host: &Arc<dyn AnyHost>, slot: Slot, epoch: Epoch) {
+        if host.hear_lack(slot, epoch, &process(backup)) {
+            self.fillers.add_anew(backup, host, Job::Backup { registry: host.spec().name, slot, epoch });
         }
     }
 
@@ -100,7 +99,12 @@ impl Records {
                     self.tell(host, Report::Stored(Stored { slot, epoch, by: process }));
                 }
             }
-            RecordWord::Lacks => self.fill(from, host, slot, epoch),
+            RecordWord::Lacks => {
+                let job = Job::Backup { registry: host.spec().name, slot, epoch };
+                if !self.fillers.has(from, &job) {
+                    self.fill_anew(from, host, slot, epoch);
+                }
+            }
             RecordWord::Ask => match host.reaches(slot, epoch) {
                 Some(position) => answer(RecordWord::Reaches { position }),
                 None => answer(RecordWord::Lacks),

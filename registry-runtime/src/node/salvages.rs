@@ -17,6 +17,7 @@ use crate::codec::{self, Raw};
 use crate::exec::{AnyHost, Remainder, Salvage, Stranded};
 use crate::id::{Epoch, NodeId, Position, Slot};
 use crate::policy::lineage::{EPOCHS_MAX, Kinship};
+use crate::policy::replica::Stamp;
 use crate::telemetry;
 use crate::transport::{Channel, Link};
 use crate::wire::record::RecordWord;
@@ -24,7 +25,8 @@ use crate::wire::record::RecordWord;
 /// How long the next part may take before another offer is heard: one of 256 KiB at 1 Mbit/s takes two seconds.
 const PART_TIME: Duration = Duration::from_secs(10);
 
-type Stamp = (Epoch, Position);
+/// How long the taking in of a part may take before another offer is heard: thousands of instances, some of which others hold up.
+const TAKING_TIME: Duration = Duration::from_secs(600);
 
 /// The offers that this node is taking in.
 #[derive(Clone)]
@@ -41,6 +43,8 @@ pub(super) struct Salvages {
 struct UnderWay {
     node: NodeId,
     stamp: Stamp,
+    lineage: Vec<Stamp>,
+    /// Up to this record the two were one.
     since: Position,
     /// The thing that comes next; `None` while a part is being taken in.
     next: Option<u32>,
@@ -64,7 +68,7 @@ impl Salvages {
     ) {
         for (slot, stamp, lineage) in host.remains() {
             match owner(slot) {
-                Some(owner) if owner == *own => self.take_in_own(host, slot, stamp, &lineage),
+                Some(owner) if owner == *own => self.take_in_own(host, slot, stamp, lineage),
                 Some(owner) => {
                     if let Ok(lineage) = codec::encoded(&lineage) {
                         say(&owner, slot, stamp.0, RecordWord::Remains { stamp, lineage: Raw(&lineage) });
@@ -90,7 +94,7 @@ impl Salvages {
         }
         match host.kinship(slot, &lineage) {
             Some(Kinship::Contained) => say(from, host, slot, RecordWord::Salvaged { stamp }),
-            Some(Kinship::ForkedAt(since)) if self.begin(host, slot, &from.peer().node, stamp, since) => {
+            Some(Kinship::ForkedAt(since)) if self.begin(host, slot, &from.peer().node, stamp, lineage, since) => {
                 say(from, host, slot, RecordWord::Salvage { stamp, since, from: 0 });
             }
             Some(Kinship::ForkedAt(_)) | None => {}
@@ -121,13 +125,11 @@ impl Salvages {
         remainder: Remainder,
     ) {
         let place = (host.spec().name, slot);
-        let Some(since) = self.expect(place, &from.peer().node, stamp, first) else { return };
+        let Some(since) = self.expect(place, &from.peer().node, stamp, first, host) else { return };
         let (this, link, host) = (self.clone(), from.clone(), Arc::clone(host));
         self.runtime.spawn(async move {
-            let Remainder { next, last, body } = remainder;
-            let taken = host.salvage(slot, since, body).await;
-            match this.note(place, next, last, taken, &host) {
-                Step::Next => say(&link, &host, slot, RecordWord::Salvage { stamp, since, from: next }),
+            match this.take_in(place, since, remainder, &host).await {
+                Step::Next(next) => say(&link, &host, slot, RecordWord::Salvage { stamp, since, from: next }),
                 Step::Done => say(&link, &host, slot, RecordWord::Salvaged { stamp }),
                 Step::Stop => {}
             }
@@ -135,24 +137,23 @@ impl Salvages {
     }
 
     /// Takes in what this node wrote itself, before another's content came in its place and the slot came back.
-    fn take_in_own(&self, host: &Arc<dyn AnyHost>, slot: Slot, stamp: Stamp, lineage: &[Stamp]) {
-        let since = match host.kinship(slot, lineage) {
+    fn take_in_own(&self, host: &Arc<dyn AnyHost>, slot: Slot, stamp: Stamp, lineage: Vec<Stamp>) {
+        let since = match host.kinship(slot, &lineage) {
             None => return,
             Some(Kinship::Contained) => return host.let_go_of(slot, stamp),
             Some(Kinship::ForkedAt(since)) => since,
         };
-        if !self.begin(host, slot, host.node(), stamp, since) {
+        if !self.begin(host, slot, host.node(), stamp, lineage, since) {
             return;
         }
         let (this, host, place) = (self.clone(), Arc::clone(host), (host.spec().name, slot));
         self.runtime.spawn(async move {
             let mut first = 0;
-            while let Some(since) = this.expect(place, host.node(), stamp, first)
-                && let Some(Ok(Remainder { next, last, body })) = host.remainder(slot, stamp, since, first)
+            while let Some(since) = this.expect(place, host.node(), stamp, first, &host)
+                && let Some(Ok(remainder)) = host.remainder(slot, stamp, since, first)
             {
-                let taken = host.salvage(slot, since, body).await;
-                match this.note(place, next, last, taken, &host) {
-                    Step::Next => first = next,
+                match this.take_in(place, since, remainder, &host).await {
+                    Step::Next(next) => first = next,
                     Step::Done => return host.let_go_of(slot, stamp),
                     Step::Stop => return,
                 }
@@ -163,43 +164,68 @@ impl Salvages {
     }
 
     /// Whether an offer is the one to be taken in now.
-    fn begin(&self, host: &Arc<dyn AnyHost>, slot: Slot, node: &NodeId, stamp: Stamp, since: Position) -> bool {
+    fn begin(
+        &self,
+        host: &Arc<dyn AnyHost>,
+        slot: Slot,
+        node: &NodeId,
+        stamp: Stamp,
+        lineage: Vec<Stamp>,
+        since: Position,
+    ) -> bool {
         let mut under_way = self.lock();
         let place = (host.spec().name, slot);
         let now = Instant::now();
         if under_way.get(&place).is_some_and(|other| other.until > now) {
             return false;
         }
-        let (node, sum) = (node.clone(), Salvage::default());
-        under_way.insert(place, UnderWay { node, stamp, since, next: Some(0), until: now + PART_TIME, sum });
+        let (node, sum, until) = (node.clone(), Salvage::default(), now + PART_TIME);
+        under_way.insert(place, UnderWay { node, stamp, lineage, since, next: Some(0), until, sum });
         true
     }
 
-    /// Whether a part is the one that was asked for; it is being taken in from now on. Says from where on it was asked for.
-    fn expect(&self, place: (&'static str, Slot), node: &NodeId, stamp: Stamp, first: u32) -> Option<Position> {
+    /// Whether a part is the one that was asked for, and the slot still is what it was asked for; it is being taken in from now on. Says
+    /// up to where the two were one.
+    fn expect(
+        &self,
+        place: (&'static str, Slot),
+        node: &NodeId,
+        stamp: Stamp,
+        first: u32,
+        host: &Arc<dyn AnyHost>,
+    ) -> Option<Position> {
         let mut under_way = self.lock();
         let entry = under_way.get_mut(&place)?;
         if entry.node != *node || entry.stamp != stamp || entry.next != Some(first) {
             return None;
         }
-        entry.next = None;
-        // However long it takes: nothing else is heard of the slot meanwhile.
-        entry.until = Instant::now() + PART_TIME.saturating_mul(1 << 10);
+        if host.kinship(place.1, &entry.lineage) != Some(Kinship::ForkedAt(entry.since)) {
+            // The slot is elsewhere by now, or has come back from there.
+            under_way.remove(&place);
+            return None;
+        }
+        (entry.next, entry.until) = (None, Instant::now() + TAKING_TIME);
         Some(entry.since)
     }
 
-    /// Notes what has become of a part.
-    fn note(
+    /// Takes in a part.
+    async fn take_in(
         &self,
         place: (&'static str, Slot),
-        next: u32,
-        last: bool,
-        taken: Result<Salvage, Stranded>,
+        since: Position,
+        remainder: Remainder,
         host: &Arc<dyn AnyHost>,
     ) -> Step {
+        let Remainder { next, last, body } = remainder;
+        let taken = host.salvage(place.1, since, body).await;
         let mut under_way = self.lock();
         let Some(entry) = under_way.get_mut(&place) else { return Step::Stop };
         match taken {
+            Ok(taken) if !last => {
+                entry.sum.add(taken);
+                (entry.next, entry.until) = (Some(next), Instant::now() + PART_TIME);
+                return Step::Next(next);
+            }
             Ok(taken) => entry.sum.add(taken),
             Err(stranded) => {
                 under_way.remove(&place);
@@ -209,11 +235,8 @@ impl Salvages {
                 return Step::Stop;
             }
         }
-        if !last {
-            (entry.next, entry.until) = (Some(next), Instant::now() + PART_TIME);
-            return Step::Next;
-        }
-        let Some(UnderWay { node, sum, .. }) = under_way.remove(&place) else { return Step::Stop };
+        let Some(UnderWay { node, lineage, sum, .. }) = under_way.remove(&place) else { return Step::Stop };
+        host.took_in(place.1, &lineage);
         let Salvage { taken, merged, given_up } = sum;
         telemetry::salvaged(host.node(), &node, place.0, place.1, (taken, merged, given_up));
         let _ = self.news.send(News::Refill { registry: place.0, slot: place.1 });
@@ -227,7 +250,8 @@ impl Salvages {
 
 /// What comes after a part.
 enum Step {
-    Next,
+    /// The one that begins with this thing.
+    Next(u32),
     Done,
     Stop,
 }

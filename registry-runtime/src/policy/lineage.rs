@@ -29,15 +29,23 @@ pub(crate) enum Kinship {
 }
 
 impl Lineage {
-    /// The copy reaches this far now.
+    /// The copy reaches this far now. What is below the last epoch is no news.
     pub(crate) fn reach(&mut self, stamp: Stamp) {
         match self.ends.back_mut() {
-            Some(last) if last.0 >= stamp.0 => last.1 = last.1.max(stamp.1),
+            Some(last) if last.0 == stamp.0 => last.1 = last.1.max(stamp.1),
+            Some(last) if last.0 > stamp.0 => {}
             _ => self.ends.push_back(stamp),
         }
         while self.ends.len() > EPOCHS_MAX {
             self.ends.pop_front();
         }
+    }
+
+    /// Of a copy that went through these.
+    pub(crate) fn of(ends: impl IntoIterator<Item = Stamp>) -> Self {
+        let mut this = Self::default();
+        ends.into_iter().for_each(|end| this.reach(end));
+        this
     }
 
     /// The epochs and their last records, rising.
@@ -65,9 +73,7 @@ mod tests {
     }
 
     fn lineage(stamps: &[(u64, u64)]) -> Lineage {
-        let mut lineage = Lineage::default();
-        stamps.iter().for_each(|end| lineage.reach(stamp(*end)));
-        lineage
+        Lineage::of(stamps.iter().copied().map(stamp))
     }
 
     #[track_caller]
@@ -92,6 +98,11 @@ mod tests {
         check(&[(1, 5), (2, 9)], &[(1, 5), (3, 6)], Some(5));
         check(&[(1, 5), (2, 9), (5, 12)], &[(1, 5), (2, 8), (3, 20), (4, 21)], Some(8));
         check(&[(1, 7), (2, 9)], &[(1, 5), (3, 8)], Some(5));
+    }
+
+    #[test]
+    fn an_epoch_that_comes_late_says_nothing_of_the_last() {
+        assert_eq!(lineage(&[(2, 5), (1, 9), (2, 3)]), lineage(&[(2, 5)]));
     }
 
     #[test]

@@ -216,6 +216,32 @@ fn two_of_three_restarted_at_once_leave_what_there_is() {
 }
 
 #[test]
+fn who_opens_with_what_there_is_after_long_does_it_in_an_epoch_of_that_moment() {
+    let mut sim = founded(Options { nodes: 5, charter: 5, ..Options::default() });
+    balance(&mut sim, 10 * SECOND);
+    sim.kill(0);
+    sim.kill(1);
+    // Where both were in a set, the third tries, and needs one of them until it may forget them.
+    sim.run(10 * SECOND);
+    let met = |sim: &Sim, slot| {
+        let engines = sim.nodes[2..].iter().filter_map(|node| node.engine.as_ref());
+        engines.filter_map(|engine| Some(engine.table(&registry())?.row(slot)?.met())).max().unwrap()
+    };
+    let tried: BTreeMap<_, _> = sim.unsettled().into_iter().map(|slot| (slot, met(&sim, slot))).collect();
+    assert!(!tried.is_empty());
+    settle(&mut sim, 60 * SECOND);
+    let lossy: Vec<_> = (2..5)
+        .flat_map(|index| &sim.nodes[index].events)
+        .filter_map(|event| match event {
+            Event::PossibleLoss { slot, epoch, .. } => Some((*slot, *epoch)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(lossy.len(), tried.len());
+    assert!(lossy.iter().all(|(slot, epoch)| *epoch > tried[slot]), "{lossy:?} after {tried:?}");
+}
+
+#[test]
 fn a_quick_returner_is_filled_like_a_newcomer() {
     let mut sim = founded(Options::default());
     sim.boot(0);

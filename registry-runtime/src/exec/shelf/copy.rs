@@ -166,6 +166,11 @@ impl<R: Resource> Shelf<R> {
         }
     }
 
+    /// The epoch of the stream that is led here, and who follows it.
+    pub(in crate::exec) fn followers(&self) -> Option<(Epoch, Vec<Process>)> {
+        self.flow.as_ref().map(|flow| (flow.epoch(), flow.backups().cloned().collect()))
+    }
+
     /// Whether changes wait for backups.
     pub(in crate::exec) fn has_backups(&self) -> bool {
         self.flow.as_ref().is_some_and(Flow::has_backups)
@@ -248,7 +253,6 @@ impl<R: Resource> Shelf<R> {
             (self.flow, self.incoming) = (None, None);
             if let Some(past) = &mut self.past {
                 past.reach(self.replica.stamp());
-                past.follow();
             }
             if before != epoch {
                 self.copy_replaced();
@@ -359,7 +363,7 @@ impl<R: Resource> Shelf<R> {
         let Some(incoming) = self.incoming.take() else { return (Filled::Refused, None) };
         let Incoming { reaches, instances, receipts, past: mut told, touched, .. } = *incoming;
         let stamp = (filling.stamp.0, reaches);
-        let forsaken = self.set_aside(clock);
+        let forsaken = self.set_aside(told.ends.iter().copied().chain([stamp]), clock);
         let swept = Swept { forsaken, ..self.sweep() };
         self.flow = None;
         self.receipts = receipts;

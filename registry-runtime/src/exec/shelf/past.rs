@@ -1,12 +1,11 @@
 //! What a slot knows of its past, where every side of a partition serves: so that nothing that a losing side wrote is dropped unseen.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use super::super::flow::Flow;
 use super::super::hash::Seeded;
 use super::{Clock, Shelf};
-use crate::id::{Epoch, Position, Process};
+use crate::id::Position;
 use crate::policy::lineage::{Kinship, Lineage};
 use crate::policy::receipts::Saved;
 use crate::policy::replica::Stamp;
@@ -17,8 +16,11 @@ use crate::resource::Resource;
 const WRITTEN_MAX: usize = 1 << 16;
 
 /// How many contents a slot keeps that wait for the slot's owner to take them in. A partition leaves one behind; another is made only if the
-/// node leads the slot again and loses it again before the first has been taken.
+/// node is given content anew and loses it again before the first has been taken.
 const ASIDES_MAX: usize = 4;
+
+/// Of how many contents that were taken in a slot knows so: several replicas of the side that lost may offer the same.
+const TAKEN_IN_MAX: usize = 8;
 
 /// The past of one slot.
 #[derive(Debug)]
@@ -28,8 +30,8 @@ pub(super) struct Past<R: Resource> {
     written: HashMap<R::Key, Position, Seeded>,
     /// Nothing is known of changes up to this record.
     since: Position,
-    /// Whether this node has had the slot since the content came here: then some of it may be nowhere else.
-    led: bool,
+    /// Contents of other sides that were taken in, so that nobody's offer of them is taken in twice.
+    taken_in: VecDeque<Lineage>,
     asides: Vec<Arc<Aside<R>>>,
 }
 
@@ -68,7 +70,7 @@ impl<R: Resource> Past<R> {
             lineage: Lineage::default(),
             written: HashMap::with_hasher(hasher),
             since: Position::default(),
-            led: false,
+            taken_in: VecDeque::new(),
             asides: Vec::new(),
         }
     }
@@ -84,28 +86,20 @@ impl<R: Resource> Past<R> {
             let last = self.written.drain().map(|(_, position)| position).max();
             self.since = last.unwrap_or(position).max(position);
         }
-        self.written.insert(key.clone(), position);
-    }
-
-    /// This node has the slot.
-    pub(super) fn lead(&mut self) {
-        self.led = true;
-    }
-
-    /// The content is that of another node's stream, and this node's part in it is known there.
-    pub(super) fn follow(&mut self) {
-        self.led = false;
+        match self.written.get_mut(key) {
+            Some(last) => *last = position,
+            None => _ = self.written.insert(key.clone(), position),
+        }
     }
 
     /// Other content has come, which reaches this far.
     pub(super) fn replace(&mut self, stamp: Stamp, told: Memory<R::Key>) {
         // Of one that tells nothing, nothing is known.
         self.since = if told.ends.is_empty() { stamp.1 } else { told.since };
-        self.lineage = Lineage::default();
-        told.ends.into_iter().chain([stamp]).for_each(|end| self.lineage.reach(end));
+        self.lineage = Lineage::of(told.ends.into_iter().chain([stamp]));
         self.written.clear();
         told.written.into_iter().for_each(|(key, position)| self.wrote(&key, position));
-        self.led = false;
+        self.taken_in.clear();
     }
 
     /// What is known, for whoever takes the content over.
@@ -129,18 +123,26 @@ impl<R: Resource> Shelf<R> {
         }
     }
 
-    /// Keeps what is here, if this node has led it, for whoever has taken its place. What there is no room for is handed out.
-    pub(super) fn set_aside(&mut self, clock: &dyn Clock) -> Option<Arc<Aside<R>>> {
-        let past = self.past.as_mut().filter(|past| past.led)?;
-        past.led = false;
+    /// Keeps what is here for the owner of what takes its place, unless that is known to go on from it: whoever led it may be gone. What
+    /// there is no room for is handed out.
+    pub(super) fn set_aside(
+        &mut self,
+        coming: impl IntoIterator<Item = Stamp>,
+        clock: &dyn Clock,
+    ) -> Option<Arc<Aside<R>>> {
+        let past = self.past.as_mut()?;
+        let lineage: Vec<_> = past.lineage.ends().collect();
+        if Lineage::of(coming).kinship(&lineage) == Kinship::Contained {
+            return None;
+        }
         let last_written = |key: &R::Key| past.written.get(key).copied().unwrap_or(past.since);
         let there = self.lanes.iter().filter_map(|(key, lane)| Some((key, lane.state.clone()?)));
         let mut instances: Vec<_> = there.map(|(key, state)| (key.clone(), Some(state), last_written(key))).collect();
         let is_gone = |key: &R::Key| self.lanes.get(key).is_none_or(|lane| lane.state.is_none());
         let gone = past.written.iter().filter(|(key, _)| is_gone(key));
         instances.extend(gone.map(|(key, position)| (key.clone(), None, *position)));
-        let (stamp, lineage) = (self.replica.stamp(), past.lineage.ends().collect());
-        let aside = Aside { stamp, lineage, instances, receipts: self.receipts.save(clock.now()) };
+        let receipts = self.receipts.save(clock.now());
+        let aside = Aside { stamp: self.replica.stamp(), lineage, instances, receipts };
         if aside.instances.is_empty() && aside.receipts.is_empty() {
             return None;
         }
@@ -163,7 +165,18 @@ impl<R: Resource> Shelf<R> {
     /// How a content with this lineage is related to what is here; `None` where that does not matter, or the slot is not open here.
     pub(in crate::exec) fn kinship(&self, lineage: &[Stamp]) -> Option<Kinship> {
         let past = self.past.as_ref().filter(|_| !self.is_backup())?;
-        Some(past.lineage.kinship(lineage))
+        let is_in = |taken: &Lineage| taken.kinship(lineage) == Kinship::Contained;
+        Some(if past.taken_in.iter().any(is_in) { Kinship::Contained } else { past.lineage.kinship(lineage) })
+    }
+
+    /// A content with this lineage has been taken in.
+    pub(in crate::exec) fn took_in(&mut self, lineage: &[Stamp]) {
+        if let Some(past) = &mut self.past {
+            past.taken_in.push_back(Lineage::of(lineage.iter().copied()));
+            while past.taken_in.len() > TAKEN_IN_MAX {
+                past.taken_in.pop_front();
+            }
+        }
     }
 
     /// An instance, and whether it may have changed here since a record. `None` when the slot is not open here any more.
@@ -173,19 +186,9 @@ impl<R: Resource> Shelf<R> {
         Some((state, past.has_changed(key, since)))
     }
 
-    /// The last epoch in which the slot was open here.
-    pub(in crate::exec) fn epoch(&self) -> Epoch {
-        self.epoch
-    }
-
-    /// The epoch of the stream that this node leads.
-    pub(in crate::exec) fn leads(&self) -> Option<Epoch> {
-        self.flow.as_ref().map(Flow::epoch)
-    }
-
-    /// Who follows the slot's stream.
-    pub(in crate::exec) fn backups(&self) -> Vec<Process> {
-        self.flow.as_ref().map(|flow| flow.backups().cloned().collect()).unwrap_or_default()
+    /// Gives up everything that waits for the slot's owner.
+    pub(in crate::exec) fn forsake(&mut self) -> Vec<Arc<Aside<R>>> {
+        self.past.as_mut().map(|past| std::mem::take(&mut past.asides)).unwrap_or_default()
     }
 
     /// Takes in receipts of another content of the slot; whether it is open here still.

@@ -317,6 +317,43 @@ async fn a_second_offer_of_the_same_changes_nothing() {
     let again = right.host.salvage(SLOT, since, part().body).await.unwrap();
     assert_eq!(again.taken, 0, "{again:?}");
     assert_eq!([right.look(2).await, right.look(4).await, right.look(7).await, right.look(8).await], before);
+    // Once all is there it is known to be, whoever offers it.
+    right.host.took_in(SLOT, &lineage);
+    assert_eq!(right.host.kinship(SLOT, &lineage), Some(Kinship::Contained));
+}
+
+#[tokio::test]
+async fn what_only_a_backup_holds_of_a_leader_that_is_gone_is_offered_too() {
+    let (mut left, mut right) = forked::<false>().await;
+    let backup = Side::new("backup");
+    left.open(10, &["here"]);
+    backup.take_over(&left, 10);
+    drop(left);
+    right.open(12, &["here"]);
+    backup.take_over(&right, 12);
+    right.open(13, &[]);
+    let (_, stamp, lineage) = backup.host.remains().remove(0);
+    let Some(Kinship::ForkedAt(since)) = right.host.kinship(SLOT, &lineage) else { panic!("they have forked") };
+    let Remainder { body, .. } = backup.host.remainder(SLOT, stamp, since, 0).unwrap().unwrap();
+    assert_eq!(right.host.salvage(SLOT, since, body).await, Ok(Salvage { taken: 3, merged: 0, given_up: 3 }));
+    assert_eq!(right.look(2).await, Some(vec![0, 2]));
+}
+
+#[tokio::test]
+async fn only_the_last_few_contents_wait_for_an_owner() {
+    let (mut left, mut right) = forked::<false>().await;
+    for round in 0..10 {
+        left.host.close(SLOT);
+        right.open(100 + 10 * round, &["here"]);
+        left.take_over(&right, 100 + 10 * round);
+        right.open(102 + 10 * round, &[]);
+        left.open(105 + 10 * round, &[]);
+        left.make(1000 + round, 1).await;
+        right.make(2000 + round, 1).await;
+    }
+    assert_eq!(left.host.remains().len(), 4);
+    left.host.forsake();
+    assert!(left.host.remains().is_empty());
 }
 
 #[tokio::test]
@@ -328,10 +365,29 @@ async fn what_has_not_gone_on_alone_is_contained() {
     right.take_over(&left, 2);
     right.open(4, &["here"]);
     left.take_over(&right, 4);
+    assert_eq!(left.host.remains(), [], "what comes goes on from what was here");
+    // Of what is dropped nobody knows what takes its place, so its owner is asked.
+    left.host.clear(SLOT);
     let (_, stamp, lineage) = left.host.remains().remove(0);
     assert_eq!(right.host.kinship(SLOT, &lineage), Some(Kinship::Contained));
     assert_eq!(left.host.kinship(SLOT, &lineage), None, "it is not open there");
     assert!(left.host.remainder(SLOT, (Epoch::new(9), stamp.1), Position::new(0), 0).is_none());
+}
+
+#[tokio::test]
+async fn more_changes_than_are_remembered_count_as_changes_of_everything() {
+    let mut side = Side::<false>::new("left");
+    side.open(1, &[]);
+    side.make(1, 0).await;
+    let instance_since = |side: &Side<false>, key, since| {
+        side.host.shelf(SLOT).unwrap().instance_since(&key, Position::new(since)).unwrap().1
+    };
+    assert!(!instance_since(&side, 1, 2), "it was made and changed by the first two records");
+    for key in 0..(1 << 16) {
+        side.call(Basket::MAKE, 10 + key, ()).await;
+    }
+    assert!(instance_since(&side, 1, 2));
+    assert!(!instance_since(&side, 1, 1 << 17));
 }
 
 #[tokio::test]
