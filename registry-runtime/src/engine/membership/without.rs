@@ -63,6 +63,23 @@ fn a_word_of_a_live_members_down_must_be_checked() {
 }
 
 #[test]
+fn a_refuted_suspicion_must_not_harden() {
+    find(Rule::StaleTimer, |rules, seed| {
+        let mut cluster = settled(3, seed, rules);
+        let suspect = cluster.name(2);
+        cluster.freeze(2);
+        let suspected = |cluster: &Cluster| {
+            cluster.nodes.iter().take(2).all(|node| node.state_of(&suspect) == Some(MemberState::Suspect))
+        };
+        assert!(cluster.run_until(FIVE_SECONDS, suspected).is_some());
+        cluster.thaw(2);
+        // It refutes at once, and then foca's timer for the suspicion runs out.
+        cluster.run_for(FIVE_SECONDS);
+        cluster.nodes.iter().all(|node| node.downs() == 0 && node.rejoins() == 0)
+    });
+}
+
+#[test]
 fn a_suspect_must_be_asked() {
     find(Rule::Question, |rules, seed| {
         let mut cluster = settled(25, seed, rules);
