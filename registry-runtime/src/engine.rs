@@ -16,6 +16,7 @@
 //! | `failover` | who may take a slot: the one rule, in one file |
 //! | `moves` | which step brings an open slot nearer to the plan |
 //! | `registry`, `ownership` | what looks at all of these and acts |
+//! | `share` | how large a share of the slots a busy node asks for |
 //! | `silence` | connections that bring nothing any more |
 
 mod agenda;
@@ -37,6 +38,7 @@ mod plan;
 mod registry;
 mod row;
 mod set;
+mod share;
 mod shared;
 mod sight;
 mod silence;
@@ -61,6 +63,7 @@ pub(crate) use store::{Adopt, Begin, Fence, Fenced, Fetch, Opened, Report, Store
 pub(crate) use table::SlotState;
 
 use membership::{Identity, Membership};
+use share::Share;
 use silence::Silences;
 
 use crate::id::{Incarnation, NodeId, Process, RegistryName, Start};
@@ -220,6 +223,13 @@ pub(crate) enum Event {
     Rejoined(Incarnation),
     /// The connection with a process brought nothing for so long that another is made.
     Silent(Process),
+    /// This node asks for another share of the slots, because it is busier than its peers or is not any more.
+    Share {
+        /// In percent of the normal share.
+        percent: u16,
+        /// The commands that it runs or has waiting.
+        load: u16,
+    },
 }
 
 /// Membership and ownership of one node: what one decides is a fact to the other.
@@ -227,6 +237,9 @@ pub(crate) struct Engine {
     membership: Membership,
     ownership: Ownership,
     silences: Silences,
+    share: Share,
+    /// The commands that this node runs or has waiting.
+    load: u16,
     outputs: VecDeque<Output>,
     leaving: bool,
     rules: Rules,
@@ -254,7 +267,16 @@ impl Engine {
         let membership = membership::Config { node, address, start, timing, join, profile, seed, rules };
         let membership = Membership::new(membership, now);
         let silences = Silences::new(now, &timing);
-        let mut engine = Self { membership, ownership, silences, outputs: VecDeque::new(), leaving: false, rules };
+        let mut engine = Self {
+            membership,
+            ownership,
+            silences,
+            share: Share::new(now),
+            load: 0,
+            outputs: VecDeque::new(),
+            leaving: false,
+            rules,
+        };
         // Without a list, this node alone is the list.
         if let Some(entry) = own_entry.or((join_entries == 0).then_some(0)) {
             engine.decide(now, ownership::Input::Charter(entry, me));
@@ -269,6 +291,7 @@ impl Engine {
             Input::Tick => {
                 self.decide(now, ownership::Input::Tick);
                 self.hear(now, membership::Input::Tick);
+                self.weigh(now);
             }
             Input::Connected { node, start, incarnation, address, dialled, entry } => {
                 let process = Process { node: node.clone(), start };
@@ -297,7 +320,10 @@ impl Engine {
                 }
             }
             Input::Slots(registry, report) => self.decide(now, ownership::Input::Slots(registry, report)),
-            Input::Load(load) => self.hear(now, membership::Input::Load(membership::Load(load))),
+            Input::Load(load) => {
+                self.load = load;
+                self.hear(now, membership::Input::Load(membership::Load(load)));
+            }
             Input::Leave => self.leave(now),
         }
         for process in self.silences.take_due(now) {
@@ -345,6 +371,24 @@ impl Engine {
             self.hear(now, membership::Input::Profile(profile));
         }
         self.decide(now, ownership::Input::Leave);
+    }
+
+    /// Asks for a smaller share of the slots if this node stays busier than its peers, and for the normal one later.
+    fn weigh(&mut self, now: Moment) {
+        if self.leaving {
+            return;
+        }
+        let hosting = self.membership.members().filter(|member| member.state.is_live());
+        let profiles = hosting.filter_map(|member| member.profile);
+        let loads = profiles.filter(|profile| !profile.hosted.is_empty()).map(|profile| profile.load.0);
+        let Some(percent) = self.share.sample(now, self.load, loads) else { return };
+        let Some(profile) = self.membership.myself().profile else { return };
+        let profile =
+            membership::Profile { weight: membership::Weight(percent), ..membership::Profile::clone(&profile) };
+        self.outputs.push_back(Output::Event(Event::Share { percent, load: self.load }));
+        self.hear(now, membership::Input::Profile(profile));
+        let myself = self.membership.myself();
+        self.decide(now, ownership::Input::MemberChanged(view::Member::seen(now, myself, self.rules)));
     }
 
     /// Tells membership, and carries what follows to where it belongs.

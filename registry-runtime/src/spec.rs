@@ -9,7 +9,7 @@ pub struct Spec {
     pub name: &'static str,
     /// How keys are spread over slots.
     pub sharding: Sharding,
-    /// How a node is chosen where any will do.
+    /// How a node is chosen where any will do, and whether slots move away from a busy one.
     pub load_balancing: LoadBalancing,
     /// What happens to the slots of a node that is Down.
     pub failover: Failover,
@@ -61,9 +61,11 @@ pub enum Sharding {
 /// How a node is chosen where any will do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LoadBalancing {
-    /// The less busy of two random candidates.
+    /// The less busy of two random candidates. A node that stays busier than its peers for ten seconds (half as many commands again as
+    /// their mean, and sixteen at least) also owns less, in steps of a tenth down to half of its share, and as much as before when
+    /// it has been calm for some minutes.
     LeastBusy,
-    /// One after the other.
+    /// One after the other. Slots stay where they are, however busy their owner is.
     RoundRobin,
 }
 

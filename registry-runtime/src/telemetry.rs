@@ -166,6 +166,9 @@ pub(crate) fn engine_event(node: &NodeId, event: &Event) {
         Event::Silent(process) => {
             warn!(%node, peer = %process, "a connection brings nothing any more; connecting anew")
         }
+        Event::Share { percent, load } => {
+            info!(%node, percent, load, "asks for another share of the slots; it is compared with how busy the peers are");
+        }
         Event::Membership(event) => membership_event(node, event),
         Event::Ownership(event) => ownership_event(node, event),
     }

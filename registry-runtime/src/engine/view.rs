@@ -79,6 +79,8 @@ pub(crate) struct HostedRegistry {
     pub(crate) replicas: u8,
     /// Whether every side of a partition goes on with what it has.
     pub(crate) serves_all: bool,
+    /// Whether the weights of the members count, which follow how busy they are.
+    pub(crate) weighs: bool,
 }
 
 /// A share of the slots, in thousandths of the normal one; 1 to 10,000.
@@ -105,8 +107,8 @@ impl From<membership::HostedRegistry> for HostedRegistry {
                 Failover::WaitForNode { wait, then: if reassign { Then::Reassign } else { Then::Fail } }
             }
         };
-        let membership::HostedRegistry { name, slots, replicas, serves_all, .. } = said;
-        Self { name, slots, failover, replicas, serves_all }
+        let membership::HostedRegistry { name, slots, replicas, serves_all, weighs, .. } = said;
+        Self { name, slots, failover, replicas, serves_all, weighs }
     }
 }
 
@@ -249,8 +251,9 @@ impl View {
     ) -> impl Iterator<Item = (&'a Process, Weight)> {
         self.members().filter(|member| member.is_live()).filter_map(move |member| {
             let profile = member.profile.as_ref()?;
-            let hosts = profile.hosted.iter().any(|hosted| hosted.name == *registry && hosted.slots == slots);
-            (hosts && !profile.leaving).then_some((&member.process, profile.weight))
+            let hosted = profile.hosted.iter().find(|hosted| hosted.name == *registry && hosted.slots == slots)?;
+            let weight = if hosted.weighs { profile.weight } else { Weight::NORMAL };
+            (!profile.leaving).then_some((&member.process, weight))
         })
     }
 }

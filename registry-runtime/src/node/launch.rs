@@ -24,7 +24,7 @@ use crate::engine::{self, Engine};
 use crate::exec::{AnyHost, BootClock, Clock, Lease, Setting};
 use crate::id::{Incarnation, NodeId, RegistryName, Start};
 use crate::resource::Origin;
-use crate::spec::{OnPartition, Spec};
+use crate::spec::{LoadBalancing, OnPartition, Spec};
 use crate::time::Moment;
 use crate::transport::{self, Gate, Seeds, Setup, Socket, Transport};
 use crate::wire::hello::{CommandEntry, HASH_VERSION, Hello, RegistryEntry};
@@ -264,5 +264,6 @@ fn hosted(spec: &Spec) -> Option<HostedRegistry> {
         replicas: spec.replicas,
         failover: spec.failover.into(),
         serves_all: spec.on_partition == OnPartition::ServeAll,
+        weighs: spec.load_balancing == LoadBalancing::LeastBusy,
     })
 }

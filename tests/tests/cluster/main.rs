@@ -8,6 +8,7 @@
 )]
 
 mod agree;
+mod busy;
 mod comeback;
 mod everywhere;
 mod failover;

@@ -143,6 +143,8 @@ pub(crate) struct HostedRegistry {
     pub(crate) failover: HostedFailover,
     /// Whether every side of a partition goes on with what it has.
     pub(crate) serves_all: bool,
+    /// Whether the weights of the members count (`load_balancing least_busy`).
+    pub(crate) weighs: bool,
 }
 
 /// What happens to the slots of a Down node, as it travels.

@@ -221,6 +221,7 @@ mod tests {
             replicas: u8::MAX,
             failover: HostedFailover::WaitForNode { wait: Duration::MAX, reassign: true },
             serves_all: true,
+            weighs: true,
         };
         Profile {
             hosted: vec![hosted; Profile::HOSTED_MAX],

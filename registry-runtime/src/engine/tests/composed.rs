@@ -7,9 +7,12 @@ use std::time::Duration;
 use crate::engine::membership::{self, HostedFailover, HostedRegistry, Load, Weight};
 use crate::engine::output;
 use crate::engine::{Adopt, Change, Config, Engine, Event, Fence, Fenced, Input, Output, Report, Stored, Task};
-use crate::id::{Incarnation, NodeId, RegistryName, Start};
+use crate::id::{Incarnation, NodeId, RegistryName, Slot, Start};
 use crate::rules::Rules;
 use crate::time::{Moment, Timing};
+
+/// Of the one registry.
+const SLOTS: u32 = 8;
 
 /// Whole engines in steps of a millisecond. What is sent in one arrives in the next.
 struct Cluster {
@@ -35,10 +38,11 @@ impl Cluster {
         let now = Moment::default();
         let hosted = HostedRegistry {
             name: RegistryName::new("orders").unwrap(),
-            slots: 8,
+            slots: SLOTS,
             replicas,
             failover: HostedFailover::AutoReassign,
             serves_all: false,
+            weighs: true,
         };
         let profile = membership::Profile {
             hosted: vec![hosted],
@@ -186,4 +190,29 @@ fn a_connection_that_brings_nothing_is_made_anew_and_moves_nothing() {
     assert!(cluster.first(silent).is_some(), "{:?}", cluster.events);
     assert!(cluster.mute.is_empty() && pair.iter().all(|way| cluster.connected.contains(way)));
     assert_eq!(cluster.first(|_, event| is_down(event)), None, "the third hears both");
+}
+
+#[test]
+fn who_stays_busier_than_its_peers_is_planned_with_fewer_slots() {
+    let registry = RegistryName::new("orders").unwrap();
+    let owned = |cluster: &Cluster| {
+        let of = |engine: &Engine| {
+            let plan = engine.ownership().plan(&registry).unwrap();
+            (0..SLOTS).filter(|slot| plan.owner(Slot::new(*slot)).is_some_and(|owner| owner.node == id(1))).count()
+        };
+        let counts: BTreeSet<_> = cluster.engines.values().map(of).collect();
+        assert_eq!(counts.len(), 1, "all plan alike");
+        counts.into_iter().sum::<usize>()
+    };
+    let mut cluster = Cluster::new(3, 1);
+    cluster.run(2000);
+    let before = owned(&cluster);
+    for number in 1..=3 {
+        cluster.inputs.push((id(number), Input::Load(if number == 1 { 200 } else { 20 })));
+    }
+    cluster.run(60_000);
+    let busy = owned(&cluster);
+    cluster.inputs.push((id(1), Input::Load(20)));
+    cluster.run(400_000);
+    assert!(busy < before && owned(&cluster) == before, "{before}, {busy}, {}", owned(&cluster));
 }

@@ -199,6 +199,7 @@ impl Sim {
             failover: self.options.failover,
             replicas: self.options.replicas,
             serves_all: self.options.serves_all,
+            weighs: true,
         };
         self.nodes.push(SimNode {
             process: Process { node: node_id(index), start: Start::new(0) },
