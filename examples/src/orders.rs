@@ -2,7 +2,7 @@
 //!
 //! Read them in this order: [`purchase`] and [`purchases`] are the input, [`domain`] is the application (two resources and
 //! one `registry!` block), [`cluster`] and [`member`] are the two ends of the child processes, [`load`] makes the calls,
-//! [`accident`] kills a process in the middle, and
+//! [`accident`] kills a process in the middle, [`receipts`] counts what that made be answered twice, and
 //! [`report`] says what came of it all.
 
 pub mod accident;
@@ -15,6 +15,7 @@ pub mod meter;
 pub mod progress;
 pub mod purchase;
 pub mod purchases;
+pub mod receipts;
 pub mod report;
 pub mod slots;
 pub mod tally;

@@ -2,7 +2,7 @@
 //!
 //! Levels: `ERROR` for a fault of this library that ends a node, `WARN` for what a person should look at (a refusal, a
 //! possible loss, a false Down), `INFO` for members and openings, `DEBUG` for the rest, spans of commands
-//! (`registry_runtime::command`) included. No payload, key or secret is ever recorded.
+//! (`registry_runtime::command`) and answers by receipts (`registry_runtime::receipt`) included. No payload, key or secret is ever recorded.
 
 mod refusals;
 
@@ -33,6 +33,12 @@ pub(crate) fn command(
 ) -> Span {
     let slot = slot.map(Slot::get);
     debug_span!(target: "registry_runtime::command", "command", registry, command, slot, %node, %caller, %id, attempt)
+}
+
+/// A repetition of a command is answered by the receipt of an earlier attempt, and nothing runs: events of the target
+/// `registry_runtime::receipt`, to be counted where somebody wants to know how often that happens.
+pub(crate) fn answered_by_receipt(node: &NodeId, registry: &str, command: &str, id: CommandId, attempt: u32) {
+    debug!(target: "registry_runtime::receipt", %node, registry, command, %id, attempt, "a receipt answers");
 }
 
 /// A peer offers something otherwise than this node calls it; such calls are refused here.

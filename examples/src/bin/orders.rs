@@ -18,10 +18,13 @@ use registry_examples::orders::cluster::Cluster;
 use registry_examples::orders::load::Load;
 use registry_examples::orders::member;
 use registry_examples::orders::purchases::Purchases;
+use registry_examples::orders::receipts::Receipts;
 use registry_examples::orders::report::Report;
 use registry_runtime::{Identity, Node};
 use tokio::time::Instant;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer};
 
 /// The purchases that are placed when no other file is named.
 const SAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/data/cdnow_sample.txt");
@@ -93,16 +96,18 @@ struct Job {
 fn main() -> ExitCode {
     let Arguments { role, job } = Arguments::parse();
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("error"));
-    tracing_subscriber::fmt().with_writer(io::stderr).with_env_filter(filter).init();
+    let receipts = Receipts::default();
+    let told = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_filter(filter);
+    tracing_subscriber::registry().with(told).with(receipts.layer()).init();
     match role {
-        Some(Role::Node { name, listen, join }) => run_node(&name, listen, &join),
+        Some(Role::Node { name, listen, join }) => run_node(&name, listen, &join, receipts),
         None => run_job(&job),
     }
 }
 
 #[tokio::main]
-async fn run_node(name: &str, listen: SocketAddr, join: &[SocketAddr]) -> ExitCode {
-    match member::serve(name, listen, join).await {
+async fn run_node(name: &str, listen: SocketAddr, join: &[SocketAddr], receipts: Receipts) -> ExitCode {
+    match member::serve(name, listen, join, receipts).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
             member::report(&why);

@@ -10,6 +10,7 @@ use registry_runtime::{Identity, Node};
 use tokio::sync::oneshot;
 
 use super::domain::{customers, orders};
+use super::receipts::Receipts;
 use super::tally::Tally;
 
 /// The line that tells the parent that the node listens; anything else is the reason why it does not.
@@ -25,7 +26,7 @@ const SECRET_BYTES_MAX: u64 = 256;
 const EXIT_STUCK: i32 = 3;
 
 /// Runs a node of that name until standard input ends.
-pub async fn serve(name: &str, listen: SocketAddr, join: &[SocketAddr]) -> Result<(), String> {
+pub async fn serve(name: &str, listen: SocketAddr, join: &[SocketAddr], receipts: Receipts) -> Result<(), String> {
     let parent = Parent::watch();
     let secret = parent.secret.await.map_err(|_| "the parent sent no secret")?;
     let node = Node::builder(name)
@@ -35,7 +36,7 @@ pub async fn serve(name: &str, listen: SocketAddr, join: &[SocketAddr]) -> Resul
         .identity(Identity::shared_secret(secret))
         .host(orders::registry())
         .host(customers::registry())
-        .state(Tally::default())
+        .state(Tally::new(receipts))
         .start()
         .await
         .map_err(|error| error.to_string())?;

@@ -100,7 +100,8 @@ impl Report {
     fn accident(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(Accident { node, placed_before, away }) = &self.accident else { return Ok(()) };
         let longest = self.placed.readings.iter().map(|reading| reading.longest).max().unwrap_or_default();
-        let resent: u64 = self.tallies.iter().map(|counts| counts.resent).sum();
+        let sum = |of: fn(&Counts) -> u64| self.tallies.iter().map(of).sum::<u64>();
+        let (resent, receipts) = (sum(|counts| counts.resent), sum(|counts| counts.receipts));
         writeln!(
             f,
             "{node} was killed (SIGKILL) after {} orders and was away for {:.2} s; what its first process ran is not counted above",
@@ -108,7 +109,12 @@ impl Report {
             away.as_secs_f64(),
         )?;
         writeln!(f, "the longest pause that a caller saw: {:.2} s", longest.as_secs_f64())?;
-        writeln!(f, "commands that ran at a later attempt than their call's first: {}\n", grouped(resent))
+        writeln!(
+            f,
+            "calls sent again: {} ran at a later attempt, {} were answered by the receipt of an earlier one\n",
+            grouped(resent),
+            grouped(receipts),
+        )
     }
 
     fn nodes(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -124,7 +130,6 @@ impl Report {
             sum.records += counts.records;
             sum.reads += counts.reads;
             sum.local += counts.local;
-            sum.resent += counts.resent;
         }
         let slots = |slots: &Slots, counts: &Counts| grouped(slots.of(&counts.node) as u64);
         for counts in &self.tallies {

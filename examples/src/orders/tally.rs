@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use registry_runtime::Context;
 use serde::{Deserialize, Serialize};
 
+use super::receipts::Receipts;
+
 /// A node's own count of the commands that it started; each node is given one as its state.
 ///
 /// The commands count themselves, so an attempt whose answer was lost counts as well.
@@ -16,9 +18,15 @@ pub struct Tally {
     reads: AtomicU64,
     local: AtomicU64,
     resent: AtomicU64,
+    receipts: Receipts,
 }
 
 impl Tally {
+    /// Nothing is counted yet; what `receipts` counts is told with the rest.
+    pub fn new(receipts: Receipts) -> Self {
+        Self { receipts, ..Self::default() }
+    }
+
     /// The tally of the node that runs the command.
     pub fn of(cx: &Context) -> &Self {
         cx.state()
@@ -52,6 +60,7 @@ impl Tally {
             reads: read(&self.reads),
             local: read(&self.local),
             resent: read(&self.resent),
+            receipts: self.receipts.get(),
         }
     }
 }
@@ -86,6 +95,8 @@ pub struct Counts {
     pub local: u64,
     /// How many of all these were not their call's first attempt.
     pub resent: u64,
+    /// How many calls a receipt answered here: an earlier attempt had taken effect.
+    pub receipts: u64,
 }
 
 impl Counts {

@@ -18,7 +18,7 @@ use super::reply::Reply;
 use super::seat::Seat;
 use super::shelf::{Change, Claim, Settled, Stand, Taken};
 use super::work::{Conclusion, Ran, Work, conclude, discard};
-use crate::id::Slot;
+use crate::id::{CommandId, Slot};
 use crate::policy::admission::Full;
 use crate::policy::receipts::Told;
 use crate::resource::{Command, Kind, Resource, Run};
@@ -99,6 +99,7 @@ impl<R: Resource> Host<R> {
                 return self.line_up(command, attempt, key, args).unwrap_or_else(refuse);
             }
             Ok(Met::Told(told)) => {
+                self.note_receipt(command.name, attempt.ask.id, attempt.attempt);
                 discard(args);
                 return Begun::Ready(reply.again(told));
             }
@@ -210,6 +211,12 @@ impl<R: Resource> Host<R> {
         let slot = (command.kind() != Kind::Action).then_some(attempt.slot);
         let (registry, node) = (self.definition.spec.name, &self.setting.origin.node);
         telemetry::command(registry, command.name, slot, node, attempt.caller, attempt.ask.id, attempt.attempt)
+    }
+
+    /// Notes that a receipt answers.
+    pub(super) fn note_receipt(&self, command: &str, id: CommandId, attempt: u32) {
+        let (registry, node) = (self.definition.spec.name, &self.setting.origin.node);
+        telemetry::answered_by_receipt(node, registry, command, id, attempt);
     }
 
     /// Takes an asynchronous command as far as it goes in one poll.

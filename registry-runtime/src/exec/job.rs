@@ -96,6 +96,7 @@ impl<R: Resource, A, T, E> Job<R, A, T, E> {
                 let (epoch, state) = match found {
                     Ok(Found::State(epoch, state)) => (epoch, state),
                     Ok(Found::Told(told)) => {
+                        hold.host.note_receipt(hold.command.name, hold.kept.asked.ask.id, hold.kept.attempt);
                         discard(args);
                         return reply.again(told);
                     }
