@@ -59,8 +59,9 @@ use crate::id::NodeId;
 use crate::telemetry;
 use crate::wire::hello::Hello;
 
-/// How long a shutdown waits for peers to be told: a few round trips on a slow path.
-const SHUTDOWN_TIME: Duration = Duration::from_secs(2);
+/// How long a shutdown waits for peers to be told: a few round trips on a slow path. Connections that were given up while young
+/// linger for seconds, and nobody has to hear of them.
+const SHUTDOWN_TIME: Duration = Duration::from_millis(500);
 
 /// What a transport needs to begin.
 pub(crate) struct Setup {

@@ -2,7 +2,7 @@
 //! machine by SIGKILL, SIGSTOP and a relay that loses, delays, doubles and cuts.
 //!
 //! [`play`] takes a [`Scenario`](crate::sim::Scenario) of the simulator and plays it with a fleet of node processes in real
-//! time; [`failover`] measures how soon a killed owner is replaced. A node process is this program again, started as
+//! time; [`failover`] measures how soon a killed owner is replaced, and [`bank`] keeps accounts through minutes of kills, or through a rolling restart. A node process is this program again, started as
 //! [`member`]; it hosts the simulator's workloads, and tells every note of its callers and commands through its standard
 //! output before what the note is about goes on, so that what a killed process had written down survives. The
 //! judge joins the notes of all by the machine's clock and hands them to the simulator's oracles.
@@ -17,6 +17,7 @@
 //! **The end.** Node processes end when their standard input does. A [janitor], a process that outlives this one, kills those that
 //! were stopped at that time and removes the namespaces, whatever way this process ends.
 
+pub mod bank;
 mod clock;
 mod error;
 pub mod failover;

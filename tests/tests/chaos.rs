@@ -20,8 +20,21 @@ const SLACK_MS: &str = "20000";
 
 #[test]
 fn promises_hold_for_real_processes() {
-    let chaos = env!("CARGO_BIN_EXE_chaos");
-    let run = std::process::Command::new(chaos).args(["--smoke", "--slack-ms", SLACK_MS]).output().unwrap();
+    run(&["--smoke", "--slack-ms", SLACK_MS]);
+}
+
+#[test]
+fn every_step_of_a_bank_is_there_once_after_kills_and_freezes() {
+    run(&["--bank", "--seconds", "5"]);
+}
+
+#[test]
+fn nobody_hears_an_error_while_every_node_is_restarted() {
+    run(&["--rolling", "--untimed"]);
+}
+
+fn run(words: &[&str]) {
+    let run = std::process::Command::new(env!("CARGO_BIN_EXE_chaos")).args(words).output().unwrap();
     assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
 }
 

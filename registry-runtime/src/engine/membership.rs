@@ -309,9 +309,17 @@ impl Membership {
         }
         let before = &self.profile;
         let (revision, load, load_revision) = (before.revision.saturating_add(1), before.load, before.load_revision);
+        let begins_to_leave = said.leaving && !before.leaving;
         self.profile = Arc::new(Profile { revision, load, load_revision, ..said });
         let process = self.swim.identity().process();
-        self.rumours.add(Rumour::Profile(process, Profile::clone(&self.profile)));
+        let rumour = Rumour::Profile(process, Profile::clone(&self.profile));
+        if begins_to_leave {
+            // Before it hands anything over: who opens a slot must not think that it belongs back here.
+            for node in self.peers() {
+                self.send(&node, Body::Rumours(vec![rumour.clone()]));
+            }
+        }
+        self.rumours.add(rumour);
     }
 
     /// Says goodbye to every peer, so that they see a member that left and not one that is Down.

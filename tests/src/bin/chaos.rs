@@ -7,24 +7,40 @@
 //!
 //! `chaos --failover [--rounds N] [--nodes N] [--timing fast|balanced]` measures how soon a killed owner is replaced. Ends with
 //! 1 when a goal was missed.
+//!
+//! `chaos --bank [--seconds N] [--nodes N] [--first SEED]` kills and freezes processes, one at a time whenever every slot has all its
+//! replicas, while money is transferred. `chaos --rolling [--nodes N] [--bytes N] [--untimed]` has every node leave and come back in turn while
+//! calls are measured, to instances of so many bytes. Both end with 1 when a promise was broken or, unless told to be `--untimed`, a goal
+//! missed.
 
 #[cfg(target_os = "linux")]
 mod linux {
     use std::error::Error;
     use std::io::{self, Write};
     use std::process::ExitCode;
-    use std::time::Instant;
+    use std::time::{Duration, Instant};
 
+    use registry_tests::chaos::bank::{self, Endurance, Rolling};
     use registry_tests::chaos::failover::{self, Figures, Tempo};
     use registry_tests::chaos::{self, Report, Settings};
     use registry_tests::sim::workload::{self, Workload};
     use registry_tests::sim::{Scenario, Score, Sometimes, dice};
 
     const USAGE: &str = "usage: chaos [--seeds N] [--first SEED] [--smoke] [--loopback] [--slack-ms N] [--story]\n       \
-                         chaos --failover [--rounds N] [--nodes N] [--timing fast|balanced]";
+                         chaos --failover [--rounds N] [--nodes N] [--timing fast|balanced]\n       \
+                         chaos --bank [--seconds N] [--nodes N] [--first SEED]\n       \
+                         chaos --rolling [--nodes N] [--bytes N] [--untimed]";
 
     /// How much later than its deadline a call may end, unless told otherwise: some seconds of a busy machine's scheduler.
     const SLACK_MS: u64 = 2_000;
+
+    /// What is done.
+    enum What {
+        Scenarios,
+        Failover,
+        Bank,
+        Rolling,
+    }
 
     struct Arguments {
         seeds: u64,
@@ -33,7 +49,10 @@ mod linux {
         apart: bool,
         slack_ms: u64,
         story: bool,
-        failover: bool,
+        what: What,
+        seconds: u64,
+        bytes: u32,
+        untimed: bool,
         rounds: u32,
         nodes: u16,
         tempo: Tempo,
@@ -48,7 +67,10 @@ mod linux {
                 apart: true,
                 slack_ms: SLACK_MS,
                 story: false,
-                failover: false,
+                what: What::Scenarios,
+                seconds: 600,
+                bytes: 0,
+                untimed: false,
                 rounds: 30,
                 nodes: 5,
                 tempo: Tempo::Fast,
@@ -59,7 +81,12 @@ mod linux {
                     "--smoke" => read.smoke = true,
                     "--loopback" => read.apart = false,
                     "--story" => read.story = true,
-                    "--failover" => read.failover = true,
+                    "--failover" => read.what = What::Failover,
+                    "--bank" => read.what = What::Bank,
+                    "--rolling" => read.what = What::Rolling,
+                    "--untimed" => read.untimed = true,
+                    "--seconds" => read.seconds = value()?.parse()?,
+                    "--bytes" => read.bytes = value()?.parse()?,
                     "--seeds" => read.seeds = value()?.parse()?,
                     "--first" => read.first = value()?.parse()?,
                     "--slack-ms" => read.slack_ms = value()?.parse()?,
@@ -82,12 +109,34 @@ mod linux {
         }
         let arguments = Arguments::read(words)?;
         let runtime = tokio::runtime::Runtime::new()?;
-        let kept = if arguments.failover {
-            runtime.block_on(measure(&arguments))?
-        } else {
-            runtime.block_on(play(&arguments))?
-        };
+        let kept = match arguments.what {
+            What::Scenarios => runtime.block_on(play(&arguments)),
+            What::Failover => runtime.block_on(measure(&arguments)),
+            What::Bank => runtime.block_on(endure(&arguments)),
+            What::Rolling => runtime.block_on(roll(&arguments)),
+        }?;
         Ok(if kept { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+
+    async fn endure(arguments: &Arguments) -> Result<bool, Box<dyn Error>> {
+        let Arguments { nodes, seconds, first: seed, .. } = *arguments;
+        let lasts = Duration::from_secs(seconds);
+        let endured = bank::endure(Endurance { nodes, lasts, seed, loud: true }).await?;
+        writeln!(io::stdout(), "bank, {nodes} processes, {seconds} s: {endured}")?;
+        complain(&endured.broken)?;
+        Ok(endured.broken.is_empty())
+    }
+
+    async fn roll(arguments: &Arguments) -> Result<bool, Box<dyn Error>> {
+        let Arguments { nodes, bytes, first: seed, untimed, .. } = *arguments;
+        let rolled = bank::roll(Rolling { nodes, bytes, seed, loud: true }).await?;
+        writeln!(io::stdout(), "rolling restart, {nodes} processes, {bytes} bytes an instance: {rolled}")?;
+        complain(&rolled.broken)?;
+        Ok(rolled.broken.is_empty() && (untimed || rolled.is_prompt()))
+    }
+
+    fn complain(broken: &[String]) -> io::Result<()> {
+        broken.iter().try_for_each(|promise| writeln!(io::stderr(), "BROKEN {promise}"))
     }
 
     async fn measure(arguments: &Arguments) -> Result<bool, Box<dyn Error>> {

@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 
 use super::scribe::Scribe;
 use super::word::{Hosts, Order, Recipe, Word, name};
-use super::{clock, frame};
+use super::{bank, clock, frame};
 use crate::sim::oracle::Digest;
 use crate::sim::{Caller, Clock, History, Workload, dice, workload};
 use crate::{builder, counters, one_key_per_slot, table};
@@ -148,13 +148,14 @@ impl Hosts {
         match self {
             Self::Workloads(_) => workload::equip(builder, history),
             Self::Counters => builder.host(counters::registry()),
+            Self::Bank => builder.host(bank::bank::registry()),
         }
     }
 
     fn workloads(&self) -> Vec<Workload> {
         match self {
             Self::Workloads(workloads) => workloads.clone(),
-            Self::Counters => Vec::new(),
+            Self::Counters | Self::Bank => Vec::new(),
         }
     }
 
@@ -163,10 +164,14 @@ impl Hosts {
             Self::Workloads(_) => workload::digest(node),
             Self::Counters => {
                 let counters = counters::client(node);
-                let view: Vec<String> = crate::view(node).into_iter().collect();
-                let slots = table(&counters, &one_key_per_slot(&counters)).join("\n");
-                Digest { node: node.id().to_string(), view: view.join("\n"), slots }
+                believes(node, &table(&counters, &one_key_per_slot(&counters)))
             }
+            Self::Bank => believes(node, &bank::slots(node)),
         }
     }
+}
+
+fn believes(node: &Node, slots: &[String]) -> Digest {
+    let view: Vec<String> = crate::view(node).into_iter().collect();
+    Digest { node: node.id().to_string(), view: view.join("\n"), slots: slots.join("\n") }
 }

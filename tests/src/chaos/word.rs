@@ -59,6 +59,8 @@ pub(super) enum Hosts {
     Workloads(Vec<Workload>),
     /// Counters, for whoever measures from outside.
     Counters,
+    /// Accounts, whose tellers are outside.
+    Bank,
 }
 
 /// What a parent says to a node process.

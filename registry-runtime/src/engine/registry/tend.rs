@@ -23,7 +23,8 @@ impl Registry {
             return None;
         }
         if let Some((to, until)) = held.ends() {
-            if shared.now >= until || !shared.view.is_live(to) {
+            // Who is not planned with any more has left off hosting, or is about to leave: it opens nothing.
+            if shared.now >= until || !shared.view.is_live(to) || !self.plan.contains(to) {
                 let live = held.set().members().iter().filter(|member| shared.view.is_live(member));
                 let set = Set::of(&shared.me, live.cloned(), held.set().len());
                 self.start(slot, set, Why::TakeBack, shared);

@@ -511,6 +511,20 @@ fn a_next_owner_that_dies_does_not_take_the_slot_with_it() {
     assert_eq!(losses(&sim), 0);
 }
 
+/// Who opens what a leaving node hands over may not have heard yet that it leaves, and hand it back.
+#[test]
+fn what_is_handed_back_to_one_that_leaves_is_not_left_sealed() {
+    for seed in 1..=10 {
+        let mut sim = Sim::new(seed, Options { nodes: 4, ..Options::default() });
+        settle(&mut sim, 5 * SECOND);
+        balance(&mut sim, 5 * SECOND);
+        sim.leave_unheard(0, 100 * MS);
+        // Five leases are three seconds.
+        assert!(sim.run_until(SECOND, |sim| sim.nodes[0].left), "seed {seed}: {:?}", sim.unsettled());
+        assert_eq!(losses(&sim), 0);
+    }
+}
+
 #[test]
 fn a_duplicate_of_this_node_stops_it() {
     let mut sim = founded(Options::default());

@@ -343,10 +343,15 @@ impl Sim {
 
     /// Lets a node leave.
     pub(crate) fn leave(&mut self, index: usize) {
+        self.leave_unheard(index, 5 * MS);
+    }
+
+    /// Lets a node leave, of which the others hear after some time.
+    pub(crate) fn leave_unheard(&mut self, index: usize, after: Micros) {
         self.nodes[index].leaving = true;
         self.handle(index, Input::Leave);
         for other in 0..self.nodes.len() {
-            self.tell(other, self.member(index, MemberState::Up), 5 * MS);
+            self.tell(other, self.member(index, MemberState::Up), after);
         }
     }
 
