@@ -192,8 +192,8 @@ fn membership_event(node: &NodeId, event: &MembershipEvent) {
 
 fn ownership_event(node: &NodeId, event: &OwnershipEvent) {
     match event {
-        OwnershipEvent::PossibleLoss { registry, slot, epoch } => {
-            warn!(%node, %registry, %slot, %epoch, "a slot opened without a majority of its former replicas: updates may be lost");
+        OwnershipEvent::PossibleLoss { registry, slot, epoch, short } => {
+            warn!(%node, %registry, %slot, %epoch, replicas = %short, "a slot opened without a majority of its former replicas: updates may be lost");
         }
         OwnershipEvent::BadInput { from, what } => warn!(%node, peer = %from, what, "a peer said something impossible"),
         OwnershipEvent::Halted => warn!(%node, "sees too few members and serves nothing"),

@@ -42,7 +42,8 @@ pub(crate) struct Opening {
     /// Who has been asked since the last retry.
     asked: BTreeSet<Process>,
     retry: Retry,
-    loses: bool,
+    /// The set of which too few have promised, if it goes on without.
+    loses: Option<Set>,
     /// When its epoch was drawn; `None` when that does not matter any more.
     drawn: Option<Moment>,
 }
@@ -90,14 +91,14 @@ pub(crate) enum Phase {
 }
 
 /// Whether promises suffice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Promises {
     /// Not yet.
     TooFew,
     /// Enough of every set has promised.
     Enough,
-    /// Some set can never give enough, and all that is left of it has: data may be lost.
-    WhatThereIs,
+    /// This set can never give enough, and all that is left of it has: data may be lost.
+    WhatThereIs(Set),
 }
 
 impl Opening {
@@ -116,7 +117,7 @@ impl Opening {
             waiting: BTreeMap::new(),
             asked: BTreeSet::new(),
             retry: Retry::default(),
-            loses: false,
+            loses: None,
             drawn: Some(now),
         }
     }
@@ -137,9 +138,9 @@ impl Opening {
         self.phase
     }
 
-    /// Whether it goes on with less than the data of a majority.
-    pub(crate) fn loses(&self) -> bool {
-        self.loses
+    /// The set without whose majority it goes on.
+    pub(crate) fn loses(&self) -> Option<&Set> {
+        self.loses.as_ref()
     }
 
     /// Whether its epoch was drawn longer ago than that, and it may still take another.
@@ -212,9 +213,13 @@ impl Opening {
         if self.needed(case.active).all(|set| set.is_promised(has)) {
             return Promises::Enough;
         }
-        let mut members = self.needed(case.active).filter(|set| !set.is_promised(has)).flat_map(Set::members);
-        let is_all_there_is = members.all(|member| has(member) || excused(member)) && case.witnesses().all(has);
-        if is_all_there_is && case.may_lose() { Promises::WhatThereIs } else { Promises::TooFew }
+        let short = || self.needed(case.active).filter(|set| !set.is_promised(has));
+        let is_there = |member: &Process| has(member) || excused(member);
+        let is_all_there_is = short().flat_map(Set::members).all(is_there) && case.witnesses().all(has);
+        match short().next() {
+            Some(short) if is_all_there_is && case.may_lose() => Promises::WhatThereIs(short.clone()),
+            _ => Promises::TooFew,
+        }
     }
 
     /// Whom to ask next in this phase: those that have not answered and were not asked since the last retry.
@@ -263,8 +268,8 @@ impl Opening {
         given_up.map(|(epoch, _)| *epoch).or(self.handed_over)
     }
 
-    /// Goes on to another phase, with less than the data of a majority if it `loses`.
-    pub(crate) fn go_on(&mut self, phase: Phase, loses: bool) {
+    /// Goes on to another phase, without a majority of the set that it `loses`.
+    pub(crate) fn go_on(&mut self, phase: Phase, loses: Option<Set>) {
         self.phase = phase;
         self.loses = loses;
         self.asked.clear();

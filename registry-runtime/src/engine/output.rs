@@ -1,6 +1,7 @@
 //! What an engine wants done, and what it has to tell, as plain values.
 
 use super::opening::Why;
+use super::set::Set;
 use super::store::Task;
 use crate::id::{Epoch, NodeId, RegistryName, Slot};
 use crate::message::Message;
@@ -47,6 +48,8 @@ pub(crate) enum Event {
         epoch: Epoch,
         /// What for.
         why: Why,
+        /// With which set.
+        set: Set,
     },
     /// This node does not serve a slot any more.
     Closed {
@@ -67,6 +70,8 @@ pub(crate) enum Event {
         slot: Slot,
         /// The epoch.
         epoch: Epoch,
+        /// A set that may have data, of which too few are left.
+        short: Set,
     },
     /// An opening met a higher epoch and will be tried again.
     Outbid {

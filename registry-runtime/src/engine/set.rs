@@ -1,13 +1,14 @@
 //! The replica set of one opening, and what counts as enough of it.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::sync::Arc;
 
 use crate::id::Process;
 use crate::message::SET_MEMBERS_MAX;
 
 /// One to seven processes of different nodes, the owner first. Cloning copies a pointer.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Set(Arc<[Process]>);
 
 impl Set {
@@ -73,6 +74,19 @@ impl Set {
 
     fn count(&self, has: impl Fn(&Process) -> bool) -> usize {
         self.0.iter().filter(|member| has(member)).count()
+    }
+}
+
+/// `a@1+b@2`.
+impl fmt::Display for Set {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().enumerate().try_for_each(|(at, member)| write!(f, "{}{member}", if at > 0 { "+" } else { "" }))
+    }
+}
+
+impl fmt::Debug for Set {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

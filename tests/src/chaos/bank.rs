@@ -96,8 +96,18 @@ fn describe(Route { slot, owner, epoch, replicas, .. }: &Route) -> String {
 
 /// Whether every slot of these lines is held by as many nodes as it should be.
 fn are_full(lines: &str) -> bool {
-    let full = |line: &str| line.rsplit_once("held by ").is_some_and(|(_, held)| held.split('+').count() == REPLICAS);
-    !lines.is_empty() && lines.lines().all(full)
+    !lines.is_empty() && lines.lines().all(|line| holders(line).count() == REPLICAS)
+}
+
+/// Whether every slot that the node held before its process ended was opened since: until then the set still counts on that process,
+/// though a new one has its name.
+fn are_done_with(node: &str, before: &str, now: &str) -> bool {
+    let same = |line: &str| now.lines().any(|other| other == line);
+    before.lines().filter(|line| holders(line).any(|holder| holder == node)).all(|line| !same(line))
+}
+
+fn holders(line: &str) -> impl Iterator<Item = &str> {
+    line.rsplit_once("held by ").into_iter().flat_map(|(_, held)| held.split('+'))
 }
 
 #[cfg(test)]
@@ -109,5 +119,12 @@ mod tests {
         assert!(are_full("slot 1, a in 5, held by a+b+c\nslot 2, b in 5, held by b+c+d"));
         assert!(!are_full("slot 1, a in 5, held by a+b+c\nslot 2, b in 5, held by b+c"));
         assert!(!are_full(""));
+    }
+
+    #[test]
+    fn a_set_that_counts_on_an_ended_process_is_not_done_with_it() {
+        let before = "slot 1, a in 5, held by a+b+c\nslot 2, b in 5, held by b+c+d";
+        assert!(!are_done_with("a", before, before) && are_done_with("e", before, before));
+        assert!(are_done_with("a", before, "slot 1, b in 6, held by b+c+a\nslot 2, b in 5, held by b+c+d"));
     }
 }

@@ -41,6 +41,8 @@ pub enum Seen {
         epoch: u64,
         /// What for: `Founding`, `Failover`, `Return`, `Repair`, `Rebalance`, `HandedOver`, `TakeBack`.
         why: String,
+        /// With which processes.
+        set: String,
     },
     /// It does not serve a slot any more.
     Closed {
@@ -71,6 +73,8 @@ pub enum Seen {
         slot: SlotOf,
         /// The epoch.
         epoch: u64,
+        /// The processes of which too few are left.
+        short: String,
     },
     /// It was declared Down, and is back.
     Rejoined,
@@ -138,6 +142,7 @@ impl Sighting {
             _ if message.starts_with("a slot opened without a majority") => Seen::PossibleLoss {
                 slot: SlotOf { registry: field("registry")?.to_owned(), slot: field("slot")?.parse().ok()? },
                 epoch: Era::read(field("epoch")?)?,
+                short: field("replicas")?.to_owned(),
             },
             _ if message.starts_with("this node was declared down and is back") => Seen::Rejoined,
             "sees too few members and serves nothing" => Seen::Halted,
@@ -161,11 +166,10 @@ fn ownership(text: &str) -> Option<Seen> {
     // `HandedOver(17:4)` names the epoch that was handed over, which nobody asks for.
     let why = || Some(parts.get("why")?.split('(').next()?.to_owned());
     Some(match name {
-        "Opened" => Seen::Opened { slot, epoch: epoch()?, why: why()? },
+        "Opened" => Seen::Opened { slot, epoch: epoch()?, why: why()?, set: (*parts.get("set")?).to_owned() },
         "Closed" => Seen::Closed { slot, epoch: epoch()?, why: why()? },
         "HandedOver" => Seen::HandedOver { slot, to: (*parts.get("to")?).to_owned() },
         "Outbid" => Seen::Outbid { slot, epoch: epoch()? },
-        "PossibleLoss" => Seen::PossibleLoss { slot, epoch: epoch()? },
         _ => return None,
     })
 }
@@ -181,11 +185,13 @@ impl fmt::Display for Sighting {
         write!(f, "{}  {}: ", self.at, self.node)?;
         match &self.what {
             Seen::Member { member, start, change } => write!(f, "{member}@{start} is {change:?}"),
-            Seen::Opened { slot, epoch, why } => write!(f, "opened {slot} in {}, {why}", Era(*epoch)),
+            Seen::Opened { slot, epoch, why, set } => write!(f, "opened {slot} in {}, {why}, with {set}", Era(*epoch)),
             Seen::Closed { slot, epoch, why } => write!(f, "closed {slot} in {}, {why}", Era(*epoch)),
             Seen::HandedOver { slot, to } => write!(f, "handed {slot} over to {to}"),
             Seen::Outbid { slot, epoch } => write!(f, "was outbid for {slot} in {}", Era(*epoch)),
-            Seen::PossibleLoss { slot, epoch } => write!(f, "opened {slot} in {} with possible loss", Era(*epoch)),
+            Seen::PossibleLoss { slot, epoch, short } => {
+                write!(f, "opened {slot} in {} with possible loss of what {short} had", Era(*epoch))
+            }
             Seen::Rejoined => f.write_str("is back after it was declared down"),
             Seen::Halted => f.write_str("serves nothing"),
             Seen::Resumed => f.write_str("serves again"),
@@ -214,8 +220,11 @@ mod tests {
             ("a member changed", vec![("member", "n2@40"), ("change", "Suspect")], Some(member(Change::Suspect))),
             (
                 "ownership",
-                vec![("event", "Opened { registry: orders, slot: Slot(3), epoch: 17:5, why: HandedOver(17:4) }")],
-                Some(Seen::Opened { slot: slot(), epoch, why: "HandedOver".to_owned() }),
+                vec![(
+                    "event",
+                    "Opened { registry: orders, slot: Slot(3), epoch: 17:5, why: HandedOver(17:4), set: a@1+b@2 }",
+                )],
+                Some(Seen::Opened { slot: slot(), epoch, why: "HandedOver".to_owned(), set: "a@1+b@2".to_owned() }),
             ),
             (
                 "ownership",
@@ -229,8 +238,8 @@ mod tests {
             ),
             (
                 "a slot opened without a majority of its former replicas: updates may be lost",
-                vec![("registry", "orders"), ("slot", "3"), ("epoch", "71303173")],
-                Some(Seen::PossibleLoss { slot: slot(), epoch }),
+                vec![("registry", "orders"), ("slot", "3"), ("epoch", "71303173"), ("replicas", "a@1")],
+                Some(Seen::PossibleLoss { slot: slot(), epoch, short: "a@1".to_owned() }),
             ),
             (
                 "this node was declared down and is back; its slots open anew",

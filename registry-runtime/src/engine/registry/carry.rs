@@ -74,12 +74,12 @@ impl Registry {
         }
         let loses = match opening.promises(&self.case(slot, shared)) {
             Promises::TooFew => return,
-            Promises::Enough => false,
+            Promises::Enough => None,
             // It may be lower than one that was acknowledged in and that nobody remembers.
-            Promises::WhatThereIs if opening.is_older_than(shared.now, shared.timing.lease) => {
+            Promises::WhatThereIs(_) if opening.is_older_than(shared.now, shared.timing.lease) => {
                 return self.renew(slot, shared);
             }
-            Promises::WhatThereIs => true,
+            Promises::WhatThereIs(short) => Some(short),
         };
         if opening.source(&shared.me, shared.rules).0 == shared.me {
             self.begin(slot, loses, shared);
@@ -107,7 +107,7 @@ impl Registry {
     }
 
     /// What is taken over is here: lets the new record stream begin with it.
-    pub(super) fn begin(&mut self, slot: Slot, loses: bool, shared: &mut Shared) {
+    pub(super) fn begin(&mut self, slot: Slot, loses: Option<Set>, shared: &mut Shared) {
         let Self { table, openings, .. } = self;
         let (Some(row), Some(opening)) = (table.row_mut(slot), openings.get_mut(&slot)) else { return };
         let (epoch, set) = (opening.epoch(), opening.set().clone());
@@ -136,10 +136,10 @@ impl Registry {
         self.table.learn(slot, epoch, &set);
         self.table_changed = true;
         let registry = self.name.clone();
-        if opening.loses() {
-            shared.event(Event::PossibleLoss { registry: registry.clone(), slot, epoch });
+        if let Some(short) = opening.loses().cloned() {
+            shared.event(Event::PossibleLoss { registry: registry.clone(), slot, epoch, short });
         }
-        shared.event(Event::Opened { registry, slot, epoch, why });
+        shared.event(Event::Opened { registry, slot, epoch, why, set: set.clone() });
         shared.open(&self.name, Opened { slot, epoch, set: set.clone() });
         let (base, retry) = (opening.source(&shared.me, shared.rules).1, *opening.retry());
         let mut until = self.holdings.open(slot, New { epoch, set: &set, base, retry }, lending(shared));

@@ -39,7 +39,7 @@ impl Registry {
     fn fetched(&mut self, slot: Slot, epoch: Epoch, shared: &mut Shared) {
         let is_meant = |opening: &&super::Opening| opening.epoch() == epoch && opening.phase() == Phase::Fetching;
         if let Some(opening) = self.openings.get(&slot).filter(is_meant) {
-            let loses = opening.loses();
+            let loses = opening.loses().cloned();
             self.begin(slot, loses, shared);
             self.agenda.look(slot);
         }

@@ -58,6 +58,7 @@ pub struct Endured {
 /// When there can be no verdict: a process does not start, or the cluster does not become whole in time.
 pub async fn endure(run: Endurance) -> Result<Endured, ChaosError> {
     let mut hall = Hall::open(run.nodes, run.seed, run.loud).await?;
+    let mut sets = hall.full().await?;
     let (book, stop, mut tellers) = (Arc::new(Book::default()), Arc::new(AtomicBool::new(false)), JoinSet::new());
     for number in 1..=TELLERS {
         let (client, book, stop) = (hall.client(), Arc::clone(&book), Arc::clone(&stop));
@@ -75,15 +76,16 @@ pub async fn endure(run: Endurance) -> Result<Endured, ChaosError> {
             hall.fleet.listen(Instant::now() + away).await?;
             hall.fleet.start(host).await?;
             hall.fleet.ready(host).await?;
+            sets = hall.full_without(&name(host), &sets).await?;
             kills += 1;
         } else {
             hall.say(format_args!("{} is frozen for {away:?}", name(host)));
             hall.fleet.freeze(host)?;
             hall.fleet.listen(Instant::now() + away).await?;
             hall.fleet.thaw(host)?;
+            sets = hall.full().await?;
             freezes += 1;
         }
-        hall.full().await?;
         if Instant::now() >= until {
             break;
         }

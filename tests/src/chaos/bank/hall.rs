@@ -11,15 +11,19 @@ use tokio::time::Instant;
 use super::super::ChaosError;
 use super::super::fleet::{Fleet, Ingredients};
 use super::super::word::{Hosts, Tempo};
-use super::{ACCOUNTS, AccountClient, Statement, are_full, bank};
+use super::{ACCOUNTS, AccountClient, Statement, are_done_with, are_full, bank};
 use crate::builder;
-use crate::sim::sighting::Seen;
+use crate::sim::Sighting;
+use crate::sim::sighting::{Change, Seen, SlotOf};
 
 /// How long the cluster may take to be whole again, with three replicas of every slot.
 const FULL_LIMIT: Duration = Duration::from_secs(60);
 
 /// How long one account may take to tell what it holds when all is whole.
 const STATEMENT_LIMIT: Duration = Duration::from_secs(30);
+
+/// How much of the time before a broken promise is told, in milliseconds.
+const STORY_MS: u64 = 12_000;
 
 /// Between two looks at whether all is whole.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
@@ -57,14 +61,21 @@ impl Hall {
         bank::client(&self.caller)
     }
 
-    /// Waits until all processes are up, agree, and every slot has all its replicas.
-    pub(super) async fn full(&mut self) -> Result<(), ChaosError> {
+    /// Waits until all processes are up, agree, and every slot has all its replicas. Says who holds what then.
+    pub(super) async fn full(&mut self) -> Result<String, ChaosError> {
+        self.full_without("", "").await
+    }
+
+    /// The same, and that no slot counts any more on the process that a node had `before`.
+    pub(super) async fn full_without(&mut self, node: &str, before: &str) -> Result<String, ChaosError> {
         let until = Instant::now() + FULL_LIMIT;
         loop {
             let missing = match self.fleet.settled(FULL_LIMIT).await? {
                 Ok(digests) if digests.len() < usize::from(self.nodes) => "every process lives".to_owned(),
-                Ok(digests) if digests.iter().all(|digest| are_full(&digest.slots)) => return Ok(()),
-                Ok(_) => "every slot has three replicas".to_owned(),
+                Ok(digests) => match digests.into_iter().next().map(|digest| digest.slots) {
+                    Some(slots) if are_full(&slots) && are_done_with(node, before, &slots) => return Ok(slots),
+                    _ => "every slot has three replicas that live".to_owned(),
+                },
                 Err(missing) => missing,
             };
             if Instant::now() >= until {
@@ -88,9 +99,25 @@ impl Hall {
     /// What nodes said that they must not have had to say: nobody loses more than a set can bear here.
     pub(super) fn losses(&self) -> Vec<String> {
         let lost = |seen: &Seen| matches!(seen, Seen::PossibleLoss { .. });
-        let sightings = self.fleet.heard.sightings.iter().filter(|sighting| lost(&sighting.what));
-        let losses = sightings.map(|sighting| format!("loss: {sighting:?}"));
+        let losses = self.fleet.heard.sightings.iter().filter(|sighting| lost(&sighting.what));
+        let losses = losses.map(|loss| format!("loss: {loss}\n{}", self.before(loss)));
         losses.chain(self.fleet.heard.broken.iter().cloned()).collect()
+    }
+
+    /// What led to a sighting: what became of its slot and of the members in the time before.
+    fn before(&self, sighting: &Sighting) -> String {
+        let from_ms = sighting.at.at_ms.saturating_sub(STORY_MS);
+        let is_near = |other: &&Sighting| other.at.at_ms >= from_ms && other.at <= sighting.at;
+        let slot = slot_of(&sighting.what);
+        let is_of_it = |other: &&Sighting| match &other.what {
+            Seen::Member { change, .. } => {
+                matches!(change, Change::Up | Change::Down | Change::Left | Change::Rejoined)
+            }
+            seen => slot_of(seen) == slot && slot.is_some(),
+        };
+        let mut lines: Vec<&Sighting> = self.fleet.heard.sightings.iter().filter(is_near).filter(is_of_it).collect();
+        lines.sort_by_key(|line| line.at);
+        lines.into_iter().map(|line| format!("    {line}\n")).collect()
     }
 
     pub(super) async fn close(self) -> Result<(), ChaosError> {
@@ -103,5 +130,16 @@ impl Hall {
             // Whoever closed the error stream does not want to hear it.
             let _ = writeln!(io::stderr(), "{:>8.3} {what}", self.began.elapsed().as_secs_f64());
         }
+    }
+}
+
+fn slot_of(seen: &Seen) -> Option<&SlotOf> {
+    match seen {
+        Seen::Opened { slot, .. }
+        | Seen::Closed { slot, .. }
+        | Seen::HandedOver { slot, .. }
+        | Seen::Outbid { slot, .. }
+        | Seen::PossibleLoss { slot, .. } => Some(slot),
+        _ => None,
     }
 }

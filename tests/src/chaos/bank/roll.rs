@@ -99,6 +99,7 @@ pub async fn roll(run: Rolling) -> Result<Rolled, ChaosError> {
     hall.fleet.listen(Instant::now() + CALM).await?;
     meter.moving.store(true, Ordering::Relaxed);
     for host in 1..=run.nodes {
+        let before = hall.full().await?;
         hall.say(format_args!("{} leaves", name(host)));
         hall.fleet.leave(host).await;
         hall.fleet.gone(host).await?;
@@ -106,7 +107,7 @@ pub async fn roll(run: Rolling) -> Result<Rolled, ChaosError> {
         hall.fleet.start(host).await?;
         hall.fleet.ready(host).await?;
         hall.say(format_args!("{} listens", name(host)));
-        hall.full().await?;
+        hall.full_without(&name(host), &before).await?;
         hall.say(format_args!("{} is back, and all is whole", name(host)));
     }
     stop.store(true, Ordering::Relaxed);

@@ -100,11 +100,11 @@ impl Story {
     }
 
     pub(crate) fn opens(&mut self, node: &str, epoch: u64, why: &str) -> &mut Self {
-        self.sees(node, Seen::Opened { slot: slot(), epoch, why: why.to_owned() })
+        self.sees(node, Seen::Opened { slot: slot(), epoch, why: why.to_owned(), set: String::new() })
     }
 
     pub(crate) fn may_lose(&mut self, node: &str, epoch: u64) -> &mut Self {
-        self.sees(node, Seen::PossibleLoss { slot: slot(), epoch })
+        self.sees(node, Seen::PossibleLoss { slot: slot(), epoch, short: String::new() })
     }
 
     pub(crate) fn member(&mut self, node: &str, member: &str, change: Change) -> &mut Self {

@@ -19,7 +19,7 @@ pub(super) struct Tenure<'a> {
 pub(super) fn tenures(evidence: &Evidence) -> BTreeMap<&SlotOf, Vec<Tenure<'_>>> {
     let mut slots: BTreeMap<_, Vec<_>> = BTreeMap::new();
     for sighting in &evidence.sightings {
-        if let Seen::Opened { slot, epoch, why } = &sighting.what {
+        if let Seen::Opened { slot, epoch, why, .. } = &sighting.what {
             let tenure = Tenure { owner: &sighting.node, epoch: *epoch, why, at: sighting.at };
             slots.entry(slot).or_default().push(tenure);
         }
