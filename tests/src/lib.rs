@@ -13,6 +13,7 @@ pub mod chaos;
 mod counter;
 mod eventually;
 mod history;
+pub mod parcels;
 mod probe;
 mod setup;
 pub mod sim;

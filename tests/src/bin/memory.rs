@@ -6,21 +6,14 @@
 #![allow(clippy::print_stdout, reason = "it is a program that prints")]
 
 use std::error::Error;
-use std::io::{self, BufRead, BufReader, Write};
-use std::net::SocketAddr;
-use std::process::{Child, ChildStdout, Command, ExitCode, Stdio};
+use std::io;
+use std::process::ExitCode;
 use std::time::Duration;
 
-use registry_runtime::{Identity, Node, Resource, Timing, commands, registry};
-use registry_tests::SECRET;
-use serde::{Deserialize, Serialize};
-use tokio::task::JoinSet;
+use registry_tests::parcels::{Member, caller, node, parcels, with_each};
 use tokio::time::{Instant, sleep};
 
 const NODES: usize = 3;
-
-/// How many calls are under way at once.
-const AT_ONCE: u64 = 512;
 
 /// How long one call may take: the cluster is busy with nothing else.
 const CALL_TIME: Duration = Duration::from_secs(60);
@@ -30,109 +23,6 @@ const GIVEN_BACK_TIME: Duration = Duration::from_secs(150);
 
 /// How often is looked.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
-
-registry! {
-    parcels { resource Parcel; }
-}
-
-/// Something of a size.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Resource)]
-struct Parcel {
-    #[key]
-    id: u64,
-    content: Vec<u8>,
-}
-
-#[commands]
-impl Parcel {
-    fn pack(id: u64, bytes: u32) -> Self {
-        let byte = |at: u32| id.to_le_bytes().get(at as usize % 8).copied().unwrap_or(0);
-        Self { id, content: (0..bytes).map(byte).collect() }
-    }
-
-    fn unpack(self) {}
-}
-
-/// A node's process, killed with this.
-struct Member {
-    process: Child,
-    _says: BufReader<ChildStdout>,
-    address: SocketAddr,
-}
-
-impl Drop for Member {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-impl Member {
-    fn start(number: usize, join: Option<SocketAddr>) -> Result<Self, Box<dyn Error>> {
-        let mut command = Command::new(std::env::current_exe()?);
-        command.args(["node", &format!("memory-{number}")]).args(join.iter().map(ToString::to_string));
-        let mut process = command.stdout(Stdio::piped()).spawn()?;
-        let stdout = process.stdout.take().ok_or_else(|| io::Error::other("the node says nothing"))?;
-        let mut says = BufReader::new(stdout);
-        let mut line = String::new();
-        says.read_line(&mut line)?;
-        Ok(Self { process, _says: says, address: line.trim().parse()? })
-    }
-
-    /// What it has in memory, in bytes.
-    fn resident(&self) -> io::Result<f64> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<f64>().ok());
-        Ok(kib.ok_or_else(|| io::Error::other("no VmRSS"))? * 1024.0)
-    }
-}
-
-/// One node, until it is killed; says where it listens.
-async fn node(name: &str, join: Option<SocketAddr>) -> Result<(), Box<dyn Error>> {
-    let node = Node::builder(name)
-        .identity(Identity::shared_secret(SECRET))
-        .timing(Timing::fast())
-        .host(parcels::registry())
-        .join(join)
-        .start()
-        .await?;
-    println!("{}", node.local_addr());
-    io::stdout().flush()?;
-    std::future::pending().await
-}
-
-/// Does one thing with each of the instances, many at once.
-async fn with_each(
-    client: &ParcelClient,
-    instances: u64,
-    act: impl AsyncFn(ParcelClient, u64) -> Result<(), String> + Clone + Send + Sync + 'static,
-) -> Result<f64, Box<dyn Error>> {
-    let begun = Instant::now();
-    let mut workers = JoinSet::new();
-    let local = tokio::task::LocalSet::new();
-    for worker in 0..AT_ONCE {
-        let (client, act) = (client.clone(), act.clone());
-        workers.spawn_local_on(
-            async move {
-                for id in (worker..instances).step_by(AT_ONCE as usize) {
-                    act(client.clone(), id).await?;
-                }
-                Ok::<(), String>(())
-            },
-            &local,
-        );
-    }
-    local
-        .run_until(async {
-            while let Some(done) = workers.join_next().await {
-                done??;
-            }
-            Ok::<(), Box<dyn Error>>(())
-        })
-        .await?;
-    Ok(instances as f64 / begun.elapsed().as_secs_f64())
-}
 
 fn tell(what: &str, members: &[Member], before: &[f64], instances: u64) -> io::Result<Vec<f64>> {
     let now: Vec<f64> = members.iter().map(Member::resident).collect::<io::Result<_>>()?;
@@ -153,12 +43,7 @@ async fn measure(instances: u64, bytes: u32) -> Result<bool, Box<dyn Error>> {
     for number in 1..NODES {
         members.push(Member::start(number, Some(join))?);
     }
-    let caller = Node::builder("caller")
-        .identity(Identity::shared_secret(SECRET))
-        .timing(Timing::fast())
-        .join([join])
-        .start()
-        .await?;
+    let caller = caller(join).await?;
     caller.wait_for_members(NODES + 1).await?;
     let client = parcels::client(&caller);
     // Every slot is opened and every connection used before anything is weighed.
