@@ -44,6 +44,11 @@ fn lives(pid: &str) -> bool {
     status.lines().any(|line| line.starts_with("State:") && !line.contains('Z'))
 }
 
+fn is_frozen(pid: &str) -> bool {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    status.lines().any(|line| line.starts_with("State:") && line.contains('T'))
+}
+
 /// The namespaces of the run with this process.
 fn namespaces(pid: u32) -> Vec<String> {
     let entries = fs::read_dir(Path::new("/run/netns")).into_iter().flatten().flatten();
@@ -75,6 +80,10 @@ async fn a_killed_run_leaves_nothing_behind() {
         }
     }
     assert_eq!(processes.len(), 5);
+    eventually(PATIENCE, async || {
+        if processes.iter().any(|pid| is_frozen(pid)) { Ok(()) } else { Err("no process is frozen yet") }
+    })
+    .await;
     run.kill().await.unwrap();
     eventually(PATIENCE, async || {
         let left: Vec<&String> = processes.iter().filter(|pid| lives(pid)).collect();

@@ -127,7 +127,8 @@ impl<R: Resource> Flow<R> {
     pub(super) fn hear(&mut self, slot: Slot, from: &Process, applied: Position, reaches: Position) -> Heard {
         let Some(at) = self.find(from) else { return Heard::default() };
         let heard = self.stream.hear(at, applied, reaches);
-        if let Some(after) = heard.resume_after {
+        // Between an own promise and the new stream nothing is sent: a record that a backup took now would be newer than the promise.
+        if let Some(after) = heard.resume_after.filter(|_| !self.held) {
             self.forget_told(at);
             self.send_after(slot, at, applied, after);
         }
@@ -143,7 +144,7 @@ impl<R: Resource> Flow<R> {
 
     /// Begins to fill a backup with what is applied, and sends it what is pending. `None` when that cannot be done now.
     pub(super) fn fill(&mut self, slot: Slot, to: &Process, applied: Position) -> Option<Filling> {
-        let at = self.find(to)?;
+        let at = self.find(to).filter(|_| !self.held)?;
         self.fillings = self.fillings.saturating_add(1);
         let epoch = self.stream.epoch();
         let filling = Filling { epoch, number: self.fillings, stamp: (epoch, applied) };

@@ -179,6 +179,9 @@ impl Driver {
                 break end;
             }
             self.publish();
+            // Not on a tick: with much to do there may be none for long.
+            self.forget_receipts();
+            self.ask_backups();
             let wake = self.clock.instant(self.engine.next_deadline());
             let mut happening = Some(sources.next(wake).await);
             let mut burst = 0;
@@ -199,8 +202,6 @@ impl Driver {
                 if std::mem::replace(&mut self.load_told, load) != load {
                     self.tell(Input::Load(load));
                 }
-                self.forget_receipts();
-                self.ask_backups();
                 self.tell(Input::Tick);
             }
             Happening::Transport(event) => self.take_event(event),

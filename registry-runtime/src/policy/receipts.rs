@@ -9,6 +9,7 @@ mod saved;
 #[cfg(test)]
 mod tests;
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -117,6 +118,8 @@ struct Kept {
 #[derive(Debug)]
 struct Named {
     content: u64,
+    /// When its window is over; a name may have been used anew while an earlier entry of `named_due` waits.
+    until: Moment,
     told: Told,
 }
 
@@ -195,12 +198,13 @@ impl Receipts {
     pub(crate) fn remember(&mut self, ask: &Ask, told: Told, left: Duration, window: Duration, now: Moment) {
         self.forget_due(now);
         if let (Some(name), Told::Done(_)) = (ask.name, &told) {
-            let named = Named { content: name.content, told: told.clone() };
+            let until = now + window;
+            let named = Named { content: name.content, until, told: told.clone() };
             self.room.take(Share::Named, NAME_BYTES.saturating_add(told.bytes()));
             if let Some(before) = self.named.insert(name.name, named) {
                 self.room.free(Share::Named, NAME_BYTES.saturating_add(before.told.bytes()));
             }
-            self.named_due.push_back((now + window, name.name));
+            self.named_due.push_back((until, name.name));
         }
         let until = now + left + GRACE;
         let (due, room) = (&mut self.due, &mut self.room);
@@ -222,8 +226,11 @@ impl Receipts {
 
     /// Lets go of what is older than anybody may ask for.
     pub(crate) fn forget_due(&mut self, now: Moment) {
-        while let Some((_, name)) = self.named_due.pop_front_if(|(until, _)| *until <= now) {
-            if let Some(named) = self.named.remove(&name) {
+        while let Some((until, name)) = self.named_due.pop_front_if(|(until, _)| *until <= now) {
+            if let Entry::Occupied(entry) = self.named.entry(name)
+                && entry.get().until == until
+            {
+                let named = entry.remove();
                 self.room.free(Share::Named, NAME_BYTES.saturating_add(named.told.bytes()));
             }
         }

@@ -12,6 +12,8 @@ pub enum ChaosError {
     Relay(io::Error),
     /// Something did not happen in time.
     TooLate(String, Duration),
+    /// Something happened that no fault explains.
+    Broken(Vec<String>),
     /// The caller's node did not start.
     Caller(registry_runtime::StartError),
 }
@@ -22,6 +24,7 @@ impl fmt::Display for ChaosError {
             Self::Process(name, error) => write!(f, "the process {name}: {error}"),
             Self::Relay(error) => write!(f, "the relay: {error}"),
             Self::TooLate(what, limit) => write!(f, "within {limit:?} not done: {what}"),
+            Self::Broken(promises) => f.write_str(&promises.join("; ")),
             Self::Caller(error) => write!(f, "the caller's node does not start: {error}"),
         }
     }

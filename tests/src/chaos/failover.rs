@@ -92,8 +92,8 @@ pub async fn measure(settings: Settings, mut tell: impl FnMut(u32, &Round)) -> R
         measured.push(round);
     }
     caller.shutdown().await;
-    fleet.finish().await?;
-    Ok(measured)
+    let heard = fleet.finish().await?;
+    if heard.broken.is_empty() { Ok(measured) } else { Err(ChaosError::Broken(heard.broken)) }
 }
 
 /// Waits until all processes and the caller agree, and every process owns a slot and answers for it.

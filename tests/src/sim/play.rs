@@ -15,6 +15,7 @@ use tracing::Level;
 
 use self::faults::Step;
 use super::history::Fate;
+use super::host::TRUE_RATE;
 use super::oracle::Digest;
 use super::plan::Scenario;
 use super::report::Report;
@@ -171,7 +172,7 @@ impl<'a> Play<'a> {
         let mut rng = dice(*seed, "opening", 0);
         for rate in &self.scenario.rates {
             let host = self.world.add_host();
-            if *rate != super::host::TRUE_RATE {
+            if *rate != TRUE_RATE {
                 self.world.set_rate(host, *rate);
             }
             self.at(rand::RngExt::random_range(&mut rng, 0..300), Step::Start(host));
@@ -268,6 +269,11 @@ impl<'a> Play<'a> {
         }
     }
 
+    /// Whether all clocks are the world's.
+    fn has_true_clocks(&self) -> bool {
+        self.scenario.rates.iter().all(|rate| *rate == TRUE_RATE)
+    }
+
     /// Whether the promises were kept.
     fn judge(mut self, settled_ms: Option<u64>) -> Report {
         let evidence = Evidence {
@@ -275,7 +281,7 @@ impl<'a> Play<'a> {
             sightings: self.trace.take_sightings(),
             digests: std::mem::take(&mut self.digests),
             end_ms: self.world.now_ms(),
-            rules: workload::rules(CLOCK_PERCENT),
+            rules: workload::rules(if self.has_true_clocks() { 0 } else { CLOCK_PERCENT }),
         };
         for panic in self.world.panics().to_vec() {
             self.breaks(CALM, format!("a task panicked: {panic}"));

@@ -158,7 +158,7 @@ pub fn rules(clock_percent: u64) -> Rules {
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicBool, Ordering};
-    use std::time::Instant;
+    use std::time::{Duration, Instant};
 
     use registry_runtime::testing::Cluster;
 
@@ -166,11 +166,13 @@ mod tests {
     use crate::sim::history::{Op, Outcome};
     use crate::sim::{Clock, Evidence, Findings, dice};
 
-    /// How long the cluster below is kept busy: a few dozen turns of every caller.
-    const BUSY_MS: u64 = 1_500;
+    /// How many calls the cluster below answers: a few dozen turns of every caller.
+    const ENOUGH: usize = 200;
 
-    /// All workloads against real nodes where nothing goes wrong: whatever the oracles find there is a fault of theirs, but for
-    /// repetitions, which have a second effect until there are receipts.
+    /// How long that may take on a machine that is busy with others.
+    const PATIENCE: Duration = Duration::from_secs(60);
+
+    /// All workloads against real nodes where nothing goes wrong: whatever the oracles find there is a fault of theirs.
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn nothing_is_found_where_nothing_goes_wrong() {
         let history = History::new(Clock::new());
@@ -201,10 +203,18 @@ mod tests {
                 callers.spawn(caller.run(Workload::ALL.to_vec(), Arc::clone(&stop)));
             }
         }
-        while history.clock().now_ms() < BUSY_MS {
+        let answered = |history: &History| {
+            let records = history.records();
+            records.calls.iter().filter(|call| call.outcome().is_some_and(Outcome::is_ok)).count()
+        };
+        crate::eventually(PATIENCE, async || {
             tick();
-            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
-        }
+            match answered(&history) {
+                calls if calls >= ENOUGH => Ok(()),
+                calls => Err(format!("{calls} calls are answered")),
+            }
+        })
+        .await;
         stop.store(true, Ordering::Relaxed);
         callers.join_all().await;
         let auditor = Caller::new(cluster.node(0), 9, dice(7, "auditor", 0), &history);
@@ -217,15 +227,10 @@ mod tests {
         rules.end_slack_ms = 10_000;
         let evidence = Evidence { end_ms: history.clock().now_ms(), records, rules, ..Evidence::default() };
         let findings = Findings::of(&evidence);
-        let faults: Vec<String> =
-            findings.faults.iter().filter(|fault| !fault.what.contains("tickets")).map(ToString::to_string).collect();
+        let faults: Vec<String> = findings.faults.iter().map(ToString::to_string).collect();
         assert_eq!(faults, [""; 0], "{}", evidence.records);
         assert_eq!(findings.undecided, [""; 0]);
 
-        let ended = |wanted: fn(&Outcome) -> bool| {
-            evidence.records.calls.iter().filter(|call| call.outcome().is_some_and(wanted)).count()
-        };
-        assert!(ended(Outcome::is_ok) > 50, "{}", evidence.records);
         for op in [Op::Destroy, Op::Act] {
             assert!(evidence.records.calls.iter().any(|call| call.ask.op == op), "nobody asked to {op}");
         }

@@ -74,6 +74,8 @@ impl<R: Resource> Shelf<R> {
         let serves = !matches!(self.gate, Gate::Closed);
         match &mut self.flow {
             Some(flow) if own && serves => {
+                // A seal's alarm would take the stream away that goes on in the new epoch, and what runs may commit there.
+                self.seals = self.seals.wrapping_add(1);
                 flow.hold();
                 (self.replica.stamp().0, flow.last())
             }

@@ -8,6 +8,7 @@ use super::tally::*;
 use super::world::*;
 use crate::exec::copies::Copies;
 use crate::exec::flow::PENDING_MAX;
+use crate::exec::host::SEAL_GRACE;
 use crate::exec::{
     Answer, AnyHost, Attempt, Filled, Filling, Lease, Line, Outcome, Replier, Request, Served, Started, TakenRecord,
     Wait,
@@ -490,4 +491,21 @@ async fn a_late_filling_does_not_take_the_copy_back() {
     opener.begin_filling(trio.slot, filling);
     assert_eq!(opener.fill(trio.slot, filling, part.part, part.last, &part.body), Ok(Filled::Refused));
     assert!(AnyHost::open(opener, trio.slot, SECOND, Lease::forever()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slot_that_is_taken_back_keeps_its_stream_when_the_alarm_of_its_seal_goes_off() {
+    let trio = Trio::new();
+    let made = trio.make(FIRST, 101).later();
+    trio.deliver(0);
+    trio.reaches(0, FIRST, Position::new(1));
+    assert!(matches!(made.await, Outcome::Done(_)));
+    let added = trio.add(FIRST, 1, 102).later();
+    assert!(trio.owner.host.seal(trio.slot));
+    trio.owner.host.fence(trio.slot, SECOND, true);
+    tokio::time::sleep(SEAL_GRACE * 2).await;
+    trio.open(SECOND);
+    trio.deliver(1);
+    trio.reaches(1, SECOND, Position::new(2));
+    assert_eq!(added.await, Outcome::Done(6));
 }

@@ -1,5 +1,6 @@
 //! Receipts on their way to another copy of the slot.
 
+use std::collections::btree_map::Entry;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -90,7 +91,7 @@ impl Receipts {
             }));
         }
         saved.extend(self.named_due.iter().filter_map(|(until, name)| {
-            let Named { content, told } = self.named.get(name)?;
+            let Named { content, told, .. } = self.named.get(name).filter(|named| named.until == *until)?;
             Some(Saved::Named { name: *name, content: *content, left: until.since(now), told: told.clone() })
         }));
         saved
@@ -126,11 +127,13 @@ impl Receipts {
                 }
             }
             Saved::Named { name, content, left, told } => {
-                let until = now + left;
-                self.room.take(Share::Named, NAME_BYTES.saturating_add(told.bytes()));
-                if let Some(before) = self.named.insert(name, Named { content, told }) {
-                    self.room.free(Share::Named, NAME_BYTES.saturating_add(before.told.bytes()));
-                } else {
+                // What is here came with a later record, or is as old.
+                if let Entry::Vacant(entry) = self.named.entry(name)
+                    && !left.is_zero()
+                {
+                    let until = now + left;
+                    self.room.take(Share::Named, NAME_BYTES.saturating_add(told.bytes()));
+                    entry.insert(Named { content, until, told });
                     let at = self.named_due.partition_point(|(other, _)| *other <= until);
                     self.named_due.insert(at, (until, name));
                 }
@@ -179,5 +182,17 @@ mod tests {
         assert_eq!(owner.room.taken(), once.room.taken());
         owner.forget_due(at(600));
         assert!(owner.is_empty());
+    }
+
+    /// A filling is cut while a name is about to be over, and the record of its next use arrives before the part that tells of the first.
+    #[test]
+    fn a_filling_does_not_take_the_place_of_a_name_that_was_used_since() {
+        let mut owner = Receipts::default();
+        owner.remember(&named(1, 77, 5), done(10), LEFT, WINDOW, at(0));
+        let cut = owner.save(at(599));
+        let mut backup = Receipts::default();
+        backup.remember(&named(2, 77, 6), done(20), LEFT, WINDOW, at(601));
+        cut.into_iter().for_each(|saved| backup.restore(saved, at(601)));
+        assert_eq!(backup.look(&named(3, 77, 6)), Known::Told(done(20)));
     }
 }

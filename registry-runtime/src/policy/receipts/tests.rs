@@ -189,3 +189,15 @@ fn a_burst_is_not_paid_for_ever() {
     assert_eq!(receipts.look(&ask(1, 1000, 1000)), Known::New);
     assert!(receipts.sessions.get(&1).unwrap().kept.capacity() <= QUEUE_KEPT);
 }
+
+/// A backup that began to remember a name later than its owner, and hears of its next use before its own time for the first is over.
+#[test]
+fn a_name_that_is_used_anew_is_remembered_from_then_on() {
+    let mut backup = Receipts::default();
+    backup.remember(&named(1, 77, 5), done(10), LEFT, WINDOW, at(4));
+    backup.remember(&named(2, 77, 6), done(20), LEFT, WINDOW, at(601));
+    backup.forget_due(at(605));
+    assert_eq!(backup.look(&named(3, 77, 6)), Known::Told(done(20)));
+    backup.forget_due(at(1_300));
+    assert!(backup.named.is_empty());
+}

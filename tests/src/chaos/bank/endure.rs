@@ -25,6 +25,9 @@ const AWAY_MS: std::ops::Range<u64> = 200..5_000;
 /// How long tellers may take to end what they have begun once all is whole.
 const END_LIMIT: Duration = Duration::from_secs(120);
 
+/// How long a run may take beyond its misfortunes, whatever happens in it.
+const RUN_LIMIT: Duration = Duration::from_secs(600);
+
 /// How a run is made.
 #[derive(Clone, Copy, Debug)]
 pub struct Endurance {
@@ -57,6 +60,11 @@ pub struct Endured {
 ///
 /// When there can be no verdict: a process does not start, or the cluster does not become whole in time.
 pub async fn endure(run: Endurance) -> Result<Endured, ChaosError> {
+    let limit = run.lasts + RUN_LIMIT;
+    timeout(limit, undergo(run)).await.unwrap_or_else(|_| Err(ChaosError::TooLate("the whole run".to_owned(), limit)))
+}
+
+async fn undergo(run: Endurance) -> Result<Endured, ChaosError> {
     let mut hall = Hall::open(run.nodes, run.seed, run.loud).await?;
     let mut sets = hall.full().await?;
     let (book, stop, mut tellers) = (Arc::new(Book::default()), Arc::new(AtomicBool::new(false)), JoinSet::new());
@@ -86,7 +94,7 @@ pub async fn endure(run: Endurance) -> Result<Endured, ChaosError> {
             sets = hall.full().await?;
             freezes += 1;
         }
-        if Instant::now() >= until {
+        if Instant::now() >= until && kills > 0 && freezes > 0 {
             break;
         }
     }
@@ -96,9 +104,12 @@ pub async fn endure(run: Endurance) -> Result<Endured, ChaosError> {
         broken.push(format!("liveness: a step is not decided {END_LIMIT:?} after all was whole"));
     }
     broken.extend(book.differences(&hall.statements().await?));
-    broken.extend(hall.losses());
-    hall.close().await?;
-    Ok(Endured { figures: book.figures(), kills, freezes, broken })
+    broken.extend(hall.close().await?);
+    let figures = book.figures();
+    if figures.transfers == 0 {
+        broken.push("liveness: no transfer was ever carried through".to_owned());
+    }
+    Ok(Endured { figures, kills, freezes, broken })
 }
 
 impl fmt::Display for Endured {

@@ -9,7 +9,7 @@ use registry_runtime::Node;
 use tokio::time::Instant;
 
 use super::super::ChaosError;
-use super::super::fleet::{Fleet, Ingredients};
+use super::super::fleet::{Evidence, Fleet, Ingredients};
 use super::super::word::{Hosts, Tempo};
 use super::{ACCOUNTS, AccountClient, Statement, are_done_with, are_full, bank};
 use crate::builder;
@@ -96,33 +96,14 @@ impl Hall {
         Ok(statements)
     }
 
-    /// What nodes said that they must not have had to say: nobody loses more than a set can bear here.
-    pub(super) fn losses(&self) -> Vec<String> {
-        let lost = |seen: &Seen| matches!(seen, Seen::PossibleLoss { .. });
-        let losses = self.fleet.heard.sightings.iter().filter(|sighting| lost(&sighting.what));
-        let losses = losses.map(|loss| format!("loss: {loss}\n{}", self.before(loss)));
-        losses.chain(self.fleet.heard.broken.iter().cloned()).collect()
-    }
-
-    /// What led to a sighting: what became of its slot and of the members in the time before.
-    fn before(&self, sighting: &Sighting) -> String {
-        let from_ms = sighting.at.at_ms.saturating_sub(STORY_MS);
-        let is_near = |other: &&Sighting| other.at.at_ms >= from_ms && other.at <= sighting.at;
-        let slot = slot_of(&sighting.what);
-        let is_of_it = |other: &&Sighting| match &other.what {
-            Seen::Member { change, .. } => {
-                matches!(change, Change::Up | Change::Down | Change::Left | Change::Rejoined)
-            }
-            seen => slot_of(seen) == slot && slot.is_some(),
-        };
-        let mut lines: Vec<&Sighting> = self.fleet.heard.sightings.iter().filter(is_near).filter(is_of_it).collect();
-        lines.sort_by_key(|line| line.at);
-        lines.into_iter().map(|line| format!("    {line}\n")).collect()
-    }
-
-    pub(super) async fn close(self) -> Result<(), ChaosError> {
+    /// Lets all processes end. Says what nodes told that they must not have had to tell, until the very end: nobody loses more than a set
+    /// can bear here.
+    pub(super) async fn close(self) -> Result<Vec<String>, ChaosError> {
         self.caller.shutdown().await;
-        self.fleet.finish().await.map(drop)
+        let Evidence { sightings, mut broken, .. } = self.fleet.finish().await?;
+        let losses = sightings.iter().filter(|sighting| matches!(sighting.what, Seen::PossibleLoss { .. }));
+        broken.extend(losses.map(|loss| format!("loss: {loss}\n{}", before(loss, &sightings))));
+        Ok(broken)
     }
 
     pub(super) fn say(&self, what: fmt::Arguments<'_>) {
@@ -131,6 +112,20 @@ impl Hall {
             let _ = writeln!(io::stderr(), "{:>8.3} {what}", self.began.elapsed().as_secs_f64());
         }
     }
+}
+
+/// What led to a sighting: what became of its slot and of the members in the time before.
+fn before(sighting: &Sighting, all: &[Sighting]) -> String {
+    let from_ms = sighting.at.at_ms.saturating_sub(STORY_MS);
+    let is_near = |other: &&Sighting| other.at.at_ms >= from_ms && other.at <= sighting.at;
+    let slot = slot_of(&sighting.what);
+    let is_of_it = |other: &&Sighting| match &other.what {
+        Seen::Member { change, .. } => matches!(change, Change::Up | Change::Down | Change::Left | Change::Rejoined),
+        seen => slot_of(seen) == slot && slot.is_some(),
+    };
+    let mut lines: Vec<&Sighting> = all.iter().filter(is_near).filter(is_of_it).collect();
+    lines.sort_by_key(|line| line.at);
+    lines.into_iter().map(|line| format!("    {line}\n")).collect()
 }
 
 fn slot_of(seen: &Seen) -> Option<&SlotOf> {

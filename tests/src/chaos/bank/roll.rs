@@ -8,8 +8,9 @@ use std::time::Duration;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
+use super::book::{Book, Known};
 use super::hall::Hall;
 use super::teller::kind;
 use super::{ACCOUNTS, AccountClient};
@@ -29,6 +30,9 @@ const P99_MAX: Duration = Duration::from_millis(50);
 
 /// Or so many times what calm calls take.
 const P99_TIMES: u32 = 3;
+
+/// How long a run may take, whatever happens in it.
+const RUN_LIMIT: Duration = Duration::from_secs(600);
 
 /// How a run is made.
 #[derive(Clone, Copy, Debug)]
@@ -69,6 +73,7 @@ pub struct Times {
 
 #[derive(Debug, Default)]
 struct Meter {
+    book: Book,
     moving: AtomicBool,
     calm: Mutex<Vec<Duration>>,
     moved: Mutex<Vec<Duration>>,
@@ -81,6 +86,11 @@ struct Meter {
 ///
 /// When there can be no verdict: a process does not start, or the cluster does not become whole in time.
 pub async fn roll(run: Rolling) -> Result<Rolled, ChaosError> {
+    let late = |_| Err(ChaosError::TooLate("the whole run".to_owned(), RUN_LIMIT));
+    timeout(RUN_LIMIT, undergo(run)).await.unwrap_or_else(late)
+}
+
+async fn undergo(run: Rolling) -> Result<Rolled, ChaosError> {
     let mut hall = Hall::open(run.nodes, run.seed, run.loud).await?;
     let (meter, stop, mut callers) = (Arc::new(Meter::default()), Arc::new(AtomicBool::new(false)), JoinSet::new());
     if run.bytes > 0 {
@@ -113,8 +123,8 @@ pub async fn roll(run: Rolling) -> Result<Rolled, ChaosError> {
     stop.store(true, Ordering::Relaxed);
     callers.join_all().await;
     let mut broken = std::mem::take(&mut *meter.errors.lock().unwrap_or_else(PoisonError::into_inner));
-    broken.extend(hall.losses());
-    hall.close().await?;
+    broken.extend(meter.book.differences(&hall.statements().await?));
+    broken.extend(hall.close().await?);
     Ok(Rolled { calm: meter.take(&meter.calm), moving: meter.take(&meter.moved), broken })
 }
 
@@ -126,12 +136,17 @@ async fn call(client: AccountClient, mut rng: ChaCha8Rng, first: u64, meter: Arc
         }
         let (account, began) = (rng.random_range(0..ACCOUNTS), Instant::now());
         let moving = meter.moving.load(Ordering::Relaxed);
-        let outcome = client.step(account, number, 1).await;
+        meter.book.know(number, account, Known::Open);
+        // The amounts add up to nothing, so that the accounts must, too.
+        let outcome = client.step(account, number, 0).await;
         let times = if moving { &meter.moved } else { &meter.calm };
         times.lock().unwrap_or_else(PoisonError::into_inner).push(began.elapsed());
-        if let Err(error) = outcome {
-            let mut errors = meter.errors.lock().unwrap_or_else(PoisonError::into_inner);
-            errors.push(format!("error: account {account}: {}: {error}", kind(&error)));
+        match outcome {
+            Ok(_) => meter.book.know(number, account, Known::Taken),
+            Err(error) => {
+                let mut errors = meter.errors.lock().unwrap_or_else(PoisonError::into_inner);
+                errors.push(format!("error: account {account}: {}: {error}", kind(&error)));
+            }
         }
         let pause = Duration::from_millis(rng.random_range(0..10));
         sleep(pause).await;

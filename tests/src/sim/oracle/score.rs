@@ -30,12 +30,13 @@ impl Score {
         self.runs
     }
 
-    /// What is wrong with the series as a whole: the invariants that were broken.
+    /// What is wrong with the series as a whole: the invariants that were broken, and that something could not be judged.
     pub fn complaints(&self) -> Vec<String> {
         let complaint = |(name, (count, first)): (&&str, &(u64, u64))| {
             format!("`{name}` was broken in {count} of {} runs, first by seed {first}", self.runs)
         };
-        self.broken.iter().map(complaint).collect()
+        let undecided = format!("something could not be judged in {} of {} runs", self.undecided, self.runs);
+        self.broken.iter().map(complaint).chain((self.undecided > 0).then_some(undecided)).collect()
     }
 }
 

@@ -1,12 +1,12 @@
 //! Suspicion moves nothing.
 
-use super::tenure::{departed, restarted, tenures};
+use super::tenure::{departed, held_for_down, restarted, tenures};
 use super::{Evidence, Findings, Invariant};
 
 pub(super) const INVARIANT: Invariant = Invariant {
     name: "suspicion",
     statement: "a slot is opened elsewhere as a failover only after somebody has noted that the incarnation that had it is Down \
-                or has left, or after another process has started on its host",
+                or has left, or by one that had not heard of a later one yet, or after another process has started on its host",
     source: "CONTRACT 8, Suspicion moves nothing; SCENARIOS 2.1, G9",
     judge,
 };
@@ -16,7 +16,11 @@ fn judge(evidence: &Evidence, findings: &mut Findings) {
         for pair in tenures.windows(2) {
             let [before, after] = pair else { continue };
             let is_failover = after.why == "Failover" && before.owner != after.owner && before.at < after.at;
-            let has_reason = || departed(evidence, before, after.at).is_some() || restarted(evidence, before, after.at);
+            let has_reason = || {
+                departed(evidence, before, after.at).is_some()
+                    || held_for_down(evidence, before, after)
+                    || restarted(evidence, before, after.at)
+            };
             if is_failover && !has_reason() {
                 let what = format!(
                     "{} opened {slot} as a failover from {}, which nobody had noted to be down or to have left",
@@ -50,9 +54,17 @@ mod tests {
     #[test]
     fn a_down_of_an_earlier_incarnation_is_no_reason() {
         let mut story = Story::new();
-        story.member("n3", "n2", Change::Down).sees("n2", Seen::Rejoined);
+        story.member("n3", "n2", Change::Down).sees("n2", Seen::Rejoined).member("n3", "n2", Change::Rejoined);
         story.at(2_000).opens("n2", 7, "Return").opens("n3", 8, "Failover");
         assert_eq!(found(&INVARIANT, &story.evidence()).len(), 1);
+    }
+
+    #[test]
+    fn a_down_of_an_earlier_incarnation_is_one_for_whom_the_return_is_no_news_yet() {
+        let mut story = Story::new();
+        story.member("n3", "n2", Change::Down).sees("n2", Seen::Rejoined);
+        story.at(2_000).opens("n2", 7, "Return").opens("n3", 8, "Failover");
+        assert_eq!(found(&INVARIANT, &story.evidence()), [""; 0]);
     }
 
     #[test]

@@ -54,6 +54,17 @@ pub(super) fn departed(evidence: &Evidence, tenure: &Tenure<'_>, before: Stamp) 
     })
 }
 
+/// Whether the node that opened a slot next held the one before for Down at that moment: of all that it had noted of it, that was the last.
+/// After a partition the word of a return may reach it later than the promises of others.
+pub(super) fn held_for_down(evidence: &Evidence, tenure: &Tenure<'_>, next: &Tenure<'_>) -> bool {
+    let noted = evidence.sightings.iter().filter(|sighting| sighting.node == next.owner && sighting.at < next.at);
+    let changes = noted.filter_map(|sighting| match &sighting.what {
+        Seen::Member { member, change, .. } if member == tenure.owner => Some((sighting.at, *change)),
+        _ => None,
+    });
+    changes.max_by_key(|(at, _)| *at).is_some_and(|(_, change)| change == Change::Down)
+}
+
 /// Whether the process that had the slot was gone and another had started on its host before a moment: then nobody need have
 /// noted a Down.
 pub(super) fn restarted(evidence: &Evidence, tenure: &Tenure<'_>, before: Stamp) -> bool {

@@ -41,6 +41,9 @@ impl Note {
 /// The keys that are called, enough to reach every slot.
 const KEYS: u64 = 100_000;
 
+/// Spreads neighbouring numbers over all keys (Knuth's multiplicative hashing, with the golden ratio).
+const SPREAD: u64 = 0x9E37_79B9_7F4A_7C15;
+
 /// How long the processes may take until every slot that is looked at has its replicas.
 const READY: Duration = Duration::from_secs(30);
 
@@ -109,6 +112,8 @@ pub(super) async fn connect(keepers: Keepers, place: Place, address: SocketAddr)
 
 impl Caller for Updates {
     async fn call(&self, message: Message) -> io::Result<Message> {
-        self.client.change(message.id % KEYS, message).await.map_err(io::Error::other)
+        // Callers count side by side; their updates are not to wait for one another on one key.
+        let key = (message.id.wrapping_mul(SPREAD) >> 32) % KEYS;
+        self.client.change(key, message).await.map_err(io::Error::other)
     }
 }
