@@ -238,8 +238,6 @@ pub(crate) struct Engine {
     ownership: Ownership,
     silences: Silences,
     share: Share,
-    /// The commands that this node runs or has waiting.
-    load: u16,
     outputs: VecDeque<Output>,
     leaving: bool,
     rules: Rules,
@@ -272,7 +270,6 @@ impl Engine {
             ownership,
             silences,
             share: Share::new(now),
-            load: 0,
             outputs: VecDeque::new(),
             leaving: false,
             rules,
@@ -291,7 +288,6 @@ impl Engine {
             Input::Tick => {
                 self.decide(now, ownership::Input::Tick);
                 self.hear(now, membership::Input::Tick);
-                self.weigh(now);
             }
             Input::Connected { node, start, incarnation, address, dialled, entry } => {
                 let process = Process { node: node.clone(), start };
@@ -320,12 +316,10 @@ impl Engine {
                 }
             }
             Input::Slots(registry, report) => self.decide(now, ownership::Input::Slots(registry, report)),
-            Input::Load(load) => {
-                self.load = load;
-                self.hear(now, membership::Input::Load(membership::Load(load)));
-            }
+            Input::Load(load) => self.hear(now, membership::Input::Load(membership::Load(load))),
             Input::Leave => self.leave(now),
         }
+        self.weigh(now);
         for process in self.silences.take_due(now) {
             self.outputs.push_back(Output::Event(Event::Silent(process.clone())));
             self.disconnected(now, process.node.clone());
@@ -378,14 +372,16 @@ impl Engine {
         if self.leaving {
             return;
         }
+        let Some(profile) = self.membership.myself().profile else { return };
         let hosting = self.membership.members().filter(|member| member.state.is_live());
         let profiles = hosting.filter_map(|member| member.profile);
         let loads = profiles.filter(|profile| !profile.hosted.is_empty()).map(|profile| profile.load.0);
-        let Some(percent) = self.share.sample(now, self.load, loads) else { return };
-        let Some(profile) = self.membership.myself().profile else { return };
+        // Its own load as it was told to the others, so that all are as old.
+        let load = profile.load.0;
+        let Some(percent) = self.share.sample(now, load, loads) else { return };
         let profile =
             membership::Profile { weight: membership::Weight(percent), ..membership::Profile::clone(&profile) };
-        self.outputs.push_back(Output::Event(Event::Share { percent, load: self.load }));
+        self.outputs.push_back(Output::Event(Event::Share { percent, load }));
         self.hear(now, membership::Input::Profile(profile));
         let myself = self.membership.myself();
         self.decide(now, ownership::Input::MemberChanged(view::Member::seen(now, myself, self.rules)));

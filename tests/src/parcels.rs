@@ -62,12 +62,22 @@ impl Drop for Member {
 }
 
 impl Member {
-    /// Starts this program once more, as `node parcels-<number>`, and waits until it listens.
+    /// Starts so many processes of one cluster.
     ///
     /// # Errors
     ///
-    /// When it does not start, or says something else than its address.
-    pub fn start(number: usize, join: Option<SocketAddr>) -> Result<Self, Box<dyn Error>> {
+    /// When one does not start.
+    pub fn start_all(count: usize) -> Result<Vec<Self>, Box<dyn Error>> {
+        let mut members: Vec<Self> = Vec::new();
+        for number in 0..count {
+            let join = members.first().map(|first| first.address);
+            members.push(Self::start(number, join)?);
+        }
+        Ok(members)
+    }
+
+    /// Starts this program once more, as `node parcels-<number>`, and waits until it listens.
+    fn start(number: usize, join: Option<SocketAddr>) -> Result<Self, Box<dyn Error>> {
         let mut command = Command::new(std::env::current_exe()?);
         command.args(["node", &format!("parcels-{number}")]).args(join.iter().map(ToString::to_string));
         let mut process = command.stdout(Stdio::piped()).spawn()?;
@@ -114,9 +124,9 @@ pub async fn node(name: &str, join: Option<SocketAddr>) -> Result<(), Box<dyn Er
 /// # Errors
 ///
 /// When it does not start.
-pub async fn caller(join: SocketAddr) -> Result<Node, StartError> {
+pub async fn caller(members: &[Member]) -> Result<Node, StartError> {
     let builder = Node::builder("caller").identity(Identity::shared_secret(SECRET)).timing(Timing::fast());
-    builder.client_only().join([join]).start().await
+    builder.client_only().join(members.iter().map(|member| member.address)).start().await
 }
 
 /// Does one thing with each of the instances, many at once. How many that were in a second.

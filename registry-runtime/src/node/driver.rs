@@ -43,6 +43,9 @@ const RECEIPTS_EVERY: Duration = Duration::from_secs(10);
 /// full, and a second is soon enough for who is behind by megabytes.
 const ASK_EVERY: Duration = Duration::from_secs(1);
 
+/// How often this node looks how busy it is: a few times for each time that it may tell the others, which is once a second.
+const LOAD_EVERY: Duration = Duration::from_millis(250);
+
 /// How long a goodbye may take to be sent.
 const GOODBYE: Duration = Duration::from_millis(500);
 
@@ -134,6 +137,8 @@ pub(super) struct Driver {
     pub(super) load: Arc<LoadMeter>,
     /// The load that the others have last been told of.
     pub(super) load_told: u16,
+    /// When it was last looked at.
+    pub(super) load_read: Moment,
     pub(super) join: Join,
     pub(super) status: watch::Sender<Arc<Status>>,
     pub(super) failed_dials: mpsc::UnboundedSender<FailedDial>,
@@ -175,13 +180,14 @@ impl Driver {
     pub(super) async fn run(mut self, mut sources: Sources) {
         self.carry_out();
         let end = loop {
+            // Not on a tick: with much to do there may be none for long.
+            self.tell_load();
+            self.forget_receipts();
+            self.ask_backups();
             if let Some(end) = self.end.take() {
                 break end;
             }
             self.publish();
-            // Not on a tick: with much to do there may be none for long.
-            self.forget_receipts();
-            self.ask_backups();
             let wake = self.clock.instant(self.engine.next_deadline());
             let mut happening = Some(sources.next(wake).await);
             let mut burst = 0;
@@ -197,13 +203,7 @@ impl Driver {
     /// Tells the engine what has happened.
     fn take_in(&mut self, happening: Happening) {
         match happening {
-            Happening::Tick => {
-                let load = self.load.read();
-                if std::mem::replace(&mut self.load_told, load) != load {
-                    self.tell(Input::Load(load));
-                }
-                self.tell(Input::Tick);
-            }
+            Happening::Tick => self.tell(Input::Tick),
             Happening::Transport(event) => self.take_event(event),
             Happening::Drained(Drained { registry, slot }) => {
                 if let Some(registry) = RegistryName::new(registry) {
@@ -227,6 +227,18 @@ impl Driver {
             Happening::Order(Order::Shutdown) => self.end = Some(Stopped::Shutdown),
             #[cfg(test)]
             Happening::Order(Order::Fail) => panic!("as a test has ordered"),
+        }
+    }
+
+    /// Tells the engine how busy this node is.
+    fn tell_load(&mut self) {
+        let now = self.clock.now();
+        if now.since(self.load_read) >= LOAD_EVERY {
+            self.load_read = now;
+            let load = self.load.read();
+            if std::mem::replace(&mut self.load_told, load) != load {
+                self.tell(Input::Load(load));
+            }
         }
     }
 

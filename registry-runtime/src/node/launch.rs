@@ -180,6 +180,7 @@ pub(super) async fn launch(builder: NodeBuilder, id: NodeId) -> Result<Node, Sta
         subscriptions: Vec::new(),
         load,
         load_told: 0,
+        load_read: Moment::default(),
         join: known,
         status: status_sender,
         failed_dials: failed_dials_sender,

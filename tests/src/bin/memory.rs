@@ -37,13 +37,8 @@ fn tell(what: &str, members: &[Member], before: &[f64], instances: u64) -> io::R
 }
 
 async fn measure(instances: u64, bytes: u32) -> Result<bool, Box<dyn Error>> {
-    let first = Member::start(0, None)?;
-    let join = first.address;
-    let mut members = vec![first];
-    for number in 1..NODES {
-        members.push(Member::start(number, Some(join))?);
-    }
-    let caller = caller(join).await?;
+    let members = Member::start_all(NODES)?;
+    let caller = caller(&members).await?;
     caller.wait_for_members(NODES + 1).await?;
     let client = parcels::client(&caller);
     // Every slot is opened and every connection used before anything is weighed.

@@ -15,7 +15,7 @@ use std::time::Duration;
 use registry_runtime::{MemberState, Node};
 use registry_tests::eventually;
 use registry_tests::parcels::{Member, caller, node, parcels, with_each};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep, timeout};
 
 const NODES: usize = 3;
 
@@ -34,13 +34,8 @@ struct Round {
 }
 
 async fn round(each: u64, bytes: u32) -> Result<Round, Box<dyn Error>> {
-    let first = Member::start(0, None)?;
-    let join = first.address;
-    let mut members = vec![first];
-    for number in 1..NODES {
-        members.push(Member::start(number, Some(join))?);
-    }
-    let caller = caller(join).await?;
+    let mut members = Member::start_all(NODES)?;
+    let caller = caller(&members).await?;
     caller.wait_for_members(NODES + 1).await?;
     let (client, instances) = (parcels::client(&caller), each * NODES as u64);
     with_each(&client, instances, async move |client, id| {
@@ -62,9 +57,13 @@ async fn round(each: u64, bytes: u32) -> Result<Round, Box<dyn Error>> {
 
     let killed = Instant::now();
     drop(members.pop());
-    while !is_down(&caller, victim) {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+    timeout(CALL_TIME, async {
+        while !is_down(&caller, victim) {
+            // Finer than what is measured.
+            sleep(Duration::from_millis(1)).await;
+        }
+    })
+    .await?;
     let known = Instant::now();
     let keys: Arc<[u64]> = slots.values().copied().collect();
     with_each(&client, keys.len() as u64, {

@@ -18,7 +18,7 @@ pub use super::word::Tempo;
 use super::word::{Hosts, name};
 use crate::sim::history::Stamp;
 use crate::sim::sighting::{Change, Seen};
-use crate::{CounterClient, Ran, SLOTS, builder, counters, one_key_per_slot};
+use crate::{CounterClient, Ran, SLOTS, counters, one_key_per_slot};
 
 /// How often the key is asked for after the kill: finer than anything that is measured.
 const ASK_EVERY: Duration = Duration::from_millis(10);
@@ -72,15 +72,8 @@ pub async fn measure(settings: Settings, mut tell: impl FnMut(u32, &Round)) -> R
     let Settings { nodes, rounds, tempo } = settings;
     let ingredients = Ingredients { seed: 0, tempo, founders: nodes, hosts: nodes, registries: Hosts::Counters };
     let (mut fleet, _) = Fleet::prepare(ingredients, false).await?;
-    for host in 1..=nodes {
-        fleet.start(host).await?;
-    }
-    for host in 1..=nodes {
-        fleet.ready(host).await?;
-    }
-    let join: Vec<_> = (1..=nodes).map(|host| fleet.ground.address(host)).collect();
-    let caller = builder("caller").timing(tempo.timing()).client_only().join(join).start().await;
-    let caller = caller.map_err(ChaosError::Caller)?;
+    fleet.found().await?;
+    let caller = fleet.caller("caller").await?;
     let counters = counters::client(&caller);
     let keys = one_key_per_slot(&counters);
     let mut measured = Vec::new();

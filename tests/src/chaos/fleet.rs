@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use registry_runtime::Node;
 use rustix::process::Signal;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::{Instant, timeout_at};
@@ -14,6 +15,7 @@ use super::process::{Heard, Process};
 use super::seat::Seat;
 use super::word::{Hosts, Order, Recipe, Tempo, Word, name};
 use super::{ChaosError, clock};
+use crate::builder;
 use crate::sim::history::{Fate, Note, Stamp};
 use crate::sim::oracle::Digest;
 use crate::sim::{Clock, Sighting};
@@ -109,6 +111,25 @@ impl Fleet {
         let born_ms = self.clock.now_ms();
         self.seat(host).moves_in(process, born_ms);
         Ok(())
+    }
+
+    /// Starts a process on each of the founders' hosts, and waits until all are ready.
+    pub(super) async fn found(&mut self) -> Result<(), ChaosError> {
+        for host in 1..=self.made_of.founders {
+            self.start(host).await?;
+        }
+        for host in 1..=self.made_of.founders {
+            self.ready(host).await?;
+        }
+        Ok(())
+    }
+
+    /// A node in this process that only calls.
+    pub(super) async fn caller(&self, id: &str) -> Result<Node, ChaosError> {
+        let Ingredients { tempo, founders, .. } = self.made_of;
+        let join: Vec<_> = (1..=founders).map(|host| self.ground.address(host)).collect();
+        let caller = builder(id).timing(tempo.timing()).client_only().join(join).start().await;
+        caller.map_err(ChaosError::Caller)
     }
 
     /// Waits until a process is ready.

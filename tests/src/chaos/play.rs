@@ -153,16 +153,11 @@ impl Play {
 
     /// Starts the founders.
     async fn open(&mut self) -> Result<(), ChaosError> {
-        let Scenario { founders, climate, .. } = self.settings.scenario;
+        let Scenario { climate, .. } = self.settings.scenario;
         if let Some(relay) = self.fleet.ground.relay() {
             relay.sky(|sky| sky.set_climate(climate));
         }
-        for host in 1..=founders {
-            self.fleet.start(host).await?;
-        }
-        for host in 1..=founders {
-            self.fleet.ready(host).await?;
-        }
+        self.fleet.found().await?;
         let pids: Vec<String> = self
             .fleet
             .seats

@@ -14,7 +14,7 @@ registry! {
     pub desks { resource Desk; sharding consistent_hashing(slots = 64); load_balancing least_busy; }
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, Resource)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Resource)]
 #[resource(on_demand)]
 struct Desk {
     #[key]

@@ -1,6 +1,7 @@
 //! How fast small commands travel between two processes of one machine, beside tarpc.
 //!
-//! `registry-versus` runs every match and prints a table; `registry-versus --rounds 5 --seconds 2` takes longer over it.
+//! `registry-versus` runs every match and prints a table; `registry-versus --rounds 5 --seconds 2` takes longer over it, and
+//! `--places`, `--loads` and `--who` pick some, such as `--places multi --loads 64x512 --who tarpc,kept`.
 //! `registry-versus codec` times the codec alone, and `registry-versus idle <seconds>` three nodes that have nothing to do.
 //! The other commands are what it starts as processes:
 //! `registry-versus serve <contestant> <runtime> <number> [<address to join>]` and

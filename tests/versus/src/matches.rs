@@ -43,25 +43,8 @@ pub fn run(options: &[&str]) -> io::Result<()> {
             for (contestant, own) in all.iter().copied().zip(&results) {
                 let result = Outcome::median(own);
                 let (base, goal) = contestant.goal(bytes, outstanding);
-                let base = all.iter().position(|one| *one == base).and_then(|at| results.get(at)).unwrap_or(own);
-                // Round by round: whatever else the machine did, it did to both.
-                let mut ratios: Vec<f64> = own
-                    .iter()
-                    .zip(base)
-                    .map(|(own, base)| match outstanding {
-                        1 => own.p50_us / base.p50_us,
-                        _ => own.calls_per_second / base.calls_per_second,
-                    })
-                    .collect();
-                ratios.sort_by(f64::total_cmp);
-                let ratio = ratios[ratios.len() / 2];
-                let reached = |goal| if outstanding == 1 { ratio <= goal } else { ratio >= goal };
-                let spread = format!("{ratio:.2} [{:.2}..{:.2}]", ratios[0], ratios[ratios.len() - 1]);
-                let verdict = match goal {
-                    None => spread,
-                    Some(goal) if reached(goal) => format!("{spread} (goal {goal}) reached"),
-                    Some(goal) => format!("{spread} (goal {goal}) MISSED"),
-                };
+                let base = all.iter().position(|one| *one == base).and_then(|at| results.get(at));
+                let verdict = base.map_or_else(String::new, |base| compare(own, base, outstanding, goal));
                 println!(
                     "{:<8} {:>5} {:>4}  {:<6} {:>9.0} {:>9.1} {:>9.1} {:>8.3}  {verdict}",
                     place.word(),
@@ -77,6 +60,25 @@ pub fn run(options: &[&str]) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// How the rounds of one contestant compare with those of another, and whether that reaches the goal.
+fn compare(own: &[Outcome], base: &[Outcome], outstanding: usize, goal: Option<f64>) -> String {
+    // Round by round: whatever else the machine did, it did to both.
+    let ratio = |(own, base): (&Outcome, &Outcome)| match outstanding {
+        1 => own.p50_us / base.p50_us,
+        _ => own.calls_per_second / base.calls_per_second,
+    };
+    let mut ratios: Vec<f64> = own.iter().zip(base).map(ratio).collect();
+    ratios.sort_by(f64::total_cmp);
+    let ratio = ratios[ratios.len() / 2];
+    let reached = |goal| if outstanding == 1 { ratio <= goal } else { ratio >= goal };
+    let spread = format!("{ratio:.2} [{:.2}..{:.2}]", ratios[0], ratios[ratios.len() - 1]);
+    match goal {
+        None => spread,
+        Some(goal) if reached(goal) => format!("{spread} (goal {goal}) reached"),
+        Some(goal) => format!("{spread} (goal {goal}) MISSED"),
+    }
 }
 
 /// One load on one contestant, in fresh processes: one that calls, and those that serve.

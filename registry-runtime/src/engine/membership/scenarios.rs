@@ -563,6 +563,8 @@ fn profiles_and_loads_reach_everyone() {
     for (n, seed) in [(3, 1), (12, 2)] {
         let mut cluster = settled(n, seed);
         let name = cluster.name(0);
+        // A round of gossip has just been, so the next one is some time off.
+        cluster.call(0, Input::Profile(Profile { weight: Weight(70), ..plain_profile() }));
         cluster.call(0, Input::Profile(Profile { leaving: true, weight: Weight(50), ..plain_profile() }));
         let told = |cluster: &Cluster, told: &dyn Fn(&Profile) -> bool| {
             cluster.nodes[1..].iter().all(|node| {

@@ -35,6 +35,11 @@ fn address(number: u16) -> SocketAddr {
 
 impl Cluster {
     fn new(size: u16, replicas: u8) -> Self {
+        Self::of(size, replicas, true)
+    }
+
+    /// One whose registry counts the weights of the members, or does not.
+    fn of(size: u16, replicas: u8, weighs: bool) -> Self {
         let now = Moment::default();
         let hosted = HostedRegistry {
             name: RegistryName::new("orders").unwrap(),
@@ -42,7 +47,7 @@ impl Cluster {
             replicas,
             failover: HostedFailover::AutoReassign,
             serves_all: false,
-            weighs: true,
+            weighs,
         };
         let profile = membership::Profile {
             hosted: vec![hosted],
@@ -192,8 +197,8 @@ fn a_connection_that_brings_nothing_is_made_anew_and_moves_nothing() {
     assert_eq!(cluster.first(|_, event| is_down(event)), None, "the third hears both");
 }
 
-#[test]
-fn who_stays_busier_than_its_peers_is_planned_with_fewer_slots() {
+/// The slots that the first node is planned with: at first, when it has been busier than its peers for a while, and when it has been calm.
+fn planned_with(mut cluster: Cluster) -> [usize; 3] {
     let registry = RegistryName::new("orders").unwrap();
     let owned = |cluster: &Cluster| {
         let of = |engine: &Engine| {
@@ -204,7 +209,6 @@ fn who_stays_busier_than_its_peers_is_planned_with_fewer_slots() {
         assert_eq!(counts.len(), 1, "all plan alike");
         counts.into_iter().sum::<usize>()
     };
-    let mut cluster = Cluster::new(3, 1);
     cluster.run(2000);
     let before = owned(&cluster);
     for number in 1..=3 {
@@ -214,5 +218,17 @@ fn who_stays_busier_than_its_peers_is_planned_with_fewer_slots() {
     let busy = owned(&cluster);
     cluster.inputs.push((id(1), Input::Load(20)));
     cluster.run(400_000);
-    assert!(busy < before && owned(&cluster) == before, "{before}, {busy}, {}", owned(&cluster));
+    [before, busy, owned(&cluster)]
+}
+
+#[test]
+fn who_stays_busier_than_its_peers_is_planned_with_fewer_slots() {
+    let [before, busy, calm] = planned_with(Cluster::new(3, 1));
+    assert!(busy < before && calm == before, "{before}, {busy}, {calm}");
+}
+
+#[test]
+fn weights_move_nothing_in_a_registry_that_does_not_count_them() {
+    let [before, busy, calm] = planned_with(Cluster::of(3, 1, false));
+    assert_eq!((busy, calm), (before, before));
 }

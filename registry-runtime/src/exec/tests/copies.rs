@@ -509,3 +509,23 @@ async fn a_slot_that_is_taken_back_keeps_its_stream_when_the_alarm_of_its_seal_g
     trio.reaches(1, SECOND, Position::new(2));
     assert_eq!(added.await, Outcome::Done(6));
 }
+
+/// What a backup took then would be newer than the promise that the owner has given itself.
+#[tokio::test]
+async fn between_its_promise_and_the_next_stream_an_owner_sends_a_backup_nothing() {
+    let trio = Trio::new();
+    let made = trio.make(FIRST, 101).later();
+    trio.reaches(0, FIRST, Position::new(1));
+    assert!(matches!(made.await, Outcome::Done(_)));
+    let backup = trio.wires[1].to.clone();
+    trio.owner.host.ask(Some(&backup));
+    trio.owner.host.fence(trio.slot, SECOND, true);
+    let added = trio.add(FIRST, 1, 102).later();
+    trio.wires[1].sent.lock().unwrap().clear();
+    trio.reaches(1, FIRST, Position::new(1));
+    assert_eq!(trio.wires[1].next(), None);
+    assert!(trio.owner.host.content_for(trio.slot, FIRST, &backup).is_none());
+    trio.open(SECOND);
+    trio.reaches(0, SECOND, Position::new(2));
+    assert_eq!(added.await, Outcome::Done(6));
+}

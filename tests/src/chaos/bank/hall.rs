@@ -12,7 +12,6 @@ use super::super::ChaosError;
 use super::super::fleet::{Evidence, Fleet, Ingredients};
 use super::super::word::{Hosts, Tempo};
 use super::{ACCOUNTS, AccountClient, Statement, are_done_with, are_full, bank};
-use crate::builder;
 use crate::sim::Sighting;
 use crate::sim::sighting::{Change, Seen, SlotOf};
 
@@ -43,15 +42,8 @@ impl Hall {
         let tempo = Tempo::Fast;
         let ingredients = Ingredients { seed, tempo, founders: nodes, hosts: nodes, registries: Hosts::Bank };
         let (mut fleet, _) = Fleet::prepare(ingredients, false).await?;
-        for host in 1..=nodes {
-            fleet.start(host).await?;
-        }
-        for host in 1..=nodes {
-            fleet.ready(host).await?;
-        }
-        let join: Vec<_> = (1..=nodes).map(|host| fleet.ground.address(host)).collect();
-        let caller = builder("tellers").timing(tempo.timing()).client_only().join(join).start().await;
-        let caller = caller.map_err(ChaosError::Caller)?;
+        fleet.found().await?;
+        let caller = fleet.caller("tellers").await?;
         let mut hall = Self { fleet, caller, nodes, began: Instant::now(), loud };
         hall.full().await?;
         Ok(hall)

@@ -95,9 +95,8 @@ async fn undergo(run: Rolling) -> Result<Rolled, ChaosError> {
     let (meter, stop, mut callers) = (Arc::new(Meter::default()), Arc::new(AtomicBool::new(false)), JoinSet::new());
     if run.bytes > 0 {
         for account in 0..ACCOUNTS {
-            hall.client().load(account, run.bytes).await.map_err(|error| {
-                ChaosError::TooLate(format!("account {account} is filled ({error})"), Duration::ZERO)
-            })?;
+            let filled = hall.client().load(account, run.bytes).await;
+            filled.map_err(|error| ChaosError::Broken(vec![format!("account {account} is not filled: {error}")]))?;
         }
     }
     for number in 1..=CALLERS {

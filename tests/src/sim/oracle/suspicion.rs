@@ -65,6 +65,12 @@ mod tests {
         story.member("n3", "n2", Change::Down).sees("n2", Seen::Rejoined);
         story.at(2_000).opens("n2", 7, "Return").opens("n3", 8, "Failover");
         assert_eq!(found(&INVARIANT, &story.evidence()), [""; 0]);
+
+        // What the process before it had noted is nothing to the one that opens.
+        let mut story = Story::new();
+        story.member("n3", "n2", Change::Down).sees("n2", Seen::Rejoined).fate("n3", Fate::Up);
+        story.at(2_000).opens("n2", 7, "Return").opens("n3", 8, "Failover");
+        assert_eq!(found(&INVARIANT, &story.evidence()).len(), 1);
     }
 
     #[test]

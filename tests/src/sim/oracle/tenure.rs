@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Evidence;
+use crate::sim::Sighting;
 use crate::sim::history::{Fate, Stamp};
 use crate::sim::sighting::{Change, Seen, SlotOf};
 
@@ -57,7 +58,11 @@ pub(super) fn departed(evidence: &Evidence, tenure: &Tenure<'_>, before: Stamp) 
 /// Whether the node that opened a slot next held the one before for Down at that moment: of all that it had noted of it, that was the last.
 /// After a partition the word of a return may reach it later than the promises of others.
 pub(super) fn held_for_down(evidence: &Evidence, tenure: &Tenure<'_>, next: &Tenure<'_>) -> bool {
-    let noted = evidence.sightings.iter().filter(|sighting| sighting.node == next.owner && sighting.at < next.at);
+    let fates = evidence.records.fates.iter();
+    let starts = fates.filter(|(at, host, fate)| **host == *next.owner && *fate == Fate::Up && *at < next.at);
+    let born = starts.map(|(at, ..)| *at).max().unwrap_or_default();
+    let is_noted = |sighting: &&Sighting| sighting.node == next.owner && (born..next.at).contains(&sighting.at);
+    let noted = evidence.sightings.iter().filter(is_noted);
     let changes = noted.filter_map(|sighting| match &sighting.what {
         Seen::Member { member, change, .. } if member == tenure.owner => Some((sighting.at, *change)),
         _ => None,
