@@ -31,7 +31,7 @@ pub mod world;
 
 pub use history::{Clock, History, Stamp};
 pub use mutation::{MUTATIONS, Mutation, Trial};
-pub use oracle::{Evidence, Findings, Score};
+pub use oracle::{Evidence, Findings, INVARIANTS, Score};
 pub use plan::{Fault, Scenario};
 pub use play::{Settings, run_seed};
 pub use report::Report;

@@ -141,6 +141,9 @@ fn hunt(mutations: &[Mutation], arguments: &Arguments) -> Result<ExitCode, Box<d
             played += 1;
             match trial {
                 Trial::Held => {}
+                Trial::Beside(others) => {
+                    writeln!(io::stderr(), "{}: seed {seed} is noticed only by {others:?}", mutation.name)?;
+                }
                 Trial::Spoiled => writeln!(io::stderr(), "{}: seed {seed} breaks without it", mutation.name)?,
                 Trial::Found(by) => {
                     writeln!(io::stderr(), "{}: found by seed {seed}: {by:?}", mutation.name)?;

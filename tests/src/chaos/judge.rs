@@ -13,11 +13,16 @@ use crate::sim::{Evidence, Findings, Sighting, Sometimes, workload};
 const CLOCK_PERCENT: u64 = 6;
 
 /// Judges a run by what was heard.
-pub(super) fn judge(settings: &Settings, heard: fleet::Evidence, digests: Vec<Digest>, end_ms: u64) -> Report {
+pub(super) fn judge(
+    settings: &Settings,
+    heard: fleet::Evidence,
+    digests: Vec<Digest>,
+    (genesis_ms, end_ms): (u64, u64),
+) -> Report {
     let fleet::Evidence { notes, sightings, mut broken } = heard;
     let (records, sightings) = join(notes, sightings);
     let mut rules = workload::rules(CLOCK_PERCENT);
-    rules.end_slack_ms = settings.slack_ms;
+    (rules.end_slack_ms, rules.genesis_ms) = (settings.slack_ms, genesis_ms);
     let all = Evidence { records, sightings, digests, end_ms, rules };
     let findings = look(&all);
     broken.extend(findings.faults.iter().map(ToString::to_string));

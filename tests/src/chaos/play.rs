@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
 
-use super::ChaosError;
 use super::fleet::{Fleet, Ingredients};
 use super::judge::judge;
 use super::relay::{Counts, Relay};
 use super::script::{Agenda, Step};
 use super::seat::Seat;
 use super::word::{Hosts, Order, Tempo, name};
+use super::{ChaosError, clock};
 use crate::sim::network::{Sky, Way};
 use crate::sim::oracle::Digest;
 use crate::sim::{Fault, Findings, Scenario, Sometimes, Workload};
@@ -147,8 +147,15 @@ impl Play {
         let Self { settings, fleet, skipped, .. } = play;
         let packets = fleet.ground.relay().map(Relay::counts);
         let end_ms = fleet.clock.now_ms();
+        let genesis_ms = clock::wall_ms().saturating_sub(end_ms);
         let heard = fleet.finish().await?;
-        Ok(Report { why_together, skipped, settled_ms, packets, ..judge(&settings, heard, digests, end_ms) })
+        Ok(Report {
+            why_together,
+            skipped,
+            settled_ms,
+            packets,
+            ..judge(&settings, heard, digests, (genesis_ms, end_ms))
+        })
     }
 
     /// Starts the founders.

@@ -14,6 +14,7 @@ mod fenced;
 mod fresh;
 mod handed_over;
 mod linearizable;
+mod loss_is_earned;
 mod never_started;
 mod no_lost_update;
 mod no_second_effect;
@@ -49,7 +50,7 @@ pub struct Invariant {
 }
 
 /// All of them.
-pub const INVARIANTS: [Invariant; 21] = [
+pub const INVARIANTS: [Invariant; 22] = [
     ends::INVARIANT,
     never_started::INVARIANT,
     answered::INVARIANT,
@@ -66,6 +67,7 @@ pub const INVARIANTS: [Invariant; 21] = [
     suspicion::INVARIANT,
     reserved::INVARIANT,
     agreement::INVARIANT,
+    loss_is_earned::INVARIANT,
     no_lost_update::INVARIANT,
     no_second_effect::INVARIANT,
     conserved::INVARIANT,

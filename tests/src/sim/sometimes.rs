@@ -7,7 +7,7 @@ use registry_runtime::Executed;
 
 use super::history::{Ending, Fate, Outcome, Reply, Stamp};
 use super::oracle::Evidence;
-use super::sighting::{Change, Seen, Sighting};
+use super::sighting::{Change, Seen, Sighting, SlotOf};
 
 /// A rare situation.
 #[derive(Clone, Copy, Debug)]
@@ -195,28 +195,40 @@ fn ran_under_an_old_epoch(run: &Evidence) -> u64 {
     overtaken.count() as u64
 }
 
-/// Members that changed, in the eyes of the node that had handed a slot over, before the next owner opened it.
+/// Seals under which the view changed: a member changed, in the eyes of a node that had handed a slot over, before anybody opened that slot
+/// or the node's process ended.
 fn view_changed_during_a_seal(run: &Evidence) -> u64 {
-    let mut sealed: BTreeMap<_, &str> = BTreeMap::new();
-    let mut changes = 0;
-    for sighting in &run.sightings {
-        match &sighting.what {
-            Seen::HandedOver { slot, .. } => _ = sealed.insert(slot, &sighting.node),
-            Seen::Opened { slot, .. } => _ = sealed.remove(slot),
-            Seen::Member { .. } => changes += u64::from(sealed.values().any(|node| *node == sighting.node)),
-            _ => {}
-        }
-    }
-    changes
+    let changed = |seal: &&Sighting| {
+        let Seen::HandedOver { slot, .. } = &seal.what else { return false };
+        let gone = run.records.gone_after(&seal.node, seal.at);
+        let later = run.sightings.iter().filter(|sighting| sighting.at > seal.at);
+        let mut until_over = later.take_while(|sighting| {
+            let is_open = matches!(&sighting.what, Seen::Opened { slot: opened, .. } if opened == slot);
+            !is_open && gone.is_none_or(|gone| sighting.at < gone)
+        });
+        until_over.any(|sighting| sighting.node == seal.node && matches!(sighting.what, Seen::Member { .. }))
+    };
+    run.sightings.iter().filter(changed).count() as u64
 }
 
-/// Nodes that were frozen, and that closed a slot after they had been thawed because others had opened it meanwhile.
+/// Nodes that were frozen, and that closed a slot after they had been thawed, which another had opened in a higher epoch meanwhile.
 fn zombies(run: &Evidence) -> u64 {
+    let has_moved = |slot: &SlotOf, epoch: u64, closed: &Sighting| {
+        run.sightings.iter().any(|sighting| match &sighting.what {
+            Seen::Opened { slot: opened, epoch: higher, .. } => {
+                opened == slot && *higher > epoch && sighting.node != closed.node && sighting.at < closed.at
+            }
+            _ => false,
+        })
+    };
     let thaws = run.records.fates.iter().filter(|(_, _, fate)| *fate == Fate::Thawed);
     let came_back = thaws.filter(|(thawed, host, _)| {
-        run.sightings.iter().any(|sighting| {
-            let moved = matches!(&sighting.what, Seen::Closed { why, .. } if why != "Leaving" && why != "Halted");
-            moved && sighting.node == **host && sighting.at > *thawed && sighting.at.at_ms < thawed.at_ms + SOON_MS
+        run.sightings.iter().any(|sighting| match &sighting.what {
+            Seen::Closed { slot, epoch, .. } => {
+                let is_soon = sighting.at > *thawed && sighting.at.at_ms < thawed.at_ms + SOON_MS;
+                sighting.node == **host && is_soon && has_moved(slot, *epoch, sighting)
+            }
+            _ => false,
         })
     });
     came_back.count() as u64

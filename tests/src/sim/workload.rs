@@ -120,8 +120,14 @@ pub fn equip(builder: NodeBuilder, history: &Arc<History>) -> NodeBuilder {
 
 /// What a node believes: members, and owner and epoch of every instance's slot.
 pub fn digest(node: &Node) -> Digest {
-    let slots =
-        [ledger::slots(node), journal::slots(node), tickets::slots(node), cards::slots(node), reserved::slots(node)];
+    let slots = [
+        ledger::slots(node),
+        journal::slots(node),
+        tickets::slots(node),
+        cards::slots(node),
+        reserved::slots(node),
+        pages::slots(node),
+    ];
     let view: Vec<String> = crate::view(node).into_iter().collect();
     Digest { node: node.id().to_string(), view: view.join("\n"), slots: slots.concat().join("\n") }
 }
@@ -142,6 +148,7 @@ pub fn rules(clock_percent: u64) -> Rules {
         (cards::cards::Registry::NAME, Kind::Cell),
         (reserved::kept::Registry::NAME, Kind::Counter),
         (reserved::pinned::Registry::NAME, Kind::Counter),
+        (pages::pages::Registry::NAME, Kind::Counter),
         (super::tally::tallies::Registry::NAME, Kind::Counter),
         (super::tally::narrow::Registry::NAME, Kind::Counter),
     ];

@@ -10,7 +10,7 @@ use super::network::{Network, address};
 use super::{Clock, Trace, panics};
 
 /// What the wall clocks show when the world begins: some day in 2026, in milliseconds since 1970.
-const GENESIS_MS: u64 = 1_780_000_000_000;
+pub(super) const GENESIS_MS: u64 = 1_780_000_000_000;
 
 /// The receive buffer of a host: what the nodes ask a kernel for.
 pub const INBOX_BYTES_MAX: usize = 4 << 20;

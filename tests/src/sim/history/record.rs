@@ -139,6 +139,18 @@ pub enum Fate {
     Left,
 }
 
+impl Fate {
+    /// Whether a process begins with it.
+    pub fn is_birth(self) -> bool {
+        self == Self::Up
+    }
+
+    /// Whether a process is lost to the others from then on.
+    pub fn is_end(self) -> bool {
+        matches!(self, Self::Crashed | Self::Leaving | Self::Left)
+    }
+}
+
 /// What is left of an instance when a run is over.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Audit {

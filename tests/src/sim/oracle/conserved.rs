@@ -29,11 +29,11 @@ fn judge(evidence: &Evidence, findings: &mut Findings) {
         .kinds
         .iter()
         .filter_map(|(name, kind)| (*kind == Kind::Counter).then_some(name.as_str()))
-        .filter(|registry| !evidence.may_have_lost(registry))
         .collect();
     for registry in counters {
         let mut last: BTreeMap<Place, (Stamp, i64)> = BTreeMap::new();
-        for audit in evidence.records.audits.iter().filter(|audit| audit.place.registry == registry) {
+        let is_kept = |place: Place| place.registry == registry && !evidence.may_have_lost(place);
+        for audit in evidence.records.audits.iter().filter(|audit| is_kept(audit.place)) {
             last.extend(audit.number.map(|number| (audit.place, (audit.since, number))));
         }
         let mut shares: BTreeMap<(Place, u64), Share> = BTreeMap::new();

@@ -100,11 +100,11 @@ mod tests {
         let told = |lost_first: bool| {
             let mut story = Story::new();
             if lost_first {
-                story.may_lose("n2", 7);
+                story.may_lose("n2", 7, "n3@1");
             }
             story.opens("n3", 8, "Founding").done(1, Op::Add(1), 1, "n3", 8);
             if !lost_first {
-                story.may_lose("n2", 7);
+                story.may_lose("n2", 7, "n3@1");
             }
             story.opens("n2", 7, "Failover").done(1, Op::Add(1), 1, "n2", 7);
             found(&INVARIANT, &story.evidence()).len()

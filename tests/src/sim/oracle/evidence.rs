@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Findings;
 use crate::sim::history::{Op, Place, Records, Stamp};
-use crate::sim::sighting::{Seen, Sighting};
+use crate::sim::sighting::{Seen, Sighting, SlotOf};
 
 /// All that is known of a run when it is judged.
 #[derive(Clone, Debug, Default)]
@@ -44,6 +44,8 @@ pub struct Rules {
     pub end_slack_ms: u64,
     /// By how many per cent the clocks of hosts may differ from virtual time.
     pub clock_percent: u64,
+    /// What a clock on the wall showed when the run began, in milliseconds: the starts of processes are counted by it.
+    pub genesis_ms: u64,
     /// Registries whose slots are reserved for a node that is Down, and for how long in milliseconds; `None` means until it
     /// returns.
     pub reserved: BTreeMap<String, Option<u64>>,
@@ -65,7 +67,7 @@ pub enum Kind {
 impl Default for Rules {
     /// Fifty milliseconds over the deadline, and clocks that agree.
     fn default() -> Self {
-        Self { end_slack_ms: 50, clock_percent: 0, reserved: BTreeMap::new(), kinds: BTreeMap::new() }
+        Self { end_slack_ms: 50, clock_percent: 0, genesis_ms: 0, reserved: BTreeMap::new(), kinds: BTreeMap::new() }
     }
 }
 
@@ -99,14 +101,22 @@ impl Evidence {
         self.records.calls.iter().filter_map(|call| kind(call.ask.place)).collect()
     }
 
-    /// Whether a node has said that it opened a slot of the registry with less than a majority had, or all who had owned any have lost
-    /// their memory: what comes after that is not promised.
-    pub(super) fn may_have_lost(&self, registry: &str) -> bool {
+    /// The host of a process that is named as `node@start`, and when it was born by the run's own clock, in milliseconds.
+    pub(super) fn born<'a>(&self, process: &'a str) -> Option<(&'a str, u64)> {
+        let (host, start) = process.split_once('@')?;
+        Some((host, start.parse::<u64>().ok()?.saturating_sub(self.rules.genesis_ms)))
+    }
+
+    /// Whether a node has said that it opened the instance's slot with less than a majority had, or all who had owned it have lost their
+    /// memory: what comes after that is not promised. Where nobody has noted which slot it is, it may be any of the registry's.
+    pub(super) fn may_have_lost(&self, place: Place) -> bool {
+        let number = self.records.slots.get(&place).copied();
+        let is_its = |slot: &SlotOf| slot.registry == place.registry && number.is_none_or(|number| number == slot.slot);
         let told = self.sightings.iter().any(|sighting| match &sighting.what {
-            Seen::PossibleLoss { slot, .. } => slot.registry == registry,
+            Seen::PossibleLoss { slot, .. } => is_its(slot),
             _ => false,
         });
-        told || self.is_founded_again(registry)
+        told || self.is_founded_again(is_its)
     }
 
     /// Whether the slot that was opened in this epoch was opened with less than a majority had, in it or in another, between two moments:
@@ -121,12 +131,12 @@ impl Evidence {
         self.sightings.iter().any(|sighting| after < sighting.at && sighting.at < before && lost(sighting))
     }
 
-    /// Whether a slot of the registry was founded a second time, while no process lived that had owned it before: then nobody is left who
+    /// Whether such a slot was founded a second time, while no process lived that had owned it before: then nobody is left who
     /// could say that anything is lost. With one alive, a second founding excuses nothing.
-    fn is_founded_again(&self, registry: &str) -> bool {
+    fn is_founded_again(&self, is_such: impl Fn(&SlotOf) -> bool) -> bool {
         let openings = || {
             self.sightings.iter().filter_map(|sighting| match &sighting.what {
-                Seen::Opened { slot, why, .. } if slot.registry == registry => Some((sighting, slot, why)),
+                Seen::Opened { slot, why, .. } if is_such(slot) => Some((sighting, slot, why)),
                 _ => None,
             })
         };

@@ -22,7 +22,7 @@ fn judge(evidence: &Evidence, findings: &mut Findings) {
         histories.entry(call.ask.place).or_default().push(call);
     }
     let returned = returned(evidence);
-    for (place, kind) in evidence.places().into_iter().filter(|(place, _)| !evidence.may_have_lost(place.registry)) {
+    for (place, kind) in evidence.places().into_iter().filter(|(place, _)| !evidence.may_have_lost(*place)) {
         let entries = entries(&histories[&place], |call| {
             let noted_as = call.ask.effect.and_then(|effect| evidence.records.effects.get(&effect));
             returned.get(noted_as.unwrap_or(&call.id)).copied()

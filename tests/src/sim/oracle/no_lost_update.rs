@@ -13,7 +13,7 @@ pub(super) const INVARIANT: Invariant = Invariant {
 
 fn judge(evidence: &Evidence, findings: &mut Findings) {
     for audit in &evidence.records.audits {
-        if evidence.may_be_destroyed(audit.place) || evidence.may_have_lost(audit.place.registry) {
+        if evidence.may_be_destroyed(audit.place) || evidence.may_have_lost(audit.place) {
             continue;
         }
         let there: BTreeSet<u64> = audit.effects.iter().copied().collect();

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Evidence, Findings, Invariant};
-use crate::sim::history::{CallRecord, Outcome, Reply};
+use crate::sim::history::{CallRecord, Outcome, Place, Reply};
 
 pub(super) const INVARIANT: Invariant = Invariant {
     name: "no-second-effect",
@@ -14,8 +14,8 @@ pub(super) const INVARIANT: Invariant = Invariant {
 };
 
 fn judge(evidence: &Evidence, findings: &mut Findings) {
-    let is_kept = |registry: &str| !evidence.may_have_lost(registry);
-    for audit in evidence.records.audits.iter().filter(|audit| is_kept(audit.place.registry)) {
+    let is_kept = |place: Place| !evidence.may_have_lost(place);
+    for audit in evidence.records.audits.iter().filter(|audit| is_kept(audit.place)) {
         let mut seen = BTreeSet::new();
         let twice: BTreeSet<u64> = audit.effects.iter().copied().filter(|effect| !seen.insert(*effect)).collect();
         for effect in twice {
@@ -28,7 +28,7 @@ fn judge(evidence: &Evidence, findings: &mut Findings) {
         }
     }
     let mut first: BTreeMap<_, (Reply, &_)> = BTreeMap::new();
-    let repeated = |call: &&CallRecord| call.ask.effect.is_some() && is_kept(call.ask.place.registry);
+    let repeated = |call: &&CallRecord| call.ask.effect.is_some() && is_kept(call.ask.place);
     for call in evidence.records.calls.iter().filter(repeated) {
         let Some((at, Outcome::Ok { reply, .. })) = call.ends.first() else { continue };
         let (answer, before) = first.entry((call.ask.place, call.effect())).or_insert((*reply, call));

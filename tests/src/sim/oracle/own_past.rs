@@ -11,7 +11,7 @@ pub(super) const INVARIANT: Invariant = Invariant {
 
 fn judge(evidence: &Evidence, findings: &mut Findings) {
     for look in &evidence.records.looks {
-        if look.saw < look.knew && !evidence.may_have_lost(look.place.registry) {
+        if look.saw < look.knew && !evidence.may_have_lost(look.place) {
             let what = format!("{} saw {} in {} and knew {}", look.host, look.saw, look.place, look.knew);
             findings.fault(&INVARIANT, look.at, what);
         }

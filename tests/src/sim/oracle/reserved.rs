@@ -1,13 +1,13 @@
 //! `wait_for_node` is never early.
 
-use super::tenure::{departed, tenures, took_leave};
+use super::tenure::{departed, gave_up, handed_over, tenures, took_leave};
 use super::{Evidence, Findings, Invariant};
 use crate::sim::sighting::Change;
 
 pub(super) const INVARIANT: Invariant = Invariant {
     name: "reserved",
-    statement: "under wait_for_node(t) no other node opens a slot before t has passed since the first Down of the incarnation \
-                that had it; under `then = fail`, no other ever does; but who leaves is not waited for",
+    statement: "under wait_for_node(t) no other node opens a slot, unless it was handed over or given up, before t has passed since \
+                the first Down of the incarnation that had it; under `then = fail`, no other ever does; but who leaves is not waited for",
     source: "CONTRACT 8, wait_for_node; SCENARIOS 2.1, G11",
     judge,
 };
@@ -17,10 +17,11 @@ fn judge(evidence: &Evidence, findings: &mut Findings) {
         let Some(wait) = evidence.rules.reserved.get(&slot.registry) else { continue };
         for pair in tenures.windows(2) {
             let [before, after] = pair else { continue };
-            if after.why != "Failover" || before.owner == after.owner || after.at < before.at {
+            if before.owner == after.owner || after.at < before.at {
                 continue;
             }
-            if took_leave(evidence, before, after.at) {
+            let is_let_go = handed_over(evidence, slot, after) || gave_up(evidence, slot, before, after.at);
+            if is_let_go || took_leave(evidence, before, after.at) {
                 continue;
             }
             let (owner, after_at) = (after.owner, after.at.at_ms);

@@ -103,8 +103,9 @@ impl Story {
         self.sees(node, Seen::Opened { slot: slot(), epoch, why: why.to_owned(), set: String::new() })
     }
 
-    pub(crate) fn may_lose(&mut self, node: &str, epoch: u64) -> &mut Self {
-        self.sees(node, Seen::PossibleLoss { slot: slot(), epoch, short: String::new() })
+    /// A node opens the slot with less than most of these had.
+    pub(crate) fn may_lose(&mut self, node: &str, epoch: u64, short: &str) -> &mut Self {
+        self.sees(node, Seen::PossibleLoss { slot: slot(), epoch, short: short.to_owned() })
     }
 
     pub(crate) fn member(&mut self, node: &str, member: &str, change: Change) -> &mut Self {

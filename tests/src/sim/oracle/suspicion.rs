@@ -1,12 +1,13 @@
 //! Suspicion moves nothing.
 
-use super::tenure::{departed, held_for_down, restarted, tenures};
+use super::tenure::{departed, gave_up, handed_over, held_for_down, restarted, tenures, took_back};
 use super::{Evidence, Findings, Invariant};
 
 pub(super) const INVARIANT: Invariant = Invariant {
     name: "suspicion",
-    statement: "a slot is opened elsewhere as a failover only after somebody has noted that the incarnation that had it is Down \
-                or has left, or by one that had not heard of a later one yet, or after another process has started on its host",
+    statement: "a slot is opened elsewhere only when its owner has handed it over to that node or given it up, or by the one that had \
+                handed it over to its owner and not heard more of it, or after somebody has noted that the incarnation that had it is \
+                Down or has left, or by one that had not heard of a later one yet, or after another process has started on its host",
     source: "CONTRACT 8, Suspicion moves nothing; SCENARIOS 2.1, G9",
     judge,
 };
@@ -15,16 +16,19 @@ fn judge(evidence: &Evidence, findings: &mut Findings) {
     for (slot, tenures) in tenures(evidence) {
         for pair in tenures.windows(2) {
             let [before, after] = pair else { continue };
-            let is_failover = after.why == "Failover" && before.owner != after.owner && before.at < after.at;
+            let is_taken = before.owner != after.owner && before.at < after.at;
             let has_reason = || {
-                departed(evidence, before, after.at).is_some()
+                handed_over(evidence, slot, after)
+                    || took_back(evidence, slot, before, after)
+                    || gave_up(evidence, slot, before, after.at)
+                    || departed(evidence, before, after.at).is_some()
                     || held_for_down(evidence, before, after)
                     || restarted(evidence, before, after.at)
             };
-            if is_failover && !has_reason() {
+            if is_taken && !has_reason() {
                 let what = format!(
-                    "{} opened {slot} as a failover from {}, which nobody had noted to be down or to have left",
-                    after.owner, before.owner
+                    "{} opened {slot}, {}, though nobody had noted that {} is down or has left, and it had not given it up",
+                    after.owner, after.why, before.owner
                 );
                 findings.fault(&INVARIANT, after.at, what);
             }
@@ -36,7 +40,7 @@ fn judge(evidence: &Evidence, findings: &mut Findings) {
 mod tests {
     use crate::sim::history::Fate;
     use crate::sim::oracle::found;
-    use crate::sim::oracle::story::Story;
+    use crate::sim::oracle::story::{Story, slot};
     use crate::sim::sighting::{Change, Seen};
 
     use super::*;
@@ -47,8 +51,38 @@ mod tests {
         story.opens("n2", 7, "Founding").member("n3", "n2", Change::Suspect).opens("n3", 8, "Failover");
         assert_eq!(
             found(&INVARIANT, &story.evidence()),
-            ["n3 opened slot 0 of ledger as a failover from n2, which nobody had noted to be down or to have left"]
+            [
+                "n3 opened slot 0 of ledger, Failover, though nobody had noted that n2 is down or has left, and it had not given it up"
+            ]
         );
+    }
+
+    #[test]
+    fn whatever_a_slot_is_taken_for_its_owner_must_have_let_it_go() {
+        for why in ["Founding", "Return", "Repair", "Rebalance", "TakeBack", "HandedOver"] {
+            let mut story = Story::new();
+            assert_eq!(
+                found(&INVARIANT, &story.opens("n2", 7, "Founding").opens("n3", 8, why).evidence()).len(),
+                1,
+                "{why}"
+            );
+            let mut story = Story::new();
+            story.opens("n2", 7, "Founding").sees("n2", Seen::HandedOver { slot: slot(), to: "n3".to_owned() });
+            let faults = found(&INVARIANT, &story.opens("n3", 8, why).evidence());
+            assert_eq!(faults.len(), usize::from(why != "HandedOver"), "{why}");
+        }
+        for (why, expected) in [("Return", 0), ("TakeBack", 0), ("Failover", 1)] {
+            let mut story = Story::new();
+            story.opens("n3", 6, "Founding").sees("n3", Seen::HandedOver { slot: slot(), to: "n2".to_owned() });
+            story.opens("n2", 7, "HandedOver").opens("n3", 8, why);
+            assert_eq!(found(&INVARIANT, &story.evidence()).len(), expected, "{why}");
+        }
+        for (why, expected) in [("Leaving", 0), ("Halted", 0), ("Superseded", 1)] {
+            let mut story = Story::new();
+            let closed = Seen::Closed { slot: slot(), epoch: 7, why: why.to_owned() };
+            story.opens("n2", 7, "Founding").sees("n2", closed).opens("n3", 8, "Failover");
+            assert_eq!(found(&INVARIANT, &story.evidence()).len(), expected, "{why}");
+        }
     }
 
     #[test]
@@ -89,14 +123,15 @@ mod tests {
     }
 
     #[test]
-    fn down_left_and_planned_moves_are_reasons() {
+    fn down_left_and_a_hand_over_are_reasons() {
         for change in [Change::Down, Change::Left] {
             let mut story = Story::new();
             story.opens("n2", 7, "Founding").member("n4", "n2", change).opens("n3", 8, "Failover");
             assert_eq!(found(&INVARIANT, &story.evidence()), [""; 0]);
         }
         let mut story = Story::new();
-        story.opens("n2", 7, "Founding").opens("n3", 8, "HandedOver").opens("n3", 9, "Repair");
+        story.opens("n2", 7, "Founding").sees("n2", Seen::HandedOver { slot: slot(), to: "n3".to_owned() });
+        story.opens("n3", 8, "HandedOver").opens("n3", 9, "Repair");
         assert_eq!(found(&INVARIANT, &story.evidence()), [""; 0]);
     }
 }

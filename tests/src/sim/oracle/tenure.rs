@@ -77,6 +77,39 @@ pub(super) fn restarted(evidence: &Evidence, tenure: &Tenure<'_>, before: Stamp)
     fates.iter().any(|(at, host, fate)| **host == *tenure.owner && *fate == Fate::Up && tenure.at < *at && *at < before)
 }
 
+/// Whether the node that opened a slot next did so because it was asked to: somebody who had it before had handed it over to that node.
+pub(super) fn handed_over(evidence: &Evidence, slot: &SlotOf, next: &Tenure<'_>) -> bool {
+    let asked = |sighting: &&Sighting| match &sighting.what {
+        Seen::HandedOver { slot: sealed, to } => sealed == slot && to == next.owner,
+        _ => false,
+    };
+    next.why == "HandedOver" && evidence.sightings.iter().filter(asked).any(|sighting| sighting.at < next.at)
+}
+
+/// Whether the node that opened a slot next had handed it over to the one before, last of all that it handed over of it: it may not have
+/// heard that the slot was taken, and takes back what is still its own for all that it knows.
+pub(super) fn took_back(evidence: &Evidence, slot: &SlotOf, tenure: &Tenure<'_>, next: &Tenure<'_>) -> bool {
+    let given = evidence.sightings.iter().filter_map(|sighting| match &sighting.what {
+        Seen::HandedOver { slot: sealed, to } if sealed == slot && sighting.node == *next.owner => {
+            (sighting.at < next.at).then_some((sighting.at, to))
+        }
+        _ => None,
+    });
+    let last = given.max_by_key(|(at, _)| *at);
+    matches!(next.why, "Return" | "TakeBack") && last.is_some_and(|(_, to)| to == tenure.owner)
+}
+
+/// Whether the one that had the slot had given it up by itself before a moment: it left, or saw too few.
+pub(super) fn gave_up(evidence: &Evidence, slot: &SlotOf, tenure: &Tenure<'_>, before: Stamp) -> bool {
+    evidence.sightings.iter().any(|sighting| match &sighting.what {
+        Seen::Closed { slot: closed, epoch, why } => {
+            let is_its = closed == slot && *epoch == tenure.epoch && sighting.node == *tenure.owner;
+            is_its && sighting.at < before && matches!(why.as_str(), "Leaving" | "Halted")
+        }
+        _ => false,
+    })
+}
+
 /// Whether a process on the host of the one that had the slot was told to leave since it had it, and before a moment: the
 /// same one, or a later one that came in its place.
 pub(super) fn took_leave(evidence: &Evidence, tenure: &Tenure<'_>, before: Stamp) -> bool {

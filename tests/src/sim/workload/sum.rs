@@ -43,6 +43,11 @@ impl Sum {
         Ok(Told::number(self.total, cx))
     }
 
+    /// The sum.
+    pub(super) fn total(&self) -> i64 {
+        self.total
+    }
+
     /// Tells the sum.
     pub(super) fn tell(&self, running: Running, cx: &Context) -> Told {
         running.returned();
