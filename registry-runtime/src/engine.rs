@@ -54,6 +54,7 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 
+pub(crate) use epochs::may_be_of;
 pub use membership::MemberState;
 pub(crate) use membership::{Change, Event as MembershipEvent};
 pub(crate) use output::Event as OwnershipEvent;

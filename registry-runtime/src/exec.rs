@@ -49,7 +49,6 @@ mod tests;
 
 pub(crate) use attempt::{Attempt, Request};
 pub(crate) use clock::{BootClock, Clock};
-pub(crate) use copies::Content;
 pub(crate) use door::Load;
 pub(crate) use erased::{Answer, AnyHost, Cancel, Replier, Served, Wait};
 pub(crate) use handle::{Handle, Started};
@@ -59,4 +58,4 @@ pub(crate) use lease::Lease;
 pub(crate) use outcome::Outcome;
 pub(crate) use record::{Filling, Line};
 pub(crate) use salvage::{Remainder, Salvage, Stranded};
-pub(crate) use shelf::{Filled, TakenRecord};
+pub(crate) use shelf::{Filled, Standing};

@@ -2,7 +2,7 @@
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use crate::id::{Epoch, Process, RegistryName, Slot};
+use crate::id::{Epoch, Process, Slot};
 use crate::time::Moment;
 
 /// How far ahead of this node's clock a peer's epoch may be, in milliseconds: 366 days. A counter beyond that would use
@@ -60,11 +60,17 @@ impl Epochs {
 
 /// Tells openers of one slot apart, and the slots of one opener. Safety does not rest on it: a promise also remembers to
 /// whom it was given.
-pub(crate) fn tag(opener: &Process, registry: &RegistryName, slot: Slot) -> u32 {
+pub(crate) fn tag(opener: &Process, registry: &str, slot: Slot) -> u32 {
     let of_opener = xxh3_64_with_seed(opener.node.as_str().as_bytes(), opener.start.get());
-    let of_both = xxh3_64_with_seed(registry.as_str().as_bytes(), of_opener);
+    let of_both = xxh3_64_with_seed(registry.as_bytes(), of_opener);
     // Only the low bits are used, and the slot must move them one by one.
     (of_both as u32).wrapping_add(slot.get())
+}
+
+/// Whether an epoch may be one that this process has drawn for the slot: it has its tag.
+pub(crate) fn may_be_of(epoch: Epoch, opener: &Process, registry: &str, slot: Slot) -> bool {
+    let drawn = Epoch::from_parts(epoch.counter(), tag(opener, registry, slot));
+    drawn == epoch
 }
 
 #[cfg(test)]

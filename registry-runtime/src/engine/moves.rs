@@ -1,7 +1,9 @@
 //! Which step brings an open slot nearer to where the plan wants it.
 //!
 //! A set changes by one member at a time, so that the old and the new one have most of their data in common, and a slot
-//! moves to another owner only when that one is a member already and has stored it.
+//! moves to another owner only when that one is a member already and has stored it. Where those that stay would be no majority of the new
+//! set by themselves, as with one of two, the newcomer comes as one more, and who is to go stays until it has been filled: otherwise the slot
+//! would acknowledge nothing meanwhile.
 
 use super::opening::Why;
 use super::set::Set;
@@ -62,20 +64,28 @@ pub(crate) fn next(
     }
     let (true, Some(&owner)) = (calm, rank.first()) else { return Move::Stay };
     let surplus = || backups().rfind(|member| !wanted.contains(member));
+    let goes_on_without = |out: &Process, new: Option<&Process>| {
+        let holding = backups().filter(|member| *member != out && has_stored(member)).count().saturating_add(1);
+        2 * holding > set.len().saturating_sub(1).saturating_add(usize::from(new.is_some()))
+    };
     if owner == me {
         // Without a newcomer all that are wanted are there, and the surplus is one too many or one that leaves. A set that
         // must do with fewer than `replicas` lets go of who leaves, too: it waits for that.
         return match (surplus(), newcomer) {
-            (Some(out), newcomer) => change(Some(out), newcomer, Why::Rebalance),
-            (None, _) => Move::Stay,
+            (Some(out), newcomer) if goes_on_without(out, newcomer) => change(Some(out), newcomer, Why::Rebalance),
+            (Some(_), Some(_)) if set.len() <= replicas => change(None, newcomer, Why::Rebalance),
+            _ => Move::Stay,
         };
     }
     if set.contains(owner) {
         return if has_stored(owner) { Move::HandOver(owner.clone()) } else { Move::Stay };
     }
     // The next owner takes the place of a backup. With nobody but the owner in the set it comes as one more.
-    let out = surplus().or_else(|| backups().next_back()).filter(|_| set.len() >= replicas);
-    change(out, Some(owner), Why::Rebalance)
+    match surplus().or_else(|| backups().next_back()).filter(|_| set.len() >= replicas) {
+        Some(out) if goes_on_without(out, Some(owner)) => change(Some(out), Some(owner), Why::Rebalance),
+        Some(_) if set.len() > replicas => Move::Stay,
+        _ => change(None, Some(owner), Why::Rebalance),
+    }
 }
 
 #[cfg(test)]
@@ -119,7 +129,12 @@ mod tests {
         check("a", "ba", 1, "", "ab");
         check("ab", "ba", 1, "", ">b");
         check("ba", "ba", 1, "", "b");
-        check("ab", "cba", 2, "", "ac");
+        // One of two does not acknowledge by itself.
+        check("ab", "cba", 2, "", "acb");
+        check("acb", "cba", 2, "", ">c");
+        check("cab", "cba", 2, "", "cb");
+        check("ab", "acb", 2, "", "acb");
+        check("acb", "acb", 2, "", "ac");
         check("a", "", 3, "", "=");
         check("abc", "bd", 3, "c", "abd");
         check("abcde", "aefgh", 5, "bcd", "aefcd");
@@ -142,6 +157,19 @@ mod tests {
         let all = |_: &Process| true;
         assert_eq!(next(&set, &[b, a, c], 3, false, all, all), Move::Stay);
         assert!(matches!(next(&set, &[a, b, d], 3, false, |process| process != c, all), Move::Reopen(_, Why::Repair)));
+    }
+
+    #[test]
+    fn a_set_lets_nobody_go_whose_successor_is_not_filled() {
+        let processes = processes("abcd");
+        let [a, b, c, d] = [0, 1, 2, 3].map(|index| &processes[index]);
+        let step = |members: &[&Process], rank: &[&Process], replicas, empty: &Process| {
+            let set = Set::new(members.iter().map(|member| Process::clone(member)).collect()).unwrap();
+            next(&set, rank, replicas, true, |_| true, |process| process != empty)
+        };
+        assert_eq!(step(&[a, b, c], &[a, c], 2, c), Move::Stay);
+        assert_eq!(step(&[a, b, c], &[d, a], 2, b), Move::Stay);
+        assert!(matches!(step(&[a, b, c, d], &[a, b, d], 3, d), Move::Reopen(set, _) if !set.contains(c)));
     }
 
     #[test]

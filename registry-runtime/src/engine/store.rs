@@ -39,6 +39,8 @@ pub(crate) enum Report {
     Fenced(Vec<Fenced>),
     /// What the opening with this epoch takes over is here.
     Fetched(Slot, Epoch),
+    /// The stream of the opening with this epoch cannot begin: what was to be taken over is not here.
+    Unbegun(Slot, Epoch),
     /// A member holds all that an opening of this node's took over.
     Stored(Stored),
     /// What ran on a slot that was sealed in this epoch has ended.

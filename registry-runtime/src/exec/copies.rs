@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::host::Host;
 use super::record::{Body, Filling, Item, Line, PART_BYTES, Portion, STATE_BYTES_MAX, keep, lend};
-use super::shelf::{Cut, Filled, Memory, Outcomes, Part, TakenRecord};
+use super::shelf::{Cut, Filled, Memory, Outcomes, Part, Standing};
 use super::work::{contain, discard};
 use super::{Lease, codec};
 use crate::codec as bytes;
@@ -29,12 +29,12 @@ pub(crate) trait Copies {
     /// here.
     fn begin_stream(&self, slot: Slot, epoch: Epoch, base: Stamp, lines: Vec<Arc<dyn Line>>) -> bool;
 
-    /// As a member: counts the copy as that of the opening, whose owner was heard lately while `heard` holds. `false` when it is not what the
-    /// opening takes over.
-    fn adopt(&self, slot: Slot, epoch: Epoch, base: Stamp, heard: Lease) -> bool;
+    /// As a member: counts the copy as that of the opening, whose owner was heard lately while `heard` holds, if it is what the opening
+    /// takes over.
+    fn adopt(&self, slot: Slot, epoch: Epoch, base: Stamp, heard: Lease) -> Standing;
 
     /// As a member: takes the owner's record.
-    fn take(&self, slot: Slot, epoch: Epoch, position: Position, body: &[u8]) -> Result<TakenRecord, String>;
+    fn take(&self, slot: Slot, epoch: Epoch, position: Position, body: &[u8]) -> Result<Standing, String>;
 
     /// As a member: the owner says how far its stream is acknowledged.
     fn hear_acknowledged(&self, slot: Slot, epoch: Epoch, position: Position);
@@ -43,10 +43,18 @@ pub(crate) trait Copies {
     fn reaches(&self, slot: Slot, epoch: Epoch) -> Option<Position>;
 
     /// As a member or the opener: a filling begins.
-    fn begin_filling(&self, slot: Slot, filling: Filling);
+    fn begin_filling(&self, slot: Slot, from: &Process, filling: Filling);
 
-    /// As a member or the opener: takes the next part of a filling.
-    fn fill(&self, slot: Slot, filling: Filling, part: u32, last: bool, body: &[u8]) -> Result<Filled, String>;
+    /// As a member or the opener: takes the next part of a filling from who has begun it.
+    fn fill(
+        &self,
+        slot: Slot,
+        from: &Process,
+        filling: Filling,
+        part: u32,
+        last: bool,
+        body: &[u8],
+    ) -> Result<Filled, String>;
 
     /// As the owner: a backup says how far it reaches.
     fn hear(&self, slot: Slot, epoch: Epoch, from: &Process, reaches: Position) -> Heard;
@@ -54,7 +62,11 @@ pub(crate) trait Copies {
     /// As the owner: a backup says that it has missed something. Whether it is one.
     fn hear_lack(&self, slot: Slot, epoch: Epoch, from: &Process) -> bool;
 
+    /// As the owner: more of a filling is on its way to a backup.
+    fn carries(&self, slot: Slot, epoch: Epoch, to: &Process);
+
     /// As the owner: asks the backups that are sent nothing how far they reach; with a process, only that one, which has a new connection.
+    /// Whoever waits for a record for too long is told that nobody knows.
     fn ask(&self, process: Option<&Process>);
 
     /// As the owner: the content for a backup, which hears from now on of all that changes.
@@ -82,11 +94,11 @@ impl<R: Resource> Copies for Arc<Host<R>> {
         self.shelf(slot).is_some_and(|mut shelf| shelf.begin(epoch, base, lines))
     }
 
-    fn adopt(&self, slot: Slot, epoch: Epoch, base: Stamp, heard: Lease) -> bool {
-        self.shelf(slot).is_some_and(|mut shelf| shelf.adopt(epoch, base, heard))
+    fn adopt(&self, slot: Slot, epoch: Epoch, base: Stamp, heard: Lease) -> Standing {
+        self.shelf(slot).map_or(Standing::Lacks, |mut shelf| shelf.adopt(epoch, base, heard))
     }
 
-    fn take(&self, slot: Slot, epoch: Epoch, position: Position, body: &[u8]) -> Result<TakenRecord, String> {
+    fn take(&self, slot: Slot, epoch: Epoch, position: Position, body: &[u8]) -> Result<Standing, String> {
         let read = || -> Result<_, String> {
             let body: Body<'_> = bytes::decode(body).map_err(|fault| fault.to_string())?;
             let key: R::Key = codec::decode(body.key.0)?;
@@ -99,7 +111,7 @@ impl<R: Resource> Copies for Arc<Host<R>> {
             .shelf(slot)
             .map(|mut shelf| shelf.take_record((epoch, position), key, state, receipt, self.clock(), &mut outcomes));
         discard(outcomes);
-        Ok(taken.unwrap_or(TakenRecord::Lacks))
+        Ok(taken.unwrap_or(Standing::Lacks))
     }
 
     fn hear_acknowledged(&self, slot: Slot, epoch: Epoch, position: Position) {
@@ -112,13 +124,21 @@ impl<R: Resource> Copies for Arc<Host<R>> {
         self.shelf(slot)?.reaches(epoch)
     }
 
-    fn begin_filling(&self, slot: Slot, filling: Filling) {
+    fn begin_filling(&self, slot: Slot, from: &Process, filling: Filling) {
         if let Some(mut shelf) = self.shelf(slot) {
-            shelf.begin_filling(filling);
+            shelf.begin_filling(filling, from);
         }
     }
 
-    fn fill(&self, slot: Slot, filling: Filling, part: u32, last: bool, body: &[u8]) -> Result<Filled, String> {
+    fn fill(
+        &self,
+        slot: Slot,
+        from: &Process,
+        filling: Filling,
+        part: u32,
+        last: bool,
+        body: &[u8],
+    ) -> Result<Filled, String> {
         let read = || -> Result<Part<R>, String> {
             let mut part = Part::default();
             for item in bytes::decode::<Vec<Item<'_>>>(body).map_err(|fault| fault.to_string())? {
@@ -138,7 +158,8 @@ impl<R: Resource> Copies for Arc<Host<R>> {
             Ok(part)
         };
         let brought = contain(read).unwrap_or_else(|| Err("decoding panicked".into()))?;
-        let filled = self.shelf(slot).map(|mut shelf| shelf.take_part(filling, (part, last), brought, self.clock()));
+        let filled =
+            self.shelf(slot).map(|mut shelf| shelf.take_part((filling, from), (part, last), brought, self.clock()));
         let Some((filled, swept)) = filled else { return Ok(Filled::Refused) };
         self.sweep_out(slot, swept);
         Ok(filled)
@@ -158,11 +179,16 @@ impl<R: Resource> Copies for Arc<Host<R>> {
         self.shelf(slot).is_some_and(|mut shelf| shelf.hear_lack(epoch, from))
     }
 
+    fn carries(&self, slot: Slot, epoch: Epoch, to: &Process) {
+        if let Some(mut shelf) = self.shelf(slot) {
+            shelf.carries(epoch, to);
+        }
+    }
+
     fn ask(&self, process: Option<&Process>) {
         for slot in (0..self.definition.spec.slots()).map(Slot::new) {
-            if let Some(mut shelf) = self.shelf(slot) {
-                shelf.ask(slot, process);
-            }
+            let asked = self.shelf(slot).map(|mut shelf| shelf.ask(slot, process));
+            asked.into_iter().for_each(|outcomes| self.finish(slot, outcomes));
         }
     }
 
@@ -249,6 +275,13 @@ impl<R: Resource> Parts<R> {
         self.instances.as_slice().is_empty()
             && self.receipts.as_slice().is_empty()
             && self.written.as_slice().is_empty()
+    }
+}
+
+/// What is left of a cut may be the last of its instances, and a user's `Drop` may panic.
+impl<R: Resource> Drop for Parts<R> {
+    fn drop(&mut self) {
+        discard((std::mem::take(&mut self.instances), std::mem::take(&mut self.written)));
     }
 }
 

@@ -16,6 +16,14 @@ use crate::spec::Reads;
 /// are far behind; what comes beside is refused.
 pub(super) const PENDING_MAX: usize = 4096;
 
+/// The bytes of records of one slot that may be under way, as their backups are sent them: four of the largest, or an eighth of a second of
+/// a line of 1 Gbit/s. What runs when they are reached may still add to them.
+pub(super) const PENDING_BYTES_MAX: usize = 16 << 20;
+
+/// How many looks a record waits until its caller is told that nobody knows. With one look a second that is longer than most callers
+/// wait; without it a slot whose backups say nothing would hold its callers' places on their lanes for as long as it is stuck.
+pub(super) const LOOKS_MAX: u8 = 10;
+
 /// The stream of one opening, the ways to its backups, and what waits to be acknowledged.
 #[derive(Debug)]
 pub(super) struct Flow<R: Resource> {
@@ -23,6 +31,8 @@ pub(super) struct Flow<R: Resource> {
     lines: Vec<Arc<dyn Line>>,
     /// In the order of their positions, which have no gap; the last one has the stream's last.
     pending: VecDeque<Pending<R>>,
+    /// The bytes of what is pending.
+    bytes: usize,
     /// Another opening of this owner's is under way: nothing is sent or acknowledged until it begins.
     held: bool,
     fillings: u64,
@@ -40,14 +50,17 @@ pub(super) struct Pending<R: Resource> {
     pub(super) receipt: Option<Receipt>,
     pub(super) body: Vec<u8>,
     pub(super) pledge: Pledge,
+    /// How many looks it has waited.
+    pub(super) looks: u8,
 }
 
 impl<R: Resource> Flow<R> {
     /// Begins to send to the backups of an opening. What was pending before goes on.
     pub(super) fn begin(stream: Stream, lines: Vec<Arc<dyn Line>>, former: Option<Self>, reads: Reads) -> Self {
         let told = if reads == Reads::Replicas { vec![None; lines.len()] } else { Vec::new() };
-        let (pending, fillings) = former.map(|former| (former.pending, former.fillings)).unwrap_or_default();
-        let mut this = Self { stream, lines, pending, held: false, fillings, told };
+        let (pending, bytes, fillings) =
+            former.map(|former| (former.pending, former.bytes, former.fillings)).unwrap_or_default();
+        let mut this = Self { stream, lines, pending, bytes, held: false, fillings, told };
         this.stream.count();
         this
     }
@@ -67,7 +80,7 @@ impl<R: Resource> Flow<R> {
     }
 
     pub(super) fn is_full(&self) -> bool {
-        self.pending.len() >= PENDING_MAX
+        self.pending.len() >= PENDING_MAX || self.bytes >= PENDING_BYTES_MAX
     }
 
     /// Whether records have to be written at all.
@@ -94,6 +107,7 @@ impl<R: Resource> Flow<R> {
                 self.stream.interrupt(at);
             }
         }
+        self.bytes = self.bytes.saturating_add(record.body.len());
         self.pending.push_back(record);
         self.stream.count();
     }
@@ -110,7 +124,9 @@ impl<R: Resource> Flow<R> {
         if self.held || next > self.stream.acknowledged() {
             return None;
         }
-        self.pending.pop_front().map(|record| (next, record))
+        let record = self.pending.pop_front()?;
+        self.bytes = self.bytes.saturating_sub(record.body.len());
+        Some((next, record))
     }
 
     /// Tells backups what they may show, as far as they do not know.
@@ -140,6 +156,22 @@ impl<R: Resource> Flow<R> {
         let found = self.find(process);
         found.into_iter().for_each(|at| self.stream.interrupt(at));
         found.is_some()
+    }
+
+    /// More of a filling is on its way to a backup.
+    pub(super) fn carries(&mut self, to: &Process) {
+        self.find(to).into_iter().for_each(|at| self.stream.carries(at));
+    }
+
+    /// Counts a look at what waits. Says whom to tell that nobody knows; their records go on waiting.
+    pub(super) fn look(&mut self) -> impl Iterator<Item = Pledge> {
+        // They are in the order in which they came, so those that have waited for long come first.
+        self.pending.iter_mut().for_each(|record| record.looks = record.looks.saturating_add(1));
+        self.pending
+            .iter()
+            .take_while(|record| record.looks >= LOOKS_MAX)
+            .filter(|record| record.looks == LOOKS_MAX)
+            .map(|record| record.pledge.clone())
     }
 
     /// Begins to fill a backup with what is applied, and sends it what is pending. `None` when that cannot be done now.

@@ -56,7 +56,7 @@ pub(crate) struct Setting {
     pub(crate) runtime: Runtime,
     /// Told once for each seal when the slot has nothing left that may commit. It is called on any thread, the caller's
     /// included, so it must neither block nor call the host.
-    pub(crate) drained: Arc<dyn Fn(Slot) + Send + Sync>,
+    pub(crate) drained: Arc<dyn Fn(Slot, Epoch) + Send + Sync>,
     /// Drawn at random; see [`Seeded`].
     pub(crate) seed: u64,
     /// The most bytes that an encoded reply may have.
@@ -125,7 +125,7 @@ impl<R: Resource> Host<R> {
         let Some(sealing) = self.shelf(slot).map(|mut shelf| shelf.seal()) else { return false };
         match sealing {
             Sealing::NotOpen => return false,
-            Sealing::Drained => (self.setting.drained)(slot),
+            Sealing::Drained(epoch) => (self.setting.drained)(slot, epoch),
             Sealing::Draining(seal) => {
                 let host: Weak<Self> = Arc::downgrade(self);
                 self.setting.runtime.spawn(async move {
@@ -149,8 +149,8 @@ impl<R: Resource> Host<R> {
         outcomes.tell();
         let drained = outcomes.drained;
         discard(outcomes);
-        if drained {
-            (self.setting.drained)(slot);
+        if let Some(epoch) = drained {
+            (self.setting.drained)(slot, epoch);
         }
     }
 

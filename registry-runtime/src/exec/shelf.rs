@@ -19,7 +19,7 @@ use super::lane::{Lane, Turn};
 use super::outcome::Refused;
 use super::record::Filling;
 use super::{Clock, Lease};
-use crate::id::{Epoch, Position, Slot};
+use crate::id::{Epoch, Position, Process, Slot};
 use crate::policy::admission::RETRY_AFTER_MAX;
 use crate::policy::receipts::{Budget, Receipts, Told};
 use crate::policy::replica::{Replica, Stamp};
@@ -29,7 +29,7 @@ use crate::spec::{OnPartition, Reads, Spec};
 use crate::time::Moment;
 
 pub(super) use copy::{Cut, Part};
-pub(crate) use copy::{Filled, TakenRecord};
+pub(crate) use copy::{Filled, Standing};
 use judge::{expect_instance, judge};
 use past::Past;
 pub(super) use past::{Aside, Memory};
@@ -83,6 +83,8 @@ pub(super) struct Shelf<R: Resource> {
 #[derive(Debug)]
 struct Incoming<R: Resource> {
     filling: Filling,
+    /// Who sends it: of one opening there may be several who have something.
+    from: Process,
     /// How far it reaches with the records that came meanwhile.
     reaches: Position,
     /// The next part.
@@ -157,8 +159,8 @@ pub(super) struct Swept<R: Resource> {
 pub(super) enum Sealing {
     /// The slot was not open.
     NotOpen,
-    /// Nothing ran.
-    Drained,
+    /// Nothing ran in this epoch.
+    Drained(Epoch),
     /// Something runs: sound the alarm with this number when its time is up.
     Draining(u64),
 }
@@ -240,7 +242,7 @@ impl<R: Resource> Shelf<R> {
         for (_, task) in &self.tasks {
             task.stop_moved_unless_started();
         }
-        if self.drain() { Sealing::Drained } else { Sealing::Draining(self.seals) }
+        self.drain().map_or(Sealing::Draining(self.seals), Sealing::Drained)
     }
 
     /// The time of that seal is up: stops what runs, and gives up what is under way. `None` when the slot has drained before.
@@ -250,7 +252,7 @@ impl<R: Resource> Shelf<R> {
                 *drained = true;
                 self.ceded = Some(self.tenure);
                 self.stop(Control::stop_moved);
-                Some(Outcomes { drained: true, ..self.abandon(&Refused::Moved { started: true }) })
+                Some(Outcomes { drained: Some(self.epoch), ..self.abandon(&Refused::Moved { started: true }) })
             }
             _ => None,
         }
@@ -426,8 +428,8 @@ impl<R: Resource> Shelf<R> {
         outcomes
     }
 
-    /// One command fewer; whether the slot has just drained.
-    fn depart(&mut self, stand: Stand) -> bool {
+    /// One command fewer; the epoch of a seal under which the slot has just drained.
+    fn depart(&mut self, stand: Stand) -> Option<Epoch> {
         match stand {
             Stand::InPlace => self.in_place = self.in_place.saturating_sub(1),
             Stand::Task(number) => {
@@ -469,8 +471,8 @@ impl<R: Resource> Shelf<R> {
         }
     }
 
-    /// Whether a sealed slot has just drained.
-    fn drain(&mut self) -> bool {
+    /// The epoch of a seal under which the slot has just drained.
+    fn drain(&mut self) -> Option<Epoch> {
         match &mut self.gate {
             Gate::Sealed { drained, .. }
                 if !*drained
@@ -479,9 +481,9 @@ impl<R: Resource> Shelf<R> {
                     && self.flow.as_ref().is_none_or(Flow::is_empty) =>
             {
                 *drained = true;
-                true
+                Some(self.epoch)
             }
-            _ => false,
+            _ => None,
         }
     }
 }

@@ -56,6 +56,8 @@ pub(super) struct Drained {
     pub(super) registry: &'static str,
     /// The slot.
     pub(super) slot: Slot,
+    /// The epoch in which it was sealed.
+    pub(super) epoch: Epoch,
 }
 
 /// Everything that a driver waits for.
@@ -205,11 +207,7 @@ impl Driver {
         match happening {
             Happening::Tick => self.tell(Input::Tick),
             Happening::Transport(event) => self.take_event(event),
-            Happening::Drained(Drained { registry, slot }) => {
-                if let Some(registry) = RegistryName::new(registry) {
-                    self.drained(registry, slot);
-                }
-            }
+            Happening::Drained(drained) => self.drained(drained),
             Happening::News(news) => self.take_news(news),
             Happening::Wish(subscription) => {
                 self.subscriptions.push(subscription);
@@ -304,12 +302,14 @@ impl Driver {
         }
     }
 
-    /// Tells the engine that a sealed slot has drained.
-    fn drained(&mut self, registry: RegistryName, slot: Slot) {
+    /// Tells the engine that a sealed slot has drained. The word of an earlier seal is late.
+    fn drained(&mut self, drained: Drained) {
+        let Drained { registry, slot, epoch } = drained;
+        let Some(registry) = RegistryName::new(registry) else { return };
         let place = (registry, slot);
-        if let Some(epoch) = self.sealed.remove(&place) {
-            let (registry, slot) = place;
-            self.tell(Input::Slots(registry, Report::Drained(slot, epoch)));
+        if self.sealed.get(&place) == Some(&epoch) {
+            self.sealed.remove(&place);
+            self.tell(Input::Slots(place.0, Report::Drained(slot, epoch)));
         }
     }
 

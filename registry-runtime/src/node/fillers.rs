@@ -6,20 +6,40 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::runtime::Handle;
 
 use crate::codec::Raw;
-use crate::exec::{AnyHost, Content, Filling};
+use crate::exec::{AnyHost, Filling};
 use crate::id::{Epoch, Position, Process, Slot};
 use crate::telemetry;
 use crate::transport::{Channel, Link, LinkId};
 use crate::wire::record::{RecordFrame, RecordWord};
 
 /// A slot that a peer is to be sent.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Job {
-    /// To a backup that has not stored this node's opening, or has missed records of it.
-    Backup { registry: &'static str, slot: Slot, epoch: Epoch },
-    /// To the opener with this epoch, which takes it over.
-    Opener { registry: &'static str, slot: Slot, epoch: Epoch, stamp: (Epoch, Position) },
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Job {
+    pub(super) registry: &'static str,
+    pub(super) slot: Slot,
+    /// The opening for which it is sent.
+    pub(super) epoch: Epoch,
+    pub(super) to: Whom,
 }
+
+/// What the peer is for the slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Whom {
+    /// A backup that has not stored this node's opening, or has missed records of it.
+    Backup,
+    /// The opener, who takes over what has this stamp.
+    Opener((Epoch, Position)),
+}
+
+impl Job {
+    /// What there is one job of at a time. Backups come first: what is served waits for them.
+    fn place(&self) -> Place {
+        (matches!(self.to, Whom::Opener(_)), self.registry, self.slot)
+    }
+}
+
+/// Whether it is for an opener, the registry, and the slot.
+type Place = (bool, &'static str, Slot);
 
 /// The slots that wait to be sent, by connection.
 pub(super) struct Fillers {
@@ -27,11 +47,11 @@ pub(super) struct Fillers {
     queues: Arc<Mutex<BTreeMap<LinkId, Queue>>>,
 }
 
-/// What one connection has to carry; there is a task for it as long as there is a queue. Bounded by the slots that exist, for a slot is in
-/// it once for each opening, and older openings' jobs end at once.
+/// What one connection has to carry; there is a task for it as long as there is a queue. Bounded by the slots that exist, whatever a peer
+/// asks for: a slot waits for the latest opening alone.
 #[derive(Default)]
 struct Queue {
-    waiting: BTreeMap<Job, Arc<dyn AnyHost>>,
+    waiting: BTreeMap<Place, (Job, Arc<dyn AnyHost>)>,
     under_way: Option<Job>,
 }
 
@@ -44,7 +64,7 @@ impl Fillers {
     pub(super) fn has(&self, link: &Link, job: &Job) -> bool {
         lock(&self.queues)
             .get(&link.id())
-            .is_some_and(|queue| queue.waiting.contains_key(job) || queue.under_way.as_ref() == Some(job))
+            .is_some_and(|queue| queue.is_waiting(job) || queue.under_way.as_ref() == Some(job))
     }
 
     /// Sends the slot there, once.
@@ -59,7 +79,7 @@ impl Fillers {
         let mut queues = lock(&self.queues);
         let begins = !queues.contains_key(&link.id());
         let queue = queues.entry(link.id()).or_default();
-        queue.waiting.insert(job, Arc::clone(host));
+        queue.add(job, host);
         drop(queues);
         if begins {
             self.runtime.spawn(work(Arc::clone(&self.queues), link.clone()));
@@ -67,19 +87,24 @@ impl Fillers {
     }
 }
 
+impl Queue {
+    /// Lets a job wait, in the place of one for an earlier opening.
+    fn add(&mut self, job: Job, host: &Arc<dyn AnyHost>) {
+        let is_late = self.waiting.get(&job.place()).is_some_and(|(other, _)| other.epoch > job.epoch);
+        if !is_late {
+            self.waiting.insert(job.place(), (job, Arc::clone(host)));
+        }
+    }
+
+    fn is_waiting(&self, job: &Job) -> bool {
+        self.waiting.get(&job.place()).is_some_and(|(waiting, _)| waiting == job)
+    }
+}
+
 /// Sends one slot after another until none is left, or the connection ends.
 async fn work(queues: Arc<Mutex<BTreeMap<LinkId, Queue>>>, link: Link) {
     while let Some((job, host)) = next(&queues, &link) {
-        let sent = match &job {
-            Job::Backup { slot, epoch, .. } => {
-                let backup = Process { node: link.peer().node.clone(), start: link.peer().start };
-                send(&link, &host, *slot, host.content_for(*slot, *epoch, &backup), true).await
-            }
-            Job::Opener { slot, epoch, stamp, .. } => {
-                send(&link, &host, *slot, host.content(*slot, *epoch, *stamp), false).await
-            }
-        };
-        if sent.is_none() {
+        if send(&link, &host, job).await.is_none() {
             lock(&queues).remove(&link.id());
             return;
         }
@@ -90,28 +115,27 @@ async fn work(queues: Arc<Mutex<BTreeMap<LinkId, Queue>>>, link: Link) {
 fn next(queues: &Mutex<BTreeMap<LinkId, Queue>>, link: &Link) -> Option<(Job, Arc<dyn AnyHost>)> {
     let mut queues = lock(queues);
     let queue = queues.get_mut(&link.id())?;
-    let next = queue.waiting.pop_first();
-    queue.under_way = next.as_ref().map(|(job, _)| job.clone());
+    let next = queue.waiting.pop_first().map(|(_, next)| next);
+    queue.under_way = next.as_ref().map(|(job, _)| *job);
     if next.is_none() {
         queues.remove(&link.id());
     }
     next
 }
 
-/// Sends the content of one slot, if there still is any to be sent; `begun` says that its beginning has been. `None` when the connection
-/// has ended.
-async fn send(
-    link: &Link,
-    host: &Arc<dyn AnyHost>,
-    slot: Slot,
-    content: Option<Box<dyn Content>>,
-    begun: bool,
-) -> Option<()> {
+/// Sends the content of one slot, if there still is any to be sent. `None` when the connection has ended.
+async fn send(link: &Link, host: &Arc<dyn AnyHost>, job: Job) -> Option<()> {
+    let Job { registry, slot, epoch, to } = job;
+    let peer = Process { node: link.peer().node.clone(), start: link.peer().start };
+    let content = match to {
+        // Its beginning goes out with it, under the slot's lock, so that no record comes between.
+        Whom::Backup => host.content_for(slot, epoch, &peer),
+        Whom::Opener(stamp) => host.content(slot, epoch, stamp),
+    };
     let Some(mut content) = content else { return Some(()) };
-    let registry = host.spec().name;
     let Filling { epoch, number, stamp } = content.filling();
     let mut frame = Vec::new();
-    if !begun {
+    if to != Whom::Backup {
         write(&mut frame, registry, slot, epoch, RecordWord::Fill { number, stamp });
         link.send_patiently(Channel::Records, &frame).await.ok()?;
     }
@@ -127,6 +151,9 @@ async fn send(
         let word = RecordWord::Part { number, stamp, part: portion.part, last: portion.last, body };
         write(&mut frame, registry, slot, epoch, word);
         link.send_patiently(Channel::Records, &frame).await.ok()?;
+        if to == Whom::Backup {
+            host.carries(slot, epoch, &peer);
+        }
         tokio::task::yield_now().await;
     }
     Some(())

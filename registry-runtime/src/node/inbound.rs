@@ -13,7 +13,7 @@ use super::owners::Owners;
 use super::records::{News, Records};
 use crate::codec::with_scratch;
 use crate::exec::{self, Answer, AnyHost, Cancel, Served, Wait};
-use crate::id::{Epoch, NodeId, Slot};
+use crate::id::{Epoch, NodeId, Process, Slot};
 use crate::policy::receipts::Ask;
 use crate::resource::Reason;
 use crate::telemetry::{Asked, Refusals};
@@ -37,6 +37,7 @@ pub(super) struct Inbound {
 
 impl Inbound {
     pub(super) fn new(
+        me: Process,
         hosts: Vec<Arc<dyn AnyHost>>,
         owners: Arc<Owners>,
         load: Arc<LoadMeter>,
@@ -44,7 +45,7 @@ impl Inbound {
         news: mpsc::UnboundedSender<News>,
     ) -> Self {
         let refusals = Arc::new(Refusals::new(hosts.first().map(|host| host.node().clone())));
-        let records = Records::new(&hosts, runtime, Arc::clone(&refusals), news);
+        let records = Records::new(me, &hosts, runtime, Arc::clone(&refusals), news);
         let desks = hosts.into_iter().map(Desk::new).collect();
         Self { desks, owners, load, running: Arc::default(), refusals, records }
     }

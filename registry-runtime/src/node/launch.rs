@@ -22,7 +22,7 @@ use crate::client::{OwnCommand, Port};
 use crate::engine::membership::{HostedRegistry, Load, Profile, Weight};
 use crate::engine::{self, Engine};
 use crate::exec::{AnyHost, BootClock, Clock, Lease, Setting};
-use crate::id::{Incarnation, NodeId, RegistryName, Start};
+use crate::id::{Incarnation, NodeId, Process, RegistryName, Start};
 use crate::resource::Origin;
 use crate::spec::{LoadBalancing, OnPartition, Spec};
 use crate::time::Moment;
@@ -93,7 +93,7 @@ pub(super) async fn launch(builder: NodeBuilder, id: NodeId) -> Result<Node, Sta
                 clock: Arc::new(clock),
                 runtime: runtime.clone(),
                 // A driver that has stopped has closed every slot and waits for nothing.
-                drained: Arc::new(move |slot| _ = drained.send(Drained { registry: name, slot })),
+                drained: Arc::new(move |slot, epoch| _ = drained.send(Drained { registry: name, slot, epoch })),
                 seed: session,
                 reply_bytes_max: REPLY_BYTES_MAX,
                 rules,
@@ -107,7 +107,14 @@ pub(super) async fn launch(builder: NodeBuilder, id: NodeId) -> Result<Node, Sta
     let hosts: Vec<Arc<dyn AnyHost>> = port.hosts().values().cloned().collect();
     let load = Arc::new(LoadMeter::new(hosts.clone()));
     let owners = Arc::new(Owners::default());
-    let inbound = Inbound::new(hosts.clone(), Arc::clone(&owners), Arc::clone(&load), runtime.clone(), news_sender);
+    let inbound = Inbound::new(
+        Process { node: id.clone(), start },
+        hosts.clone(),
+        Arc::clone(&owners),
+        Arc::clone(&load),
+        runtime.clone(),
+        news_sender,
+    );
     let inbound = Arc::new(inbound);
     let hello = Hello {
         hash: HASH_VERSION,

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
-use super::fillers::{Fillers, Job};
+use super::fillers::{Fillers, Job, Whom};
 use super::line::with_frame;
 use super::salvages::Salvages;
 use crate::codec::Raw;
-use crate::engine::{Report, Stored};
-use crate::exec::{AnyHost, Filled, Filling, Remainder, TakenRecord};
+use crate::engine::{Report, Stored, may_be_of};
+use crate::exec::{AnyHost, Filled, Filling, Remainder, Standing};
 use crate::id::{Epoch, NodeId, Process, Slot};
 use crate::telemetry::{Asked, Refusals};
 use crate::transport::{Channel, Link};
@@ -38,6 +38,7 @@ pub(super) enum News {
 
 /// Takes what comes on the channels of records.
 pub(super) struct Records {
+    me: Process,
     hosts: BTreeMap<&'static str, Arc<dyn AnyHost>>,
     fillers: Fillers,
     salvages: Salvages,
@@ -47,6 +48,7 @@ pub(super) struct Records {
 
 impl Records {
     pub(super) fn new(
+        me: Process,
         hosts: &[Arc<dyn AnyHost>],
         runtime: Handle,
         refusals: Arc<Refusals>,
@@ -54,7 +56,7 @@ impl Records {
     ) -> Self {
         let hosts = hosts.iter().map(|host| (host.spec().name, Arc::clone(host))).collect();
         let salvages = Salvages::new(runtime.clone(), news.clone());
-        Self { hosts, fillers: Fillers::new(runtime), salvages, refusals, news }
+        Self { me, hosts, fillers: Fillers::new(runtime), salvages, refusals, news }
     }
 
     /// Takes in what other sides of partitions have written, and offers what this node has.
@@ -65,7 +67,7 @@ impl Records {
     /// Fills a backup of this node's anew, if it is one, whatever is on its way there.
     pub(super) fn fill_anew(&self, backup: &Link, host: &Arc<dyn AnyHost>, slot: Slot, epoch: Epoch) {
         if host.hear_lack(slot, epoch, &process(backup)) {
-            self.fillers.add_anew(backup, host, Job::Backup { registry: host.spec().name, slot, epoch });
+            self.fillers.add_anew(backup, host, to_backup(host, slot, epoch));
         }
     }
 
@@ -84,24 +86,23 @@ impl Records {
         };
         match word {
             RecordWord::Record { position, body: Raw(body) } => match host.take(slot, epoch, position, body) {
-                Ok(TakenRecord::Reaches(position)) => answer(RecordWord::Reaches { position }),
-                Ok(TakenRecord::Filling) => {}
-                Ok(TakenRecord::Lacks) => answer(RecordWord::Lacks),
+                Ok(Standing::Reaches(position)) => answer(RecordWord::Reaches { position }),
+                Ok(Standing::Filling) => {}
+                Ok(Standing::Lacks) => answer(RecordWord::Lacks),
                 Err(fault) => self.refuse(&from.peer().node, registry, &fault),
             },
             RecordWord::Reaches { position } => {
                 let process = process(from);
                 let heard = host.hear(slot, epoch, &process, position);
                 if heard.fill {
-                    self.fillers.add(from, host, Job::Backup { registry: host.spec().name, slot, epoch });
+                    self.fillers.add(from, host, to_backup(host, slot, epoch));
                 }
                 if heard.stored {
                     self.tell(host, Report::Stored(Stored { slot, epoch, by: process }));
                 }
             }
             RecordWord::Lacks => {
-                let job = Job::Backup { registry: host.spec().name, slot, epoch };
-                if !self.fillers.has(from, &job) {
+                if !self.fillers.has(from, &to_backup(host, slot, epoch)) {
                     self.fill_anew(from, host, slot, epoch);
                 }
             }
@@ -110,18 +111,29 @@ impl Records {
                 None => answer(RecordWord::Lacks),
             },
             RecordWord::Acknowledged { position } => host.hear_acknowledged(slot, epoch, position),
-            RecordWord::Fill { number, stamp } => host.begin_filling(slot, Filling { epoch, number, stamp }),
+            RecordWord::Fill { number, stamp } => {
+                let sender = process(from);
+                // An owner fills its backups, and who has promised an opening fills its opener.
+                match [&sender, &self.me].iter().any(|opener| may_be_of(epoch, opener, registry, slot)) {
+                    true => host.begin_filling(slot, &sender, Filling { epoch, number, stamp }),
+                    false => self.refuse(&sender.node, registry, "a filling for somebody else's opening"),
+                }
+            }
             RecordWord::Part { number, stamp, part, last, body: Raw(body) } => {
-                match host.fill(slot, Filling { epoch, number, stamp }, part, last, body) {
+                match host.fill(slot, &process(from), Filling { epoch, number, stamp }, part, last, body) {
                     Ok(Filled::Whole((of, position))) if of == epoch => answer(RecordWord::Reaches { position }),
                     Ok(Filled::Whole(_)) => self.tell(host, Report::Fetched(slot, epoch)),
                     Ok(Filled::More | Filled::Refused) => {}
                     Err(fault) => self.refuse(&from.peer().node, registry, &fault),
                 }
             }
-            RecordWord::Pull { stamp } => {
-                self.fillers.add(from, host, Job::Opener { registry: host.spec().name, slot, epoch, stamp });
-            }
+            RecordWord::Pull { stamp } => match may_be_of(epoch, &process(from), registry, slot) {
+                true => {
+                    let job = Job { registry: host.spec().name, slot, epoch, to: Whom::Opener(stamp) };
+                    self.fillers.add(from, host, job);
+                }
+                false => self.refuse(&from.peer().node, registry, "it asks for somebody else's opening"),
+            },
             RecordWord::Remains { stamp, lineage } => {
                 if let Err(fault) = self.salvages.offered(from, host, slot, stamp, lineage) {
                     self.refuse(&from.peer().node, registry, &fault);
@@ -146,6 +158,10 @@ impl Records {
     fn refuse(&self, peer: &NodeId, registry: &str, fault: &str) {
         self.refusals.unreadable_record(Asked { peer, registry, command: "" }, &fault);
     }
+}
+
+fn to_backup(host: &Arc<dyn AnyHost>, slot: Slot, epoch: Epoch) -> Job {
+    Job { registry: host.spec().name, slot, epoch, to: Whom::Backup }
 }
 
 fn process(link: &Link) -> Process {

@@ -31,8 +31,8 @@ struct Backup {
     stands: u32,
 }
 
-/// How often a backup is looked after in vain until what it was sent counts as lost. With one look a second this is longer than a large
-/// slot takes to be sent over a slow line.
+/// How often a backup is looked after in vain until what it was sent counts as lost. With one look a second this is longer than what waits
+/// in a channel takes over a slow line; while a slot is being sent, every part of it counts as progress.
 const STANDS_MAX: u32 = 30;
 
 /// What a backup's word leads to.
@@ -92,6 +92,13 @@ impl Stream {
         backup.stands = if backup.flows && backup.reaches < Some(last) { backup.stands.saturating_add(1) } else { 0 };
         backup.flows &= backup.stands < STANDS_MAX;
         !backup.flows
+    }
+
+    /// More of a filling is on its way to a backup, which cannot say anything of it before it has all.
+    pub(crate) fn carries(&mut self, backup: usize) {
+        if let Some(backup) = self.backups.get_mut(backup) {
+            backup.stands = 0;
+        }
     }
 
     /// A backup is sent each record as it comes.
@@ -192,6 +199,20 @@ mod tests {
         assert_eq!(stream.hear(1, at(6), at(6)), Heard::default());
         stream.interrupt(0);
         assert_eq!(stream.hear(0, at(6), at(6)), Heard { stored: false, resume_after: Some(at(6)), fill: false });
+    }
+
+    #[test]
+    fn who_does_not_come_further_is_asked_in_the_end_unless_it_is_being_filled() {
+        let mut stream = stream(1);
+        stream.resume(0);
+        for _ in 1..STANDS_MAX {
+            assert!(!stream.look_after(0));
+        }
+        stream.carries(0);
+        for _ in 1..STANDS_MAX {
+            assert!(!stream.look_after(0));
+        }
+        assert!(stream.look_after(0) && !stream.flows(0));
     }
 
     #[test]

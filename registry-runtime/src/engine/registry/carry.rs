@@ -18,7 +18,7 @@ impl Registry {
     pub(super) fn start(&mut self, slot: Slot, set: Set, why: Why, shared: &mut Shared) {
         let Some(row) = self.table.row_mut(slot) else { return };
         let distinct = shared.rules.keeps(Rule::EpochsDiffer);
-        let tag = if distinct { epochs::tag(&shared.me, &self.name, slot) } else { 0 };
+        let tag = if distinct { epochs::tag(&shared.me, self.name.as_str(), slot) } else { 0 };
         let epoch = shared.epochs.draw(shared.now, row.met(), tag);
         row.meet(epoch);
         let set = shared.sets.share(set);

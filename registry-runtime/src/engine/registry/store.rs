@@ -1,6 +1,7 @@
 //! What this node's store and those of others have to say: what is held, what has come over, who has stored it.
 
 use super::super::opening::Phase;
+use super::super::output::Closing;
 use super::super::shared::Shared;
 use super::super::store::{Fenced, Report, Stored};
 use super::{Registry, lending};
@@ -13,6 +14,7 @@ impl Registry {
         match report {
             Report::Fenced(slots) => slots.into_iter().for_each(|fenced| self.fenced(fenced, shared)),
             Report::Fetched(slot, epoch) => self.fetched(slot, epoch, shared),
+            Report::Unbegun(slot, epoch) => self.unbegun(slot, epoch, shared),
             Report::Stored(stored) => self.stored(&stored, shared),
             Report::Drained(slot, epoch) => self.drained(slot, epoch),
         }
@@ -43,6 +45,19 @@ impl Registry {
             self.begin(slot, loses, shared);
             self.agenda.look(slot);
         }
+    }
+
+    /// An opening cannot go on: what its promises named is not here any more. It begins anew, after a while, with what is.
+    fn unbegun(&mut self, slot: Slot, epoch: Epoch, shared: &mut Shared) {
+        if self.openings.get(&slot).is_some_and(|opening| opening.epoch() == epoch) {
+            self.openings.remove(&slot);
+        }
+        // One that needs nobody else counts as open already.
+        if self.holdings.get(slot).is_some_and(|held| held.epoch == epoch) {
+            self.close(slot, shared, Closing::Superseded);
+        }
+        self.pause(slot, shared);
+        self.agenda.look(slot);
     }
 
     /// A member holds all that an opening took over.

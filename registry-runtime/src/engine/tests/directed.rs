@@ -94,6 +94,18 @@ fn two_of_three_found_and_the_third_gets_its_share() {
 }
 
 #[test]
+fn a_slot_whose_stream_cannot_begin_is_opened_anew() {
+    for nodes in [1, 3] {
+        let mut sim = Sim::new(1, Options { nodes, charter: nodes, ..Options::default() });
+        sim.unbegun = 40;
+        settle(&mut sim, 10 * SECOND);
+        assert_eq!(sim.unbegun, 0);
+        assert!(slots(&sim).all(|slot| sim.owner(slot).is_some()));
+        assert_eq!(losses(&sim), 0);
+    }
+}
+
+#[test]
 fn one_of_three_founds_nothing() {
     let mut sim = Sim::new(1, Options { nodes: 1, ..Options::default() });
     sim.run(60 * SECOND);

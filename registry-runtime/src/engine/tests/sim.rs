@@ -98,6 +98,10 @@ pub(crate) struct Sim {
     pub(crate) counts: Counts,
     /// The last value written.
     written: u64,
+    /// How many of the next streams cannot begin.
+    pub(crate) unbegun: usize,
+    /// The openings whose streams could not.
+    void: BTreeSet<(Slot, Epoch)>,
 }
 
 /// How often something was done to data.
@@ -151,8 +155,7 @@ pub(crate) struct Serving {
 
 enum Happening {
     Delivery(usize, NodeId, Message),
-    Drained(usize, Start, Slot, Epoch),
-    Fenced(usize, Start, Fenced),
+    Reported(usize, Start, Report),
     Frame(usize, Start, Process, Slot, Frame),
     Fact(usize, Member),
     Connected(usize, Process),
@@ -180,6 +183,8 @@ impl Sim {
             queued: 0,
             cut: BTreeSet::new(),
             counts: Counts::default(),
+            unbegun: 0,
+            void: BTreeSet::new(),
             written: 0,
             options,
         };
@@ -464,6 +469,9 @@ impl Sim {
             Output::Send { to, message } => self.post(index, &to, message),
             Output::Slots(_, Task::Open(slots)) => {
                 for Opened { slot, epoch, set } in slots {
+                    if self.void.contains(&(slot, epoch)) {
+                        continue;
+                    }
                     let node = &mut self.nodes[index];
                     node.serving.insert(slot, Serving { epoch, set, sealed: false, lease: Moment::default() });
                     let (from, log) = node.stores.get_mut(&slot).expect("begun before").open(epoch);
@@ -475,7 +483,10 @@ impl Sim {
                 }
             }
             Output::Slots(_, Task::Close(slots)) => {
-                for (slot, _) in slots {
+                for (slot, epoch) in slots {
+                    if self.void.contains(&(slot, epoch)) {
+                        continue;
+                    }
                     node.serving.remove(&slot).expect("closes what is open");
                     node.stores.get_mut(&slot).expect("begun before").close();
                 }
@@ -485,7 +496,10 @@ impl Sim {
                 for Fence { slot, epoch, own } in slots {
                     let accepted = self.store(index, slot).fence(epoch, own);
                     let delay = self.rng.random_range(0..=STORE_DELAY);
-                    self.put(delay, Happening::Fenced(index, start, Fenced { slot, epoch, accepted }));
+                    self.put(
+                        delay,
+                        Happening::Reported(index, start, Report::Fenced(vec![Fenced { slot, epoch, accepted }])),
+                    );
                 }
             }
             Output::Slots(_, Task::Fetch(slots)) => {
@@ -495,7 +509,16 @@ impl Sim {
                 }
             }
             Output::Slots(_, Task::Begin(slots)) => {
+                let start = node.process.start;
                 for begin in slots {
+                    if self.unbegun > 0 {
+                        self.unbegun -= 1;
+                        self.void.insert((begin.slot, begin.epoch));
+                        let delay = self.delay();
+                        let report = Report::Unbegun(begin.slot, begin.epoch);
+                        self.put(delay, Happening::Reported(index, start, report));
+                        continue;
+                    }
                     let mail = self.store(index, begin.slot).begin(&begin);
                     self.mail(index, begin.slot, mail);
                 }
@@ -518,7 +541,7 @@ impl Sim {
                 for (slot, epoch) in slots {
                     self.nodes[index].serving.get_mut(&slot).unwrap().sealed = true;
                     let delay = self.delay();
-                    self.put(delay, Happening::Drained(index, start, slot, epoch));
+                    self.put(delay, Happening::Reported(index, start, Report::Drained(slot, epoch)));
                 }
             }
             Output::Slots(_, Task::Lease(slots, until)) => {
@@ -568,14 +591,9 @@ impl Sim {
     fn happen(&mut self, happening: Happening) {
         match happening {
             Happening::Delivery(index, from, message) => self.handle(index, Input::Received(from, message)),
-            Happening::Drained(index, start, slot, epoch) => {
+            Happening::Reported(index, start, report) => {
                 if self.nodes[index].process.start == start {
-                    self.handle(index, Input::Slots(registry(), Report::Drained(slot, epoch)));
-                }
-            }
-            Happening::Fenced(index, start, fenced) => {
-                if self.nodes[index].process.start == start {
-                    self.handle(index, Input::Slots(registry(), Report::Fenced(vec![fenced])));
+                    self.handle(index, Input::Slots(registry(), report));
                 }
             }
             Happening::Frame(index, start, from, slot, frame) => {

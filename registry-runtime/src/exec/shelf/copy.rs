@@ -17,14 +17,14 @@ use crate::resource::Resource;
 use crate::rules::Rule;
 use crate::spec::Reads;
 
-/// What comes of a record that the owner sent.
+/// Where a copy stands after something that the owner sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum TakenRecord {
-    /// The copy reaches this far.
+pub(crate) enum Standing {
+    /// It reaches this far.
     Reaches(Position),
-    /// It will, when it is filled.
+    /// It is being filled, and will.
     Filling,
-    /// The copy lacks what comes before it.
+    /// It lacks what comes before.
     Lacks,
 }
 
@@ -131,12 +131,24 @@ impl<R: Resource> Shelf<R> {
         self.flow.as_mut().filter(|flow| flow.epoch() == epoch).is_some_and(|flow| flow.interrupt(from))
     }
 
-    /// Asks backups that are sent nothing how far they reach.
-    pub(in crate::exec) fn ask(&mut self, slot: Slot, process: Option<&Process>) {
+    /// Asks backups that are sent nothing how far they reach; without a process that is one look after all that waits.
+    pub(in crate::exec) fn ask(&mut self, slot: Slot, process: Option<&Process>) -> Outcomes<R> {
+        let mut outcomes = Outcomes::none();
         if let Some(flow) = &mut self.flow {
             flow.ask(slot, process);
+            if process.is_none() {
+                outcomes.decided.extend(flow.look().map(|pledge| (pledge, Err(Refused::Lost))));
+            }
         }
         self.tell_acknowledged(slot);
+        outcomes
+    }
+
+    /// More of a filling is on its way to a backup.
+    pub(in crate::exec) fn carries(&mut self, epoch: Epoch, to: &Process) {
+        if let Some(flow) = self.flow.as_mut().filter(|flow| flow.epoch() == epoch) {
+            flow.carries(to);
+        }
     }
 
     /// Begins to fill a backup. `None` when it is none of this epoch, or cannot be reached.
@@ -200,7 +212,7 @@ impl<R: Resource> Shelf<R> {
         (change, receipt, body): (Change<R>, Option<Receipt>, Vec<u8>),
         pledge: Pledge,
     ) {
-        let record = Pending { key: key.clone(), turn: claim.turn, change, receipt, body, pledge };
+        let record = Pending { key: key.clone(), turn: claim.turn, change, receipt, body, pledge, looks: 0 };
         if let Some(flow) = &mut self.flow {
             flow.propose(slot, record);
         }
@@ -245,9 +257,9 @@ impl<R: Resource> Shelf<R> {
 /// As a backup.
 impl<R: Resource> Shelf<R> {
     /// Counts the copy as that of an opening if it is what that takes over.
-    pub(in crate::exec) fn adopt(&mut self, epoch: Epoch, base: Stamp, heard: Lease) -> bool {
+    pub(in crate::exec) fn adopt(&mut self, epoch: Epoch, base: Stamp, heard: Lease) -> Standing {
         if !self.is_backup() {
-            return false;
+            return Standing::Lacks;
         }
         let before = self.replica.stamp().0;
         let adopts = self.replica.adopt(epoch, base);
@@ -264,7 +276,12 @@ impl<R: Resource> Shelf<R> {
             // One that has to be filled first follows that owner, too.
             self.follow(heard);
         }
-        adopts
+        let is_coming = self.incoming.as_ref().is_some_and(|incoming| incoming.filling.epoch == epoch);
+        match self.replica.stamp() {
+            (of, position) if adopts && of == epoch => Standing::Reaches(position),
+            _ if is_coming => Standing::Filling,
+            _ => Standing::Lacks,
+        }
     }
 
     /// How far the copy reaches in this epoch, for an owner that has lost count. What was being filled has to begin anew.
@@ -283,18 +300,18 @@ impl<R: Resource> Shelf<R> {
         receipt: Option<Receipt>,
         clock: &dyn Clock,
         outcomes: &mut Outcomes<R>,
-    ) -> TakenRecord {
+    ) -> Standing {
         if !self.is_backup() || epoch < self.replica.fence() {
             outcomes.states.extend(state);
-            return TakenRecord::Lacks;
+            return Standing::Lacks;
         }
         if let Some(incoming) = self.incoming.as_mut().filter(|incoming| incoming.filling.epoch == epoch) {
             if position != incoming.reaches.next() {
                 outcomes.states.extend(state);
-                return if position <= incoming.reaches { TakenRecord::Filling } else { TakenRecord::Lacks };
+                return if position <= incoming.reaches { Standing::Filling } else { Standing::Lacks };
             }
             incoming.take(position, key, state, receipt, clock);
-            return TakenRecord::Filling;
+            return Standing::Filling;
         }
         match self.replica.place(epoch, position, self.rules) {
             Next::Fits => {
@@ -307,26 +324,27 @@ impl<R: Resource> Shelf<R> {
                     self.receipts.remember(&ask, told, left, window, clock.now());
                 }
                 self.restamp((epoch, position));
-                TakenRecord::Reaches(position)
+                Standing::Reaches(position)
             }
             Next::Known => {
                 outcomes.states.extend(state);
-                TakenRecord::Reaches(self.replica.stamp().1)
+                Standing::Reaches(self.replica.stamp().1)
             }
             Next::Refused => {
                 outcomes.states.extend(state);
-                TakenRecord::Lacks
+                Standing::Lacks
             }
         }
     }
 
     /// A filling begins, in the place of an earlier one. One that would take the copy back is late.
-    pub(in crate::exec) fn begin_filling(&mut self, filling: Filling) {
+    pub(in crate::exec) fn begin_filling(&mut self, filling: Filling, from: &Process) {
         let is_late = filling.stamp < self.replica.stamp() || filling.epoch < self.replica.fence();
         if self.is_backup() && !is_late {
             let hasher = *self.lanes.hasher();
             self.incoming = Some(Box::new(Incoming {
                 filling,
+                from: from.clone(),
                 reaches: filling.stamp.1,
                 part: 1,
                 instances: HashMap::with_hasher(hasher),
@@ -340,12 +358,14 @@ impl<R: Resource> Shelf<R> {
     /// Takes one part of a filling; with the last, the copy is replaced. What was here is handed out.
     pub(in crate::exec) fn take_part(
         &mut self,
-        filling: Filling,
+        (filling, from): (Filling, &Process),
         (part, last): (u32, bool),
         brought: Part<R>,
         clock: &dyn Clock,
     ) -> (Filled, Option<Swept<R>>) {
-        let is_due = |incoming: &&mut Box<Incoming<R>>| incoming.filling == filling && incoming.part == part;
+        let is_due = |incoming: &&mut Box<Incoming<R>>| {
+            incoming.filling == filling && incoming.from == *from && incoming.part == part
+        };
         let is_backup = self.is_backup();
         let Some(incoming) = self.incoming.as_mut().filter(is_due).filter(|_| is_backup) else {
             return (Filled::Refused, None);

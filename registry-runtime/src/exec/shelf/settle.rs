@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 use super::super::outcome::Refused;
 use super::super::pledge::{Decided, Pledge};
 use super::{Claim, Clock, Gate, Lane, Shelf, Stand, Turn};
-use crate::id::Slot;
+use crate::id::{Epoch, Slot};
 use crate::policy::receipts::{Ask, Told};
 use crate::resource::Resource;
 
@@ -88,13 +88,13 @@ pub(in crate::exec) struct Outcomes<R: Resource> {
     pub(super) decided: SmallVec<[(Pledge, Decided); 1]>,
     pub(super) states: SmallVec<[Arc<R>; 1]>,
     pub(super) entries: SmallVec<[(R::Key, Lane<R>); 1]>,
-    /// Whether the slot has just drained.
-    pub(in crate::exec) drained: bool,
+    /// The epoch of a seal under which the slot has just drained.
+    pub(in crate::exec) drained: Option<Epoch>,
 }
 
 impl<R: Resource> Outcomes<R> {
     pub(in crate::exec) fn none() -> Self {
-        Self { decided: SmallVec::new(), states: SmallVec::new(), entries: SmallVec::new(), drained: false }
+        Self { decided: SmallVec::new(), states: SmallVec::new(), entries: SmallVec::new(), drained: None }
     }
 
     /// Tells those who wait; call it outside the lock. What is left is to be dropped there, too.
@@ -141,7 +141,7 @@ impl<R: Resource> Shelf<R> {
                 Settled::Now(Err(refused))
             }
         };
-        outcomes.drained |= self.depart(stand);
+        outcomes.drained = self.depart(stand).or(outcomes.drained);
         Settling::Done(settled, outcomes)
     }
 

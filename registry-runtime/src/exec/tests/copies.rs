@@ -7,14 +7,17 @@ use std::sync::{Arc, Mutex};
 use super::tally::*;
 use super::world::*;
 use crate::exec::copies::Copies;
-use crate::exec::flow::PENDING_MAX;
+use crate::exec::flow::{Flow, LOOKS_MAX, PENDING_BYTES_MAX, PENDING_MAX, Pending};
 use crate::exec::host::SEAL_GRACE;
+use crate::exec::pledge::Pledge;
+use crate::exec::shelf::Change;
 use crate::exec::{
-    Answer, AnyHost, Attempt, Filled, Filling, Lease, Line, Outcome, Replier, Request, Served, Started, TakenRecord,
-    Wait,
+    Answer, AnyHost, Attempt, Filled, Filling, Lease, Line, Outcome, Replier, Request, Served, Standing, Started, Wait,
 };
 use crate::id::{Epoch, NodeId, Position, Process, Slot, Start};
-use crate::policy::stream::Heard;
+use crate::policy::stream::{Heard, Stream};
+use crate::rules::Rules;
+use crate::spec::Reads;
 use crate::time::Moment;
 
 const FIRST: Epoch = Epoch::new(EPOCH.get() + 1);
@@ -118,7 +121,7 @@ impl Trio {
         assert!(self.owner.host.begin_stream(self.slot, epoch, base, lines));
         for at in 0..2 {
             self.backups[at].host.fence(self.slot, epoch, false);
-            if self.backups[at].host.adopt(self.slot, epoch, base, self.heard.clone()) {
+            if let Standing::Reaches(_) = self.backups[at].host.adopt(self.slot, epoch, base, self.heard.clone()) {
                 assert!(self.reaches(at, epoch, base.1).stored);
             }
         }
@@ -144,14 +147,14 @@ impl Trio {
     }
 
     /// Gives a backup all that was sent to it; what it says does not come back by itself.
-    fn deliver(&self, at: usize) -> Vec<TakenRecord> {
+    fn deliver(&self, at: usize) -> Vec<Standing> {
         let mut taken = Vec::new();
         while let Some(frame) = self.wires[at].next() {
             match frame {
                 Frame::Record(epoch, position, body) => {
                     taken.push(self.backups[at].host.take(self.slot, epoch, position, &body).unwrap());
                 }
-                Frame::Begin(filling) => self.backups[at].host.begin_filling(self.slot, filling),
+                Frame::Begin(filling) => self.backups[at].host.begin_filling(self.slot, &process("owner"), filling),
                 Frame::Acknowledged(epoch, position) => {
                     self.backups[at].host.hear_acknowledged(self.slot, epoch, position);
                 }
@@ -170,10 +173,13 @@ impl Trio {
         let mut content = self.owner.host.content_for(self.slot, epoch, &self.wires[at].to).unwrap();
         let filling = content.filling();
         meanwhile(self);
-        assert!(self.deliver(at).iter().all(|taken| *taken == TakenRecord::Filling));
+        assert!(self.deliver(at).iter().all(|taken| *taken == Standing::Filling));
         loop {
             let part = content.next().unwrap().unwrap();
-            let filled = self.backups[at].host.fill(self.slot, filling, part.part, part.last, &part.body).unwrap();
+            let filled = self.backups[at]
+                .host
+                .fill(self.slot, &process("owner"), filling, part.part, part.last, &part.body)
+                .unwrap();
             if let Filled::Whole((_, position)) = filled {
                 return position;
             }
@@ -277,7 +283,7 @@ async fn a_change_shows_when_more_than_half_have_it_and_outlives_its_owner_with_
     let trio = Trio::new();
     let made = trio.make(FIRST, 100).later();
     assert_eq!(trio.sum(FIRST), None, "nobody has it yet");
-    assert_eq!(trio.deliver(0), [TakenRecord::Reaches(Position::new(1))]);
+    assert_eq!(trio.deliver(0), [Standing::Reaches(Position::new(1))]);
     trio.reaches(0, FIRST, Position::new(1));
     assert_eq!(made.await, Outcome::Done(Tally { id: KEY, sum: 5 }));
     assert_eq!(trio.sum(FIRST), Some(5));
@@ -306,7 +312,7 @@ async fn a_fenced_backup_takes_nothing_of_lower_epochs() {
     let trio = Trio::new();
     trio.backups[0].host.fence(trio.slot, SECOND, false);
     let made = trio.make(FIRST, 100).later();
-    assert_eq!(trio.deliver(0), [TakenRecord::Lacks]);
+    assert_eq!(trio.deliver(0), [Standing::Lacks]);
     trio.owner.host.close(trio.slot);
     assert_eq!(made.await, Outcome::Lost);
 }
@@ -321,7 +327,7 @@ async fn a_backup_that_missed_a_record_is_filled_and_hears_of_what_comes_meanwhi
     // The record is lost on its way to the second backup.
     assert!(trio.wires[1].next().is_some());
     let added = trio.add(FIRST, 1, 101).later();
-    assert_eq!(trio.deliver(1), [TakenRecord::Lacks]);
+    assert_eq!(trio.deliver(1), [Standing::Lacks]);
     assert!(trio.owner.host.hear_lack(trio.slot, FIRST, &trio.wires[1].to));
     trio.deliver(0);
     trio.reaches(0, FIRST, Position::new(2));
@@ -375,8 +381,9 @@ async fn an_opener_takes_the_content_that_was_promised_and_no_other() {
     let (opener, part) = (&trio.backups[1].host, content.next().unwrap().unwrap());
     assert!(content.next().is_none());
     opener.fence(trio.slot, SECOND, true);
-    opener.begin_filling(trio.slot, content.filling());
-    let filled = opener.fill(trio.slot, content.filling(), part.part, part.last, &part.body).unwrap();
+    opener.begin_filling(trio.slot, &process("owner"), content.filling());
+    let filled =
+        opener.fill(trio.slot, &process("owner"), content.filling(), part.part, part.last, &part.body).unwrap();
     assert_eq!(filled, Filled::Whole(stamp));
     assert_eq!(trio.promoted(1, SECOND).0, Some(5));
 }
@@ -441,6 +448,71 @@ async fn a_slot_whose_backups_are_far_behind_refuses_what_is_new() {
     trio.owner.idle().await;
 }
 
+/// The bound of their number alone would let a slot of large instances hold gigabytes.
+#[test]
+fn a_flow_is_full_when_its_records_have_many_bytes() {
+    let wire = Wire::new("b1");
+    let stream = Stream::new(FIRST, Position::new(0), Position::new(0), 1, Rules::ALL);
+    let mut flow = Flow::<Tally>::begin(stream, vec![Arc::clone(&wire) as _], None, Reads::Owner);
+    let large = || Pending {
+        key: KEY,
+        turn: None,
+        change: Change::Keep,
+        receipt: None,
+        body: vec![7; PENDING_BYTES_MAX / 4],
+        pledge: Pledge::new(),
+        looks: 0,
+    };
+    for _ in 0..4 {
+        assert!(!flow.is_full());
+        flow.propose(Slot::new(0), large());
+    }
+    assert!(flow.is_full());
+    flow.hear(Slot::new(0), &wire.to, Position::new(0), Position::new(1));
+    assert!(flow.next_acknowledged(Position::new(0)).is_some() && !flow.is_full());
+}
+
+#[tokio::test]
+async fn who_waits_for_silent_backups_is_told_in_the_end_and_the_change_is_kept() {
+    let trio = Trio::new();
+    let made = trio.make(FIRST, 100).later();
+    for _ in 1..LOOKS_MAX {
+        trio.owner.host.ask(None);
+    }
+    let other = (KEY + 1..).find(|key| trio.owner.slot(*key) == trio.slot).unwrap();
+    let attempt = Attempt { epoch: FIRST, ..trio.owner.attempt(other) };
+    let later = trio.owner.host.call(&MAKE, attempt, (Do::Add(7),), &mut |_, _| ()).later();
+    trio.owner.host.ask(None);
+    assert_eq!(made.await, Outcome::Lost);
+    trio.reaches(0, FIRST, Position::new(2));
+    assert_eq!(later.await, Outcome::Done(Tally { id: other, sum: 7 }), "what came later waits for longer");
+    assert_eq!(trio.sum(FIRST), Some(5));
+    assert!(matches!(trio.make(FIRST, 100).ready(), Outcome::Done(_)), "and a retry is told what became of it");
+}
+
+#[tokio::test]
+async fn a_backup_that_is_being_filled_lacks_nothing() {
+    let trio = Trio::new();
+    let made = trio.make(FIRST, 100).later();
+    trio.deliver(0);
+    trio.reaches(0, FIRST, Position::new(1));
+    made.await;
+    let base = trio.owner.host.fence(trio.slot, SECOND, true);
+    let lines = trio.wires.iter().map(|wire| Arc::clone(wire) as Arc<dyn Line>).collect();
+    assert!(trio.owner.host.begin_stream(trio.slot, SECOND, base, lines));
+    let backup = &trio.backups[1].host;
+    let adopt = || backup.adopt(trio.slot, SECOND, base, trio.heard.clone());
+    backup.fence(trio.slot, SECOND, false);
+    assert_eq!(adopt(), Standing::Lacks);
+    let mut content = trio.owner.host.content_for(trio.slot, SECOND, &trio.wires[1].to).unwrap();
+    trio.deliver(1);
+    assert_eq!(adopt(), Standing::Filling, "it is asked again while the parts are on their way");
+    let (filling, part) = (content.filling(), content.next().unwrap().unwrap());
+    let filled = backup.fill(trio.slot, &process("owner"), filling, part.part, part.last, &part.body);
+    assert_eq!(filled, Ok(Filled::Whole((SECOND, Position::new(1)))));
+    assert_eq!(adopt(), Standing::Reaches(Position::new(1)));
+}
+
 #[tokio::test]
 async fn what_a_peer_makes_up_changes_nothing() {
     let trio = Trio::new();
@@ -450,10 +522,7 @@ async fn what_a_peer_makes_up_changes_nothing() {
     made.await;
     let (slot, backup) = (trio.slot, &trio.backups[0].host);
     assert!(backup.take(slot, FIRST, Position::new(2), b"no record").is_err());
-    assert!(matches!(
-        backup.take(Slot::new(SLOTS), FIRST, Position::new(2), b"\x01\x02\x00\x00"),
-        Ok(TakenRecord::Lacks)
-    ));
+    assert!(matches!(backup.take(Slot::new(SLOTS), FIRST, Position::new(2), b"\x01\x02\x00\x00"), Ok(Standing::Lacks)));
     // A state under another key than its record's: a record is key, state, receipt.
     let state = postcard::to_stdvec(&Tally { id: 5, sum: 1 }).unwrap();
     let body = [&[1, KEY as u8, 1, state.len() as u8][..], &state, &[0]].concat();
@@ -463,12 +532,14 @@ async fn what_a_peer_makes_up_changes_nothing() {
     let mut content = trio.owner.host.content_for(slot, FIRST, &trio.wires[1].to).unwrap();
     let (filling, part) = (content.filling(), content.next().unwrap().unwrap());
     let other = &trio.backups[1].host;
-    assert_eq!(other.fill(slot, filling, part.part, part.last, &part.body), Ok(Filled::Refused));
-    other.begin_filling(slot, filling);
-    assert_eq!(other.fill(slot, filling, 2, true, &part.body), Ok(Filled::Refused));
-    assert!(other.fill(slot, filling, 1, true, b"\xff").is_err());
-    assert!(matches!(other.fill(slot, filling, 1, true, &part.body), Ok(Filled::Whole(_))));
-    assert_eq!(other.fill(slot, filling, 1, true, &part.body), Ok(Filled::Refused));
+    assert_eq!(other.fill(slot, &process("owner"), filling, part.part, part.last, &part.body), Ok(Filled::Refused));
+    other.begin_filling(slot, &process("owner"), filling);
+    assert_eq!(other.fill(slot, &process("owner"), filling, 2, true, &part.body), Ok(Filled::Refused));
+    // Two who have promised one opening may both send what they have, in parts that do not fit together.
+    assert_eq!(other.fill(slot, &process("another"), filling, 1, true, &part.body), Ok(Filled::Refused));
+    assert!(other.fill(slot, &process("owner"), filling, 1, true, b"\xff").is_err());
+    assert!(matches!(other.fill(slot, &process("owner"), filling, 1, true, &part.body), Ok(Filled::Whole(_))));
+    assert_eq!(other.fill(slot, &process("owner"), filling, 1, true, &part.body), Ok(Filled::Refused));
 
     // A backup that claims more than there is, and somebody who is none.
     assert_eq!(trio.reaches(0, FIRST, Position::new(99)), Heard::default());
@@ -485,11 +556,17 @@ async fn a_late_filling_does_not_take_the_copy_back() {
     // The opener has begun with what came first, and the same comes once more.
     let opener = &trio.backups[0].host;
     opener.fence(trio.slot, SECOND, true);
-    opener.begin_filling(trio.slot, filling);
+    opener.begin_filling(trio.slot, &process("owner"), filling);
     assert!(opener.begin_stream(trio.slot, SECOND, stamp, Vec::new()));
-    assert_eq!(opener.fill(trio.slot, filling, part.part, part.last, &part.body), Ok(Filled::Refused));
-    opener.begin_filling(trio.slot, filling);
-    assert_eq!(opener.fill(trio.slot, filling, part.part, part.last, &part.body), Ok(Filled::Refused));
+    assert_eq!(
+        opener.fill(trio.slot, &process("owner"), filling, part.part, part.last, &part.body),
+        Ok(Filled::Refused)
+    );
+    opener.begin_filling(trio.slot, &process("owner"), filling);
+    assert_eq!(
+        opener.fill(trio.slot, &process("owner"), filling, part.part, part.last, &part.body),
+        Ok(Filled::Refused)
+    );
     assert!(AnyHost::open(opener, trio.slot, SECOND, Lease::forever()));
 }
 

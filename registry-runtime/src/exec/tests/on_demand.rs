@@ -102,7 +102,7 @@ fn host() -> Arc<Host<Visits>> {
             origin: Arc::new(origin),
             clock: Arc::new(Hands::default()),
             runtime: tokio::runtime::Handle::current(),
-            drained: Arc::new(|_| ()),
+            drained: Arc::new(|_, _| ()),
             seed: 1,
             reply_bytes_max: 100,
             rules: Rules::ALL,

@@ -136,7 +136,7 @@ impl<const MERGES: bool> Side<MERGES> {
             origin: Arc::new(origin),
             clock: Arc::new(Hands::default()),
             runtime: tokio::runtime::Handle::current(),
-            drained: Arc::new(|_| ()),
+            drained: Arc::new(|_, _| ()),
             seed: 1,
             reply_bytes_max: 1000,
             rules: Rules::ALL,
@@ -165,10 +165,10 @@ impl<const MERGES: bool> Side<MERGES> {
             .or_else(|| from.host.content(SLOT, epoch, from.host.fence(SLOT, epoch, false)))
             .unwrap();
         let filling = content.filling();
-        self.host.begin_filling(SLOT, filling);
+        self.host.begin_filling(SLOT, &here, filling);
         while let Some(portion) = content.next() {
             let portion = portion.unwrap();
-            let filled = self.host.fill(SLOT, filling, portion.part, portion.last, &portion.body).unwrap();
+            let filled = self.host.fill(SLOT, &here, filling, portion.part, portion.last, &portion.body).unwrap();
             assert_eq!(matches!(filled, Filled::Whole(_)), portion.last);
         }
     }

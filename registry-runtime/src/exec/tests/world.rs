@@ -237,7 +237,7 @@ pub(super) fn setting(stage: Arc<Stage>, clock: Arc<dyn Clock>) -> (Setting, mps
         origin: Arc::new(Origin { node: NodeId::new("node").unwrap(), states, port: Box::new(()) }),
         clock,
         runtime: tokio::runtime::Handle::current(),
-        drained: Arc::new(move |slot| {
+        drained: Arc::new(move |slot, _| {
             let _ = teller.send(slot);
         }),
         seed: 42,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::super::line::{self, Line};
 use super::{Drained, Driver, Kept};
 use crate::engine::{Adopt, Begin, Fence, Fenced, Fetch, Input, Opened, Report, Task};
-use crate::exec;
+use crate::exec::{self, Standing};
 use crate::id::{Epoch, Process, RegistryName, Slot};
 use crate::rules::Rule;
 use crate::telemetry;
@@ -45,11 +45,11 @@ impl Driver {
     fn seal(&mut self, registry: &RegistryName, slots: &[(Slot, Epoch)]) {
         let Some(kept) = self.kept.get(registry) else { return };
         self.sealed.extend(slots.iter().map(|(slot, epoch)| ((registry.clone(), *slot), *epoch)));
-        for (slot, _) in slots {
+        for (slot, epoch) in slots {
             let sealed = self.rules.keeps(Rule::Seal) && kept.host.seal(*slot);
             if !sealed {
                 // What is not open has nothing to drain.
-                let _ = self.idle.send(Drained { registry: kept.host.spec().name, slot: *slot });
+                let _ = self.idle.send(Drained { registry: kept.host.spec().name, slot: *slot, epoch: *epoch });
             }
         }
     }
@@ -58,6 +58,7 @@ impl Driver {
         self.say(registry, &fetch.from, fetch.slot, fetch.epoch, RecordWord::Pull { stamp: fetch.base });
     }
 
+    /// Begins streams. One that cannot begin with what is here has the engine open the slot anew.
     fn begin(&mut self, registry: &RegistryName, slots: &[Begin]) {
         // The engine may know of a member that no caller has been told of yet.
         slots.iter().flat_map(|begin| begin.set.members()).for_each(|member| self.peers.meet(&member.node));
@@ -71,18 +72,18 @@ impl Driver {
             let lines: Option<Vec<_>> = backups.map(line).collect();
             if !lines.is_some_and(|lines| kept.host.begin_stream(*slot, *epoch, *base, lines)) {
                 telemetry::cannot_begin(&self.port.node, registry, *slot, *epoch);
+                self.answers.push_back(Input::Slots(registry.clone(), Report::Unbegun(*slot, *epoch)));
             }
         }
     }
 
     fn adopt(&self, registry: &RegistryName, kept: &Kept, adopt: &Adopt) {
         let Adopt { slot, epoch, base, owner } = adopt;
-        let reaches = kept
-            .host
-            .adopt(*slot, *epoch, *base, self.peers.heard(owner))
-            .then(|| kept.host.reaches(*slot, *epoch))
-            .flatten();
-        let word = reaches.map_or(RecordWord::Lacks, |position| RecordWord::Reaches { position });
+        let word = match kept.host.adopt(*slot, *epoch, *base, self.peers.heard(owner)) {
+            Standing::Reaches(position) => RecordWord::Reaches { position },
+            Standing::Filling => return,
+            Standing::Lacks => RecordWord::Lacks,
+        };
         self.say(registry, owner, *slot, *epoch, word);
     }
 
@@ -99,7 +100,7 @@ impl Driver {
 impl Kept {
     fn open(&self, opened: &Opened) {
         if let Some(lease) = self.leases.get(opened.slot.index()) {
-            // One whose stream could not begin stays closed; that was said.
+            // One whose stream could not begin stays closed: the engine hears of it next.
             self.host.open(opened.slot, opened.epoch, lease.clone());
         }
     }

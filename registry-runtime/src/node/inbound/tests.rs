@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::Inbound;
 use crate::exec::{AnyHost, BootClock, Setting};
-use crate::id::{CommandId, Epoch, Incarnation, Mark, NodeId, Slot, Start};
+use crate::id::{CommandId, Epoch, Incarnation, Mark, NodeId, Process, Slot, Start};
 use crate::node::load::LoadMeter;
 use crate::node::owners::Owners;
 use crate::resource::{Origin, States};
@@ -111,7 +111,8 @@ impl Record {
 fn inbound(hosts: Vec<Arc<dyn AnyHost>>) -> Arc<Inbound> {
     let load = Arc::new(LoadMeter::new(hosts.clone()));
     let (news, _) = mpsc::unbounded_channel();
-    Arc::new(Inbound::new(hosts, Arc::new(Owners::default()), load, Handle::current(), news))
+    let me = Process { node: NodeId::new("own").unwrap(), start: Start::new(1) };
+    Arc::new(Inbound::new(me, hosts, Arc::new(Owners::default()), load, Handle::current(), news))
 }
 
 fn transport(name: &str, identity: Identity, inbound: Arc<Inbound>) -> (Transport, mpsc::Receiver<Event>) {
@@ -138,7 +139,7 @@ fn parrots() -> Arc<dyn AnyHost> {
         origin: Arc::new(Origin { node: NodeId::new("host").unwrap(), states: States::default(), port: Box::new(()) }),
         clock: Arc::new(BootClock::start()),
         runtime: Handle::current(),
-        drained: Arc::new(|_| ()),
+        drained: Arc::new(|_, _| ()),
         seed: 1,
         reply_bytes_max: REPLY_BYTES_MAX,
         rules: Rules::ALL,
