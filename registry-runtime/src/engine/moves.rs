@@ -164,7 +164,7 @@ mod tests {
         let processes = processes("abcd");
         let [a, b, c, d] = [0, 1, 2, 3].map(|index| &processes[index]);
         let step = |members: &[&Process], rank: &[&Process], replicas, empty: &Process| {
-            let set = Set::new(members.iter().map(|member| Process::clone(member)).collect()).unwrap();
+            let set = Set::new(members.iter().copied().cloned().collect()).unwrap();
             next(&set, rank, replicas, true, |_| true, |process| process != empty)
         };
         assert_eq!(step(&[a, b, c], &[a, c], 2, c), Move::Stay);
