@@ -1,7 +1,8 @@
 //! What an instance costs: a cluster of three processes is filled with instances and emptied again.
 //!
 //! `cargo run --release -p registry-tests --bin memory -- --instances N --bytes B` prints the resident memory of each node before, filled,
-//! emptied and filled again, and what that is for each instance and replica. The last shows what the allocator had kept.
+//! emptied and filled again, and what that is for each instance and replica. The last shows what the allocator had kept; with
+//! `--features mimalloc` another one than the system's is used.
 
 #![allow(clippy::print_stdout, reason = "it is a program that prints")]
 
@@ -12,6 +13,11 @@ use std::time::Duration;
 
 use registry_tests::parcels::{Member, caller, node, parcels, with_each};
 use tokio::time::{Instant, sleep};
+
+/// Another allocator than the system's, to see what is due to which.
+#[cfg(feature = "mimalloc")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const NODES: usize = 3;
 
