@@ -1,6 +1,6 @@
 //! A few rounds of every drill: whole clusters in simulated time, and how soon a misfortune is over.
 //!
-//! Full drills: `cargo run --release -p registry-tests --bin simulate -- --drill blackout`, and `failover`.
+//! Full drills: `cargo run --release -p registry-tests --bin simulate -- --drill blackout`, `failover` and `split`.
 
 #![allow(clippy::unwrap_used, reason = "a test stops where something is wrong")]
 
@@ -26,6 +26,11 @@ fn a_healed_blackout_ends_in_a_full_view() {
 #[test]
 fn a_killed_owners_key_is_served_elsewhere() {
     check("failover", 10);
+}
+
+#[test]
+fn nothing_that_any_side_acknowledged_is_missing_after_the_heal() {
+    check("split", 10);
 }
 
 #[test]

@@ -6,7 +6,7 @@
 //!
 //! With `--mutation` it plays the scenarios of a mutation (or of `all`) and says which seeds find it; ends with 1 when none does.
 //!
-//! `simulate --drill blackout|failover [--seeds N] [--first SEED] [--trace] [--log LEVEL] [--threads N]` plays one misfortune
+//! `simulate --drill blackout|failover|split [--seeds N] [--first SEED] [--trace] [--log LEVEL] [--threads N]` plays one misfortune
 //! again and again instead, a seed a round, and compares how long each took to be over with its goals; ends with 1 when one
 //! was missed.
 
@@ -28,7 +28,7 @@ const TELL: Duration = Duration::from_secs(2);
 /// From how many seeds on every rare situation must have been reached: what a night plays.
 const SEEDS_OF_A_NIGHT: u64 = 300;
 
-const USAGE: &str = "usage: simulate [--drill blackout|failover] [--mutation NAME|all] [--seeds N] [--first SEED] [--trace] [--log LEVEL] [--threads N]";
+const USAGE: &str = "usage: simulate [--drill blackout|failover|split] [--mutation NAME|all] [--seeds N] [--first SEED] [--trace] [--log LEVEL] [--threads N]";
 
 #[derive(Clone, Debug)]
 struct Arguments {

@@ -5,6 +5,7 @@
 
 mod blackout;
 mod failover;
+mod split;
 mod spread;
 mod stage;
 
@@ -50,6 +51,8 @@ enum What {
     Blackout(u16),
     /// The owner of a key is killed, in a cluster with this timing.
     Failover(Timing),
+    /// A cluster in which every side serves is cut apart.
+    Split,
 }
 
 /// What came of one round.
@@ -65,10 +68,11 @@ pub struct Round {
 
 impl Drill {
     /// Every drill.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::blackout(3, "3 nodes"),
         Self::blackout(5, "5 nodes"),
         Self::blackout(10, "10 nodes"),
+        Self::split(Goals { median_ms: 5000, p99_ms: 15_000, max_ms: 20_000 }),
         Self::failover("fast timing", Timing::fast(), Goals { median_ms: 1500, p99_ms: 2500, max_ms: 4000 }),
         Self::failover("balanced timing", Timing::balanced(), Goals { median_ms: 3000, p99_ms: 4500, max_ms: 7000 }),
     ];
@@ -76,6 +80,10 @@ impl Drill {
     const fn blackout(nodes: u16, cluster: &'static str) -> Self {
         let goals = Goals { median_ms: 10_000, p99_ms: 10_000, max_ms: 10_000 };
         Self { name: "blackout", cluster, rounds: 50, goals, what: What::Blackout(nodes) }
+    }
+
+    const fn split(goals: Goals) -> Self {
+        Self { name: "split", cluster: "sides that all serve", rounds: 200, goals, what: What::Split }
     }
 
     const fn failover(cluster: &'static str, timing: Timing, goals: Goals) -> Self {
@@ -108,6 +116,7 @@ impl Drill {
         let _listening = tracing::subscriber::set_default(trace.subscriber(settings.level));
         let took_ms = match self.what {
             What::Blackout(nodes) => blackout::play(Stage::new(seed, clock, trace.clone()), nodes),
+            What::Split => split::play(Stage::new(seed, clock, trace.clone())),
             What::Failover(timing) => failover::play(Stage::new(seed, clock, trace.clone()), timing),
         };
         match &took_ms {

@@ -2,7 +2,7 @@
 
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
-use registry_runtime::{Node, Timing};
+use registry_runtime::{Node, NodeBuilder, Timing};
 
 use crate::counters;
 use crate::sim::{Clock, Trace, World, dice};
@@ -18,7 +18,7 @@ const START_MS: u64 = 300;
 
 /// What a round is made from.
 pub(super) struct Stage {
-    seed: u64,
+    pub(super) seed: u64,
     pub(super) clock: Clock,
     trace: Trace,
     pub(super) rng: ChaCha8Rng,
@@ -31,8 +31,17 @@ impl Stage {
 
     /// A cluster of nodes that host the counters, settled and then left alone for a while.
     pub(super) fn settled(&mut self, nodes: u16, timing: Timing) -> Result<World, String> {
-        let recipe =
-            move |_, builder| registry_runtime::NodeBuilder::timing(builder, timing).host(counters::registry());
+        self.settled_with(nodes, timing, |builder| builder.host(counters::registry()))
+    }
+
+    /// The same with other registries.
+    pub(super) fn settled_with(
+        &mut self,
+        nodes: u16,
+        timing: Timing,
+        equip: impl Fn(NodeBuilder) -> NodeBuilder + 'static,
+    ) -> Result<World, String> {
+        let recipe = move |_, builder| equip(NodeBuilder::timing(builder, timing));
         let mut world = World::new(self.seed, self.clock.clone(), self.trace.clone(), nodes, Box::new(recipe));
         let mut starts: Vec<(u64, u16)> =
             (0..nodes).map(|_| (self.rng.random_range(0..START_MS), world.add_host())).collect();
