@@ -15,12 +15,19 @@ const COMPARED: std::ops::Range<u64> = 100..110;
 const PLAYED: std::ops::Range<u64> = 1..151;
 
 /// Seeds beyond those that have found something, with what it was. What earlier ones found lies among those that are played.
-const FOUND: [(u64, &str); 5] = [
+const FOUND: [(u64, &str); 9] = [
+    (195, "the oracles knew nothing of a slot that is founded again by those who are left"),
     (296, "a lost trial of a packet size blocked a connection in one direction"),
+    (497, "the oracle of suspicion believed the label of a slot that had been handed over"),
     (505, "the oracle of suspicion counted a Down that came during an opening as one of an earlier life"),
-    (1254, "the same"),
+    (
+        1001,
+        "the oracle of reservations knew nothing of a slot that is taken back by who has not heard that it was taken",
+    ),
+    (1254, "the same as 505"),
     (1608, "an opening with possible loss took an epoch that was drawn long before"),
-    (1749, "the same"),
+    (1623, "a node that had been outbid again and again waited for many seconds after the heal"),
+    (1749, "the same as 1608"),
 ];
 
 /// Seeds that break a promise still, with its name: each a fault that is not mended yet, or one of the oracle's own. One that

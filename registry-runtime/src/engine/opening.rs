@@ -340,6 +340,11 @@ impl Retry {
         self.at
     }
 
+    /// Forgets how often it was tried: what made for long pauses is over, and the next try comes within the `first`.
+    pub(crate) fn begin_anew(&mut self, now: Moment, first: Duration) {
+        (self.tries, self.at) = (0, self.at.min(now + first));
+    }
+
     /// Counts a try. The pause after it is `first`, doubled with each try, and between half of that and one and a half
     /// times as long, as `random` has it.
     pub(crate) fn tried(&mut self, now: Moment, first: Duration, random: u64) {
@@ -347,5 +352,26 @@ impl Retry {
         let thousandths = u32::try_from(500 + random % 1000).unwrap_or(1000);
         self.at = now + pause.saturating_mul(thousandths) / 1000;
         self.tries = self.tries.saturating_add(1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_until_they_begin_anew() {
+        let (now, first) = (Moment::from_origin(Duration::from_secs(100)), Duration::from_secs(1));
+        let mut retry = Retry::default();
+        for _ in 0..=DOUBLINGS_MAX {
+            retry.tried(now, first, 500);
+        }
+        assert_eq!(retry.at(), now + first * (1 << DOUBLINGS_MAX));
+        retry.begin_anew(now, first);
+        assert_eq!(retry.at(), now + first, "it need not wait for longer than it would have at first");
+        retry.tried(now, first, 500);
+        assert_eq!(retry.at(), now + first);
+        retry.begin_anew(now + Duration::from_secs(5), first);
+        assert_eq!(retry.at(), now + first, "nor is a try put off");
     }
 }

@@ -116,6 +116,9 @@ impl Registry {
             let members = self.planned.iter().map(|(process, weight)| (process, *weight));
             self.plan = Arc::new(Plan::new(&self.name, self.slots, members));
         }
+        // Who was outbid again and again by members that it could not hear need not wait for long once it hears them.
+        let pauses = self.pauses.values_mut();
+        pauses.for_each(|pause| pause.begin_anew(shared.now, shared.outbid_pause()));
         self.table_changed = true;
         self.look_at_all();
     }

@@ -1,17 +1,4 @@
-//! Plays clusters of real processes through real trouble.
-//!
-//! `chaos [--seeds N] [--first SEED] [--smoke] [--loopback] [--slack-ms N] [--story]` plays scenarios of the simulator: each
-//! process in a network namespace of its own and a relay between them, which takes `ip` of iproute2 (`apt-get install iproute2`)
-//! and the right to make namespaces; without those, or with `--loopback`, side by side on the loopback device, where processes
-//! are killed and frozen and packets are left alone. Ends with 1 when a promise was broken, and then shows all that happened.
-//!
-//! `chaos --failover [--rounds N] [--nodes N] [--timing fast|balanced]` measures how soon a killed owner is replaced. Ends with
-//! 1 when a goal was missed.
-//!
-//! `chaos --bank [--seconds N] [--nodes N] [--first SEED]` kills and freezes processes, one at a time whenever every slot has all its
-//! replicas, while money is transferred. `chaos --rolling [--nodes N] [--bytes N] [--untimed]` has every node leave and come back in turn while
-//! calls are measured, to instances of so many bytes. Both end with 1 when a promise was broken or, unless told to be `--untimed`, a goal
-//! missed.
+//! Plays clusters of real processes through real trouble; `chaos --help` tells how.
 
 #[cfg(target_os = "linux")]
 mod linux {
@@ -20,100 +7,92 @@ mod linux {
     use std::process::ExitCode;
     use std::time::{Duration, Instant};
 
+    use clap::{ArgGroup, Parser, value_parser};
     use registry_tests::chaos::bank::{self, Endurance, Rolling};
     use registry_tests::chaos::failover::{self, Figures, Tempo};
     use registry_tests::chaos::{self, Report, Settings};
     use registry_tests::sim::workload::{self, Workload};
     use registry_tests::sim::{Scenario, Score, Sometimes, dice};
 
-    const USAGE: &str = "usage: chaos [--seeds N] [--first SEED] [--smoke] [--loopback] [--slack-ms N] [--story]\n       \
-                         chaos --failover [--rounds N] [--nodes N] [--timing fast|balanced]\n       \
-                         chaos --bank [--seconds N] [--nodes N] [--first SEED]\n       \
-                         chaos --rolling [--nodes N] [--bytes N] [--untimed]";
-
     /// How much later than its deadline a call may end, unless told otherwise: some seconds of a busy machine's scheduler.
     const SLACK_MS: u64 = 2_000;
 
-    /// What is done.
-    enum What {
-        Scenarios,
-        Failover,
-        Bank,
-        Rolling,
-    }
+    /// What processes of several threads cannot be judged by: the order of calls and of what nodes note says nothing within milliseconds.
+    const UNJUDGED: [&str; 1] = ["handed-over"];
 
+    /// Plays clusters of real processes through real trouble, and judges them by what they promise.
+    ///
+    /// Without another word, scenarios of the simulator: each process in a network namespace of its own and a relay between them, which
+    /// takes `ip` of iproute2 and the right to make namespaces; without those side by side on the loopback device, where processes are
+    /// killed and frozen and packets are left alone. Ends with 1 when a promise was broken, and then shows all that happened, or when a goal
+    /// was missed.
+    #[derive(Debug, Parser)]
+    #[command(group = ArgGroup::new("what").args(["smoke", "failover", "bank", "rolling"]))]
     struct Arguments {
-        seeds: u64,
-        first: u64,
+        /// One kill, one freeze, one storm and one cut, in half a minute.
+        #[arg(long)]
         smoke: bool,
-        apart: bool,
+        /// Measures how soon a killed owner is replaced.
+        #[arg(long)]
+        failover: bool,
+        /// Kills and freezes processes, one at a time whenever every slot has all its replicas, while money is transferred.
+        #[arg(long)]
+        bank: bool,
+        /// Has every node leave and come back in turn while calls are measured.
+        #[arg(long)]
+        rolling: bool,
+        /// How many scenarios are played.
+        #[arg(long, value_name = "N", default_value_t = 1, value_parser = value_parser!(u64).range(1..), conflicts_with = "what")]
+        seeds: u64,
+        /// The first seed.
+        #[arg(long, value_name = "SEED", default_value_t = 1, conflicts_with_all = ["smoke", "failover"])]
+        first: u64,
+        /// Leaves packets alone, as where there are no namespaces.
+        #[arg(long, conflicts_with_all = ["failover", "bank", "rolling"])]
+        loopback: bool,
+        /// How much later than its deadline a call may end, in milliseconds.
+        #[arg(long, value_name = "N", default_value_t = SLACK_MS, conflicts_with_all = ["failover", "bank", "rolling"])]
         slack_ms: u64,
+        /// Shows all that happened, whatever came of it.
+        #[arg(long, conflicts_with_all = ["failover", "bank", "rolling"])]
         story: bool,
-        what: What,
-        seconds: u64,
-        bytes: u32,
-        untimed: bool,
+        /// How many owners are killed.
+        #[arg(long, value_name = "N", default_value_t = 30, value_parser = value_parser!(u32).range(1..), conflicts_with_all = ["smoke", "bank", "rolling"], requires = "failover")]
         rounds: u32,
+        /// With which timing.
+        #[arg(long, value_name = "fast|balanced", default_value = "fast", value_parser = tempo, conflicts_with_all = ["smoke", "bank", "rolling"], requires = "failover")]
+        timing: Tempo,
+        /// For how long, in seconds.
+        #[arg(long, value_name = "N", default_value_t = 600, value_parser = value_parser!(u64).range(1..), conflicts_with_all = ["smoke", "failover", "rolling"], requires = "bank")]
+        seconds: u64,
+        /// How large the instances are.
+        #[arg(long, value_name = "N", default_value_t = 0, conflicts_with_all = ["smoke", "failover", "bank"], requires = "rolling")]
+        bytes: u32,
+        /// Counts errors only: a missed goal is none.
+        #[arg(long, conflicts_with_all = ["smoke", "failover", "bank"], requires = "rolling")]
+        untimed: bool,
+        /// How many processes.
+        #[arg(long, value_name = "N", default_value_t = 5, value_parser = value_parser!(u16).range(2..=64), conflicts_with_all = ["smoke", "seeds"])]
         nodes: u16,
-        tempo: Tempo,
     }
 
-    impl Arguments {
-        fn read(mut words: impl Iterator<Item = String>) -> Result<Self, Box<dyn Error>> {
-            let mut read = Self {
-                seeds: 1,
-                first: 1,
-                smoke: false,
-                apart: true,
-                slack_ms: SLACK_MS,
-                story: false,
-                what: What::Scenarios,
-                seconds: 600,
-                bytes: 0,
-                untimed: false,
-                rounds: 30,
-                nodes: 5,
-                tempo: Tempo::Fast,
-            };
-            while let Some(word) = words.next() {
-                let mut value = || words.next().ok_or(USAGE);
-                match word.as_str() {
-                    "--smoke" => read.smoke = true,
-                    "--loopback" => read.apart = false,
-                    "--story" => read.story = true,
-                    "--failover" => read.what = What::Failover,
-                    "--bank" => read.what = What::Bank,
-                    "--rolling" => read.what = What::Rolling,
-                    "--untimed" => read.untimed = true,
-                    "--seconds" => read.seconds = value()?.parse()?,
-                    "--bytes" => read.bytes = value()?.parse()?,
-                    "--seeds" => read.seeds = value()?.parse()?,
-                    "--first" => read.first = value()?.parse()?,
-                    "--slack-ms" => read.slack_ms = value()?.parse()?,
-                    "--rounds" => read.rounds = value()?.parse()?,
-                    "--nodes" => read.nodes = value()?.parse::<u16>()?.max(2),
-                    "--timing" => read.tempo = Tempo::read(&value()?).ok_or(USAGE)?,
-                    _ => return Err(USAGE.into()),
-                }
-            }
-            Ok(read)
-        }
+    fn tempo(word: &str) -> Result<Tempo, String> {
+        Tempo::read(word).ok_or_else(|| "there are `fast` and `balanced`".to_owned())
     }
 
     pub(super) fn main() -> Result<ExitCode, Box<dyn Error>> {
-        let mut words = std::env::args().skip(1).peekable();
-        match words.peek().map(String::as_str) {
+        match std::env::args().nth(1).as_deref() {
             Some("node") => return chaos::member::run().map(|()| ExitCode::SUCCESS),
             Some("janitor") => return Ok(chaos::janitor::run().map(|()| ExitCode::SUCCESS)?),
             _ => {}
         }
-        let arguments = Arguments::read(words)?;
+        let arguments = Arguments::parse();
         let runtime = tokio::runtime::Runtime::new()?;
-        let kept = match arguments.what {
-            What::Scenarios => runtime.block_on(play(&arguments)),
-            What::Failover => runtime.block_on(measure(&arguments)),
-            What::Bank => runtime.block_on(endure(&arguments)),
-            What::Rolling => runtime.block_on(roll(&arguments)),
+        let kept = match &arguments {
+            Arguments { failover: true, .. } => runtime.block_on(measure(&arguments)),
+            Arguments { bank: true, .. } => runtime.block_on(endure(&arguments)),
+            Arguments { rolling: true, .. } => runtime.block_on(roll(&arguments)),
+            _ => runtime.block_on(play(&arguments)),
         }?;
         Ok(if kept { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
@@ -140,7 +119,7 @@ mod linux {
     }
 
     async fn measure(arguments: &Arguments) -> Result<bool, Box<dyn Error>> {
-        let Arguments { nodes, rounds, tempo, .. } = *arguments;
+        let Arguments { nodes, rounds, timing: tempo, .. } = *arguments;
         let tell = |number: u32, round: &failover::Round| {
             // Whoever closed the stream does not want to hear it.
             let _ = writeln!(io::stderr(), "round {number}: {round}");
@@ -153,15 +132,15 @@ mod linux {
 
     async fn play(arguments: &Arguments) -> Result<bool, Box<dyn Error>> {
         let began = Instant::now();
-        let (mut score, mut sometimes, mut failing) = (Score::default(), Sometimes::default(), Vec::new());
+        let (mut score, mut sometimes, mut failing) = (Score::not_judging(&UNJUDGED), Sometimes::default(), Vec::new());
         let seeds = if arguments.smoke { 1 } else { arguments.seeds };
         for seed in (arguments.first..).take(usize::try_from(seeds)?) {
             let (scenario, workloads) = match arguments.smoke {
                 true => (chaos::smoke(), Workload::ALL.to_vec()),
                 false => (Scenario::draw(seed), workload::draw(&mut dice(seed, "workloads", 0))),
             };
-            let Arguments { apart, slack_ms, .. } = *arguments;
-            let report = chaos::play(Settings { scenario, workloads, apart, slack_ms, loud: true }).await?;
+            let Arguments { loopback, slack_ms, .. } = *arguments;
+            let report = chaos::play(Settings { scenario, workloads, apart: !loopback, slack_ms, loud: true }).await?;
             score.add(seed, &report.findings);
             sometimes.merge(&report.sometimes);
             tell(&report, arguments.story || (!report.broken.is_empty() && failing.is_empty()))?;

@@ -1,23 +1,18 @@
-//! Runs seeds of the simulator: `simulate [--seeds N] [--first SEED] [--trace] [--log LEVEL] [--threads N] [--mutation NAME]`.
+//! Runs seeds of the simulator; `simulate --help` tells how.
 //!
-//! Progress goes to standard error, one line of summary to standard output at the end. Ends with 1 when a promise was
-//! broken, and then shows the log of the first such seed and the command that plays it again. With `--trace` every seed's
-//! whole log goes to standard output.
-//!
-//! With `--mutation` it plays the scenarios of a mutation (or of `all`) and says which seeds find it; ends with 1 when none does.
-//!
-//! `simulate --drill blackout|failover|split [--seeds N] [--first SEED] [--trace] [--log LEVEL] [--threads N]` plays one misfortune
-//! again and again instead, a seed a round, and compares how long each took to be over with its goals; ends with 1 when one
-//! was missed.
+//! Progress goes to standard error, one line of summary to standard output at the end.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
-use std::{env, error, slice, thread};
+use std::{error, slice, thread};
 
+use clap::builder::PossibleValuesParser;
+use clap::{Parser, value_parser};
+use registry_runtime::testing::Rules;
 use registry_tests::sim::drill::{self, Drill};
 use registry_tests::sim::{self, MUTATIONS, Mutation, Report, Settings, Sometimes, Trial, run_seed};
 use tracing::Level;
@@ -28,74 +23,86 @@ const TELL: Duration = Duration::from_secs(2);
 /// From how many seeds on every rare situation must have been reached: what a night plays.
 const SEEDS_OF_A_NIGHT: u64 = 300;
 
-const USAGE: &str = "usage: simulate [--drill blackout|failover|split] [--mutation NAME|all] [--seeds N] [--first SEED] [--trace] [--log LEVEL] [--threads N]";
+/// The most seeds that are played at once.
+const THREADS_MAX: i64 = 256;
 
-#[derive(Clone, Debug)]
+/// Plays whole clusters of real nodes in simulated time, and judges them by what they promise.
+///
+/// Ends with 1 when a promise was broken, and then shows the log of the first such seed, what callers heard and what ran
+/// where, and the command that plays it again.
+#[derive(Clone, Debug, Parser)]
 struct Arguments {
-    drills: Vec<Drill>,
+    /// How many seeds are played, or rounds of a drill; one seed, or as many rounds as the drill asks for, where none are named.
+    #[arg(long, value_name = "N", value_parser = value_parser!(u64).range(1..))]
     seeds: Option<u64>,
+    /// The first seed.
+    #[arg(long, value_name = "SEED", default_value_t = 1)]
     first: u64,
+    /// Writes the whole log of every seed to standard output, packets and all.
+    #[arg(long, conflicts_with = "story")]
     trace: bool,
+    /// The same without the packets: what nodes said, what callers asked and heard, what ran where.
+    #[arg(long)]
+    story: bool,
+    /// From which level on nodes are heard: error, warn, info, debug, trace.
+    #[arg(long, value_name = "LEVEL", default_value_t = Level::INFO)]
     log: Level,
-    threads: usize,
-    mutations: Option<&'static [Mutation]>,
+    /// How many seeds are played at once.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = value_parser!(u16).range(1..=THREADS_MAX))]
+    threads: u16,
+    /// Puts a bug back, or each of them in turn, and says which seeds find it; ends with 1 when none does. With --story the runs that
+    /// find it are told.
+    #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(mutations().chain(["all"])), conflicts_with_all = ["drill", "trace"])]
+    mutation: Option<String>,
+    /// Plays one misfortune again and again, a seed a round, and compares how long each took to be over with its goals; ends with 1
+    /// when one was missed.
+    #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(drills()), conflicts_with = "story")]
+    drill: Option<String>,
 }
 
 impl Arguments {
-    fn read(mut words: impl Iterator<Item = String>) -> Result<Self, Box<dyn error::Error>> {
-        let (log, mutations) = (Level::INFO, None);
-        let mut read = Self { drills: vec![], seeds: None, first: 1, trace: false, log, threads: 1, mutations };
-        while let Some(word) = words.next() {
-            if word == "--trace" {
-                read.trace = true;
-                continue;
-            }
-            let value = words.next().ok_or(USAGE)?;
-            match word.as_str() {
-                "--drill" if Drill::named(&value).is_empty() => return Err(USAGE.into()),
-                "--drill" => read.drills = Drill::named(&value),
-                "--seeds" => read.seeds = Some(value.parse()?),
-                "--first" => read.first = value.parse()?,
-                "--log" => read.log = value.parse()?,
-                "--threads" => read.threads = value.parse::<usize>()?.max(1),
-                "--mutation" if value == "all" => read.mutations = Some(&MUTATIONS),
-                "--mutation" => {
-                    let unknown = || format!("no mutation is called `{value}`; there are {}", names().join(", "));
-                    read.mutations = Some(slice::from_ref(Mutation::named(&value).ok_or_else(unknown)?));
-                }
-                _ => return Err(USAGE.into()),
-            }
-        }
-        Ok(read)
-    }
-
     /// How many seeds are played where none are asked for: one.
     fn count(&self) -> u64 {
         self.seeds.unwrap_or(1)
     }
+
+    fn settings(&self) -> Settings {
+        Settings { keeps: self.trace || self.story, level: self.log }
+    }
+}
+
+fn mutations() -> impl Iterator<Item = &'static str> {
+    MUTATIONS.iter().map(|mutation| mutation.name)
+}
+
+fn drills() -> BTreeSet<&'static str> {
+    Drill::ALL.iter().map(|drill| drill.name).collect()
 }
 
 fn main() -> Result<ExitCode, Box<dyn error::Error>> {
-    let arguments = Arguments::read(env::args().skip(1))?;
-    if !arguments.drills.is_empty() {
-        return exercise(&arguments);
+    let arguments = Arguments::parse();
+    if arguments.first.checked_add(arguments.count() - 1).is_none() {
+        return Err(format!("--first {} leaves no room for {} seeds", arguments.first, arguments.count()).into());
     }
-    if let Some(mutations) = arguments.mutations {
-        return hunt(mutations, &arguments);
+    if let Some(name) = &arguments.drill {
+        return exercise(&Drill::named(name), &arguments);
+    }
+    if let Some(name) = &arguments.mutation {
+        return hunt(Mutation::named(name).map_or(&MUTATIONS, slice::from_ref), &arguments);
     }
     let began = Instant::now();
     let mut score = Score::default();
     let mut told = Instant::now();
     let seeds = arguments.count();
-    let settings = Settings { keeps: arguments.trace, level: arguments.log };
+    let settings = arguments.settings();
     each_seed(
         &arguments,
         |seed| run_seed(seed, settings),
         |report| {
             score.add(&report);
-            if arguments.trace {
+            if settings.keeps {
                 let mut out = BufWriter::new(io::stdout().lock());
-                report.trace.print(true, &mut out)?;
+                report.trace.print(arguments.trace, &mut out)?;
                 writeln!(out, "{}\n{report}", report.story)?;
             }
             if told.elapsed() >= TELL || !report.broken.is_empty() {
@@ -109,7 +116,7 @@ fn main() -> Result<ExitCode, Box<dyn error::Error>> {
             Ok(())
         },
     )?;
-    if let Some(seed) = score.failing.first().filter(|_| !arguments.trace) {
+    if let Some(seed) = score.failing.first().filter(|_| !settings.keeps) {
         show(*seed, arguments.log)?;
     }
     let seconds = began.elapsed().as_secs_f64();
@@ -124,10 +131,10 @@ fn main() -> Result<ExitCode, Box<dyn error::Error>> {
 }
 
 /// Plays drills.
-fn exercise(arguments: &Arguments) -> Result<ExitCode, Box<dyn error::Error>> {
-    let Arguments { drills, seeds: rounds, first, trace, log: level, threads, .. } = arguments.clone();
-    let plan = drill::Plan { rounds, first, threads, trace, level };
-    let met = drill::run(&drills, plan, &mut io::stderr().lock(), &mut io::stdout().lock())?;
+fn exercise(drills: &[Drill], arguments: &Arguments) -> Result<ExitCode, Box<dyn error::Error>> {
+    let &Arguments { seeds: rounds, first, trace, log: level, threads, .. } = arguments;
+    let plan = drill::Plan { rounds, first, threads: threads.into(), trace, level };
+    let met = drill::run(drills, plan, &mut io::stderr().lock(), &mut io::stdout().lock())?;
     Ok(if met { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -147,6 +154,9 @@ fn hunt(mutations: &[Mutation], arguments: &Arguments) -> Result<ExitCode, Box<d
                 Trial::Spoiled => writeln!(io::stderr(), "{}: seed {seed} breaks without it", mutation.name)?,
                 Trial::Found(by) => {
                     writeln!(io::stderr(), "{}: found by seed {seed}: {by:?}", mutation.name)?;
+                    if arguments.story {
+                        tell_found(mutation, seed, arguments.settings())?;
+                    }
                     finds.push(played);
                 }
             }
@@ -160,8 +170,12 @@ fn hunt(mutations: &[Mutation], arguments: &Arguments) -> Result<ExitCode, Box<d
     Ok(if missed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-fn names() -> Vec<&'static str> {
-    MUTATIONS.iter().map(|mutation| mutation.name).collect()
+/// Tells the run of a mutation that was found.
+fn tell_found(mutation: &Mutation, seed: u64, settings: Settings) -> io::Result<()> {
+    let report = mutation.scenario(seed, Rules::ALL.without(mutation.rule)).play(settings);
+    let mut out = BufWriter::new(io::stdout().lock());
+    report.trace.print(false, &mut out)?;
+    writeln!(out, "{}\n{report}", report.story)
 }
 
 /// Plays the seeds and hands out what came of them, in their order.
@@ -170,7 +184,7 @@ fn each_seed<T: Send>(
     play: impl Fn(u64) -> T + Sync,
     mut take: impl FnMut(T) -> io::Result<()>,
 ) -> io::Result<()> {
-    let (seeds, &Arguments { first, threads, .. }) = (arguments.count(), arguments);
+    let (seeds, first, threads) = (arguments.count(), arguments.first, usize::from(arguments.threads));
     let next = AtomicU64::new(0);
     thread::scope(|scope| {
         // One finished seed may wait for each thread, so that no more logs are in memory than are looked at soon.
@@ -207,6 +221,10 @@ fn show(seed: u64, level: Level) -> io::Result<()> {
     writeln!(err, "\nthe log of seed {seed}, without its packets:\n")?;
     report.trace.print(false, &mut err)?;
     writeln!(err, "\nwhat callers asked and heard, what ran where, and what was found:\n\n{}", report.story)?;
+    writeln!(
+        err,
+        "\nall of one instance: look for its name, as in `accounts[4]`; of a slot, for `slot 4 of accounts`"
+    )?;
     writeln!(err, "\nplay it again, with every packet:\n")?;
     writeln!(
         err,

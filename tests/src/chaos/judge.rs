@@ -22,8 +22,9 @@ pub(super) fn judge(
     let fleet::Evidence { notes, sightings, mut broken } = heard;
     let (records, sightings) = join(notes, sightings);
     let mut rules = workload::rules(CLOCK_PERCENT);
-    (rules.end_slack_ms, rules.genesis_ms) = (settings.slack_ms, genesis_ms);
-    let all = Evidence { records, sightings, digests, end_ms, rules };
+    (rules.end_slack_ms, rules.genesis_ms, rules.founders) =
+        (settings.slack_ms, genesis_ms, settings.scenario.founders);
+    let all = Evidence { records, sightings, excuses: Vec::new(), digests, end_ms, rules };
     let findings = look(&all);
     broken.extend(findings.faults.iter().map(ToString::to_string));
     let mut sometimes = Sometimes::default();
@@ -51,9 +52,9 @@ pub(super) fn judge(
 
 /// Judges what callers asked and what ran, and what nodes said of themselves, each without the other: in a process of several
 /// threads a command may run a moment before its node has noted that the slot is open, or after it has noted that it is
-/// closed, so the order between the two says nothing.
+/// closed, so the order between the two says nothing. What a node has said of a possible loss excuses calls all the same.
 fn look(all: &Evidence) -> Findings {
-    let calls = Evidence { sightings: Vec::new(), ..all.clone() };
+    let calls = Evidence { sightings: Vec::new(), excuses: all.sightings.clone(), ..all.clone() };
     let fates = Records { fates: all.records.fates.clone(), ..Records::default() };
     let nodes = Evidence { records: fates, digests: Vec::new(), ..all.clone() };
     let mut findings = Findings::of(&calls);

@@ -285,10 +285,12 @@ impl<'a> Play<'a> {
         let evidence = Evidence {
             records: self.history.records(),
             sightings: self.trace.take_sightings(),
+            excuses: Vec::new(),
             digests: std::mem::take(&mut self.digests),
             end_ms: self.world.now_ms(),
             rules: Rules {
                 genesis_ms: GENESIS_MS,
+                founders: self.scenario.founders,
                 ..workload::rules(if self.has_true_clocks() { 0 } else { CLOCK_PERCENT })
             },
         };

@@ -15,6 +15,9 @@ pub struct Evidence {
     pub records: Records,
     /// What nodes noted, in its order. Without any, the invariants that need them find nothing.
     pub sightings: Vec<Sighting>,
+    /// What nodes noted where its order says nothing beside calls and runs: it excuses what a loss may have taken, and nothing else is read off
+    /// it.
+    pub excuses: Vec<Sighting>,
     /// What each live node believes after healing.
     pub digests: Vec<Digest>,
     /// When the run was over, in virtual milliseconds.
@@ -37,6 +40,19 @@ pub struct Digest {
     pub slots: String,
 }
 
+/// The founding of a slot that had been opened before.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct SecondFounding<'a> {
+    pub(super) slot: &'a SlotOf,
+    /// Who founded it.
+    pub(super) node: &'a str,
+    pub(super) at: Stamp,
+    /// The set with which it was opened last before.
+    pub(super) former: &'a str,
+    /// When that was.
+    pub(super) opened: Stamp,
+}
+
 /// What to judge by.
 #[derive(Clone, Debug)]
 pub struct Rules {
@@ -46,6 +62,8 @@ pub struct Rules {
     pub clock_percent: u64,
     /// What a clock on the wall showed when the run began, in milliseconds: the starts of processes are counted by it.
     pub genesis_ms: u64,
+    /// The hosts whose processes found what nobody remembers: `n1` to this one; none where that is not known.
+    pub founders: u16,
     /// Registries whose slots are reserved for a node that is Down, and for how long in milliseconds; `None` means until it
     /// returns.
     pub reserved: BTreeMap<String, Option<u64>>,
@@ -67,7 +85,14 @@ pub enum Kind {
 impl Default for Rules {
     /// Fifty milliseconds over the deadline, and clocks that agree.
     fn default() -> Self {
-        Self { end_slack_ms: 50, clock_percent: 0, genesis_ms: 0, reserved: BTreeMap::new(), kinds: BTreeMap::new() }
+        Self {
+            end_slack_ms: 50,
+            clock_percent: 0,
+            genesis_ms: 0,
+            founders: 0,
+            reserved: BTreeMap::new(),
+            kinds: BTreeMap::new(),
+        }
     }
 }
 
@@ -101,18 +126,12 @@ impl Evidence {
         self.records.calls.iter().filter_map(|call| kind(call.ask.place)).collect()
     }
 
-    /// The host of a process that is named as `node@start`, and when it was born by the run's own clock, in milliseconds.
-    pub(super) fn born<'a>(&self, process: &'a str) -> Option<(&'a str, u64)> {
-        let (host, start) = process.split_once('@')?;
-        Some((host, start.parse::<u64>().ok()?.saturating_sub(self.rules.genesis_ms)))
-    }
-
-    /// Whether a node has said that it opened the instance's slot with less than a majority had, or all who had owned it have lost their
-    /// memory: what comes after that is not promised. Where nobody has noted which slot it is, it may be any of the registry's.
+    /// Whether a node has said that it opened the instance's slot with less than a majority had, or founded it again after most
+    /// who had it have lost their memory: what comes after that is not promised. Where nobody has noted which slot it is, it may be any of the registry's.
     pub(super) fn may_have_lost(&self, place: Place) -> bool {
         let number = self.records.slots.get(&place).copied();
         let is_its = |slot: &SlotOf| slot.registry == place.registry && number.is_none_or(|number| number == slot.slot);
-        let told = self.sightings.iter().any(|sighting| match &sighting.what {
+        let told = self.told().any(|sighting| match &sighting.what {
             Seen::PossibleLoss { slot, .. } => is_its(slot),
             _ => false,
         });
@@ -122,33 +141,76 @@ impl Evidence {
     /// Whether the slot that was opened in this epoch was opened with less than a majority had, in it or in another, between two moments:
     /// what comes after that is not promised.
     pub(super) fn may_have_lost_between(&self, registry: &str, epoch: u64, after: Stamp, before: Stamp) -> bool {
-        let opened = self.sightings.iter().find_map(|sighting| match &sighting.what {
+        let opened = self.told().find_map(|sighting| match &sighting.what {
             Seen::Opened { slot, epoch: opened, .. } if *opened == epoch && slot.registry == registry => Some(slot),
             _ => None,
         });
         let lost =
             |sighting: &Sighting| matches!(&sighting.what, Seen::PossibleLoss { slot, .. } if Some(slot) == opened);
-        self.sightings.iter().any(|sighting| after < sighting.at && sighting.at < before && lost(sighting))
+        self.told().any(|sighting| after < sighting.at && sighting.at < before && lost(sighting))
     }
 
-    /// Whether such a slot was founded a second time, while no process lived that had owned it before: then nobody is left who
-    /// could say that anything is lost. With one alive, a second founding excuses nothing.
+    fn told(&self) -> impl Iterator<Item = &Sighting> {
+        self.sightings.iter().chain(&self.excuses)
+    }
+
+    /// Whether such a slot was founded again for a good reason.
     fn is_founded_again(&self, is_such: impl Fn(&SlotOf) -> bool) -> bool {
+        self.foundings().any(|founding| is_such(founding.slot) && self.is_earned(&founding))
+    }
+
+    /// Whether half or more of the processes of the last set had ended, or half or more of the founders remember nothing of it: then nobody
+    /// need be left, or be heard, who could say that anything is lost.
+    pub(super) fn is_earned(&self, founding: &SecondFounding<'_>) -> bool {
+        let SecondFounding { at, former, opened, .. } = *founding;
+        let remembers = |host: &String| {
+            let fates = || self.records.fates.iter().filter(|(_, name, _)| **name == **host);
+            let was_up = fates().rfind(|(moment, ..)| *moment < opened).is_some_and(|(.., fate)| !fate.is_end());
+            was_up && !fates().any(|(moment, _, fate)| fate.is_end() && opened < *moment && *moment < at)
+        };
+        let founders = (1..=self.rules.founders).map(|number| format!("n{number}"));
+        let (all, remembering) = (usize::from(self.rules.founders), founders.filter(remembers).count());
+        self.is_half_over(former, at) || (all > 0 && 2 * remembering <= all)
+    }
+
+    /// The foundings of slots that had been opened before.
+    pub(super) fn foundings(&self) -> impl Iterator<Item = SecondFounding<'_>> {
         let openings = || {
-            self.sightings.iter().filter_map(|sighting| match &sighting.what {
-                Seen::Opened { slot, why, .. } if is_such(slot) => Some((sighting, slot, why)),
+            self.told().filter_map(|sighting| match &sighting.what {
+                Seen::Opened { slot, why, set, .. } => Some((sighting, slot, why, set)),
                 _ => None,
             })
         };
-        openings().filter(|(.., why)| *why == "Founding").any(|(founding, slot, _)| {
-            let is_over = |opened: &Sighting| {
-                let gone = self.records.gone_after(&opened.node, opened.at);
-                gone.is_some_and(|gone| gone < founding.at)
-            };
-            let mut before =
-                openings().filter(|(opened, other, _)| *other == slot && opened.at < founding.at).peekable();
-            before.peek().is_some() && before.all(|(opened, ..)| is_over(opened))
+        openings().filter(|(_, _, why, _)| *why == "Founding").filter_map(move |(founding, slot, ..)| {
+            let before = openings().filter(|(opened, other, ..)| *other == slot && opened.at < founding.at);
+            let (last, .., former) = before.max_by_key(|(opened, ..)| opened.at)?;
+            Some(SecondFounding { slot, node: &founding.node, at: founding.at, former, opened: last.at })
         })
+    }
+
+    /// Whether half or more of a set's processes, named as `node@start`, have ended or begun to leave before a moment.
+    pub(super) fn is_half_over(&self, set: &str, before: Stamp) -> bool {
+        let (all, over) = (set.split('+').count(), self.over(set, before));
+        2 * over >= all
+    }
+
+    /// How many of a set's processes have.
+    pub(super) fn over(&self, set: &str, before: Stamp) -> usize {
+        set.split('+').filter(|process| self.is_over(process, before)).count()
+    }
+
+    fn is_over(&self, process: &str, before: Stamp) -> bool {
+        let Some((host, born_ms)) = self.born(process) else { return false };
+        let fates = self.records.fates.iter().filter(|(_, name, _)| **name == *host);
+        // A process is born no sooner than its host is told to start it.
+        let up = fates.clone().filter(|(at, _, fate)| fate.is_birth() && at.at_ms <= born_ms).map(|(at, ..)| *at).max();
+        up.is_some_and(|up| fates.clone().any(|(at, _, fate)| fate.is_end() && up < *at && *at < before))
+    }
+
+    /// The host of a process that is named as `node@start`, and when it was born by the run's own clock, in milliseconds.
+    fn born<'a>(&self, process: &'a str) -> Option<(&'a str, u64)> {
+        let (host, start) = process.split_once('@')?;
+        Some((host, start.parse::<u64>().ok()?.saturating_sub(self.rules.genesis_ms)))
     }
 
     /// Instances that somebody tried to destroy: what they carried may be gone for a good reason.

@@ -1,14 +1,15 @@
 //! A loss is announced only where it was earned.
 
+use super::evidence::SecondFounding;
 use super::{Evidence, Findings, Invariant};
 use crate::sim::Sighting;
-use crate::sim::history::Stamp;
 use crate::sim::sighting::{Change, Seen};
 
 pub(super) const INVARIANT: Invariant = Invariant {
     name: "loss-is-earned",
-    statement: "a node opens a slot with less than a majority had only after half or more of the processes of a set that may \
-                have had it are over, or after the only one of it was declared down",
+    statement: "a node opens a slot with less than a majority had only after half or more of the processes of a set that may have had it \
+                are over, or after the only one of it was declared down; and it founds one again only then, or when half or more of the \
+                founders remember nothing of it",
     source: "CONTRACT 8, Opening a slot, and What a user may rely on",
     judge,
 };
@@ -16,23 +17,23 @@ pub(super) const INVARIANT: Invariant = Invariant {
 fn judge(evidence: &Evidence, findings: &mut Findings) {
     for sighting in &evidence.sightings {
         let Seen::PossibleLoss { slot, short, .. } = &sighting.what else { continue };
-        let set: Vec<&str> = short.split('+').collect();
-        let over = set.iter().filter(|process| is_over(evidence, process, sighting.at)).count();
-        let is_alone_and_down = || set.len() == 1 && is_held_for_down(evidence, short, sighting);
-        if 2 * over < set.len() && !is_alone_and_down() {
+        let is_alone_and_down = || !short.contains('+') && is_held_for_down(evidence, short, sighting);
+        if !evidence.is_half_over(short, sighting.at) && !is_alone_and_down() {
+            let over = evidence.over(short, sighting.at);
             let what = format!("{} opened {slot} without what {short} had, of which {over} are over", sighting.node);
             findings.fault(&INVARIANT, sighting.at, what);
         }
     }
-}
-
-/// Whether a process, named as `node@start`, has ended or begun to leave before a moment.
-fn is_over(evidence: &Evidence, process: &str, before: Stamp) -> bool {
-    let Some((host, born_ms)) = evidence.born(process) else { return false };
-    let fates = evidence.records.fates.iter().filter(|(_, name, _)| **name == *host);
-    // A process is born no sooner than its host is told to start it.
-    let up = fates.clone().filter(|(at, _, fate)| fate.is_birth() && at.at_ms <= born_ms).map(|(at, ..)| *at).max();
-    up.is_some_and(|up| fates.clone().any(|(at, _, fate)| fate.is_end() && up < *at && *at < before))
+    if evidence.sightings.is_empty() {
+        // They are judged elsewhere.
+        return;
+    }
+    for founding in evidence.foundings().filter(|founding| !evidence.is_earned(founding)) {
+        let SecondFounding { slot, node, at, former, .. } = founding;
+        let over = evidence.over(former, at);
+        let what = format!("{node} founded {slot} again, which {former} had, of which {over} are over");
+        findings.fault(&INVARIANT, at, what);
+    }
 }
 
 /// Whether the node had noted that the process is down.
@@ -88,6 +89,35 @@ mod tests {
         story.fate("n1", Fate::Up).fate("n2", Fate::Up).at(1_000).fate("n1", Fate::Crashed).fate("n2", Fate::Crashed);
         story.at(1_500).fate("n1", Fate::Up).fate("n2", Fate::Up).at(2_000).may_lose("n3", 8, later);
         assert_eq!(found(&INVARIANT, &story.evidence()).len(), 1);
+    }
+
+    #[test]
+    fn a_second_founding_is_found_unless_most_who_had_the_slot_have_ended() {
+        for (ended, expected) in [(&["n1", "n2"][..], 0), (&["n1"], 1)] {
+            let mut story = Story::new();
+            story.rules.founders = 5;
+            ["n4", "n5"].iter().for_each(|host| _ = story.fate(host, Fate::Up));
+            ["n1", "n2", "n3"].iter().for_each(|host| _ = story.fate(host, Fate::Up));
+            story.opens_with("n1", 7, "Founding", "n1@0+n2@0+n3@0").at(1_000);
+            ended.iter().for_each(|host| _ = story.fate(host, Fate::Crashed));
+            let faults = found(&INVARIANT, &story.opens("n3", 8, "Founding").evidence());
+            assert_eq!(faults.len(), expected, "{faults:?}");
+        }
+    }
+
+    #[test]
+    fn founders_without_a_memory_found_again_what_one_that_they_cannot_hear_has() {
+        for (ended, expected) in [(&["n1", "n2"][..], 0), (&["n1"], 1)] {
+            let mut story = Story::new();
+            story.rules.founders = 3;
+            ["n1", "n2", "n3"].iter().for_each(|host| _ = story.fate(host, Fate::Up));
+            story.opens_with("n3", 7, "Repair", "n3@0").at(1_000);
+            for host in ended {
+                story.fate(host, Fate::Crashed).fate(host, Fate::Up);
+            }
+            let faults = found(&INVARIANT, &story.opens("n1", 8, "Founding").evidence());
+            assert_eq!(faults.len(), expected, "{faults:?}");
+        }
     }
 
     #[test]

@@ -30,9 +30,11 @@ fn judge(evidence: &Evidence, findings: &mut Findings) {
 mod tests {
     use registry_runtime::Executed;
 
-    use crate::sim::history::{Fate, Op};
+    use crate::sim::Sighting;
+    use crate::sim::history::{Fate, Op, Stamp};
     use crate::sim::oracle::found;
-    use crate::sim::oracle::story::Story;
+    use crate::sim::oracle::story::{REGISTRY, Story};
+    use crate::sim::sighting::{Seen, SlotOf};
 
     use super::*;
 
@@ -46,6 +48,23 @@ mod tests {
         story.fate("n2", Fate::Up).opens("n2", 7, "Founding").done(1, Op::Add(1), 1, "n2", 7);
         story.fate("n2", Fate::Crashed).opens("n3", 9, "Founding").audit(1, 0, &[]);
         assert_eq!(found(&INVARIANT, &story.evidence()), [""; 0]);
+    }
+
+    #[test]
+    fn a_possible_loss_excuses_its_own_slot_and_no_other() {
+        for (slot, expected) in [(0, 0), (1, 1)] {
+            let mut story = Story::new();
+            story.done(1, Op::Add(1), 1, "n2", 7).audit(1, 0, &[]);
+            let what = Seen::PossibleLoss {
+                slot: SlotOf { registry: REGISTRY.to_owned(), slot },
+                epoch: 8,
+                short: "n2@1".to_owned(),
+            };
+            let mut evidence = story.evidence();
+            // Of processes that are judged without their order, too.
+            evidence.excuses.push(Sighting { at: Stamp::default(), node: "n3".to_owned(), what });
+            assert_eq!(found(&INVARIANT, &evidence).len(), expected, "slot {slot}");
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Evidence, Findings, Invariant};
-use crate::sim::history::CallRecord;
+use crate::sim::history::{CallRecord, Era};
 
 pub(super) const INVARIANT: Invariant = Invariant {
     name: "one-effect",
@@ -26,10 +26,19 @@ fn judge(evidence: &Evidence, findings: &mut Findings) {
         for call in evidence.records.calls.iter().filter(|call| call.ask.place == audit.place) {
             if let Some(count) = counts.remove(&call.effect()) {
                 let how = if is_named(call) { "named" } else { "sent again" };
-                findings.fault(&INVARIANT, audit.at, format!("{call}, {how}, took effect {count} times"));
+                let runs: Vec<String> = runs_of(evidence, call).collect();
+                let what = format!("{call}, {how}, took effect {count} times; it ran {}", runs.join(", "));
+                findings.fault(&INVARIANT, audit.at, what);
             }
         }
     }
+}
+
+/// Where the call ran, or any other that stands for the same effect.
+fn runs_of<'a>(evidence: &'a Evidence, call: &'a CallRecord) -> impl Iterator<Item = String> {
+    let stands = |id| evidence.records.call(id).is_some_and(|other| other.effect() == call.effect());
+    let runs = evidence.records.runs.iter().filter(move |run| run.place == call.ask.place && stands(run.call));
+    runs.map(|run| format!("on {} in {} at {} ms", run.host, Era(run.epoch), run.begun.at_ms))
 }
 
 fn is_named(call: &CallRecord) -> bool {
@@ -55,8 +64,8 @@ mod tests {
         assert_eq!(
             found(&INVARIANT, &story.evidence()),
             [
-                "call 1 (n1/1, ledger[1] add 1), sent again, took effect 2 times",
-                "call 2 (n1/1, ledger[1] add 1), named, took effect 2 times",
+                "call 1 (n1/1, ledger[1] add 1), sent again, took effect 2 times; it ran on n2 in epoch 0:7 at 0 ms, on n2 in epoch 0:7 at 0 ms",
+                "call 2 (n1/1, ledger[1] add 1), named, took effect 2 times; it ran on n2 in epoch 0:7 at 0 ms, on n2 in epoch 0:7 at 0 ms",
             ]
         );
     }

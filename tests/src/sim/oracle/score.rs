@@ -12,9 +12,16 @@ pub struct Score {
     /// For each invariant in how many runs it was broken, and the first of them.
     broken: BTreeMap<&'static str, (u64, u64)>,
     undecided: u64,
+    /// The invariants that these runs cannot be judged by.
+    unjudged: &'static [&'static str],
 }
 
 impl Score {
+    /// Of runs that cannot be judged by these invariants.
+    pub fn not_judging(unjudged: &'static [&'static str]) -> Self {
+        Self { unjudged, ..Self::default() }
+    }
+
     /// Takes in what was found in the run of a seed.
     pub fn add(&mut self, seed: u64, findings: &Findings) {
         self.runs += 1;
@@ -33,7 +40,9 @@ impl Score {
     /// What is wrong with the series as a whole: the invariants that were broken, and that something could not be judged.
     pub fn complaints(&self) -> Vec<String> {
         let complaint = |(name, (count, first)): (&&str, &(u64, u64))| {
-            format!("`{name}` was broken in {count} of {} runs, first by seed {first}", self.runs)
+            let promise = INVARIANTS.iter().find(|invariant| invariant.name == *name);
+            let promise = promise.map_or(String::new(), |promise| format!(": {}", promise.statement));
+            format!("`{name}` was broken in {count} of {} runs, first by seed {first}{promise}", self.runs)
         };
         let undecided = format!("something could not be judged in {} of {} runs", self.undecided, self.runs);
         self.broken.iter().map(complaint).chain((self.undecided > 0).then_some(undecided)).collect()
@@ -45,6 +54,7 @@ impl fmt::Display for Score {
         for invariant in &INVARIANTS {
             match self.broken.get(invariant.name) {
                 Some((count, first)) => writeln!(f, "{:<18} broken in {count}, first by seed {first}", invariant.name)?,
+                None if self.unjudged.contains(&invariant.name) => writeln!(f, "{:<18} not judged", invariant.name)?,
                 None => writeln!(f, "{:<18} held", invariant.name)?,
             }
         }
@@ -78,6 +88,7 @@ mod tests {
         assert_eq!(score.complaints(), [""; 0]);
         score.add(77, &findings(&["alone", "alone"]));
         score.add(78, &findings(&["alone"]));
-        assert_eq!(score.complaints(), ["`alone` was broken in 2 of 3 runs, first by seed 77"]);
+        let [complaint] = &score.complaints()[..] else { panic!("one complaint") };
+        assert!(complaint.starts_with("`alone` was broken in 2 of 3 runs, first by seed 77: "), "{complaint}");
     }
 }

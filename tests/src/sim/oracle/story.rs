@@ -100,7 +100,13 @@ impl Story {
     }
 
     pub(crate) fn opens(&mut self, node: &str, epoch: u64, why: &str) -> &mut Self {
-        self.sees(node, Seen::Opened { slot: slot(), epoch, why: why.to_owned(), set: String::new() })
+        let set = format!("{node}@{}", self.history.clock().now_ms());
+        self.opens_with(node, epoch, why, &set)
+    }
+
+    /// The same with this set of processes, each as `node@start`.
+    pub(crate) fn opens_with(&mut self, node: &str, epoch: u64, why: &str, set: &str) -> &mut Self {
+        self.sees(node, Seen::Opened { slot: slot(), epoch, why: why.to_owned(), set: set.to_owned() })
     }
 
     /// A node opens the slot with less than most of these had.
@@ -121,6 +127,7 @@ impl Story {
         Evidence {
             records: self.history.records(),
             sightings: self.sightings.clone(),
+            excuses: Vec::new(),
             digests: self.digests.clone(),
             end_ms: self.history.clock().now_ms(),
             rules: self.rules.clone(),

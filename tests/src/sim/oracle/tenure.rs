@@ -77,13 +77,14 @@ pub(super) fn restarted(evidence: &Evidence, tenure: &Tenure<'_>, before: Stamp)
     fates.iter().any(|(at, host, fate)| **host == *tenure.owner && *fate == Fate::Up && tenure.at < *at && *at < before)
 }
 
-/// Whether the node that opened a slot next did so because it was asked to: somebody who had it before had handed it over to that node.
+/// Whether the node that opened a slot next had been asked to, whatever it says it did so for: somebody who had it before had handed it over
+/// to that node.
 pub(super) fn handed_over(evidence: &Evidence, slot: &SlotOf, next: &Tenure<'_>) -> bool {
     let asked = |sighting: &&Sighting| match &sighting.what {
         Seen::HandedOver { slot: sealed, to } => sealed == slot && to == next.owner,
         _ => false,
     };
-    next.why == "HandedOver" && evidence.sightings.iter().filter(asked).any(|sighting| sighting.at < next.at)
+    evidence.sightings.iter().filter(asked).any(|sighting| sighting.at < next.at)
 }
 
 /// Whether the node that opened a slot next had handed it over to the one before, last of all that it handed over of it: it may not have
