@@ -55,6 +55,8 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 
 pub(crate) use epochs::may_be_of;
+#[cfg(test)]
+pub(crate) use epochs::tag;
 pub use membership::MemberState;
 pub(crate) use membership::{Change, Event as MembershipEvent};
 pub(crate) use output::Event as OwnershipEvent;

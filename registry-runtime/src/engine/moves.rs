@@ -1,9 +1,9 @@
 //! Which step brings an open slot nearer to where the plan wants it.
 //!
 //! A set changes by one member at a time, so that the old and the new one have most of their data in common, and a slot
-//! moves to another owner only when that one is a member already and has stored it. Where those that stay would be no majority of the new
-//! set by themselves, as with one of two, the newcomer comes as one more, and who is to go stays until it has been filled: otherwise the slot
-//! would acknowledge nothing meanwhile.
+//! moves to another owner only when that one is a member already and has stored it. Where those that stay and are filled would be no majority
+//! of the new set, as with one of two, the newcomer comes as one more if that goes on, and who is to go stays until it has been filled:
+//! otherwise the slot would acknowledge nothing meanwhile.
 
 use super::opening::Why;
 use super::set::Set;
@@ -64,28 +64,32 @@ pub(crate) fn next(
     }
     let (true, Some(&owner)) = (calm, rank.first()) else { return Move::Stay };
     let surplus = || backups().rfind(|member| !wanted.contains(member));
-    let goes_on_without = |out: &Process, new: Option<&Process>| {
-        let holding = backups().filter(|member| *member != out && has_stored(member)).count().saturating_add(1);
-        2 * holding > set.len().saturating_sub(1).saturating_add(usize::from(new.is_some()))
+    // Whether those that stay and are filled are a majority of the new set.
+    let goes_on = |out: Option<&Process>, new: Option<&Process>| {
+        let kept = || backups().filter(|member| Some(*member) != out);
+        let (size, holding) =
+            (1 + kept().count() + usize::from(new.is_some()), 1 + kept().filter(|member| has_stored(member)).count());
+        2 * holding > size
+    };
+    // An exchange, or one more where that goes on and an exchange would not. One alone has no way round.
+    let plan = |out: Option<&Process>, new: Option<&Process>| {
+        let grows = new.is_some() && set.len() <= replicas && (set.len() == 1 || goes_on(None, new));
+        match out {
+            Some(_) if goes_on(out, new) => change(out, new, Why::Rebalance),
+            _ if grows => change(None, new, Why::Rebalance),
+            _ => Move::Stay,
+        }
     };
     if owner == me {
         // Without a newcomer all that are wanted are there, and the surplus is one too many or one that leaves. A set that
         // must do with fewer than `replicas` lets go of who leaves, too: it waits for that.
-        return match (surplus(), newcomer) {
-            (Some(out), newcomer) if goes_on_without(out, newcomer) => change(Some(out), newcomer, Why::Rebalance),
-            (Some(_), Some(_)) if set.len() <= replicas => change(None, newcomer, Why::Rebalance),
-            _ => Move::Stay,
-        };
+        return surplus().map_or(Move::Stay, |out| plan(Some(out), newcomer));
     }
     if set.contains(owner) {
         return if has_stored(owner) { Move::HandOver(owner.clone()) } else { Move::Stay };
     }
-    // The next owner takes the place of a backup. With nobody but the owner in the set it comes as one more.
-    match surplus().or_else(|| backups().next_back()).filter(|_| set.len() >= replicas) {
-        Some(out) if goes_on_without(out, Some(owner)) => change(Some(out), Some(owner), Why::Rebalance),
-        Some(_) if set.len() > replicas => Move::Stay,
-        _ => change(None, Some(owner), Why::Rebalance),
-    }
+    // The next owner takes the place of a backup, if there is one.
+    plan(surplus().or_else(|| backups().next_back()), Some(owner))
 }
 
 #[cfg(test)]
@@ -169,6 +173,9 @@ mod tests {
         };
         assert_eq!(step(&[a, b, c], &[a, c], 2, c), Move::Stay);
         assert_eq!(step(&[a, b, c], &[d, a], 2, b), Move::Stay);
+        // With one more, two of three would be two of four.
+        assert_eq!(step(&[a, b, c], &[a, b, d], 3, b), Move::Stay);
+        assert_eq!(step(&[a, b, c], &[d, a, b], 3, b), Move::Stay);
         assert!(matches!(step(&[a, b, c, d], &[a, b, d], 3, d), Move::Reopen(set, _) if !set.contains(c)));
     }
 

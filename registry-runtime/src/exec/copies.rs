@@ -218,7 +218,7 @@ pub(super) fn written<T: Serialize>(value: &T) -> Result<Vec<u8>, String> {
 }
 
 /// A cut that is being encoded.
-struct Parts<R: Resource> {
+pub(super) struct Parts<R: Resource> {
     filling: Filling,
     instances: std::vec::IntoIter<(R::Key, Arc<R>)>,
     receipts: std::vec::IntoIter<Saved>,
@@ -229,7 +229,7 @@ struct Parts<R: Resource> {
 }
 
 impl<R: Resource> Parts<R> {
-    fn of(cut: Cut<R>) -> Self {
+    pub(super) fn of(cut: Cut<R>) -> Self {
         let Cut { filling, instances, receipts, past } = cut;
         let (past, written) =
             past.map_or((None, Vec::new()), |Memory { ends, since, written }| (Some((ends, since)), written));

@@ -60,7 +60,7 @@ impl Refusals {
 
     /// A record or a filling that a peer sent does not decode.
     pub(crate) fn unreadable_record(&self, asked: Asked<'_>, detail: &dyn Display) {
-        self.record(Fault::UnreadableRecord, asked, detail, "a record that does not decode was refused");
+        self.record(Fault::UnreadableRecord, asked, detail, "a record that cannot be taken was refused");
     }
 
     /// A peer's key or arguments do not decode, or contradict the rest of its request.

@@ -241,14 +241,10 @@ impl<'a> Play<'a> {
             })
             .collect();
         let limit_ms = SERVE_MS * tally::KEYS + SERVE_MS;
-        self.world.run_until(limit_ms, |_| calls.iter().all(|(_, call)| call.is_finished()));
         for (host, call) in calls {
-            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-            let fault = match call.is_finished().then(|| runtime.block_on(call)) {
-                Some(Ok(Ok(()))) => continue,
-                Some(Ok(Err(fault))) => fault,
-                Some(Err(error)) => error.to_string(),
-                None => "the calls did not end".to_owned(),
+            let fault = match self.world.finish(call, limit_ms) {
+                Ok(Ok(())) => continue,
+                Ok(Err(fault)) | Err(fault) => fault,
             };
             self.breaks(LIVENESS, format!("n{host} does not reach a key of a settled cluster: {fault}"));
         }
@@ -259,13 +255,8 @@ impl<'a> Play<'a> {
         let Some(host) = self.all_hosts().first().copied() else { return };
         let (caller, workloads) = (self.caller(host, CALLERS + 1), self.workloads.clone());
         let audit = self.world.host(host).spawn(async move { caller.audit(&workloads).await });
-        self.world.run_until(AUDIT_MS_MAX, |_| audit.is_finished());
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        match audit.is_finished().then(|| runtime.block_on(audit)) {
-            Some(Ok(Ok(()))) => {}
-            Some(Ok(Err(fault))) => self.breaks(LIVENESS, format!("a settled cluster cannot be audited: {fault}")),
-            Some(Err(error)) => self.breaks(LIVENESS, format!("the audit stopped: {error}")),
-            None => self.breaks(LIVENESS, "the audit does not end".to_owned()),
+        if let Ok(Err(fault)) | Err(fault) = self.world.finish(audit, AUDIT_MS_MAX) {
+            self.breaks(LIVENESS, format!("a settled cluster cannot be audited: {fault}"));
         }
     }
 

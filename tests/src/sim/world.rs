@@ -1,9 +1,12 @@
 //! The world: hosts, the network between them, and one time for all, stepped by whole milliseconds.
 
+use std::pin::pin;
 use std::sync::OnceLock;
+use std::task::{Context, Poll, Waker};
 
 use registry_runtime::testing::{Machine, Rules, unsettled};
 use registry_runtime::{Identity, Node, NodeBuilder};
+use tokio::task::JoinHandle;
 
 use super::host::Host;
 use super::network::{Network, address};
@@ -191,6 +194,20 @@ impl World {
             self.step();
         }
         condition(self)
+    }
+
+    /// Lets time pass until the task has ended, for so long at most. What came of it.
+    ///
+    /// # Errors
+    ///
+    /// When it has not ended by then, or has panicked.
+    pub fn finish<T>(&mut self, task: JoinHandle<T>, limit_ms: u64) -> Result<T, String> {
+        self.run_until(limit_ms, |_| task.is_finished());
+        match pin!(task).poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(Ok(value)) => Ok(value),
+            Poll::Ready(Err(error)) => Err(error.to_string()),
+            Poll::Pending => Err(format!("it has not ended after {limit_ms} ms")),
+        }
     }
 
     /// What keeps the nodes that live from being one settled cluster.

@@ -6,16 +6,17 @@ use std::sync::{Arc, Mutex};
 
 use super::tally::*;
 use super::world::*;
-use crate::exec::copies::Copies;
+use crate::exec::copies::{Copies, Parts};
 use crate::exec::flow::{Flow, LOOKS_MAX, PENDING_BYTES_MAX, PENDING_MAX, Pending};
 use crate::exec::host::SEAL_GRACE;
 use crate::exec::pledge::Pledge;
-use crate::exec::shelf::Change;
+use crate::exec::shelf::{Change, Cut};
 use crate::exec::{
     Answer, AnyHost, Attempt, Filled, Filling, Lease, Line, Outcome, Replier, Request, Served, Standing, Started, Wait,
 };
 use crate::id::{Epoch, NodeId, Position, Process, Slot, Start};
 use crate::policy::stream::{Heard, Stream};
+use crate::resource::Resource;
 use crate::rules::Rules;
 use crate::spec::Reads;
 use crate::time::Moment;
@@ -364,7 +365,7 @@ async fn a_seal_waits_for_what_is_under_way() {
     trio.deliver(0);
     trio.reaches(0, FIRST, Position::new(1));
     assert_eq!(made.await, Outcome::Done(Tally { id: KEY, sum: 5 }));
-    assert_eq!(trio.owner.drained.recv().await, Some(trio.slot));
+    assert_eq!(trio.owner.drained.recv().await, Some((trio.slot, FIRST)));
 }
 
 #[tokio::test]
@@ -605,4 +606,35 @@ async fn between_its_promise_and_the_next_stream_an_owner_sends_a_backup_nothing
     trio.open(SECOND);
     trio.reaches(0, SECOND, Position::new(2));
     assert_eq!(added.await, Outcome::Done(6));
+}
+
+/// An instance that does not go quietly.
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+struct Brittle(u64);
+
+impl Resource for Brittle {
+    type Key = u64;
+    type KeyFields<'a> = &'a u64;
+
+    fn key(&self) -> u64 {
+        self.0
+    }
+
+    fn key_fields(key: &u64) -> &u64 {
+        key
+    }
+}
+
+impl Drop for Brittle {
+    fn drop(&mut self) {
+        panic!("as told");
+    }
+}
+
+/// A filling that is given up may hold the last of them, on the task that carries all fillings of a connection.
+#[test]
+fn a_filling_that_is_given_up_contains_the_panics_of_its_instances() {
+    let filling = Filling { epoch: FIRST, number: 1, stamp: (FIRST, Position::new(1)) };
+    let instances = vec![(1, Arc::new(Brittle(1)))];
+    drop(Parts::of(Cut { filling, instances, receipts: Vec::new(), past: None }));
 }

@@ -205,7 +205,7 @@ async fn sealing_an_idle_slot_drains_it_at_once() {
     let mut world = World::with(1, 5);
     let slot = world.slot(1);
     assert!(world.host.seal(slot));
-    assert_eq!(world.drained.try_recv(), Ok(slot));
+    assert_eq!(world.drained.try_recv(), Ok((slot, EPOCH)));
     assert_eq!(world.call(&ADD, 1, (Do::Panic(0),)).ready(), Outcome::Moved { started: false });
     assert_eq!(world.call(&SUM, 1, ()).ready(), Outcome::Moved { started: false });
     assert!(!world.host.seal(slot), "it is not open");
@@ -229,7 +229,7 @@ async fn sealing_lets_what_runs_end_and_starts_nothing_new() {
     world.stage.gate.add_permits(2);
     assert_eq!(runs.await, Outcome::Done(6));
     assert_eq!(reads.await, Outcome::Done(6));
-    assert_eq!(world.drained.recv().await, Some(slot));
+    assert_eq!(world.drained.recv().await, Some((slot, EPOCH)));
     tokio::time::sleep(SEAL_GRACE * 2).await;
     assert!(world.drained.try_recv().is_err(), "told once");
     assert!(world.host.open(slot, NEXT, Lease::forever()));
@@ -246,7 +246,7 @@ async fn sealing_cancels_what_runs_too_long() {
     let runs = world.call(&ADD_SLOWLY, 1, (1, Do::Add(1))).later();
     let begun = tokio::time::Instant::now();
     assert!(world.host.seal(slot));
-    assert_eq!(world.drained.recv().await, Some(slot));
+    assert_eq!(world.drained.recv().await, Some((slot, EPOCH)));
     assert!(begun.elapsed() >= SEAL_GRACE);
     assert_eq!(runs.await, Outcome::Moved { started: true });
     world.stage.insiders(0).await;
@@ -271,7 +271,7 @@ async fn a_synchronous_update_that_outlasts_its_slot_commits_nothing() {
     assert_eq!(outcome, Outcome::Moved { started: true });
     let slot = world.slot(1);
     let world = Arc::get_mut(&mut world).unwrap();
-    assert_eq!(world.drained.try_recv(), Ok(slot));
+    assert_eq!(world.drained.try_recv(), Ok((slot, EPOCH)));
     assert!(world.drained.try_recv().is_err(), "told once");
     assert_eq!(world.host.len(slot), 1);
 }
@@ -300,7 +300,7 @@ async fn a_late_alarm_of_one_seal_does_not_end_the_next() {
     assert!(world.host.open(slot, NEXT, Lease::forever()));
     let sealed = tokio::time::Instant::now();
     assert!(world.host.seal(slot));
-    assert_eq!(world.drained.recv().await, Some(slot));
+    assert_eq!(world.drained.recv().await, Some((slot, NEXT)));
     assert!(sealed.elapsed() >= SEAL_GRACE);
     assert_eq!(runs.await, Outcome::Moved { started: true });
 }
@@ -317,7 +317,7 @@ async fn a_gate_that_turns_while_a_body_is_first_polled_is_noticed() {
     assert!(world.drained.try_recv().is_err());
     world.stage.gate.add_permits(1);
     assert_eq!(sealed.await, Outcome::Done(6));
-    assert_eq!(world.drained.try_recv(), Ok(world.slot(1)));
+    assert_eq!(world.drained.try_recv(), Ok((world.slot(1), NEXT)));
     world.idle().await;
 }
 

@@ -230,5 +230,5 @@ async fn a_read_that_is_refused_leaves_a_running_update_counted() {
     world.stage.gate.add_permits(1);
     assert_eq!(thread.await.unwrap(), Outcome::Done(1), "the update ran on while the slot drained");
     drop(release);
-    assert_eq!(Arc::get_mut(&mut world).unwrap().drained.try_recv(), Ok(slot));
+    assert_eq!(Arc::get_mut(&mut world).unwrap().drained.try_recv(), Ok((slot, EPOCH)));
 }

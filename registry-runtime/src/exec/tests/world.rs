@@ -133,7 +133,7 @@ pub(super) struct World {
     pub(super) host: Arc<Host<Tally>>,
     pub(super) stage: Arc<Stage>,
     pub(super) clock: Arc<Hands>,
-    pub(super) drained: mpsc::UnboundedReceiver<Slot>,
+    pub(super) drained: mpsc::UnboundedReceiver<(Slot, Epoch)>,
     pub(super) caller: NodeId,
     /// The number of the next command.
     asked: AtomicU64,
@@ -229,7 +229,7 @@ impl World {
 }
 
 /// What a host is built with.
-pub(super) fn setting(stage: Arc<Stage>, clock: Arc<dyn Clock>) -> (Setting, mpsc::UnboundedReceiver<Slot>) {
+pub(super) fn setting(stage: Arc<Stage>, clock: Arc<dyn Clock>) -> (Setting, mpsc::UnboundedReceiver<(Slot, Epoch)>) {
     let mut states = States::default();
     states.insert(stage);
     let (teller, drained) = mpsc::unbounded_channel();
@@ -237,8 +237,8 @@ pub(super) fn setting(stage: Arc<Stage>, clock: Arc<dyn Clock>) -> (Setting, mps
         origin: Arc::new(Origin { node: NodeId::new("node").unwrap(), states, port: Box::new(()) }),
         clock,
         runtime: tokio::runtime::Handle::current(),
-        drained: Arc::new(move |slot, _| {
-            let _ = teller.send(slot);
+        drained: Arc::new(move |slot, epoch| {
+            let _ = teller.send((slot, epoch));
         }),
         seed: 42,
         reply_bytes_max: REPLY_BYTES_MAX,

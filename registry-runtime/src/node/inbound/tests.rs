@@ -10,18 +10,22 @@ use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
+use tracing::subscriber::DefaultGuard;
 
 use super::Inbound;
+use crate::engine::tag;
 use crate::exec::{AnyHost, BootClock, Setting};
-use crate::id::{CommandId, Epoch, Incarnation, Mark, NodeId, Process, Slot, Start};
+use crate::id::{CommandId, Epoch, Incarnation, Mark, NodeId, Position, Process, Slot, Start};
+use crate::node::line::with_frame;
 use crate::node::load::LoadMeter;
 use crate::node::owners::Owners;
 use crate::resource::{Origin, States};
 use crate::rules::Rules;
-use crate::transport::{Event, Gate, Identity, Link, Seeds, Setup, Socket, Transport, bind};
+use crate::transport::{Channel, Event, Gate, Identity, Link, Seeds, Setup, Socket, Transport, bind};
 use crate::wire::frame::{Request, WireCommand};
 use crate::wire::hello::{HASH_VERSION, Hello};
 use crate::wire::outcome::Outcome;
+use crate::wire::record::RecordWord;
 
 registry! {
     parrots {
@@ -101,6 +105,14 @@ impl Write for Record {
 }
 
 impl Record {
+    /// Records until the guard is dropped.
+    fn begin() -> (Self, DefaultGuard) {
+        let record = Self::default();
+        let writer = record.clone();
+        let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+        (record, tracing::subscriber::set_default(subscriber))
+    }
+
     /// The lines that hold a word.
     fn lines_with(&self, word: &str) -> Vec<String> {
         let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
@@ -164,6 +176,17 @@ async fn ask(link: &Link, registry: u16, command: u16, key: &[u8], arguments: &[
     link.request(0, &request, Instant::now() + PATIENCE).unwrap().await.unwrap().outcome
 }
 
+/// A host of parrots, and a visitor that hosts nothing with its way there.
+async fn visit() -> (Transport, Transport, Link) {
+    let secret = Identity::shared_secret("the secret of this test");
+    let (host, mut host_events) = transport("host", secret.clone(), inbound(vec![parrots()]));
+    let (visitor, mut visitor_events) = transport("visitor", secret, inbound(vec![]));
+    tokio::spawn(async move { while host_events.recv().await.is_some() {} });
+    tokio::spawn(async move { while visitor_events.recv().await.is_some() {} });
+    let link = visitor.dial(host.local_addr(), None, PATIENCE).await.unwrap();
+    (host, visitor, link)
+}
+
 /// A request that cannot be taken: registry and command by number, key and arguments as bytes.
 struct Wrong(u16, u16, &'static [u8], &'static [u8]);
 
@@ -175,17 +198,8 @@ enum Heard {
 
 #[tokio::test]
 async fn what_cannot_be_taken_is_refused_by_name_and_recorded_without_a_flood() {
-    let record = Record::default();
-    let writer = record.clone();
-    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
-    let _recording = tracing::subscriber::set_default(subscriber);
-
-    let secret = Identity::shared_secret("the secret of this test");
-    let (host, mut host_events) = transport("host", secret.clone(), inbound(vec![parrots()]));
-    let (visitor, mut visitor_events) = transport("visitor", secret, inbound(vec![]));
-    tokio::spawn(async move { while host_events.recv().await.is_some() {} });
-    tokio::spawn(async move { while visitor_events.recv().await.is_some() {} });
-    let link = visitor.dial(host.local_addr(), None, PATIENCE).await.unwrap();
+    let (record, _recording) = Record::begin();
+    let (host, visitor, link) = visit().await;
 
     // What is asked, what the caller hears, and what the line says.
     let cases: [(Wrong, Heard, &[&str]); 8] = [
@@ -219,4 +233,38 @@ async fn what_cannot_be_taken_is_refused_by_name_and_recorded_without_a_flood() 
     let lines = record.lines_with("unknown registry").len();
     assert!((1..200).contains(&lines), "{lines} lines for 2001 refusals");
     tokio::join!(host.shutdown(), visitor.shutdown());
+}
+
+/// The owner of an opening fills, and who has promised it fills the opener; nobody else has anything to do with it.
+#[tokio::test]
+async fn nobody_fills_or_asks_for_what_is_not_its_opening() {
+    let process = |name: &str| Process { node: NodeId::new(name).unwrap(), start: Start::new(1) };
+    let (slot, stamp) = (Slot::new(0), (Epoch::ZERO, Position::new(0)));
+    let opening = |name| Epoch::from_parts(7, tag(&process(name), "parrots", slot));
+    // `own` is what these hosts go by. What is in order comes first, on the same channel.
+    let cases = [
+        ("somebody", RecordWord::Fill { number: 1, stamp }, "a filling for somebody else's opening"),
+        ("own", RecordWord::Pull { stamp }, "it asks for somebody else's opening"),
+    ];
+    for (name, word, refusal) in cases {
+        let (record, _recording) = Record::begin();
+        let (host, visitor, link) = visit().await;
+        let say = |name, word| {
+            with_frame("parrots", slot, opening(name), word, |frame| link.send(Channel::Records, frame).unwrap());
+        };
+        say("visitor", RecordWord::Fill { number: 1, stamp });
+        say("own", RecordWord::Fill { number: 0, stamp });
+        say("visitor", RecordWord::Pull { stamp });
+        say(name, word);
+        tokio::time::timeout(PATIENCE, async {
+            while record.lines_with("was refused").is_empty() {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await
+        .expect("it is refused");
+        let lines = record.lines_with("was refused");
+        assert!(lines.len() == 1 && lines[0].contains(refusal), "{lines:?}");
+        tokio::join!(host.shutdown(), visitor.shutdown());
+    }
 }

@@ -118,7 +118,9 @@ pub(super) fn play(mut stage: Stage) -> Result<u64, String> {
     }
     let healed_ms = world.now_ms();
     stop.store(true, Ordering::Relaxed);
-    world.run_until(PATIENCE_MS, |_| callers.iter().all(tokio::task::JoinHandle::is_finished));
+    for caller in callers {
+        world.finish(caller, PATIENCE_MS)?;
+    }
     if told.lock().values().map(BTreeSet::len).sum::<usize>() == 0 {
         return Err("nobody was told anything".to_owned());
     }
@@ -173,10 +175,5 @@ fn missing(world: &mut World, told: &Told) -> Result<Option<String>, String> {
         }
         None
     });
-    world.run_until(PATIENCE_MS, |_| look.is_finished());
-    let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(|error| error.to_string())?;
-    match look.is_finished() {
-        true => runtime.block_on(look).map_err(|error| error.to_string()),
-        false => Err("the look does not end".to_owned()),
-    }
+    world.finish(look, PATIENCE_MS)
 }

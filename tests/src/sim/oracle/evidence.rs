@@ -156,7 +156,7 @@ impl Evidence {
 
     /// Whether such a slot was founded again for a good reason.
     fn is_founded_again(&self, is_such: impl Fn(&SlotOf) -> bool) -> bool {
-        self.foundings().any(|founding| is_such(founding.slot) && self.is_earned(&founding))
+        self.foundings(is_such).any(|founding| self.is_earned(&founding))
     }
 
     /// Whether half or more of the processes of the last set had ended, or half or more of the founders remember nothing of it: then nobody
@@ -173,19 +173,21 @@ impl Evidence {
         self.is_half_over(former, at) || (all > 0 && 2 * remembering <= all)
     }
 
-    /// The foundings of slots that had been opened before.
-    pub(super) fn foundings(&self) -> impl Iterator<Item = SecondFounding<'_>> {
+    /// The foundings of such slots that had been opened before.
+    pub(super) fn foundings(&self, is_such: impl Fn(&SlotOf) -> bool) -> impl Iterator<Item = SecondFounding<'_>> {
         let openings = || {
             self.told().filter_map(|sighting| match &sighting.what {
                 Seen::Opened { slot, why, set, .. } => Some((sighting, slot, why, set)),
                 _ => None,
             })
         };
-        openings().filter(|(_, _, why, _)| *why == "Founding").filter_map(move |(founding, slot, ..)| {
-            let before = openings().filter(|(opened, other, ..)| *other == slot && opened.at < founding.at);
-            let (last, .., former) = before.max_by_key(|(opened, ..)| opened.at)?;
-            Some(SecondFounding { slot, node: &founding.node, at: founding.at, former, opened: last.at })
-        })
+        openings().filter(move |(_, slot, why, _)| *why == "Founding" && is_such(slot)).filter_map(
+            move |(founding, slot, ..)| {
+                let before = openings().filter(|(opened, other, ..)| *other == slot && opened.at < founding.at);
+                let (last, .., former) = before.max_by_key(|(opened, ..)| opened.at)?;
+                Some(SecondFounding { slot, node: &founding.node, at: founding.at, former, opened: last.at })
+            },
+        )
     }
 
     /// Whether half or more of a set's processes, named as `node@start`, have ended or begun to leave before a moment.

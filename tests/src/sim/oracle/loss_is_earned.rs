@@ -28,7 +28,7 @@ fn judge(evidence: &Evidence, findings: &mut Findings) {
         // They are judged elsewhere.
         return;
     }
-    for founding in evidence.foundings().filter(|founding| !evidence.is_earned(founding)) {
+    for founding in evidence.foundings(|_| true).filter(|founding| !evidence.is_earned(founding)) {
         let SecondFounding { slot, node, at, former, .. } = founding;
         let over = evidence.over(former, at);
         let what = format!("{node} founded {slot} again, which {former} had, of which {over} are over");
