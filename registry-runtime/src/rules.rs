@@ -78,6 +78,8 @@ pub enum Rule {
     NoGaps,
     /// A record carries the command's receipt. Without it, the receipt stays with the owner.
     ReceiptTravels,
+    /// What a record brings while its backup is being filled counts like what the filling brings. Without it, its receipt is dropped.
+    ReceiptFills,
     /// A backup shows a caller nothing older than what the caller has seen. Without it, whatever it has.
     NothingOlder,
     /// A slot whose majority is gone for good opens with what there is. The one rule that may lose, taken away where a test

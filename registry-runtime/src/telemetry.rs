@@ -56,6 +56,16 @@ pub(crate) fn nobody_hosts(node: &NodeId, registry: &str) {
     info!(%node, registry, "no member hosts a registry that is called here");
 }
 
+/// What is in a slot begins to go to a peer.
+pub(crate) fn fills(node: &NodeId, registry: &str, slot: Slot, epoch: Epoch, peer: &NodeId) {
+    debug!(%node, registry, %slot, %epoch, %peer, "a slot is being sent");
+}
+
+/// What is in a slot has come from a peer, whole.
+pub(crate) fn is_filled(node: &NodeId, registry: &str, slot: Slot, epoch: Epoch, peer: &NodeId) {
+    debug!(%node, registry, %slot, %epoch, %peer, "a slot has come whole");
+}
+
 /// A slot cannot be sent to those that should have a copy of it.
 pub(crate) fn unfillable(node: &NodeId, registry: &str, slot: Slot, fault: &dyn Display) {
     warn!(%node, registry, %slot, %fault, "a slot cannot be sent to its backups");

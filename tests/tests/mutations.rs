@@ -17,6 +17,7 @@
 //! | `ignore-reservation` | under `wait_for_node` a slot waits for its node | `reserved` | 1 |
 //! | `ack-before-majority` | an acknowledged change is not lost | `linearizable`, `no-lost-update` | 1 |
 //! | `ignore-seen` | who reads from any replica never sees less than before | `own-past` | 28 |
+//! | `receipt-missed` | a backup is filled with all that its owner has, also with what comes meanwhile | `linearizable`, `no-second-effect`, `one-effect` | 4 |
 //! | `receipt-stays` | a retry that reaches the next owner has no second effect | `linearizable`, `no-second-effect`, `one-effect` | 2 |
 //!
 //! `cargo run -p registry-tests --bin simulate -- --mutation all --seeds 10` makes this table anew. What follows needs more
@@ -126,6 +127,7 @@ fn shown(rule: Rule) -> Shown {
         | Rule::Reservation
         | Rule::MajorityHolds
         | Rule::ReceiptTravels
+        | Rule::ReceiptFills
         | Rule::NothingOlder => Shown::InWholeClusters,
         Rule::Watchdog | Rule::StaleTimer | Rule::Doubt | Rule::Question => Shown::AmongMemberships,
         Rule::LeaseMargin

@@ -133,6 +133,7 @@ async fn send(link: &Link, host: &Arc<dyn AnyHost>, job: Job) -> Option<()> {
         Whom::Opener(stamp) => host.content(slot, epoch, stamp),
     };
     let Some(mut content) = content else { return Some(()) };
+    telemetry::fills(host.node(), registry, slot, epoch, &peer.node);
     let Filling { epoch, number, stamp } = content.filling();
     let mut frame = Vec::new();
     if to != Whom::Backup {

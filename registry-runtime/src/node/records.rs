@@ -13,7 +13,7 @@ use crate::codec::Raw;
 use crate::engine::{Report, Stored, may_be_of};
 use crate::exec::{AnyHost, Filled, Filling, Remainder, Standing};
 use crate::id::{Epoch, NodeId, Process, Slot};
-use crate::telemetry::{Asked, Refusals};
+use crate::telemetry::{self, Asked, Refusals};
 use crate::transport::{Channel, Link};
 use crate::wire::record::{RecordFrame, RecordWord};
 
@@ -120,7 +120,11 @@ impl Records {
                 }
             }
             RecordWord::Part { number, stamp, part, last, body: Raw(body) } => {
-                match host.fill(slot, &process(from), Filling { epoch, number, stamp }, part, last, body) {
+                let filled = host.fill(slot, &process(from), Filling { epoch, number, stamp }, part, last, body);
+                if let Ok(Filled::Whole(_)) = filled {
+                    telemetry::is_filled(&self.me.node, registry, slot, epoch, &from.peer().node);
+                }
+                match filled {
                     Ok(Filled::Whole((of, position))) if of == epoch => answer(RecordWord::Reaches { position }),
                     Ok(Filled::Whole(_)) => self.tell(host, Report::Fetched(slot, epoch)),
                     Ok(Filled::More | Filled::Refused) => {}

@@ -45,7 +45,7 @@ enum Trouble {
 }
 
 /// All that whole clusters are tried with.
-pub const MUTATIONS: [Mutation; 13] = [
+pub const MUTATIONS: [Mutation; 14] = [
     Mutation {
         name: "ignore-epoch",
         rule: Rule::Epoch,
@@ -129,6 +129,13 @@ pub const MUTATIONS: [Mutation; 13] = [
         breaks: "a retry that reaches the next owner has no second effect",
         by: &["one-effect", "no-second-effect"],
         trouble: Trouble::Splits,
+    },
+    Mutation {
+        name: "receipt-missed",
+        rule: Rule::ReceiptFills,
+        breaks: "a backup is filled with all that its owner has, also with what comes meanwhile",
+        by: &["one-effect", "no-second-effect"],
+        trouble: Trouble::Leaves,
     },
     Mutation {
         name: "ignore-seen",

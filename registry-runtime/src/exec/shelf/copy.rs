@@ -310,6 +310,7 @@ impl<R: Resource> Shelf<R> {
                 outcomes.states.extend(state);
                 return if position <= incoming.reaches { Standing::Filling } else { Standing::Lacks };
             }
+            let receipt = receipt.filter(|_| self.rules.keeps(Rule::ReceiptFills));
             incoming.take(position, key, state, receipt, clock);
             return Standing::Filling;
         }

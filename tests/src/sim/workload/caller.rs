@@ -20,8 +20,8 @@ use crate::sim::history::{Ask, CallId, Op, Outcome, Place, Ran, Reply};
 /// How long an audit may ask for one instance, in milliseconds: the cluster is settled by then, so only lost packets delay it.
 pub(super) const AUDIT_MS: u64 = 5_000;
 
-/// How often an audit asks for one instance.
-const AUDIT_TRIES: u32 = 6;
+/// How often an audit asks one thing.
+pub(super) const AUDIT_TRIES: u32 = 6;
 
 /// A call with its notes, begun at its first poll.
 pub(super) type Noted<T> = Pin<Box<dyn Future<Output = (Outcome, Option<T>)> + Send>>;
@@ -30,7 +30,7 @@ pub(super) type Noted<T> = Pin<Box<dyn Future<Output = (Outcome, Option<T>)> + S
 pub struct Caller {
     pub(super) node: Node,
     pub(super) rng: ChaCha8Rng,
-    history: Arc<History>,
+    pub(super) history: Arc<History>,
     host: Arc<str>,
     number: u32,
     /// What it knows of numbers that only grow.

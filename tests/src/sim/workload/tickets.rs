@@ -1,20 +1,27 @@
-//! Sums with idempotency keys: whoever does not know what became of a call repeats it under the same key.
+//! Sums with idempotency keys: whoever does not know what became of a call repeats it under the same key, and when all is over
+//! everything that was acknowledged is asked for once more.
 
 use rand::RngExt;
 use registry_runtime::{Context, Executed, Node, Resource, commands, registry};
 use serde::{Deserialize, Serialize};
 
-use super::caller::{Caller, Task};
+use super::caller::{AUDIT_MS, AUDIT_TRIES, Caller, Task};
 use super::sum::Sum;
-use super::work::{Refusal, Statement, Told, Work};
+use super::work::{Mood, Refusal, Statement, Told, Work};
 use crate::sim::History;
-use crate::sim::history::{Op, Place};
+use crate::sim::history::{Op, Outcome, Place};
 
 /// How many sums there are.
 const KEYS: u64 = 6;
 
 /// How often a call is repeated at most.
 const REPEATS_MAX: u32 = 3;
+
+/// How many acknowledged additions of each sum the audit repeats, the newest first: enough to meet those of a last hand-over.
+const REPEATED_MAX: usize = 32;
+
+/// The bits of an effect's name that tell how long its command naps, in milliseconds.
+const NAP_BITS: u64 = 0xfff;
 
 registry! {
     /// Sums, all zero at first.
@@ -70,8 +77,9 @@ pub(super) async fn turn(caller: &mut Caller) {
         return;
     }
     // High numbers are names of effects, low ones those of calls.
-    let effect = caller.rng.random::<u64>() | 1 << 63;
+    let name = caller.rng.random::<u64>() | 1 << 63;
     let (amount, work) = (caller.rng.random_range(1..5), caller.work());
+    let effect = name & !NAP_BITS | u64::from(work.nap_ms);
     for _ in 0..REPEATS_MAX {
         let op = Op::Add(amount);
         let task = Task { place: place(key), op, effect: Some(effect), timeout_ms: caller.timeout_ms() };
@@ -94,8 +102,38 @@ pub(super) async fn audit(caller: &mut Caller) -> Result<(), String> {
     let client = tickets::client(&caller.node);
     for key in 0..KEYS {
         caller.note_slot(place(key), client.registry().explain(key).slot.get());
+        for (effect, amount) in acknowledged(caller, place(key)) {
+            repeat(caller, key, effect, amount).await?;
+        }
         let client = client.clone();
         caller.audit_one(place(key), move |call| client.statement(key, call)).await?;
     }
     Ok(())
+}
+
+/// What callers were told that it was added to a sum, as far as the notes are at hand: names of effects and amounts.
+fn acknowledged(caller: &Caller, place: Place) -> Vec<(u64, i64)> {
+    let records = caller.history.records();
+    let added =
+        records.calls.iter().rev().filter(|call| call.ask.place == place).filter_map(|call| match call.ask.op {
+            Op::Add(amount) if call.outcome().is_some_and(Outcome::is_ok) => Some((call.ask.effect?, amount)),
+            _ => None,
+        });
+    added.take(REPEATED_MAX).collect()
+}
+
+/// Asks once more for what was acknowledged. Whatever has become of the slot since, there must be no second effect.
+async fn repeat(caller: &Caller, key: u64, effect: u64, amount: i64) -> Result<(), String> {
+    let task = Task { place: place(key), op: Op::Add(amount), effect: Some(effect), timeout_ms: AUDIT_MS };
+    // What was acknowledged went well, so only its nap is to be told.
+    let work = Work { nap_ms: u32::try_from(effect & NAP_BITS).unwrap_or_default(), mood: Mood::Well };
+    let mut last = Outcome::Dropped;
+    for _ in 0..AUDIT_TRIES {
+        let client = tickets::client(&caller.node);
+        last = caller.call(task, move |_, effect| client.add(key, effect, amount, work), Told::parts).await.0;
+        if last.is_ok() {
+            return Ok(());
+        }
+    }
+    Err(format!("{} does not repeat what it acknowledged: {last}", place(key)))
 }
