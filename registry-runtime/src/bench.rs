@@ -109,6 +109,7 @@ impl Caller {
             mark: Mark::new(number),
             name: None,
             content: None,
+            outlives: Duration::ZERO,
             seen: None,
             remaining: timeout,
             key: &number.to_le_bytes(),

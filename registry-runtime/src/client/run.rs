@@ -51,8 +51,8 @@ pub(super) struct Run<R: Commands, A: 'static, T: 'static, E: 'static> {
     described: Option<Box<Described>>,
     /// Whether the call is open in its session, to be closed with its end.
     open: bool,
-    /// Whether a command makes the call, whose own next run would make it again.
-    derived: bool,
+    /// When a command makes the call, whose own next run would make it again: for how long after this call's time that may be.
+    derived: Option<Duration>,
     deadline: Instant,
     attempts: u32,
     /// Why an attempt may have run without telling: then nothing may claim that the command never ran.
@@ -70,6 +70,8 @@ struct Described {
     name: Option<IdempotencyName>,
     /// What it is, where its id cannot vouch for that.
     content: Option<u64>,
+    /// For how long after its end another run of the command that makes it may ask for its receipt.
+    outlives: Duration,
 }
 
 /// How an attempt begins.
@@ -124,7 +126,7 @@ where
             id,
             described: None,
             open,
-            derived: within.is_some(),
+            derived: within.map(|context| context.deadline().saturating_duration_since(deadline)),
             deadline,
             attempts: 0,
             unresolved: None,
@@ -255,8 +257,8 @@ where
         };
         // Nobody can lose the answer of a call on this node, so it leaves a receipt only for its name, for the next run of the command that
         // makes it, or for the next owner, to whom the call goes when this node loses the slot.
-        let Described { name, content } = self.described();
-        let keeps = name.is_some() || self.derived || self.reach.subscription.spec.replicas > 1;
+        let Described { name, content, outlives } = self.described();
+        let keeps = name.is_some() || self.derived.is_some() || self.reach.subscription.spec.replicas > 1;
         let mark = if keeps { self.mark() } else { Mark::NOTHING };
         let attempt = Attempt {
             slot: self.slot,
@@ -269,6 +271,7 @@ where
             caller: &self.reach.port.node,
             begun: now,
             deadline: self.deadline,
+            outlives,
         };
         let parts = &mut self.parts;
         match host.call(self.command, attempt, arguments, &mut |key, arguments| parts.spare(key, arguments)) {
@@ -292,12 +295,25 @@ where
         self.attempts = self.attempts.saturating_add(1);
         let mark = self.mark();
         let Self { slot, id, attempts, deadline, .. } = *self;
-        let Described { name, content } = self.described();
+        let Described { name, content, outlives } = self.described();
         let sent = self.parts.show(|key, arguments| {
             let attempt = u8::try_from(attempts).unwrap_or(u8::MAX);
             let remaining = deadline.saturating_duration_since(now);
-            let request =
-                Request { command, slot, epoch, id, attempt, mark, name, content, seen, remaining, key, arguments };
+            let request = Request {
+                command,
+                slot,
+                epoch,
+                id,
+                attempt,
+                mark,
+                name,
+                content,
+                outlives,
+                seen,
+                remaining,
+                key,
+                arguments,
+            };
             link.request_for(slot.get(), &request, deadline, task)
         });
         match sent {
@@ -385,11 +401,12 @@ where
 
     /// Puts down what the command is known by beside its id: the user's own word for it, and what it is, where its id cannot vouch for that.
     pub(super) fn describe(&mut self, word: Option<&str>) -> Result<(), CommandError<E>> {
-        if keeps_receipt(self.command.kind()) && (word.is_some() || self.derived) {
+        if keeps_receipt(self.command.kind()) && (word.is_some() || self.derived.is_some()) {
             let command = self.command.name;
             let described = self.parts.show(|key, arguments| Described {
                 name: word.map(|word| name_of(key, word, command, arguments)),
-                content: self.derived.then(|| hash_of_all(key, command, arguments)),
+                content: self.derived.map(|_| hash_of_all(key, command, arguments)),
+                outlives: self.derived.unwrap_or_default(),
             });
             self.described = Some(Box::new(described.map_err(|unfit| refusal(&unfit))?));
         }

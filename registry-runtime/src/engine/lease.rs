@@ -133,9 +133,10 @@ impl Lent {
         Lend { sequence, version, superseded, complete }
     }
 
-    /// Drops the debts to processes that will not come back.
-    pub(crate) fn forget(&mut self, is_over: impl Fn(&Process) -> bool) {
-        self.owners.retain(|owner, _| !is_over(owner));
+    /// Drops the debts to processes that will not come back, once they have run out: one that was replaced under its name may live on for a
+    /// moment, and counts on this node's word.
+    pub(crate) fn forget(&mut self, now: Moment, is_over: impl Fn(&Process) -> bool) {
+        self.owners.retain(|owner, debt| now < debt.until || !is_over(owner));
     }
 }
 
@@ -190,6 +191,17 @@ mod tests {
         assert_eq!((told.superseded.len(), told.version), (1, 1));
         assert_eq!(lent.lend(&owner, 3, 0, at(1000), LEASE).superseded.len(), 1);
         assert_eq!(lent.lend(&owner, 4, told.version, at(1000), LEASE).superseded.len(), 0);
+    }
+
+    #[test]
+    fn a_debt_outlives_the_news_that_its_owner_was_replaced() {
+        let owner = process("a");
+        let mut lent = Lent::default();
+        lent.lend(&owner, 1, 0, at(0), LEASE);
+        lent.forget(at(999), |_| true);
+        assert!(lent.runs(&owner, at(999)), "it may still act on this node's word");
+        lent.forget(at(1000), |_| true);
+        assert!(lent.owners.is_empty());
     }
 
     #[test]

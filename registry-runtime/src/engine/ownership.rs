@@ -300,10 +300,10 @@ impl Ownership {
         if self.look_around() {
             self.registries.values_mut().for_each(|registry| registry.view_changed(&self.shared));
         }
-        let Shared { view, borrowed, lent, .. } = &mut self.shared;
+        let Shared { now, view, borrowed, lent, .. } = &mut self.shared;
         let is_over = |process: &Process| view.life(process) == Life::Over;
         borrowed.forget(is_over);
-        lent.forget(is_over);
+        lent.forget(*now, is_over);
         self.look_whether_to_found();
     }
 

@@ -34,6 +34,8 @@ pub(crate) struct Attempt<'a, R: Resource> {
     pub(crate) begun: Instant,
     /// When the call must have ended.
     pub(crate) deadline: Instant,
+    /// For how long after that its receipt may still be asked for: by the next run of the command that makes the call.
+    pub(crate) outlives: Duration,
 }
 
 /// One attempt at a command by a caller elsewhere, with its parts still encoded.
@@ -55,6 +57,8 @@ pub(crate) struct Request<'a> {
     pub(crate) begun: Instant,
     /// When the call must have ended.
     pub(crate) deadline: Instant,
+    /// For how long after that its receipt may still be asked for.
+    pub(crate) outlives: Duration,
     /// The encoded key; empty for an action.
     pub(crate) key: &'a [u8],
     /// The encoded tuple of arguments.
@@ -75,7 +79,7 @@ pub(super) struct Kept {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Asked {
     pub(super) ask: Ask,
-    /// When the call has ended at the latest; `None` when no other attempt can come.
+    /// When nobody asks for its receipt any more; `None` when no other attempt can come.
     pub(super) ends: Option<Instant>,
 }
 
@@ -89,7 +93,9 @@ impl Asked {
 impl<R: Resource> Attempt<'_, R> {
     /// What the slot's receipts are asked.
     pub(super) fn asked(&self) -> Asked {
-        Asked { ask: self.ask, ends: self.may_repeat.then_some(self.deadline) }
+        // Nobody asks for longer than the clock can count.
+        let ends = || self.deadline.checked_add(self.outlives).unwrap_or(self.deadline);
+        Asked { ask: self.ask, ends: self.may_repeat.then(ends) }
     }
 
     /// Without the key, for as long as it takes.

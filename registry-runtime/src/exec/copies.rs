@@ -42,8 +42,8 @@ pub(crate) trait Copies {
     /// As a member: how far the copy reaches in this epoch.
     fn reaches(&self, slot: Slot, epoch: Epoch) -> Option<Position>;
 
-    /// As a member or the opener: a filling begins.
-    fn begin_filling(&self, slot: Slot, from: &Process, filling: Filling);
+    /// A filling begins: for a member that follows the opening, or for the opener (`own`).
+    fn begin_filling(&self, slot: Slot, from: &Process, filling: Filling, own: bool);
 
     /// As a member or the opener: takes the next part of a filling from who has begun it.
     fn fill(
@@ -124,9 +124,9 @@ impl<R: Resource> Copies for Arc<Host<R>> {
         self.shelf(slot)?.reaches(epoch)
     }
 
-    fn begin_filling(&self, slot: Slot, from: &Process, filling: Filling) {
+    fn begin_filling(&self, slot: Slot, from: &Process, filling: Filling, own: bool) {
         if let Some(mut shelf) = self.shelf(slot) {
-            shelf.begin_filling(filling, from);
+            shelf.begin_filling(filling, from, own);
         }
     }
 

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::lane::Turn;
+use super::outcome::Refused;
 use super::pledge::Pledge;
 use super::record::{Filling, Line};
 use super::shelf::{Change, Receipt};
@@ -52,6 +53,15 @@ pub(super) struct Pending<R: Resource> {
     pub(super) pledge: Pledge,
     /// How many looks it has waited.
     pub(super) looks: u8,
+}
+
+/// What the caller is told of a record that is given up here, though a backup may have it: without a receipt, another attempt could have a
+/// second effect, so there is none.
+pub(super) fn given_up(receipt: Option<&Receipt>, refused: Refused) -> Refused {
+    match receipt {
+        Some(_) => refused,
+        None => Refused::Cancelled { started: true },
+    }
 }
 
 impl<R: Resource> Flow<R> {
@@ -163,15 +173,15 @@ impl<R: Resource> Flow<R> {
         self.find(to).into_iter().for_each(|at| self.stream.carries(at));
     }
 
-    /// Counts a look at what waits. Says whom to tell that nobody knows; their records go on waiting.
-    pub(super) fn look(&mut self) -> impl Iterator<Item = Pledge> {
+    /// Counts a look at what waits. Says whom to tell what, since nobody knows; their records go on waiting.
+    pub(super) fn look(&mut self) -> impl Iterator<Item = (Pledge, Refused)> {
         // They are in the order in which they came, so those that have waited for long come first.
         self.pending.iter_mut().for_each(|record| record.looks = record.looks.saturating_add(1));
         self.pending
             .iter()
             .take_while(|record| record.looks >= LOOKS_MAX)
             .filter(|record| record.looks == LOOKS_MAX)
-            .map(|record| record.pledge.clone())
+            .map(|record| (record.pledge.clone(), given_up(record.receipt.as_ref(), Refused::Lost)))
     }
 
     /// Begins to fill a backup with what is applied, and sends it what is pending. `None` when that cannot be done now.

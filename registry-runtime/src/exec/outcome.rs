@@ -41,7 +41,7 @@ pub(crate) enum Outcome<T = (), E = ()> {
         /// Whether the body was started, and stopped when the slot could not wait for it any longer.
         started: bool,
     },
-    /// The caller cancelled.
+    /// The caller cancelled, or nobody will know any more what became of what it asked for.
     Cancelled {
         /// Whether the body was started.
         started: bool,

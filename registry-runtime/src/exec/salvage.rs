@@ -382,6 +382,7 @@ impl<R: Resource> Host<R> {
             caller: &self.setting.origin.node,
             begun: Instant::now(),
             deadline,
+            outlives: Duration::ZERO,
         };
         match self.call(command, attempt, args, &mut |_, _| ()) {
             Started::Ready(outcome) => outcome,

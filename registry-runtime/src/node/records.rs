@@ -114,8 +114,9 @@ impl Records {
             RecordWord::Fill { number, stamp } => {
                 let sender = process(from);
                 // An owner fills its backups, and who has promised an opening fills its opener.
-                match [&sender, &self.me].iter().any(|opener| may_be_of(epoch, opener, registry, slot)) {
-                    true => host.begin_filling(slot, &sender, Filling { epoch, number, stamp }),
+                let own = may_be_of(epoch, &self.me, registry, slot);
+                match own || may_be_of(epoch, &sender, registry, slot) {
+                    true => host.begin_filling(slot, &sender, Filling { epoch, number, stamp }, own),
                     false => self.refuse(&sender.node, registry, "a filling for somebody else's opening"),
                 }
             }

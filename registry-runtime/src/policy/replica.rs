@@ -15,6 +15,8 @@ pub(crate) struct Replica {
     stamp: Stamp,
     /// Nothing below this epoch is taken.
     fence: Epoch,
+    /// The last opening that this node was told to follow as a member, whether or not it had what that took over.
+    followed: Epoch,
 }
 
 /// What becomes of a record that comes in.
@@ -47,12 +49,20 @@ impl Replica {
     /// Counts the copy as that of an opening, if it is what the opening takes over. A repetition changes nothing.
     pub(crate) fn adopt(&mut self, epoch: Epoch, base: Stamp) -> bool {
         let may = epoch >= self.fence;
+        if may {
+            self.followed = self.followed.max(epoch);
+        }
         let is_repeated = self.stamp.0 == epoch && self.stamp.1 >= base.1;
         let fits = may && (is_repeated || self.stamp == base);
         if fits && !is_repeated {
             self.restamp((epoch, base.1));
         }
         fits
+    }
+
+    /// Whether this node was told to follow the opening.
+    pub(crate) fn follows(&self, epoch: Epoch) -> bool {
+        self.followed == epoch
     }
 
     /// Where a record belongs.
@@ -110,9 +120,12 @@ mod tests {
     fn adopts_what_it_has_and_nothing_else() {
         let mut replica = Replica::default();
         replica.restamp(stamp(5, 7));
+        assert!(!replica.follows(Epoch::new(6)));
         assert!(!replica.adopt(Epoch::new(6), stamp(5, 8)));
+        assert!(replica.follows(Epoch::new(6)), "it is to be filled");
         assert!(!replica.adopt(Epoch::new(6), stamp(4, 7)));
         assert!(!replica.adopt(Epoch::new(4), stamp(5, 7)), "below the fence");
+        assert!(!replica.follows(Epoch::new(4)));
         assert!(replica.adopt(Epoch::new(6), stamp(5, 7)));
         replica.restamp(stamp(6, 9));
         assert!(replica.adopt(Epoch::new(6), stamp(5, 7)), "again");

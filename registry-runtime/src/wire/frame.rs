@@ -61,6 +61,9 @@ pub(crate) struct Request<'a> {
     pub(crate) name: Option<IdempotencyName>,
     /// A hash of the command, its key and its arguments, if its id follows from another command's and so may come to stand for two.
     pub(crate) content: Option<u64>,
+    /// For how long after the caller's own time the receipt may be asked for, by another run of that command; travels with the hash alone,
+    /// in microseconds.
+    pub(crate) outlives: Duration,
     /// What the caller has seen of the slot, if a backup may answer it: the epoch and position of a record.
     pub(crate) seen: Option<(Epoch, Position)>,
     /// How long the caller goes on waiting, counted from when it made the request; travels in microseconds.
@@ -220,6 +223,7 @@ impl<'a> Request<'a> {
         }
         if let Some(content) = self.content {
             out.extend_from_slice(&content.to_le_bytes());
+            put_micros(out, self.outlives);
         }
         if let Some(seen) = self.seen {
             put_record(out, seen);
@@ -250,7 +254,11 @@ impl<'a> Request<'a> {
             let name = u128::from_le_bytes(parts.array()?);
             Some(IdempotencyName { name, content: parts.fixed_u64()? })
         };
-        let content = if flags & HASHED == 0 { None } else { Some(parts.fixed_u64()?) };
+        let (content, outlives) = if flags & HASHED == 0 {
+            (None, Duration::ZERO)
+        } else {
+            (Some(parts.fixed_u64()?), read_micros(&mut parts)?)
+        };
         let seen = if flags & SEEN == 0 { None } else { Some(read_record(&mut parts)?) };
         let key = usize::try_from(parts.variable()?).map_err(|_| BadFrame::Number)?;
         let key = parts.bytes(key)?;
@@ -264,6 +272,7 @@ impl<'a> Request<'a> {
             mark,
             name,
             content,
+            outlives,
             seen,
             remaining,
             key,
@@ -370,6 +379,7 @@ mod tests {
             mark: Mark::new(u64::MAX - 3),
             name: Some(IdempotencyName { name: u128::MAX, content: 5 }),
             content: Some(6),
+            outlives: Duration::from_secs(299),
             seen: None,
             remaining: Duration::from_micros(4_999_999),
             key,
@@ -436,8 +446,9 @@ mod tests {
     fn what_a_request_may_lack_travels_by_its_absence() {
         for (named, hashed) in [(false, false), (false, true), (true, false)] {
             let whole = request(b"k", b"a");
-            let part =
-                Request { name: whole.name.filter(|_| named), content: whole.content.filter(|_| hashed), ..whole };
+            let outlives = if hashed { whole.outlives } else { Duration::ZERO };
+            let (name, content) = (whole.name.filter(|_| named), whole.content.filter(|_| hashed));
+            let part = Request { name, content, outlives, ..whole };
             let mut out = Vec::new();
             part.put(&mut out, 77);
             assert_eq!(Frame::read(body(&out)), Ok(Frame { correlation: 77, body: Body::Request(part) }));
@@ -471,7 +482,7 @@ mod tests {
         assert_eq!(
             hex,
             concat!(
-                "52000000",
+                "57000000",
                 "04030201",
                 "01",
                 "02",
@@ -486,6 +497,7 @@ mod tests {
                 "ffffffffffffffffffffffffffffffff",
                 "0500000000000000",
                 "0600000000000000",
+                "c0c1c98e01",
                 "01",
                 "4b",
                 "4142",

@@ -11,7 +11,7 @@ pub(crate) const REPLY_BYTES_MAX: usize = COMMAND_BYTES_MAX;
 
 /// Room for the header of a frame that carries the largest payload. The longest header is a `NotOwner` or a request,
 /// both below 125 bytes.
-pub(crate) const HEADER_BYTES_MAX: usize = 128;
+pub(crate) const HEADER_BYTES_MAX: usize = 144;
 
 /// A frame above this travels alone on a stream of its own.
 ///

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::super::Lease;
-use super::super::flow::{Flow, Pending};
+use super::super::flow::{Flow, Pending, given_up};
 use super::super::outcome::Refused;
 use super::super::pledge::Pledge;
 use super::super::record::{Filling, Line};
@@ -137,7 +137,7 @@ impl<R: Resource> Shelf<R> {
         if let Some(flow) = &mut self.flow {
             flow.ask(slot, process);
             if process.is_none() {
-                outcomes.decided.extend(flow.look().map(|pledge| (pledge, Err(Refused::Lost))));
+                outcomes.decided.extend(flow.look().map(|(pledge, refused)| (pledge, Err(refused))));
             }
         }
         self.tell_acknowledged(slot);
@@ -246,9 +246,11 @@ impl<R: Resource> Shelf<R> {
     /// Gives up what is under way.
     pub(super) fn abandon(&mut self, refused: &Refused) -> Outcomes<R> {
         let mut outcomes = Outcomes::none();
-        for Pending { key, turn, change, pledge, .. } in self.flow.take().into_iter().flat_map(Flow::into_pending) {
+        for Pending { key, turn, change, receipt, pledge, .. } in
+            self.flow.take().into_iter().flat_map(Flow::into_pending)
+        {
             self.undo(&key, turn, change, &mut outcomes);
-            outcomes.decided.push((pledge, Err(refused.clone())));
+            outcomes.decided.push((pledge, Err(given_up(receipt.as_ref(), refused.clone()))));
         }
         outcomes
     }
@@ -338,10 +340,13 @@ impl<R: Resource> Shelf<R> {
         }
     }
 
-    /// A filling begins, in the place of an earlier one. One that would take the copy back is late.
-    pub(in crate::exec) fn begin_filling(&mut self, filling: Filling, from: &Process) {
+    /// A filling begins, in the place of an earlier one. One that would take the copy back is late. One of an owner whose opening this node
+    /// was not told to follow is early: with it this node would count among those that have stored the opening, and lend its word for it,
+    /// without knowing to whom.
+    pub(in crate::exec) fn begin_filling(&mut self, filling: Filling, from: &Process, own: bool) {
+        let is_early = !own && !self.replica.follows(filling.epoch);
         let is_late = filling.stamp < self.replica.stamp() || filling.epoch < self.replica.fence();
-        if self.is_backup() && !is_late {
+        if self.is_backup() && !is_early && !is_late {
             let hasher = *self.lanes.hasher();
             self.incoming = Some(Box::new(Incoming {
                 filling,

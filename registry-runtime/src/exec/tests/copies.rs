@@ -155,7 +155,9 @@ impl Trio {
                 Frame::Record(epoch, position, body) => {
                     taken.push(self.backups[at].host.take(self.slot, epoch, position, &body).unwrap());
                 }
-                Frame::Begin(filling) => self.backups[at].host.begin_filling(self.slot, &process("owner"), filling),
+                Frame::Begin(filling) => {
+                    self.backups[at].host.begin_filling(self.slot, &process("owner"), filling, false);
+                }
                 Frame::Acknowledged(epoch, position) => {
                     self.backups[at].host.hear_acknowledged(self.slot, epoch, position);
                 }
@@ -309,6 +311,37 @@ async fn what_was_not_acknowledged_is_lost_with_the_slot_and_its_caller_hears_so
 }
 
 #[tokio::test]
+async fn what_a_backup_may_have_without_a_receipt_is_not_asked_for_again() {
+    let trio = Trio::new();
+    let attempt = Attempt { epoch: FIRST, ..trio.owner.attempt(KEY) };
+    let made = trio.owner.host.call(&MAKE, attempt, (Do::Add(5),), &mut |_, _| ()).later();
+    trio.deliver(0);
+    trio.owner.host.close(trio.slot);
+    assert_eq!(made.await, Outcome::Cancelled { started: true }, "nobody knows, and another run could be a second one");
+    trio.owner.idle().await;
+}
+
+#[tokio::test]
+async fn a_backup_is_filled_for_no_opening_that_it_was_not_told_to_follow() {
+    let trio = Trio::new();
+    let (owner, other) = (&trio.owner.host, &trio.backups[1].host);
+    let base = owner.fence(trio.slot, SECOND, true);
+    let lines = trio.wires.iter().map(|wire| Arc::clone(wire) as Arc<dyn Line>).collect();
+    assert!(owner.begin_stream(trio.slot, SECOND, base, lines));
+    let mut content = owner.content_for(trio.slot, SECOND, &trio.wires[1].to).unwrap();
+    let (filling, part) = (content.filling(), content.next().unwrap().unwrap());
+    let fill = || {
+        other.begin_filling(trio.slot, &process("owner"), filling, false);
+        other.fill(trio.slot, &process("owner"), filling, part.part, part.last, &part.body).unwrap()
+    };
+    assert_eq!(fill(), Filled::Refused, "it would count, and lend its word, without knowing to whom");
+    // One that has something else than what the opening takes over is to be filled, and follows it nevertheless.
+    let unknown = (FIRST, Position::new(9));
+    assert!(matches!(other.adopt(trio.slot, SECOND, unknown, trio.heard.clone()), Standing::Lacks));
+    assert!(matches!(fill(), Filled::Whole(_)));
+}
+
+#[tokio::test]
 async fn a_fenced_backup_takes_nothing_of_lower_epochs() {
     let trio = Trio::new();
     trio.backups[0].host.fence(trio.slot, SECOND, false);
@@ -382,7 +415,7 @@ async fn an_opener_takes_the_content_that_was_promised_and_no_other() {
     let (opener, part) = (&trio.backups[1].host, content.next().unwrap().unwrap());
     assert!(content.next().is_none());
     opener.fence(trio.slot, SECOND, true);
-    opener.begin_filling(trio.slot, &process("owner"), content.filling());
+    opener.begin_filling(trio.slot, &process("owner"), content.filling(), true);
     let filled =
         opener.fill(trio.slot, &process("owner"), content.filling(), part.part, part.last, &part.body).unwrap();
     assert_eq!(filled, Filled::Whole(stamp));
@@ -413,9 +446,10 @@ impl Replier for Ear {
 async fn a_caller_elsewhere_is_answered_when_the_change_is_acknowledged() {
     let trio = Trio::new();
     let (key, args) = (postcard::to_stdvec(&KEY).unwrap(), postcard::to_stdvec(&(Do::Add(5),)).unwrap());
-    let Attempt { ask, caller, begun, deadline, .. } = trio.owner.attempt(KEY);
+    let Attempt { ask, caller, begun, deadline, outlives, .. } = trio.owner.attempt(KEY);
     let (slot, epoch) = (trio.slot, FIRST);
-    let request = Request { slot, epoch, seen: None, ask, attempt: 1, caller, begun, deadline, key: &key, args: &args };
+    let request =
+        Request { slot, epoch, seen: None, ask, attempt: 1, caller, begun, deadline, outlives, key: &key, args: &args };
     let (teller, mut told) = tokio::sync::oneshot::channel();
     let (mut buffer, mut teller) = (b"before".to_vec(), Some(teller));
     let served = AnyHost::serve(&trio.owner.host, MAKE.number, request, &mut buffer, &mut |wait| {
@@ -534,7 +568,7 @@ async fn what_a_peer_makes_up_changes_nothing() {
     let (filling, part) = (content.filling(), content.next().unwrap().unwrap());
     let other = &trio.backups[1].host;
     assert_eq!(other.fill(slot, &process("owner"), filling, part.part, part.last, &part.body), Ok(Filled::Refused));
-    other.begin_filling(slot, &process("owner"), filling);
+    other.begin_filling(slot, &process("owner"), filling, false);
     assert_eq!(other.fill(slot, &process("owner"), filling, 2, true, &part.body), Ok(Filled::Refused));
     // Two who have promised one opening may both send what they have, in parts that do not fit together.
     assert_eq!(other.fill(slot, &process("another"), filling, 1, true, &part.body), Ok(Filled::Refused));
@@ -557,13 +591,13 @@ async fn a_late_filling_does_not_take_the_copy_back() {
     // The opener has begun with what came first, and the same comes once more.
     let opener = &trio.backups[0].host;
     opener.fence(trio.slot, SECOND, true);
-    opener.begin_filling(trio.slot, &process("owner"), filling);
+    opener.begin_filling(trio.slot, &process("owner"), filling, true);
     assert!(opener.begin_stream(trio.slot, SECOND, stamp, Vec::new()));
     assert_eq!(
         opener.fill(trio.slot, &process("owner"), filling, part.part, part.last, &part.body),
         Ok(Filled::Refused)
     );
-    opener.begin_filling(trio.slot, &process("owner"), filling);
+    opener.begin_filling(trio.slot, &process("owner"), filling, true);
     assert_eq!(
         opener.fill(trio.slot, &process("owner"), filling, part.part, part.last, &part.body),
         Ok(Filled::Refused)

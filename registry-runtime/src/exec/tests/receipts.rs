@@ -82,6 +82,19 @@ async fn a_receipt_lives_by_its_calls_deadline_however_long_the_command_took() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn the_receipt_of_a_call_that_a_command_makes_lives_as_long_as_that_command_may_run_again() {
+    let world = World::with(1, 5);
+    let made = Attempt { outlives: Duration::from_secs(300), ..world.repeatable(1, ask(100)) };
+    assert_eq!(world.host.call(&ADD, made, (Do::Add(1),), &mut |_, _| ()).ready(), Outcome::Done(6));
+    let over = 5 + 300 + GRACE.as_secs();
+    for (second, told) in [(5 + GRACE.as_secs(), 6), (over - 1, 6), (over, 7)] {
+        world.clock.set(second);
+        world.host.forget_due();
+        assert_eq!(world.add(1, 1, ask(100)), Outcome::Done(told), "at {second} s");
+    }
+}
+
 #[tokio::test]
 async fn a_late_attempt_below_the_mark_does_not_run() {
     let world = World::with(1, 5);

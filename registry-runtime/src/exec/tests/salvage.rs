@@ -165,7 +165,7 @@ impl<const MERGES: bool> Side<MERGES> {
             .or_else(|| from.host.content(SLOT, epoch, from.host.fence(SLOT, epoch, false)))
             .unwrap();
         let filling = content.filling();
-        self.host.begin_filling(SLOT, &here, filling);
+        self.host.begin_filling(SLOT, &here, filling, true);
         while let Some(portion) = content.next() {
             let portion = portion.unwrap();
             let filled = self.host.fill(SLOT, &here, filling, portion.part, portion.last, &portion.body).unwrap();
@@ -208,6 +208,7 @@ impl<const MERGES: bool> Side<MERGES> {
             caller: &caller,
             begun: Instant::now(),
             deadline: Instant::now() + Duration::from_secs(5),
+            outlives: Duration::ZERO,
         };
         end(self.host.call(command, attempt, args, &mut |_, _| ())).await
     }
