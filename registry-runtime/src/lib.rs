@@ -209,15 +209,18 @@
 //! `OwnerLost`: that node lost the slot, or stopped, while the command ran. `BadReply`: the reply could not be
 //! encoded, or was too large, or with `replicas` above 1 the instance was, and what the command changed was undone; or it came and could not be decoded, and the change stands.
 //! After the first two an action that is not marked `#[command(idempotent)]` ends so; every other command is sent again instead.
-//! One command is not: with `replicas 1`, a synchronous one that ran on its caller's own node, at once. It has used up its arguments, of which no
-//! copy is kept there, so when the slot is lost under it the call ends as `Unknown { reason: OwnerLost }`; what it changed was discarded.
+//! Two are not, both with `replicas 1` and called on the node that owned the slot, where such calls leave no receipt. A synchronous one that ran
+//! at once has used up its arguments, of which no copy is kept there; when the slot is lost under it the call ends as
+//! `Unknown { reason: OwnerLost }`, and what it changed was discarded. And one whose change was on its way to the next owner, when the slot moved
+//! without waiting for it any longer, ends in the same way: the next owner may have the change, and another run could be a second one.
 //!
 //! # When a command is sent again
 //!
 //! A change is acknowledged when more than half of the slot's replicas have it, its owner included, together with a **receipt**: what its
 //! caller was told. An attempt that comes a second time, since the first one's answer was lost with a connection or with its owner, is told the
 //! same and has no second effect, whoever owns the slot by then. With `replicas 1` receipts are kept of calls from other nodes. A receipt goes when a later call from the same node to the same slot says that its caller has heard, or about a minute after
-//! the deadline of its call; who comes later than that hears `ReceiptExpired`.
+//! the deadline of its call; who comes later than that hears `ReceiptExpired`. That of a call which a command makes lives until about
+//! a minute after the deadline of that command, which may be run again and make the call again.
 //!
 //! A retry of your own is a new command, unless you give it a name:
 //!
