@@ -51,8 +51,8 @@ pub(super) struct Run<R: Commands, A: 'static, T: 'static, E: 'static> {
     described: Option<Box<Described>>,
     /// Whether the call is open in its session, to be closed with its end.
     open: bool,
-    /// When a command makes the call, whose own next run would make it again: for how long after this call's time that may be.
-    derived: Option<Duration>,
+    /// Whether a command makes the call, whose own next run would make it again.
+    derived: bool,
     deadline: Instant,
     attempts: u32,
     /// Why an attempt may have run without telling: then nothing may claim that the command never ran.
@@ -126,7 +126,7 @@ where
             id,
             described: None,
             open,
-            derived: within.map(|context| context.deadline().saturating_duration_since(deadline)),
+            derived: within.is_some(),
             deadline,
             attempts: 0,
             unresolved: None,
@@ -258,7 +258,7 @@ where
         // Nobody can lose the answer of a call on this node, so it leaves a receipt only for its name, for the next run of the command that
         // makes it, or for the next owner, to whom the call goes when this node loses the slot.
         let Described { name, content, outlives } = self.described();
-        let keeps = name.is_some() || self.derived.is_some() || self.reach.subscription.spec.replicas > 1;
+        let keeps = name.is_some() || self.derived || self.reach.subscription.spec.replicas > 1;
         let mark = if keeps { self.mark() } else { Mark::NOTHING };
         let attempt = Attempt {
             slot: self.slot,
@@ -399,14 +399,15 @@ where
         true
     }
 
-    /// Puts down what the command is known by beside its id: the user's own word for it, and what it is, where its id cannot vouch for that.
-    pub(super) fn describe(&mut self, word: Option<&str>) -> Result<(), CommandError<E>> {
-        if keeps_receipt(self.command.kind()) && (word.is_some() || self.derived.is_some()) {
-            let command = self.command.name;
+    /// Puts down what the command is known by beside its id: the user's own word for it, and what it is, where its id cannot vouch for that,
+    /// since it follows from that of a command whose time is over at `outer`.
+    pub(super) fn describe(&mut self, word: Option<&str>, outer: Option<Instant>) -> Result<(), CommandError<E>> {
+        if keeps_receipt(self.command.kind()) && (word.is_some() || self.derived) {
+            let (command, deadline) = (self.command.name, self.deadline);
             let described = self.parts.show(|key, arguments| Described {
                 name: word.map(|word| name_of(key, word, command, arguments)),
-                content: self.derived.map(|_| hash_of_all(key, command, arguments)),
-                outlives: self.derived.unwrap_or_default(),
+                content: self.derived.then(|| hash_of_all(key, command, arguments)),
+                outlives: outer.map(|outer| outer.saturating_duration_since(deadline)).unwrap_or_default(),
             });
             self.described = Some(Box::new(described.map_err(|unfit| refusal(&unfit))?));
         }

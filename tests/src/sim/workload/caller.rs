@@ -15,13 +15,13 @@ use tokio::time::{sleep, timeout};
 use super::Workload;
 use super::work::{Mood, Statement, Work};
 use crate::sim::History;
-use crate::sim::history::{Ask, CallId, Op, Outcome, Place, Ran, Reply};
+use crate::sim::history::{Ask, CallId, Op, Outcome, Place, Ran, Reply, Stamp};
 
 /// How long an audit may ask for one instance, in milliseconds: the cluster is settled by then, so only lost packets delay it.
 pub(super) const AUDIT_MS: u64 = 5_000;
 
 /// How often an audit asks one thing.
-pub(super) const AUDIT_TRIES: u32 = 6;
+const AUDIT_TRIES: u32 = 6;
 
 /// A call with its notes, begun at its first poll.
 pub(super) type Noted<T> = Pin<Box<dyn Future<Output = (Outcome, Option<T>)> + Send>>;
@@ -186,18 +186,32 @@ impl Caller {
         E: Debug + Send + 'static,
     {
         let task = Task { place, op: Op::Read, effect: None, timeout_ms: AUDIT_MS };
+        let (since, said) = self.insist(task, move |call, _| statement(call), Statement::parts).await?;
+        let Statement { number, effects, .. } = said;
+        self.history.audit(place, since, number, effects);
+        Ok(())
+    }
+
+    /// Calls until it is answered, by a call that is prepared anew for every attempt. When the last one began, and its reply.
+    pub(super) async fn insist<T, E>(
+        &self,
+        task: Task,
+        make: impl FnOnce(u64, u64) -> Call<T, E> + Clone + Send + 'static,
+        tells: impl FnOnce(&T) -> (Reply, Option<Ran>) + Copy + Send + 'static,
+    ) -> Result<(Stamp, T), String>
+    where
+        T: Send + 'static,
+        E: Debug + Send + 'static,
+    {
         let mut last = Outcome::Dropped;
         for _ in 0..AUDIT_TRIES {
-            let (make, since) = (statement.clone(), self.history.clock().stamp());
-            match self.call(task, move |call, _| make(call), Statement::parts).await {
-                (_, Some(Statement { number, effects, .. })) => {
-                    self.history.audit(place, since, number, effects);
-                    return Ok(());
-                }
+            let since = self.history.clock().stamp();
+            match self.call(task, make.clone(), tells).await {
+                (_, Some(value)) => return Ok((since, value)),
                 (outcome, None) => last = outcome,
             }
         }
-        Err(format!("{place} does not answer: {last}"))
+        Err(format!("{} does not answer: {last}", task.place))
     }
 }
 

@@ -5,11 +5,11 @@ use rand::RngExt;
 use registry_runtime::{Context, Executed, Node, Resource, commands, registry};
 use serde::{Deserialize, Serialize};
 
-use super::caller::{AUDIT_MS, AUDIT_TRIES, Caller, Task};
+use super::caller::{AUDIT_MS, Caller, Task};
 use super::sum::Sum;
 use super::work::{Mood, Refusal, Statement, Told, Work};
 use crate::sim::History;
-use crate::sim::history::{Op, Outcome, Place};
+use crate::sim::history::{Op, Outcome, Place, Records};
 
 /// How many sums there are.
 const KEYS: u64 = 6;
@@ -99,10 +99,10 @@ pub(super) fn slots(node: &Node) -> Vec<String> {
 }
 
 pub(super) async fn audit(caller: &mut Caller) -> Result<(), String> {
-    let client = tickets::client(&caller.node);
+    let (client, records) = (tickets::client(&caller.node), caller.history.records());
     for key in 0..KEYS {
         caller.note_slot(place(key), client.registry().explain(key).slot.get());
-        for (effect, amount) in acknowledged(caller, place(key)) {
+        for (effect, amount) in acknowledged(&records, place(key)) {
             repeat(caller, key, effect, amount).await?;
         }
         let client = client.clone();
@@ -112,14 +112,13 @@ pub(super) async fn audit(caller: &mut Caller) -> Result<(), String> {
 }
 
 /// What callers were told that it was added to a sum, as far as the notes are at hand: names of effects and amounts.
-fn acknowledged(caller: &Caller, place: Place) -> Vec<(u64, i64)> {
-    let records = caller.history.records();
+fn acknowledged(records: &Records, place: Place) -> impl Iterator<Item = (u64, i64)> {
     let added =
-        records.calls.iter().rev().filter(|call| call.ask.place == place).filter_map(|call| match call.ask.op {
+        records.calls.iter().rev().filter(move |call| call.ask.place == place).filter_map(|call| match call.ask.op {
             Op::Add(amount) if call.outcome().is_some_and(Outcome::is_ok) => Some((call.ask.effect?, amount)),
             _ => None,
         });
-    added.take(REPEATED_MAX).collect()
+    added.take(REPEATED_MAX)
 }
 
 /// Asks once more for what was acknowledged. Whatever has become of the slot since, there must be no second effect.
@@ -127,13 +126,7 @@ async fn repeat(caller: &Caller, key: u64, effect: u64, amount: i64) -> Result<(
     let task = Task { place: place(key), op: Op::Add(amount), effect: Some(effect), timeout_ms: AUDIT_MS };
     // What was acknowledged went well, so only its nap is to be told.
     let work = Work { nap_ms: u32::try_from(effect & NAP_BITS).unwrap_or_default(), mood: Mood::Well };
-    let mut last = Outcome::Dropped;
-    for _ in 0..AUDIT_TRIES {
-        let client = tickets::client(&caller.node);
-        last = caller.call(task, move |_, effect| client.add(key, effect, amount, work), Told::parts).await.0;
-        if last.is_ok() {
-            return Ok(());
-        }
-    }
-    Err(format!("{} does not repeat what it acknowledged: {last}", place(key)))
+    let client = tickets::client(&caller.node);
+    let call = move |_, effect| client.add(key, effect, amount, work);
+    caller.insist(task, call, Told::parts).await.map(drop)
 }
