@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use registry_runtime::testing::Cluster;
 use registry_runtime::{Context, Resource, commands, registry};
-use registry_tests::{Counter, CounterClient, eventually};
+use registry_testkit::{Counter, CounterClient, eventually};
 use serde::{Deserialize, Serialize};
 
 registry! {

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use registry_tests::eventually;
+use registry_testkit::eventually;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 

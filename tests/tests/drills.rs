@@ -4,8 +4,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test stops where something is wrong")]
 
-use registry_tests::sim::Settings;
-use registry_tests::sim::drill::{Drill, Spread};
+use registry_testkit::sim::Settings;
+use registry_testkit::sim::drill::{Drill, Spread};
 
 /// Plays so many rounds of every drill with this name; all goals must be met.
 fn check(name: &str, rounds: u64) {

@@ -54,7 +54,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use registry_runtime::testing::Rule;
-use registry_tests::sim::{INVARIANTS, MUTATIONS, Mutation, Trial};
+use registry_testkit::sim::{INVARIANTS, MUTATIONS, Mutation, Trial};
 
 /// Within how many seeds each mutation is found.
 const SEEDS_TO_FIND: u64 = 60;

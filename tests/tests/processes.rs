@@ -14,7 +14,7 @@ use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use registry_runtime::Node;
-use registry_tests::{builder, counters, eventually, every_slot_answers, free_addresses, one_key_per_slot, owner_of};
+use registry_testkit::{builder, counters, eventually, every_slot_answers, free_addresses, one_key_per_slot, owner_of};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
@@ -68,7 +68,7 @@ impl Member {
 }
 
 async fn sees(node: &Node, id: &str, state: &str) {
-    eventually(PATIENCE, async || match registry_tests::state_of(node, id) {
+    eventually(PATIENCE, async || match registry_testkit::state_of(node, id) {
         Some(seen) if seen == state => Ok(()),
         other => Err(format!("{id} is {other:?}, not {state}")),
     })

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use registry_runtime::testing::Cluster;
 use registry_runtime::{Node, Timing};
-use registry_tests::{
+use registry_testkit::{
     SLOTS, builder, counters, eventually, every_slot_answers, free_addresses, one_key_per_slot, owner_of, table,
 };
 use tokio::sync::Mutex;

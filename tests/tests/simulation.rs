@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::process::Command;
 use std::thread;
 
-use registry_tests::sim::{Scenario, Settings, run_seed};
+use registry_testkit::sim::{Scenario, Settings, run_seed};
 
 /// The seeds whose whole logs are compared.
 const COMPARED: std::ops::Range<u64> = 100..110;

@@ -308,7 +308,7 @@ where
         };
         let cancel = Cancel::new(job.control());
         let replier = later(Wait::Cancellable);
-        host.setting.runtime.spawn(async move {
+        host.setting.spawn(Box::pin(async move {
             let mut reply = Encoded { buffer: Vec::new(), bytes_max, error: &command.error };
             let outcome = job.drive(&mut reply).await;
             let mut bytes = reply.buffer;
@@ -316,7 +316,7 @@ where
                 bytes.clear();
             }
             replier.reply(Answer { outcome, bytes });
-        });
+        }));
         Served::Later(cancel)
     }
 }

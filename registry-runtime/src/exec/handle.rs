@@ -59,11 +59,11 @@ impl<R: Resource> Host<R> {
             Begun::Later(job) => job,
         };
         let control = Arc::clone(job.control());
-        self.setting.runtime.spawn(async move {
+        self.setting.spawn(Box::pin(async move {
             let outcome = job.drive(&mut reply).await;
             // A caller that is gone has cancelled and wants to hear nothing.
             let _ = teller.send(outcome);
-        });
+        }));
         Started::Later(Handle { told, control, ends: None })
     }
 }

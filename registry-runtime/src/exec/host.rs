@@ -1,6 +1,7 @@
 //! Everything that one node keeps of one registry.
 
 use std::fmt::{self, Debug};
+use std::pin::Pin;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -63,6 +64,14 @@ pub(crate) struct Setting {
     pub(crate) reply_bytes_max: usize,
     /// All of them, outside of tests.
     pub(crate) rules: Rules,
+}
+
+impl Setting {
+    /// Drives a command that waits. Boxed, so that what makes a task of a future is compiled once and not for every command of an
+    /// application, where it would be a fifth of all code.
+    pub(super) fn spawn(&self, command: Pin<Box<dyn Future<Output = ()> + Send>>) {
+        drop(self.runtime.spawn(command));
+    }
 }
 
 impl<R: Commands> Host<R> {

@@ -3,6 +3,7 @@
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until, timeout_at};
@@ -13,7 +14,7 @@ use super::control::{Control, Stop};
 use super::door::Place;
 use super::host::Host;
 use super::outcome::{Outcome, Refused};
-use super::pledge::Pledge;
+use super::pledge::{Decided, Pledge};
 use super::reply::Reply;
 use super::seat::Seat;
 use super::shelf::{Change, Found, Settled};
@@ -41,13 +42,26 @@ enum Stage<R: Resource, A, T, E> {
 /// What a command holds on to while it waits and while it runs.
 struct Hold<R: Resource, A: 'static, T: 'static, E: 'static> {
     command: &'static Command<R, A, T, E>,
-    kept: Kept,
-    control: Arc<Control>,
     /// `None` for an action.
     seat: Option<Seat<R>>,
-    place: Place,
+    stay: Stay,
     host: Arc<Host<R>>,
 }
+
+/// What is the same for every command: its waiting is compiled once, and not for each command of an application.
+struct Stay {
+    kept: Kept,
+    control: Arc<Control>,
+    place: Place,
+    /// When it is ended, whatever it waits for.
+    ends_at: Instant,
+}
+
+/// How a command ended: at once, or as its record is decided.
+type Ended<D, J> = (Outcome<D, J>, Option<Pledge>);
+
+/// [`Ended`], with the types that follow from the reply.
+type EndedFor<T, E, S> = Ended<<S as Reply<T, E>>::Done, <S as Reply<T, E>>::Rejected>;
 
 impl<R: Resource, A, T, E> Job<R, A, T, E> {
     /// A command that has not been started.
@@ -60,8 +74,7 @@ impl<R: Resource, A, T, E> Job<R, A, T, E> {
         seat: Option<Seat<R>>,
         args: A,
     ) -> Self {
-        let host = Arc::clone(host);
-        Self { stage: Stage::Waiting(args), hold: Hold { command, kept, control, seat, place, host } }
+        Self { stage: Stage::Waiting(args), hold: Hold::new(host, command, kept, control, place, seat) }
     }
 
     /// A command that has been polled once.
@@ -74,55 +87,151 @@ impl<R: Resource, A, T, E> Job<R, A, T, E> {
         seat: Option<Seat<R>>,
         flight: Flight<R, T, E>,
     ) -> Self {
-        let host = Arc::clone(host);
-        Self { stage: Stage::Running(flight), hold: Hold { command, kept, control, seat, place, host } }
+        Self { stage: Stage::Running(flight), hold: Hold::new(host, command, kept, control, place, seat) }
     }
 
     /// What stops it from outside.
     pub(super) fn control(&self) -> &Arc<Control> {
-        &self.hold.control
+        &self.hold.stay.control
     }
 
     /// Drives it to its end.
-    pub(super) async fn drive<S: Reply<T, E>>(self, reply: &mut S) -> Outcome<S::Done, S::Rejected> {
+    pub(super) async fn drive<S: Reply<T, E>>(self, reply: &mut S) -> Outcome<S::Done, S::Rejected>
+    where
+        T: Send,
+        E: Send,
+    {
         let Self { stage, mut hold } = self;
-        let flight = match stage {
-            Stage::Running(flight) => flight,
-            Stage::Waiting(args) => {
-                let found = match hold.wait().await {
-                    Ok(()) => hold.may_start(),
-                    Err(refused) => Err(refused),
-                };
-                let (epoch, state) = match found {
-                    Ok(Found::State(epoch, state)) => (epoch, state),
-                    Ok(Found::Told(told)) => {
-                        hold.host.note_receipt(hold.command.name, hold.kept.asked.ask.id, hold.kept.attempt);
-                        discard(args);
-                        return reply.again(told);
-                    }
-                    Err(refused) => {
-                        discard(args);
-                        return refused.widen();
-                    }
-                };
-                match hold.start(epoch, state, args) {
-                    Some(Work::Flying(flight)) => flight,
-                    Some(Work::Ran(ran)) => return hold.end(Some(ran), reply).await,
-                    None => return hold.end(None, reply).await,
-                }
-            }
+        let ends_at = hold.stay.ends_at;
+        let begun = match stage {
+            Stage::Running(flight) => Ok(flight),
+            Stage::Waiting(args) => match hold.stay.granted().await {
+                Ok(()) => hold.begin(args, reply),
+                Err(refused) => Err(refuse(refused, args)),
+            },
         };
-        match hold.fly(flight).await {
-            Ok(ran) => hold.end(ran, reply).await,
-            Err(refused) => refused.widen(),
+        let (outcome, pledge) = match begun {
+            Ok(mut flight) => {
+                let mut ran = None;
+                let flown = hold.stay.flown(&mut |task| flight.poll(task).map(|end| ran = end)).await;
+                hold.land(flown.map(|()| ran), flight, reply)
+            }
+            Err(ended) => ended,
+        };
+        // What waits for a record holds up nobody.
+        drop(hold);
+        match pledge {
+            None => outcome,
+            Some(pledge) => match decided_by(pledge, ends_at).await {
+                Some(decided) => agreed(outcome, decided),
+                None => {
+                    discard(outcome);
+                    Outcome::DeadlineExceeded { started: true }
+                }
+            },
         }
     }
 }
 
 impl<R: Resource, A, T, E> Hold<R, A, T, E> {
+    fn new(
+        host: &Arc<Host<R>>,
+        command: &'static Command<R, A, T, E>,
+        kept: Kept,
+        control: Arc<Control>,
+        place: Place,
+        seat: Option<Seat<R>>,
+    ) -> Self {
+        let set_back = if host.setting.rules.keeps(Rule::Deadline) { Duration::ZERO } else { SET_BACK };
+        let ends_at = kept.deadline + set_back;
+        Self { command, seat, stay: Stay { kept, control, place, ends_at }, host: Arc::clone(host) }
+    }
+
+    /// Starts the body when its turn has come; if it ends at once, or must not start, says how.
+    fn begin<S: Reply<T, E>>(&mut self, args: A, reply: &mut S) -> Result<Flight<R, T, E>, EndedFor<T, E, S>> {
+        let (epoch, state) = match self.may_start() {
+            Ok(Found::State(epoch, state)) => (epoch, state),
+            Ok(Found::Told(told)) => {
+                let kept = &self.stay.kept;
+                self.host.note_receipt(self.command.name, kept.asked.ask.id, kept.attempt);
+                discard(args);
+                return Err((reply.again(told), None));
+            }
+            Err(refused) => return Err(refuse(refused, args)),
+        };
+        match self.start(epoch, state, args) {
+            Some(Work::Flying(flight)) => Ok(flight),
+            Some(Work::Ran(ran)) => Err(self.end(Some(ran), reply)),
+            None => Err(self.end(None, reply)),
+        }
+    }
+
+    /// Starts the body; `None` when it panicked.
+    fn start(&self, epoch: Epoch, state: Option<Arc<R>>, args: A) -> Option<Work<R, T, E>> {
+        let key = self.seat.as_ref().map(|seat| &seat.key);
+        let kept = &self.stay.kept;
+        let invocation = kept.invocation(&self.host.setting.origin, key.map(|key| key as &dyn KeyText), epoch);
+        kept.span.in_scope(|| Work::start(&self.command.run, state, key, args, &invocation))
+    }
+
+    /// What the body is to be started on.
+    fn may_start(&self) -> Result<Found<R>, Refused> {
+        if Instant::now() >= self.stay.kept.deadline {
+            return Err(Refused::DeadlineExceeded { started: false });
+        }
+        let found = match &self.seat {
+            Some(seat) => seat.turn(self.command.kind(), &self.stay.kept.asked)?,
+            None => Found::State(Epoch::ZERO, None),
+        };
+        if let Found::Told(_) = &found {
+            return Ok(found);
+        }
+        self.stay.control.start().map_err(|stop| stop.outcome(false))?;
+        Ok(found)
+    }
+
+    /// Ends a body that was polled to its end (`None`: it panicked) or stopped before.
+    fn land<S: Reply<T, E>>(
+        &mut self,
+        flown: Result<Option<Ran<R, T, E>>, Refused>,
+        flight: Flight<R, T, E>,
+        reply: &mut S,
+    ) -> EndedFor<T, E, S> {
+        self.stay.kept.span.in_scope(|| discard(flight));
+        match flown {
+            Ok(ran) => self.end(ran, reply),
+            Err(refused) => (refused.widen(), None),
+        }
+    }
+
+    /// Makes the reply, commits, and lets go of the slot. With a pledge the commit is yet to be acknowledged.
+    fn end<S: Reply<T, E>>(&mut self, ran: Option<Ran<R, T, E>>, reply: &mut S) -> EndedFor<T, E, S> {
+        let Self { command, seat, stay: Stay { kept, .. }, host } = self;
+        let seat = seat.take();
+        let key = seat.as_ref().map(|seat| &seat.key);
+        let exclusive = seat.is_some() && command.kind() != Kind::Read;
+        let keep = exclusive && kept.asked.ends.is_some();
+        let concluded = in_time(conclude(ran, key, reply, keep), Instant::now(), kept.deadline);
+        let Conclusion { outcome, change, told } = concluded;
+        let settled = match seat {
+            // A read showed the state of the moment at which it looked, when the slot was open and the lease held.
+            Some(seat) if exclusive => seat.settle(change, host.receipt(&kept.asked, told)),
+            _ => {
+                debug_assert!(matches!(change, Change::Keep), "only exclusive commands change anything");
+                return (outcome, None);
+            }
+        };
+        match settled {
+            Settled::Now(settled) => (agreed(outcome, settled), None),
+            Settled::Later(pledge) => (outcome, Some(pledge)),
+        }
+    }
+}
+
+impl Stay {
     /// Waits for the lane and then for a place to run.
-    async fn wait(&mut self) -> Result<(), Refused> {
-        let deadline = pin!(sleep_until(self.ends_at()));
+    async fn granted(&mut self) -> Result<(), Refused> {
+        let deadline = pin!(sleep_until(self.ends_at));
         let (control, place) = (&self.control, &mut self.place);
         let granted = async {
             control.turn().await?;
@@ -139,80 +248,25 @@ impl<R: Resource, A, T, E> Hold<R, A, T, E> {
         }
     }
 
-    /// When it is ended, whatever it waits for.
-    fn ends_at(&self) -> Instant {
-        let set_back = if self.host.setting.rules.keeps(Rule::Deadline) { Duration::ZERO } else { SET_BACK };
-        self.kept.deadline + set_back
-    }
-
-    /// Starts the body; `None` when it panicked.
-    fn start(&self, epoch: Epoch, state: Option<Arc<R>>, args: A) -> Option<Work<R, T, E>> {
-        let key = self.seat.as_ref().map(|seat| &seat.key);
-        let invocation = self.kept.invocation(&self.host.setting.origin, key.map(|key| key as &dyn KeyText), epoch);
-        self.kept.span.in_scope(|| Work::start(&self.command.run, state, key, args, &invocation))
-    }
-
-    /// What the body is to be started on.
-    fn may_start(&self) -> Result<Found<R>, Refused> {
-        if Instant::now() >= self.kept.deadline {
-            return Err(Refused::DeadlineExceeded { started: false });
-        }
-        let found = match &self.seat {
-            Some(seat) => seat.turn(self.command.kind(), &self.kept.asked)?,
-            None => Found::State(Epoch::ZERO, None),
-        };
-        if let Found::Told(_) = &found {
-            return Ok(found);
-        }
-        self.control.start().map_err(|stop| stop.outcome(false))?;
-        Ok(found)
-    }
-
-    /// Polls the body to its end, unless something ends it before; `None` when it panicked.
-    async fn fly(&self, mut flight: Flight<R, T, E>) -> Result<Option<Ran<R, T, E>>, Refused> {
-        let deadline = pin!(sleep_until(self.ends_at()));
-        let flown = tokio::select! {
+    /// Polls a body to its end, unless something ends it before.
+    async fn flown(&self, body: &mut (dyn FnMut(&mut Context<'_>) -> Poll<()> + Send)) -> Result<(), Refused> {
+        let deadline = pin!(sleep_until(self.ends_at));
+        tokio::select! {
             biased;
             stop = self.control.stopped() => Err(stop.outcome(true)),
             () = deadline => Err(Refused::DeadlineExceeded { started: true }),
-            ran = poll_fn(|task| self.kept.span.in_scope(|| flight.poll(task))) => Ok(ran),
-        };
-        self.kept.span.in_scope(|| discard(flight));
-        flown
-    }
-
-    /// Makes the reply, commits, and lets go of everything; then waits until the commit is acknowledged, if it has to be.
-    async fn end<S: Reply<T, E>>(self, ran: Option<Ran<R, T, E>>, reply: &mut S) -> Outcome<S::Done, S::Rejected> {
-        let ends_at = self.ends_at();
-        let Self { command, kept, seat, place, host, .. } = self;
-        let key = seat.as_ref().map(|seat| &seat.key);
-        let exclusive = seat.is_some() && command.kind() != Kind::Read;
-        let keep = exclusive && kept.asked.ends.is_some();
-        let concluded = in_time(conclude(ran, key, reply, keep), Instant::now(), kept.deadline);
-        let Conclusion { outcome, change, told } = concluded;
-        let settled = match seat {
-            // A read showed the state of the moment at which it looked, when the slot was open and the lease held.
-            Some(seat) if exclusive => seat.settle(change, host.receipt(&kept.asked, told)),
-            _ => {
-                debug_assert!(matches!(change, Change::Keep), "only exclusive commands change anything");
-                return outcome;
-            }
-        };
-        drop(place);
-        match settled {
-            Settled::Now(settled) => agreed(outcome, settled),
-            Settled::Later(pledge) => acknowledged(outcome, pledge, ends_at).await,
+            () = poll_fn(|task| self.kept.span.in_scope(|| body(task))) => Ok(()),
         }
     }
 }
 
-/// Waits until a record is decided, and says how its command has ended. A record that is under way when the time is over stands.
-async fn acknowledged<D, J>(outcome: Outcome<D, J>, pledge: Pledge, ends_at: Instant) -> Outcome<D, J> {
-    match timeout_at(ends_at, pledge.decided()).await {
-        Ok(decided) => agreed(outcome, decided),
-        Err(_) => {
-            discard(outcome);
-            Outcome::DeadlineExceeded { started: true }
-        }
-    }
+/// How a command ends that is not started.
+fn refuse<A, D, J>(refused: Refused, args: A) -> Ended<D, J> {
+    discard(args);
+    (refused.widen(), None)
+}
+
+/// Waits until a record is decided, `None` when the time is over before. A record that is under way then stands.
+async fn decided_by(pledge: Pledge, ends_at: Instant) -> Option<Decided> {
+    timeout_at(ends_at, pledge.decided()).await.ok()
 }

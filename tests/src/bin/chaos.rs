@@ -8,11 +8,11 @@ mod linux {
     use std::time::{Duration, Instant};
 
     use clap::{ArgGroup, Parser, value_parser};
-    use registry_tests::chaos::bank::{self, Endurance, Rolling};
-    use registry_tests::chaos::failover::{self, Figures, Tempo};
-    use registry_tests::chaos::{self, Report, Settings};
-    use registry_tests::sim::workload::{self, Workload};
-    use registry_tests::sim::{Scenario, Score, Sometimes, dice};
+    use registry_testkit::chaos::bank::{self, Endurance, Rolling};
+    use registry_testkit::chaos::failover::{self, Figures, Tempo};
+    use registry_testkit::chaos::{self, Report, Settings};
+    use registry_testkit::sim::workload::{self, Workload};
+    use registry_testkit::sim::{Scenario, Score, Sometimes, dice};
 
     /// How much later than its deadline a call may end, unless told otherwise: some seconds of a busy machine's scheduler.
     const SLACK_MS: u64 = 2_000;

@@ -6,7 +6,7 @@
 use std::error::Error;
 use std::io::{self, Write};
 
-use registry_tests::{builder, counters};
+use registry_testkit::{builder, counters};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {

@@ -11,7 +11,7 @@ use std::io;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use registry_tests::parcels::{Member, caller, node, parcels, with_each};
+use registry_testkit::parcels::{Member, caller, node, parcels, with_each};
 use tokio::time::{Instant, sleep};
 
 /// Another allocator than the system's, to see what is due to which.

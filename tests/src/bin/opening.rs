@@ -13,8 +13,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use registry_runtime::{MemberState, Node};
-use registry_tests::eventually;
-use registry_tests::parcels::{Member, caller, node, parcels, with_each};
+use registry_testkit::eventually;
+use registry_testkit::parcels::{Member, caller, node, parcels, with_each};
 use tokio::time::{Instant, sleep, timeout};
 
 const NODES: usize = 3;

@@ -13,8 +13,8 @@ use std::{error, slice, thread};
 use clap::builder::PossibleValuesParser;
 use clap::{Parser, value_parser};
 use registry_runtime::testing::Rules;
-use registry_tests::sim::drill::{self, Drill};
-use registry_tests::sim::{self, MUTATIONS, Mutation, Report, Settings, Sometimes, Trial, run_seed};
+use registry_testkit::sim::drill::{self, Drill};
+use registry_testkit::sim::{self, MUTATIONS, Mutation, Report, Settings, Sometimes, Trial, run_seed};
 use tracing::Level;
 
 /// How often progress is told.

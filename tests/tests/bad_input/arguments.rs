@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use registry_runtime::testing::Cluster;
 use registry_runtime::{CommandError, Executed, Resource, commands, registry};
-use registry_tests::eventually;
+use registry_testkit::eventually;
 use serde::{Deserialize, Serialize};
 
 use crate::events;

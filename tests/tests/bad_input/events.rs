@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::sync::{Mutex, Once, PoisonError};
 use std::time::Duration;
 
-use registry_tests::eventually;
+use registry_testkit::eventually;
 use tracing_subscriber::filter::LevelFilter;
 
 /// The events so far, one a line. All tests of this process write here; a test looks for names and addresses that are only

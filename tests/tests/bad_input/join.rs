@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use registry_runtime::{CommandError, Executed, Reason};
-use registry_tests::{builder, counters, eventually, every_slot_answers, free_addresses, state_of};
+use registry_testkit::{builder, counters, eventually, every_slot_answers, free_addresses, state_of};
 
 use crate::events;
 

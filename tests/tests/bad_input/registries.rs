@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use registry_runtime::{CommandError, Executed, Node};
-use registry_tests::{builder, eventually};
+use registry_testkit::{builder, eventually};
 
 use crate::events;
 

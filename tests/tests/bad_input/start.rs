@@ -4,7 +4,7 @@ use std::net::UdpSocket;
 use std::time::Duration;
 
 use registry_runtime::{Identity, Node, NodeBuilder, registry};
-use registry_tests::{Counter, builder, counters};
+use registry_testkit::{Counter, builder, counters};
 
 /// The node does not start, and the error names what is wrong.
 async fn refuses_to_start(builder: NodeBuilder, named: &str) {
@@ -22,7 +22,7 @@ async fn a_taken_port() {
     let node = builder("taken-node").host(counters::registry()).start().await.unwrap();
     refuses_to_start(builder("taken-late").listen(node.local_addr()), &node.local_addr().to_string()).await;
     // Who was there first is not disturbed.
-    registry_tests::every_slot_answers(Duration::from_secs(10), &counters::client(&node), &[1]).await;
+    registry_testkit::every_slot_answers(Duration::from_secs(10), &counters::client(&node), &[1]).await;
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use registry_runtime::{Executed, Identity, Node, NodeBuilder, StartError, Timing};
-use registry_tests::{builder, counters, every_slot_answers, one_key_per_slot};
+use registry_testkit::{builder, counters, every_slot_answers, one_key_per_slot};
 
 use crate::certificates::{Authority, Life};
 use crate::events;

@@ -1,7 +1,7 @@
 //! Agreement after a start.
 
 use registry_runtime::Node;
-use registry_tests::{builder, counters, eventually, free_addresses, one_key_per_slot};
+use registry_testkit::{builder, counters, eventually, free_addresses, one_key_per_slot};
 
 use crate::{PATIENCE, hold_one_view_and_table};
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use registry_runtime::testing::Cluster;
 use registry_runtime::{Resource, commands, registry};
-use registry_tests::{eventually, together};
+use registry_testkit::{eventually, together};
 use serde::{Deserialize, Serialize};
 
 registry! {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use registry_tests::{counters, eventually, every_slot_answers, one_key_per_slot};
+use registry_testkit::{counters, eventually, every_slot_answers, one_key_per_slot};
 
 /// An upper bound for what a cluster does unaided after a cut or a heal.
 const UNAIDED: Duration = Duration::from_secs(20);

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
 use registry_runtime::Node;
-use registry_tests::{builder, counters, eventually, every_slot_answers, one_key_per_slot};
+use registry_testkit::{builder, counters, eventually, every_slot_answers, one_key_per_slot};
 
 use crate::hold_one_view_and_table;
 
@@ -58,7 +58,7 @@ async fn nodes_that_listen_on_all_ipv6_addresses_form_a_cluster() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_list_of_the_founders_names_addresses_while_they_listen_on_all() {
-    let join = registry_tests::free_addresses(3);
+    let join = registry_testkit::free_addresses(3);
     let start = async |index: usize| {
         let all = SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), join[index].port());
         let node = builder(&format!("founder-{index}")).listen(all).join(&join).host(counters::registry());

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use registry_runtime::testing::Cluster;
 use registry_runtime::{CommandError, Executed};
-use registry_tests::{Runs, counters, eventually, every_slot_answers, one_key_per_slot, owner_of, table};
+use registry_testkit::{Runs, counters, eventually, every_slot_answers, one_key_per_slot, owner_of, table};
 
 use crate::PATIENCE;
 

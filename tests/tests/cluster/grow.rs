@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use registry_tests::{SLOTS, counters, eventually, every_slot_answers, one_key_per_slot};
+use registry_testkit::{SLOTS, counters, eventually, every_slot_answers, one_key_per_slot};
 
 /// No member owns more than 1.1 times its fair share, rounded up.
 const SHARE_OF_FOUR: usize = (SLOTS * 11).div_ceil(4 * 10);

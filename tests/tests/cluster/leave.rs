@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use registry_runtime::testing::Cluster;
-use registry_tests::{Runs, counters, eventually, every_slot_answers, one_key_per_slot, owner_of, state_of};
+use registry_testkit::{Runs, counters, eventually, every_slot_answers, one_key_per_slot, owner_of, state_of};
 use tokio::task::JoinSet;
 
 /// How many tasks call at once, half of them at each staying node.

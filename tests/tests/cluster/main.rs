@@ -26,7 +26,7 @@ use std::time::Duration;
 
 use registry_runtime::Node;
 use registry_runtime::testing::Cluster;
-use registry_tests::{counters, view};
+use registry_testkit::{counters, view};
 
 /// How long a cluster may take for what it does unaided while other tests run beside it. How fast it is on a machine of
 /// its own is measured in `tests/promptness.rs`.
@@ -45,7 +45,7 @@ fn nodes(cluster: &Cluster, indices: &[usize]) -> Vec<Node> {
 /// Whether all nodes hold the same members and the same table; else the first difference.
 fn hold_one_view_and_table(nodes: &[Node], keys: &[u64]) -> Result<(), String> {
     let mut held = nodes.iter().map(|node| {
-        let table = registry_tests::table(&counters::client(node), keys);
+        let table = registry_testkit::table(&counters::client(node), keys);
         (node.id(), view(node), table)
     });
     let (first, first_view, first_table) = held.next().unwrap();

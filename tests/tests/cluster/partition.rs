@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use registry_runtime::testing::Cluster;
 use registry_runtime::{CommandError, Executed};
-use registry_tests::{
+use registry_testkit::{
     Acknowledged, CounterClient, Runs, counters, eventually, every_slot_answers, one_key_per_slot, state_of,
 };
 use tokio::task::JoinSet;
@@ -21,7 +21,7 @@ const PACE: Duration = Duration::from_millis(2);
 /// Every key is refused as unavailable; else the first that is not.
 async fn refuses_all(counters: &CounterClient, keys: &[u64]) -> Result<(), String> {
     let calls = keys.iter().map(|key| counters.bump(key).timeout(Duration::from_secs(1))).collect();
-    for (key, outcome) in keys.iter().zip(registry_tests::together(calls).await) {
+    for (key, outcome) in keys.iter().zip(registry_testkit::together(calls).await) {
         match outcome {
             Err(error @ CommandError::Unavailable { .. }) => assert_eq!(error.executed(), Executed::No),
             other => return Err(format!("key {key}: {other:?}")),

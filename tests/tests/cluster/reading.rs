@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use registry_runtime::testing::Cluster;
 use registry_runtime::{Context, NodeId, Resource, commands, registry};
-use registry_tests::eventually;
+use registry_testkit::eventually;
 use serde::{Deserialize, Serialize};
 
 use crate::PATIENCE;

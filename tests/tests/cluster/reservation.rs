@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use registry_runtime::testing::Cluster;
 use registry_runtime::{CommandError, Executed, registry};
-use registry_tests::{Counter, CounterClient, eventually, owner_of, state_of};
+use registry_testkit::{Counter, CounterClient, eventually, owner_of, state_of};
 
 registry! {
     kept {

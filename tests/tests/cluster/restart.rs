@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use registry_tests::{counters, eventually, every_slot_answers, one_key_per_slot, state_of};
+use registry_testkit::{counters, eventually, every_slot_answers, one_key_per_slot, state_of};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_nodes_restarted_at_once_rejoin() {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use registry_runtime::testing::Cluster;
 use registry_runtime::{CommandError, Context, NodeId, Resource, commands, registry};
-use registry_tests::{eventually, together};
+use registry_testkit::{eventually, together};
 use serde::{Deserialize, Serialize};
 
 /// An upper bound for what a cluster does unaided after a cut or a heal.

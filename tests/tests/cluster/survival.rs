@@ -2,7 +2,7 @@
 
 use registry_runtime::testing::Cluster;
 use registry_runtime::{CommandError, Reason, Resource, commands, registry};
-use registry_tests::{counters, eventually, one_key_per_slot};
+use registry_testkit::{counters, eventually, one_key_per_slot};
 use serde::{Deserialize, Serialize};
 
 use crate::PATIENCE;

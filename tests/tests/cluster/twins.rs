@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use registry_runtime::{CommandError, Node};
-use registry_tests::{builder, counters, eventually, free_addresses, one_key_per_slot, state_of};
+use registry_testkit::{builder, counters, eventually, free_addresses, one_key_per_slot, state_of};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_older_of_two_nodes_with_one_id_stops_with_a_clear_error() {
@@ -35,5 +35,5 @@ async fn the_older_of_two_nodes_with_one_id_stops_with_a_clear_error() {
         Ok(())
     })
     .await;
-    registry_tests::every_slot_answers(Duration::from_secs(20), &counters, &keys).await;
+    registry_testkit::every_slot_answers(Duration::from_secs(20), &counters, &keys).await;
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use registry_runtime::{Context, Resource, commands, registry};
-use registry_tests::Probe;
+use registry_testkit::Probe;
 use serde::{Deserialize, Serialize};
 
 registry! {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use registry_runtime::testing::Cluster;
 use registry_runtime::{Context, Resource, commands, registry};
-use registry_tests::{Probe, builder, eventually};
+use registry_testkit::{Probe, builder, eventually};
 use serde::{Deserialize, Serialize};
 
 use crate::PATIENCE;

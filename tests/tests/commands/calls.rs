@@ -101,7 +101,7 @@ registry! {
 
 #[tokio::test]
 async fn the_timeout_clause_is_the_default_deadline() {
-    let probe = std::sync::Arc::new(registry_tests::Probe::default());
+    let probe = std::sync::Arc::new(registry_testkit::Probe::default());
     let cluster =
         Cluster::builder().nodes(1).host(hasty::registry()).state(std::sync::Arc::clone(&probe)).start().await.unwrap();
     let accounts: AccountClient = hasty::client(cluster.node(0));
@@ -110,8 +110,11 @@ async fn the_timeout_clause_is_the_default_deadline() {
     assert_eq!(held, Err(CommandError::DeadlineExceeded { executed: Executed::Maybe }));
     // A timeout of the call's own takes its place, also a longer one.
     let longer = tokio::spawn(accounts.hold(1, 2).timeout(crate::PATIENCE));
-    registry_tests::eventually(crate::PATIENCE, async || if probe.entered() == 2 { Ok(()) } else { Err("not inside") })
-        .await;
+    registry_testkit::eventually(
+        crate::PATIENCE,
+        async || if probe.entered() == 2 { Ok(()) } else { Err("not inside") },
+    )
+    .await;
     assert_eq!(
         accounts.deposit(1, 3).await.unwrap_err().executed(),
         Executed::No,
@@ -144,7 +147,7 @@ async fn a_route_explains_itself() {
     for caller in 0..3 {
         let accounts = bank.accounts(caller);
         let owner =
-            registry_tests::eventually(crate::PATIENCE, async || accounts.registry().owner(id).ok_or("nobody")).await;
+            registry_testkit::eventually(crate::PATIENCE, async || accounts.registry().owner(id).ok_or("nobody")).await;
         assert_eq!(bank.cluster.index_of(&owner), 1);
         let route = accounts.registry().explain(id);
         assert_eq!(route.owner.as_ref(), Some(&owner));

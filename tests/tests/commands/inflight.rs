@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use registry_runtime::testing::Cluster;
 use registry_runtime::{Call, CommandError, Context, Executed, NodeId, Resource, commands, registry};
-use registry_tests::{Probe, eventually};
+use registry_testkit::{Probe, eventually};
 use serde::{Deserialize, Serialize};
 
 use crate::PATIENCE;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use registry_runtime::testing::{self, Cluster};
 use registry_runtime::{CommandError, Context, IntoKey, Resource, commands, registry};
-use registry_tests::eventually;
+use registry_testkit::eventually;
 use serde::{Deserialize, Serialize};
 
 use crate::PATIENCE;

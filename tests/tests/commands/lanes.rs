@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use registry_runtime::{CommandError, Executed};
-use registry_tests::together;
+use registry_testkit::together;
 
 use crate::Bank;
 

@@ -1,7 +1,7 @@
 //! Nodes that only call, and clients that outlive their node.
 
 use registry_runtime::{CommandError, Executed};
-use registry_tests::{builder, counters, eventually, one_key_per_slot};
+use registry_testkit::{builder, counters, eventually, one_key_per_slot};
 
 use crate::PATIENCE;
 
@@ -20,7 +20,7 @@ async fn a_client_only_node_calls_and_owns_nothing() {
 
     let counters = counters::client(&visitor);
     let keys = one_key_per_slot(&counters);
-    for ran in registry_tests::every_slot_answers(PATIENCE, &counters, &keys).await {
+    for ran in registry_testkit::every_slot_answers(PATIENCE, &counters, &keys).await {
         assert_eq!(ran.node, "lives-host");
     }
     for node in [&host, &visitor] {
@@ -36,7 +36,7 @@ async fn clients_do_not_keep_a_node_alive() {
     let counters = counters::client(&host);
     let another = host.clone();
     drop(host);
-    registry_tests::every_slot_answers(PATIENCE, &counters, &[1]).await;
+    registry_testkit::every_slot_answers(PATIENCE, &counters, &[1]).await;
     drop(another);
     eventually(PATIENCE, async || match counters.bump(1).await {
         Err(error @ CommandError::Unavailable { .. }) => {
@@ -52,7 +52,7 @@ async fn clients_do_not_keep_a_node_alive() {
 async fn a_node_that_was_shut_down_refuses_calls() {
     let host = builder("lives-ended").host(counters::registry()).start().await.unwrap();
     let counters = counters::client(&host);
-    registry_tests::every_slot_answers(PATIENCE, &counters, &[1]).await;
+    registry_testkit::every_slot_answers(PATIENCE, &counters, &[1]).await;
     host.shutdown().await;
     let error = counters.bump(1).await.unwrap_err();
     assert!(matches!(error, CommandError::Unavailable { .. }), "{error:?}");

@@ -26,7 +26,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use registry_runtime::testing::Cluster;
-use registry_tests::{Probe, eventually};
+use registry_testkit::{Probe, eventually};
 use tokio::time::Instant;
 
 use account::{AccountClient, accounts};

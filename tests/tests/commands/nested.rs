@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use registry_runtime::testing::Cluster;
 use registry_runtime::{CommandError, Context, Executed, Resource, commands, registry};
-use registry_tests::counters;
+use registry_testkit::counters;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 

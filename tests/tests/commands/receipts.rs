@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::task::Poll;
 
 use registry_runtime::{CommandError, MemberState};
-use registry_tests::eventually;
+use registry_testkit::eventually;
 
 use crate::{Bank, PATIENCE};
 
