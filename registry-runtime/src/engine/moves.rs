@@ -71,12 +71,14 @@ pub(crate) fn next(
             (1 + kept().count() + usize::from(new.is_some()), 1 + kept().filter(|member| has_stored(member)).count());
         2 * holding > size
     };
-    // An exchange, or one more where that goes on and an exchange would not. One alone has no way round.
+    // An exchange, or one more where that goes on and an exchange would not. One alone has no way round. Where neither goes and there is one
+    // too many, that one was to be the next owner of a slot with one replica, and is not any more.
     let plan = |out: Option<&Process>, new: Option<&Process>| {
         let grows = new.is_some() && set.len() <= replicas && (set.len() == 1 || goes_on(None, new));
         match out {
             Some(_) if goes_on(out, new) => change(out, new, Why::Rebalance),
             _ if grows => change(None, new, Why::Rebalance),
+            Some(_) if set.len() > replicas && goes_on(out, None) => change(out, None, Why::Rebalance),
             _ => Move::Stay,
         }
     };
@@ -133,6 +135,7 @@ mod tests {
         check("a", "ba", 1, "", "ab");
         check("ab", "ba", 1, "", ">b");
         check("ba", "ba", 1, "", "b");
+        check("ab", "cab", 1, "", "a");
         // One of two does not acknowledge by itself.
         check("ab", "cba", 2, "", "acb");
         check("acb", "cba", 2, "", ">c");

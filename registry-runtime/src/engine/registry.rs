@@ -46,6 +46,8 @@ pub(crate) struct Registry {
     openings: BTreeMap<Slot, Opening>,
     /// Slots whose last attempt met a higher epoch, and when the next may begin.
     pauses: BTreeMap<Slot, Retry>,
+    /// Slots whose content could not be sent to a newcomer, and until when nobody is added to their sets.
+    unfit: BTreeMap<Slot, Moment>,
     /// Slots that are re-opened or handed over for the plan's sake or a backup's.
     moving: BTreeSet<Slot>,
     /// Slots that wait for others to be moved.
@@ -70,6 +72,7 @@ impl Registry {
             kept: BTreeMap::new(),
             openings: BTreeMap::new(),
             pauses: BTreeMap::new(),
+            unfit: BTreeMap::new(),
             moving: BTreeSet::new(),
             waiting: BTreeSet::new(),
             agenda: Agenda::default(),

@@ -13,8 +13,17 @@ pub(super) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
 
 /// Puts a reply's bytes at the end of a buffer, at most `bytes_max` of them. On failure the buffer is as it was.
 pub(super) fn encode<T: Serialize>(value: &T, buffer: &mut Vec<u8>, bytes_max: usize) -> Result<(), Unfit> {
-    codec::encode_within(value, buffer, bytes_max).map_err(|fault| match fault {
+    codec::encode_within(value, buffer, bytes_max).map_err(unfit)
+}
+
+/// [`encode`], for what others are to keep.
+pub(super) fn encode_to_keep<T: Serialize>(value: &T, buffer: &mut Vec<u8>, bytes_max: usize) -> Result<(), Unfit> {
+    codec::encode_to_keep(value, buffer, bytes_max).map_err(unfit)
+}
+
+fn unfit(fault: EncodeError) -> Unfit {
+    match fault {
         EncodeError::TooLong { bytes_max } => Unfit::TooLarge { limit: bytes_max },
-        EncodeError::Fails(_) => Unfit::Fails { detail: fault.to_string() },
-    })
+        EncodeError::Fails(_) | EncodeError::Unreadable(_) => Unfit::Fails { detail: fault.to_string() },
+    }
 }

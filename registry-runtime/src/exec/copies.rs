@@ -209,11 +209,11 @@ pub(super) fn read_state<R: Resource>(key: &R::Key, state: &[u8]) -> Result<Arc<
     if state.key() == *key { Ok(Arc::new(state)) } else { Err("an instance under another key".to_owned()) }
 }
 
-/// Encodes a key or a state.
+/// Encodes a key or a state, so that it can be read again.
 pub(super) fn written<T: Serialize>(value: &T) -> Result<Vec<u8>, String> {
     let mut written = Vec::new();
     let unfit = |unfit| format!("an instance cannot be encoded: {unfit:?}");
-    codec::encode(value, &mut written, STATE_BYTES_MAX).map_err(unfit)?;
+    codec::encode_to_keep(value, &mut written, STATE_BYTES_MAX).map_err(unfit)?;
     Ok(written)
 }
 

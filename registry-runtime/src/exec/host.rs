@@ -227,7 +227,7 @@ impl<R: Resource> Host<R> {
         let settle =
             |effect| self.shelf(slot).map(|mut shelf| shelf.settle(slot, key, claim, stand, effect, self.clock()));
         let (settled, unfit) = match settle(Effect { change, receipt, body: None }) {
-            // Only who has backups writes anything down, and not while the slot is locked.
+            // Only where there are or will be backups is anything written down, and not while the slot is locked.
             Some(Settling::Unwritten(Effect { change, receipt, .. })) => {
                 match self.write(key, &change, receipt.as_ref()) {
                     Ok(body) => (settle(Effect { change, receipt, body: Some(body) }), None),
@@ -249,10 +249,10 @@ impl<R: Resource> Host<R> {
         let receipt =
             receipt.filter(|_| self.setting.rules.keeps(Rule::ReceiptTravels)).map(|receipt| receipt.with(lend));
         let write = |scratch: &mut Vec<u8>| {
-            codec::encode(key, scratch, STATE_BYTES_MAX)?;
+            codec::encode_to_keep(key, scratch, STATE_BYTES_MAX)?;
             let key_bytes = scratch.len();
             if let Change::Put(state) = change {
-                codec::encode(&**state, scratch, STATE_BYTES_MAX)?;
+                codec::encode_to_keep(&**state, scratch, STATE_BYTES_MAX)?;
             }
             let (key, state) = scratch.split_at_checked(key_bytes).unwrap_or_default();
             let state = matches!(change, Change::Put(_)).then_some(Raw(state));

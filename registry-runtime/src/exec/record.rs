@@ -13,8 +13,8 @@ use crate::id::{Epoch, Position, Process, Slot};
 use crate::policy::receipts::Saved;
 use crate::policy::replica::Stamp;
 
-/// The most bytes that one instance may have when it is encoded, in a registry whose instances have replicas. A record takes it in one
-/// piece, so it is what a command may be.
+/// The most bytes that one instance may have when it is encoded, in a registry whose instances have replicas, whether there are nodes for
+/// them or not. A record takes it in one piece, so it is what a command may be. Without replicas a larger one stays where it is.
 pub(super) const STATE_BYTES_MAX: usize = 4 << 20;
 
 /// About how many bytes of instances and receipts one part of a filling carries: little enough not to hold up the records of other slots

@@ -369,7 +369,7 @@ impl Driver {
         self.stale.everything = true;
         self.tell(connected(&link, dialled, &self.join));
         // What was on its way on an earlier connection may be lost.
-        let process = Process { node: link.peer().node.clone(), start: link.peer().start };
+        let process = link.process();
         self.kept.values().for_each(|kept| kept.host.ask(Some(&process)));
     }
 

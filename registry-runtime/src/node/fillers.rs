@@ -4,10 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::runtime::Handle;
+use tokio::sync::mpsc;
 
+use super::records::News;
 use crate::codec::Raw;
+use crate::engine::Report;
 use crate::exec::{AnyHost, Filling};
-use crate::id::{Epoch, Position, Process, Slot};
+use crate::id::{Epoch, Position, Slot};
 use crate::telemetry;
 use crate::transport::{Channel, Link, LinkId};
 use crate::wire::record::{RecordFrame, RecordWord};
@@ -44,6 +47,8 @@ type Place = (bool, &'static str, Slot);
 /// The slots that wait to be sent, by connection.
 pub(super) struct Fillers {
     runtime: Handle,
+    /// Told of backups that cannot be filled.
+    news: mpsc::UnboundedSender<News>,
     queues: Arc<Mutex<BTreeMap<LinkId, Queue>>>,
 }
 
@@ -56,8 +61,8 @@ struct Queue {
 }
 
 impl Fillers {
-    pub(super) fn new(runtime: Handle) -> Self {
-        Self { runtime, queues: Arc::default() }
+    pub(super) fn new(runtime: Handle, news: mpsc::UnboundedSender<News>) -> Self {
+        Self { runtime, news, queues: Arc::default() }
     }
 
     /// Whether the slot is on its way there or waits for it.
@@ -82,7 +87,7 @@ impl Fillers {
         queue.add(job, host);
         drop(queues);
         if begins {
-            self.runtime.spawn(work(Arc::clone(&self.queues), link.clone()));
+            self.runtime.spawn(work(Arc::clone(&self.queues), link.clone(), self.news.clone()));
         }
     }
 }
@@ -102,13 +107,29 @@ impl Queue {
 }
 
 /// Sends one slot after another until none is left, or the connection ends.
-async fn work(queues: Arc<Mutex<BTreeMap<LinkId, Queue>>>, link: Link) {
+async fn work(queues: Arc<Mutex<BTreeMap<LinkId, Queue>>>, link: Link, news: mpsc::UnboundedSender<News>) {
     while let Some((job, host)) = next(&queues, &link) {
-        if send(&link, &host, job).await.is_none() {
-            lock(&queues).remove(&link.id());
-            return;
+        match send(&link, &host, job).await {
+            Ok(()) => {}
+            Err(Unsent::Unfit) => {
+                let report = Report::Unfillable(job.slot, job.epoch, link.process());
+                // A driver that has stopped wants to know nothing.
+                let _ = news.send(News::Report { registry: job.registry, report });
+            }
+            Err(Unsent::Cut) => {
+                lock(&queues).remove(&link.id());
+                return;
+            }
         }
     }
+}
+
+/// Why a slot was not sent whole.
+enum Unsent {
+    /// The connection has ended.
+    Cut,
+    /// Something in it has no encoding that could be read.
+    Unfit,
 }
 
 /// Takes the next job; without one the queue is over.
@@ -123,41 +144,41 @@ fn next(queues: &Mutex<BTreeMap<LinkId, Queue>>, link: &Link) -> Option<(Job, Ar
     next
 }
 
-/// Sends the content of one slot, if there still is any to be sent. `None` when the connection has ended.
-async fn send(link: &Link, host: &Arc<dyn AnyHost>, job: Job) -> Option<()> {
+/// Sends the content of one slot, if there still is any to be sent.
+async fn send(link: &Link, host: &Arc<dyn AnyHost>, job: Job) -> Result<(), Unsent> {
     let Job { registry, slot, epoch, to } = job;
-    let peer = Process { node: link.peer().node.clone(), start: link.peer().start };
+    let peer = link.process();
     let content = match to {
         // Its beginning goes out with it, under the slot's lock, so that no record comes between.
         Whom::Backup => host.content_for(slot, epoch, &peer),
         Whom::Opener(stamp) => host.content(slot, epoch, stamp),
     };
-    let Some(mut content) = content else { return Some(()) };
+    let Some(mut content) = content else { return Ok(()) };
     telemetry::fills(host.node(), registry, slot, epoch, &peer.node);
     let Filling { epoch, number, stamp } = content.filling();
     let mut frame = Vec::new();
     if to != Whom::Backup {
         write(&mut frame, registry, slot, epoch, RecordWord::Fill { number, stamp });
-        link.send_patiently(Channel::Records, &frame).await.ok()?;
+        link.send_patiently(Channel::Records, &frame).await.map_err(|_| Unsent::Cut)?;
     }
     while let Some(portion) = content.next() {
         let portion = match portion {
             Ok(portion) => portion,
             Err(fault) => {
                 telemetry::unfillable(host.node(), registry, slot, &fault);
-                return Some(());
+                return Err(Unsent::Unfit);
             }
         };
         let body = Raw(&portion.body);
         let word = RecordWord::Part { number, stamp, part: portion.part, last: portion.last, body };
         write(&mut frame, registry, slot, epoch, word);
-        link.send_patiently(Channel::Records, &frame).await.ok()?;
+        link.send_patiently(Channel::Records, &frame).await.map_err(|_| Unsent::Cut)?;
         if to == Whom::Backup {
             host.carries(slot, epoch, &peer);
         }
         tokio::task::yield_now().await;
     }
-    Some(())
+    Ok(())
 }
 
 /// Puts a frame in the place of the last one. What a frame consists of has an encoding.

@@ -56,7 +56,7 @@ impl Records {
     ) -> Self {
         let hosts = hosts.iter().map(|host| (host.spec().name, Arc::clone(host))).collect();
         let salvages = Salvages::new(runtime.clone(), news.clone());
-        Self { me, hosts, fillers: Fillers::new(runtime), salvages, refusals, news }
+        Self { me, hosts, fillers: Fillers::new(runtime, news.clone()), salvages, refusals, news }
     }
 
     /// Takes in what other sides of partitions have written, and offers what this node has.
@@ -66,7 +66,7 @@ impl Records {
 
     /// Fills a backup of this node's anew, if it is one, whatever is on its way there.
     pub(super) fn fill_anew(&self, backup: &Link, host: &Arc<dyn AnyHost>, slot: Slot, epoch: Epoch) {
-        if host.hear_lack(slot, epoch, &process(backup)) {
+        if host.hear_lack(slot, epoch, &backup.process()) {
             self.fillers.add_anew(backup, host, to_backup(host, slot, epoch));
         }
     }
@@ -92,7 +92,7 @@ impl Records {
                 Err(fault) => self.refuse(&from.peer().node, registry, &fault),
             },
             RecordWord::Reaches { position } => {
-                let process = process(from);
+                let process = from.process();
                 let heard = host.hear(slot, epoch, &process, position);
                 if heard.fill {
                     self.fillers.add(from, host, to_backup(host, slot, epoch));
@@ -112,7 +112,7 @@ impl Records {
             },
             RecordWord::Acknowledged { position } => host.hear_acknowledged(slot, epoch, position),
             RecordWord::Fill { number, stamp } => {
-                let sender = process(from);
+                let sender = from.process();
                 // An owner fills its backups, and who has promised an opening fills its opener.
                 let own = may_be_of(epoch, &self.me, registry, slot);
                 match own || may_be_of(epoch, &sender, registry, slot) {
@@ -121,7 +121,7 @@ impl Records {
                 }
             }
             RecordWord::Part { number, stamp, part, last, body: Raw(body) } => {
-                let filled = host.fill(slot, &process(from), Filling { epoch, number, stamp }, part, last, body);
+                let filled = host.fill(slot, &from.process(), Filling { epoch, number, stamp }, part, last, body);
                 if let Ok(Filled::Whole(_)) = filled {
                     telemetry::is_filled(&self.me.node, registry, slot, epoch, &from.peer().node);
                 }
@@ -132,7 +132,7 @@ impl Records {
                     Err(fault) => self.refuse(&from.peer().node, registry, &fault),
                 }
             }
-            RecordWord::Pull { stamp } => match may_be_of(epoch, &process(from), registry, slot) {
+            RecordWord::Pull { stamp } => match may_be_of(epoch, &from.process(), registry, slot) {
                 true => {
                     let job = Job { registry: host.spec().name, slot, epoch, to: Whom::Opener(stamp) };
                     self.fillers.add(from, host, job);
@@ -167,8 +167,4 @@ impl Records {
 
 fn to_backup(host: &Arc<dyn AnyHost>, slot: Slot, epoch: Epoch) -> Job {
     Job { registry: host.spec().name, slot, epoch, to: Whom::Backup }
-}
-
-fn process(link: &Link) -> Process {
-    Process { node: link.peer().node.clone(), start: link.peer().start }
 }

@@ -16,6 +16,7 @@ use super::channel::{Channel, Outbox, SendError};
 use super::end::{Ending, Reason};
 use super::lane::{Lane, LinkError, Pending, Replies, Soloist};
 use super::peer::{LinkId, PeerInfo};
+use crate::id::Process;
 use crate::wire::frame::Request;
 
 pub(super) use supervisor::{Mainspring, supervise};
@@ -72,6 +73,11 @@ impl Link {
     /// Who is at the other end.
     pub(crate) fn peer(&self) -> &PeerInfo {
         &self.0.peer
+    }
+
+    /// Which process that is.
+    pub(crate) fn process(&self) -> Process {
+        Process { node: self.0.peer.node.clone(), start: self.0.peer.start }
     }
 
     /// Sends a request; requests with the same hint keep their order. The task is woken when there is an answer, so it need not

@@ -14,6 +14,7 @@ mod everywhere;
 mod failover;
 mod grow;
 mod leave;
+mod outsize;
 mod partition;
 mod reading;
 mod reservation;

@@ -1,12 +1,19 @@
 //! What this node's store and those of others have to say: what is held, what has come over, who has stored it.
 
-use super::super::opening::Phase;
+use std::time::Duration;
+
+use super::super::opening::{Phase, Why};
 use super::super::output::Closing;
+use super::super::set::Set;
 use super::super::shared::Shared;
 use super::super::store::{Fenced, Report, Stored};
 use super::{Registry, lending};
-use crate::id::{Epoch, Slot};
+use crate::id::{Epoch, Process, Slot};
 use crate::message::Word;
+
+/// How long nobody is added to a slot whose content does not fit through: each try stops the slot for as long as it takes to find that out,
+/// which is at most a second or two every minute.
+const UNFIT_TIME: Duration = Duration::from_secs(60);
 
 impl Registry {
     /// Takes in what has become of slots.
@@ -16,6 +23,7 @@ impl Registry {
             Report::Fetched(slot, epoch) => self.fetched(slot, epoch, shared),
             Report::Unbegun(slot, epoch) => self.unbegun(slot, epoch, shared),
             Report::Stored(stored) => self.stored(&stored, shared),
+            Report::Unfillable(slot, epoch, member) => self.unfillable(slot, epoch, &member, shared),
             Report::Drained(slot, epoch) => self.drained(slot, epoch),
         }
     }
@@ -75,6 +83,23 @@ impl Registry {
             shared.lease(&self.name, [*slot], until);
             self.agenda.look(*slot);
         }
+    }
+
+    /// A member cannot be sent what is here. An opening that waits for it goes on without, and nobody is added for a while: it is what is
+    /// here that does not fit, whoever is to have it.
+    fn unfillable(&mut self, slot: Slot, epoch: Epoch, member: &Process, shared: &mut Shared) {
+        let waits = |opening: &super::Opening| {
+            opening.epoch() == epoch && opening.phase() == Phase::Installing && !opening.is_stored()
+        };
+        let Some(opening) = self.openings.get(&slot).filter(|opening| waits(opening)) else { return };
+        if self.holdings.get(slot).is_none() || *member == shared.me {
+            return;
+        }
+        let others = opening.set().members().iter().filter(|other| *other != member).cloned();
+        let set = Set::of(&shared.me, others, opening.set().len());
+        self.start(slot, set, Why::TakeBack, shared);
+        self.unfit.insert(slot, shared.now + UNFIT_TIME);
+        self.agenda.look(slot);
     }
 
     /// Lets go of a slot's content once a set without this process is known to have been opened after the last opening

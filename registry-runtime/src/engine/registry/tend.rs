@@ -33,8 +33,10 @@ impl Registry {
             return Some(until.min(self.ask_to_take_over(slot, shared)));
         }
         let missing = self.ask_to_store(slot, shared);
-        let paused = self.pauses.get(&slot).map(Retry::at).filter(|at| *at > shared.now);
+        let unfit = self.unfit.get(&slot).copied();
+        let paused = self.pauses.get(&slot).map(Retry::at).max(unfit).filter(|at| *at > shared.now);
         if paused.is_none() {
+            self.unfit.remove(&slot);
             self.make_a_move(slot, shared);
         }
         missing.into_iter().chain(paused).min()

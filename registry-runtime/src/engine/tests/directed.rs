@@ -106,6 +106,36 @@ fn a_slot_whose_stream_cannot_begin_is_opened_anew() {
 }
 
 #[test]
+fn a_slot_that_nobody_can_be_sent_stays_and_is_served() {
+    for replicas in [1, 3] {
+        let mut sim = Sim::new(1, Options { nodes: 1, charter: 1, replicas, ..Options::default() });
+        settle(&mut sim, 5 * SECOND);
+        sim.unfit = slots(&sim).filter(|slot| slot.index().is_multiple_of(2)).collect();
+        sim.add();
+        sim.add();
+        let unfit = sim.unfit.clone();
+        let fits = |slot: &Slot| !unfit.contains(slot);
+        let moved = sim.run_until(20 * SECOND, |sim| slots(sim).filter(fits).all(|slot| is_as_planned(sim, slot)));
+        assert!(
+            moved,
+            "{replicas}: {:?}",
+            slots(&sim).filter(|slot| fits(slot) && !is_as_planned(&sim, *slot)).collect::<Vec<_>>()
+        );
+        for slot in &unfit {
+            let stays = sim.owner(*slot) == Some(0) && sim.nodes[0].serving[slot].set.len() == 1;
+            assert!(stays, "{replicas}: {slot}");
+        }
+        let before = sim.counts.acknowledgements;
+        unfit.iter().for_each(|slot| _ = sim.write(*slot).expect("its owner has the right to"));
+        assert_eq!(sim.counts.acknowledgements, before + unfit.len(), "all are acknowledged at once");
+
+        sim.unfit.clear();
+        balance(&mut sim, 70 * SECOND);
+        assert_eq!((losses(&sim), sim.fault.as_ref()), (0, None));
+    }
+}
+
+#[test]
 fn one_of_three_founds_nothing() {
     let mut sim = Sim::new(1, Options { nodes: 1, ..Options::default() });
     sim.run(60 * SECOND);

@@ -100,6 +100,8 @@ pub(crate) struct Sim {
     written: u64,
     /// How many of the next streams cannot begin.
     pub(crate) unbegun: usize,
+    /// Slots whose content cannot be sent to anybody.
+    pub(crate) unfit: BTreeSet<Slot>,
     /// The openings whose streams could not.
     void: BTreeSet<(Slot, Epoch)>,
 }
@@ -184,6 +186,7 @@ impl Sim {
             cut: BTreeSet::new(),
             counts: Counts::default(),
             unbegun: 0,
+            unfit: BTreeSet::new(),
             void: BTreeSet::new(),
             written: 0,
             options,
@@ -679,6 +682,12 @@ impl Sim {
     fn mail(&mut self, from: usize, slot: Slot, mail: Mail) {
         let sender = self.nodes[from].process.clone();
         for (to, frame) in mail {
+            if let (Frame::Fill { epoch, .. }, true) = (&frame, self.unfit.contains(&slot)) {
+                let report = Report::Unfillable(slot, *epoch, to);
+                let delay = self.delay();
+                self.put(delay, Happening::Reported(from, sender.start, report));
+                continue;
+            }
             self.carry(from, &to.node, |index| Happening::Frame(index, to.start, sender.clone(), slot, frame.clone()));
         }
     }
