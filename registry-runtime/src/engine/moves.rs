@@ -96,6 +96,8 @@ pub(crate) fn next(
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
     use crate::id::{NodeId, Start};
 
@@ -190,5 +192,55 @@ mod tests {
         let step = |stored: &Process| next(&set, &[b, a, c], 3, true, |_| true, |process| process == stored);
         assert_eq!(step(c), Move::Stay);
         assert_eq!(step(b), Move::HandOver(b.clone()));
+    }
+
+    /// All orders of all choices of at most so many letters.
+    fn words(letters: &str, length_max: usize) -> Vec<String> {
+        let mut all = vec![String::new()];
+        let mut last = all.clone();
+        for _ in 0..length_max {
+            let longer = |word: &String| {
+                let free: Vec<char> = letters.chars().filter(|letter| !word.contains(*letter)).collect();
+                free.into_iter().map(|letter| format!("{word}{letter}")).collect::<Vec<_>>()
+            };
+            last = last.iter().flat_map(longer).collect();
+            all.extend_from_slice(&last);
+        }
+        all.into_iter().filter(|word| !word.is_empty()).collect()
+    }
+
+    /// The steps from a set to its end, as each is stored by all.
+    fn walk(set: &str, rank: &str, replicas: usize) -> Vec<String> {
+        let mut way = vec![set.to_owned()];
+        while way.len() < 20 {
+            let here = way.last().unwrap();
+            let next = match step(here, rank, replicas, "") {
+                stays if stays == "=" => break,
+                over if over.starts_with('>') => format!("{}{}", &over[1..], here.replace(&over[1..], "")),
+                next => next,
+            };
+            way.push(next);
+        }
+        way
+    }
+
+    #[test]
+    fn from_every_set_there_is_a_way_to_every_plan() {
+        let mut walks = 0;
+        for rank in words("abcd", 4) {
+            // One more than there are replicas, at most: more never come together.
+            for (replicas, set) in
+                (1..=3).flat_map(|replicas| words("abcde", replicas + 1).into_iter().map(move |set| (replicas, set)))
+            {
+                let way = walk(&set, &rank, replicas);
+                let end: BTreeSet<char> = way.last().unwrap().chars().collect();
+                let wanted: BTreeSet<char> = rank.chars().take(replicas).collect();
+                assert!(way.last().unwrap().starts_with(&rank[..1]), "{replicas} of {rank}: {way:?}");
+                assert_eq!(end, wanted, "{replicas} of {rank}: {way:?}");
+                assert!(way.iter().all(|set| set.len() <= replicas + 1), "{replicas} of {rank}: {way:?}");
+                walks += 1;
+            }
+        }
+        assert!(walks > 10_000, "{walks}");
     }
 }
