@@ -74,7 +74,7 @@ async fn what_replicas_could_not_take_is_refused_before_there_are_any() {
 async fn what_cannot_move_stays_and_is_served() {
     let cluster = Cluster::builder().nodes(1).host(lone::registry()).host(counters::registry()).start().await.unwrap();
     let heaps = lone::client(cluster.node(0));
-    let keys: BTreeMap<_, _> = (0..200).map(|key| (heaps.registry().explain(&key).slot, key)).collect();
+    let keys: BTreeMap<_, _> = (0..200).map(|key| (heaps.registry().explain(key).slot, key)).collect();
     let keys: Vec<u64> = keys.into_values().collect();
     assert_eq!(keys.len(), 8, "one for each slot");
     for key in &keys {
