@@ -30,7 +30,7 @@ mod rules {
 
 registry! { orders { resource model::Order } }
 
-fn main() {
+pub(super) fn main() {
     let calls = |cx: &Context| {
         let client: model::OrderClient = orders::client(cx);
         drop(client.place(1));

@@ -81,7 +81,7 @@ impl Visitor<Order> for Seen {
     }
 }
 
-fn main() {
+pub(super) fn main() {
     let mut seen = Seen(Vec::new());
     Order::each(&mut seen);
     let here = if cfg!(unix) { 2 } else { 3 };

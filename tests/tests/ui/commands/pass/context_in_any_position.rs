@@ -75,4 +75,4 @@ pub async fn calls(cx: &Context) -> Option<()> {
     Some(())
 }
 
-fn main() {}
+pub(super) fn main() {}

@@ -44,7 +44,7 @@ fn now<T>(future: impl Future<Output = T>) -> T {
     }
 }
 
-fn main() {
+pub(super) fn main() {
     const FIRST: Order = Order::place(1);
     let mut order = FIRST;
     assert_eq!(now(order.ship()), Ok(1));

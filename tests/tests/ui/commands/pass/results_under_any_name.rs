@@ -94,7 +94,7 @@ pub async fn calls(cx: &Context) {
     let _: Result<(), CommandError<Fault>> = orders.unit(1).await;
 }
 
-fn main() {
+pub(super) fn main() {
     // `Turned` is no command's type, it only shows that an alias may turn its parameters around.
     let turned: shop::Turned<String, u8> = Ok(1);
     assert_eq!(turned, Ok(1));

@@ -54,4 +54,4 @@ pub fn calls(cx: &Context, node: Node) {
     drop(nodes::client(cx).label(1, "label".into()));
 }
 
-fn main() {}
+pub(super) fn main() {}

@@ -21,4 +21,4 @@ impl Order {
     }
 }
 
-fn main() {}
+pub(super) fn main() {}

@@ -76,7 +76,7 @@ serve!(Tree, u32, trees, 30s);
 counter!(Small, smalls, add, u8, region);
 counter!(Large, larges, sum, u64, tenant);
 
-fn main() {
+pub(super) fn main() {
     let calls = |cx: &Context| {
         drop(smalls::client(cx).add((1, "eu"), 2));
         drop(larges::client(cx).sum((1, "eu"), 2));

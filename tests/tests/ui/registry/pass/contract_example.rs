@@ -157,7 +157,7 @@ pub async fn outcomes(cx: Context) -> Result<(), registry_runtime::CommandError<
     Ok(())
 }
 
-fn main() {
+pub(super) fn main() {
     assert_eq!(orders::Registry::NAME, "orders");
     assert_eq!(orders::registry().spec().name, "orders");
     assert_eq!(users::registry().spec().slots(), 4096);

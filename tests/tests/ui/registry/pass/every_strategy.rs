@@ -55,7 +55,7 @@ registry! {
     pub five { resource User; on_partition pause_minority; }
 }
 
-fn main() {
+pub(super) fn main() {
     let spec = *defaults::registry().spec();
     assert_eq!(spec.sharding, Sharding::ConsistentHashing { slots: 4096 });
     assert_eq!(spec.load_balancing, LoadBalancing::LeastBusy);

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 #[allow(dead_code)]
 struct Order;
 
-fn main() {
+pub(super) fn main() {
     #[derive(Clone, PartialEq, Serialize, Deserialize)]
     enum Status {
         Placed,

@@ -26,7 +26,7 @@ registry! {
     }
 }
 
-fn main() {
+pub(super) fn main() {
     assert_eq!(r#loop::Registry::NAME, "loop");
     let calls = |cx: &Context| r#loop::client(cx).r#match((1, "a"), 2, "b".into());
     let _ = calls;

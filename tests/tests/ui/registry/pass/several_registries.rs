@@ -37,7 +37,7 @@ registry! {
 
 registry! {}
 
-fn main() {
+pub(super) fn main() {
     assert_eq!(orders::registry().spec().name, "orders");
     assert_eq!(archive::Registry::NAME, "orders.archive");
     assert_eq!(archive::registry().spec().replicas, 5);

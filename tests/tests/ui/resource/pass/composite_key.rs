@@ -17,7 +17,7 @@ fn key(key: impl IntoKey<UserKey>) -> UserKey {
     key.into_key()
 }
 
-fn main() {
+pub(super) fn main() {
     let user = User { region: "eu".into(), name: "Ada".into(), id: 7 };
     let expected = UserKey { region: "eu".into(), id: 7 };
     assert_eq!(user.key(), expected);

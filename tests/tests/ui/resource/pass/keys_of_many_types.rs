@@ -75,4 +75,4 @@ pub fn calls(cx: &Context) {
     drop(pages::client(cx).write(&"/index".to_string(), "text".into()));
 }
 
-fn main() {}
+pub(super) fn main() {}

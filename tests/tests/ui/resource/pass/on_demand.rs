@@ -33,7 +33,7 @@ impl Counter {
     }
 }
 
-fn main() {
+pub(super) fn main() {
     let fresh = <Counter as Resource>::FRESH.unwrap();
     let mut counter = fresh(("eu".to_string(), "visits".to_string()).into());
     assert_eq!(counter, Counter { region: "eu".into(), name: "visits".into(), value: 0 });

@@ -1,0 +1,54 @@
+//! What the macros accept, as one program: to link one for each rule takes longer than to compile them. Those that speak of their crate as a
+//! whole are programs of their own, in `ui/<macro>/program`.
+
+#[path = "commands/pass/block_elsewhere.rs"]
+mod block_elsewhere;
+#[path = "commands/pass/conditions_and_attributes.rs"]
+mod conditions_and_attributes;
+#[path = "commands/pass/context_in_any_position.rs"]
+mod context_in_any_position;
+#[path = "commands/pass/plain_rust.rs"]
+mod plain_rust;
+#[path = "commands/pass/results_under_any_name.rs"]
+mod results_under_any_name;
+#[path = "commands/pass/self_written_out.rs"]
+mod self_written_out;
+#[path = "commands/pass/sixteen_parameters.rs"]
+mod sixteen_parameters;
+#[path = "commands/pass/written_by_a_macro.rs"]
+mod written_by_a_macro;
+#[path = "registry/pass/contract_example.rs"]
+mod contract_example;
+#[path = "registry/pass/every_strategy.rs"]
+mod every_strategy;
+#[path = "registry/pass/function_body.rs"]
+mod function_body;
+#[path = "registry/pass/raw_names.rs"]
+mod raw_names;
+#[path = "registry/pass/several_registries.rs"]
+mod several_registries;
+#[path = "resource/pass/composite_key.rs"]
+mod composite_key;
+#[path = "resource/pass/keys_of_many_types.rs"]
+mod keys_of_many_types;
+#[path = "resource/pass/on_demand.rs"]
+mod on_demand;
+
+fn main() {
+    block_elsewhere::main();
+    conditions_and_attributes::main();
+    context_in_any_position::main();
+    plain_rust::main();
+    results_under_any_name::main();
+    self_written_out::main();
+    sixteen_parameters::main();
+    written_by_a_macro::main();
+    contract_example::main();
+    every_strategy::main();
+    function_body::main();
+    raw_names::main();
+    several_registries::main();
+    composite_key::main();
+    keys_of_many_types::main();
+    on_demand::main();
+}
