@@ -264,7 +264,7 @@
 //! | an encoded command, key and arguments | 4 MiB | fixed | `TooLarge`, not sent |
 //! | an encoded reply or error | 4 MiB | fixed | `Unknown { reason: BadReply }`; the change is undone |
 //! | an encoded instance, with `replicas` above 1 | 4 MiB, and 64 levels of nesting, also while there is no other node | fixed | `Unknown { reason: BadReply }`; the change is undone |
-//! | an encoded instance, with `replicas 1` | the same | fixed | its slot cannot move: it stays where it is, is served, and is tried again every minute |
+//! | an encoded instance, with `replicas 1` | the same | fixed | its slot cannot move: it stays where it is, is served, and is tried again a few times a minute |
 //! | nesting of a value | 64 levels | fixed | `Incompatible`; in a reply `Unknown { reason: BadReply }` |
 //! | commands that run at once, for each node and registry | [256](spec::defaults::CONCURRENCY) | `concurrency` | further ones wait |
 //! | commands that wait, likewise; at the caller, calls that wait for an owner | [1024](spec::defaults::QUEUE) | `queue` | `Overloaded` |

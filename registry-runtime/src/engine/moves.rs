@@ -24,6 +24,22 @@ pub(crate) enum Move {
     HandOver(Process),
 }
 
+impl Move {
+    /// The same step for a slot that nobody new can be sent: whoever is lost still goes.
+    pub(crate) fn without_newcomers(self, former: &Set) -> Self {
+        let Self::Reopen(set, why) = self else { return self };
+        let known = set.members().iter().skip(1).filter(|member| former.contains(member)).cloned();
+        let without = Set::of(set.owner(), known, set.len());
+        if without == set {
+            return Self::Reopen(set, why);
+        }
+        match why {
+            Why::Repair if without.len() < former.len() => Self::Reopen(without, why),
+            _ => Self::Stay,
+        }
+    }
+}
+
 /// The next step for a slot that `set`'s owner holds. `rank` names the eligible members, the plan's owner first.
 ///
 /// Lost backups come first. The rest can wait, and does while somebody is under suspicion (`calm` is false).
@@ -192,6 +208,25 @@ mod tests {
         let step = |stored: &Process| next(&set, &[b, a, c], 3, true, |_| true, |process| process == stored);
         assert_eq!(step(c), Move::Stay);
         assert_eq!(step(b), Move::HandOver(b.clone()));
+    }
+
+    #[test]
+    fn without_newcomers_who_is_lost_still_goes() {
+        let check = |set: &str, next: &str, why, expected: &str| {
+            let set = Set::new(processes(set)).unwrap();
+            let step = Move::Reopen(Set::new(processes(next)).unwrap(), why).without_newcomers(&set);
+            let told = match step {
+                Move::Reopen(set, _) => set.members().iter().map(|member| member.node.as_str()).collect(),
+                _ => "=".to_owned(),
+            };
+            assert_eq!(told, expected, "{set}");
+        };
+        check("abc", "abd", Why::Repair, "ab");
+        check("abc", "ab", Why::Repair, "ab");
+        check("a", "ab", Why::Repair, "=");
+        check("a", "ab", Why::Rebalance, "=");
+        check("abc", "abd", Why::Rebalance, "=");
+        check("abcd", "abc", Why::Rebalance, "abc");
     }
 
     /// All orders of all choices of at most so many letters.

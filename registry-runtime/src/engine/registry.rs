@@ -118,6 +118,7 @@ impl Registry {
             self.planned = eligible().map(|(process, weight)| (process.clone(), weight)).collect();
             let members = self.planned.iter().map(|(process, weight)| (process, *weight));
             self.plan = Arc::new(Plan::new(&self.name, self.slots, members));
+            self.unfit.clear();
         }
         // Who was outbid again and again by members that it could not hear need not wait for long once it hears them.
         let pauses = self.pauses.values_mut();

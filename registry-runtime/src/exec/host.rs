@@ -241,7 +241,18 @@ impl<R: Resource> Host<R> {
         };
         let Some(Settling::Done(settled, outcomes)) = settled else { return Settled::Now(Err(Refused::Lost)) };
         self.finish(slot, outcomes);
-        unfit.map_or(settled, |unfit| Settled::Now(Err(unfit)))
+        unfit.map_or(settled, |unfit| Settled::Now(Err(self.for_now(unfit))))
+    }
+
+    /// What the caller hears of a change that cannot be written down. Without replicas that is only for as long as the slot moves, and nothing
+    /// has come of it.
+    fn for_now(&self, unfit: Refused) -> Refused {
+        match unfit {
+            Refused::TooLarge { .. } | Refused::BadReply { .. } if self.definition.spec.replicas <= 1 => {
+                Refused::Moved { started: true }
+            }
+            unfit => unfit,
+        }
     }
 
     /// Writes down what a command did, for the backups.

@@ -58,7 +58,7 @@ struct Stay {
 }
 
 /// How a command ended: at once, or as its record is decided.
-type Ended<D, J> = (Outcome<D, J>, Option<Pledge>);
+type Ended<D, J> = (Outcome<D, J>, Settled);
 
 /// [`Ended`], with the types that follow from the reply.
 type EndedFor<T, E, S> = Ended<<S as Reply<T, E>>::Done, <S as Reply<T, E>>::Rejected>;
@@ -110,7 +110,7 @@ impl<R: Resource, A, T, E> Job<R, A, T, E> {
                 Err(refused) => Err(refuse(refused, args)),
             },
         };
-        let (outcome, pledge) = match begun {
+        let (outcome, settled) = match begun {
             Ok(mut flight) => {
                 let mut ran = None;
                 let flown = hold.stay.flown(&mut |task| flight.poll(task).map(|end| ran = end)).await;
@@ -120,9 +120,9 @@ impl<R: Resource, A, T, E> Job<R, A, T, E> {
         };
         // What waits for a record holds up nobody.
         drop(hold);
-        match pledge {
-            None => outcome,
-            Some(pledge) => match decided_by(pledge, ends_at).await {
+        match settled {
+            Settled::Now(settled) => agreed(outcome, settled),
+            Settled::Later(pledge) => match decided_by(pledge, ends_at).await {
                 Some(decided) => agreed(outcome, decided),
                 None => {
                     discard(outcome);
@@ -155,7 +155,7 @@ impl<R: Resource, A, T, E> Hold<R, A, T, E> {
                 let kept = &self.stay.kept;
                 self.host.note_receipt(self.command.name, kept.asked.ask.id, kept.attempt);
                 discard(args);
-                return Err((reply.again(told), None));
+                return Err((reply.again(told), Settled::Now(Ok(()))));
             }
             Err(refused) => return Err(refuse(refused, args)),
         };
@@ -200,7 +200,7 @@ impl<R: Resource, A, T, E> Hold<R, A, T, E> {
         self.stay.kept.span.in_scope(|| discard(flight));
         match flown {
             Ok(ran) => self.end(ran, reply),
-            Err(refused) => (refused.widen(), None),
+            Err(refused) => (refused.widen(), Settled::Now(Ok(()))),
         }
     }
 
@@ -218,13 +218,10 @@ impl<R: Resource, A, T, E> Hold<R, A, T, E> {
             Some(seat) if exclusive => seat.settle(change, host.receipt(&kept.asked, told)),
             _ => {
                 debug_assert!(matches!(change, Change::Keep), "only exclusive commands change anything");
-                return (outcome, None);
+                Settled::Now(Ok(()))
             }
         };
-        match settled {
-            Settled::Now(settled) => (agreed(outcome, settled), None),
-            Settled::Later(pledge) => (outcome, Some(pledge)),
-        }
+        (outcome, settled)
     }
 }
 
@@ -263,7 +260,7 @@ impl Stay {
 /// How a command ends that is not started.
 fn refuse<A, D, J>(refused: Refused, args: A) -> Ended<D, J> {
     discard(args);
-    (refused.widen(), None)
+    (refused.widen(), Settled::Now(Ok(())))
 }
 
 /// Waits until a record is decided, `None` when the time is over before. A record that is under way then stands.

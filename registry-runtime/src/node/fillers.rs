@@ -111,6 +111,8 @@ async fn work(queues: Arc<Mutex<BTreeMap<LinkId, Queue>>>, link: Link, news: mps
     while let Some((job, host)) = next(&queues, &link) {
         match send(&link, &host, job).await {
             Ok(()) => {}
+            // Who opens asks again, and others.
+            Err(Unsent::Unfit) if job.to != Whom::Backup => {}
             Err(Unsent::Unfit) => {
                 let report = Report::Unfillable(job.slot, job.epoch, link.process());
                 // A driver that has stopped wants to know nothing.

@@ -11,9 +11,9 @@ use super::{Registry, lending};
 use crate::id::{Epoch, Process, Slot};
 use crate::message::Word;
 
-/// How long nobody is added to a slot whose content does not fit through: each try stops the slot for as long as it takes to find that out,
-/// which is at most a second or two every minute.
-const UNFIT_TIME: Duration = Duration::from_secs(60);
+/// How long nobody is added to a slot whose content does not fit through, unless the plan changes: each try stops the slot for as long as it
+/// takes to find that out, which is at most a second or two; and a node that leaves has a few tries before its time is up.
+const UNFIT_TIME: Duration = Duration::from_secs(15);
 
 impl Registry {
     /// Takes in what has become of slots.

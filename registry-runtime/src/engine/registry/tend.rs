@@ -33,13 +33,12 @@ impl Registry {
             return Some(until.min(self.ask_to_take_over(slot, shared)));
         }
         let missing = self.ask_to_store(slot, shared);
-        let unfit = self.unfit.get(&slot).copied();
-        let paused = self.pauses.get(&slot).map(Retry::at).max(unfit).filter(|at| *at > shared.now);
+        let paused = self.pauses.get(&slot).map(Retry::at).filter(|at| *at > shared.now);
+        let unfit = self.unfit.get(&slot).copied().filter(|until| *until > shared.now);
         if paused.is_none() {
-            self.unfit.remove(&slot);
             self.make_a_move(slot, shared);
         }
-        missing.into_iter().chain(paused).min()
+        missing.into_iter().chain(paused).chain(unfit).min()
     }
 
     fn make_a_move(&mut self, slot: Slot, shared: &mut Shared) {
@@ -48,6 +47,10 @@ impl Registry {
         let calm = !shared.view.is_suspecting();
         let is_live = |process: &Process| shared.view.is_live(process);
         let next = moves::next(held.set(), &rank, self.replicas, calm, is_live, |process| held.has_stored(process));
+        let next = match self.unfit.get(&slot) {
+            Some(until) if *until > shared.now => next.without_newcomers(held.set()),
+            _ => next,
+        };
         let (next, may_wait) = match next {
             Move::Stay | Move::HandOver(_) if held.is_interrupted => {
                 (Move::Reopen(held.set().clone(), Why::TakeBack), false)

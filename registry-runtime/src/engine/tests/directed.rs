@@ -130,9 +130,25 @@ fn a_slot_that_nobody_can_be_sent_stays_and_is_served() {
         assert_eq!(sim.counts.acknowledgements, before + unfit.len(), "all are acknowledged at once");
 
         sim.unfit.clear();
-        balance(&mut sim, 70 * SECOND);
+        balance(&mut sim, 20 * SECOND);
         assert_eq!((losses(&sim), sim.fault.as_ref()), (0, None));
     }
+}
+
+#[test]
+fn what_fits_again_goes_along_when_its_node_leaves() {
+    let mut sim = Sim::new(1, Options { nodes: 1, charter: 1, replicas: 1, ..Options::default() });
+    settle(&mut sim, 5 * SECOND);
+    slots(&sim).for_each(|slot| _ = sim.write(slot).expect("its owner has the right to"));
+    sim.unfit = slots(&sim).collect();
+    sim.add();
+    sim.run(5 * SECOND);
+    assert_eq!(owned_by(&sim, 0).len(), 24, "nothing fits");
+    sim.unfit.clear();
+    sim.leave(0);
+    assert!(sim.run_until(10 * SECOND, |sim| sim.nodes[0].left));
+    settle(&mut sim, 5 * SECOND);
+    assert_eq!((owned_by(&sim, 1).len(), losses(&sim), sim.fault.as_ref()), (24, 0, None));
 }
 
 #[test]
