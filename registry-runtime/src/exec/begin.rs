@@ -11,7 +11,7 @@ use super::Attempt;
 use super::control::Control;
 use super::door::Place;
 use super::host::Host;
-use super::job::Job;
+use super::job::{Job, Stage};
 use super::outcome::{Outcome, Refused};
 use super::pledge::{Decided, Pledge};
 use super::reply::Reply;
@@ -262,14 +262,14 @@ impl<R: Resource> Host<R> {
             Poll::Pending => {
                 let control = Arc::new(Control::running());
                 let seat = grip.map(|grip| Seat::from_place(self, grip, &control));
-                Ok(Begun::Later(Box::new(Job::running(
+                Ok(Begun::Later(Box::new(Job::new(
                     self,
                     command,
                     attempt.keep(span),
                     control,
                     place,
                     seat,
-                    flight,
+                    Stage::Running(flight),
                 ))))
             }
         }
@@ -305,7 +305,7 @@ impl<R: Resource> Host<R> {
         let control = Arc::new(Control::ready());
         let seat = grip.map(|grip| Seat::from_place(self, grip, &control));
         let kept = attempt.keep(self.span(command, attempt));
-        Begun::Later(Box::new(Job::waiting(self, command, kept, control, place, seat, args)))
+        Begun::Later(Box::new(Job::new(self, command, kept, control, place, seat, Stage::Waiting(args))))
     }
 
     /// Lets go of everything, for there is room neither to run nor to wait.
@@ -328,7 +328,7 @@ impl<R: Resource> Host<R> {
         let control = Arc::new(Control::queued());
         let seat = Seat::in_line(self, attempt.slot, attempt.epoch, key, &control)?;
         let kept = attempt.keep(self.span(command, &attempt));
-        Ok(Begun::Later(Box::new(Job::waiting(self, command, kept, control, place, Some(seat), args))))
+        Ok(Begun::Later(Box::new(Job::new(self, command, kept, control, place, Some(seat), Stage::Waiting(args)))))
     }
 
     /// Makes the reply (`ran` is `None` when the body panicked), commits, and gives the lane back. The time since `since`

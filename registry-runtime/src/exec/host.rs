@@ -226,8 +226,12 @@ impl<R: Resource> Host<R> {
     ) -> Settled {
         let settle =
             |effect| self.shelf(slot).map(|mut shelf| shelf.settle(slot, key, claim, stand, effect, self.clock()));
-        let (settled, unfit) = match settle(Effect { change, receipt, body: None }) {
-            // Only where there are or will be backups is anything written down, and not while the slot is locked.
+        let effect = Effect { change, receipt, body: None };
+        // With replicas every change is written down, also while there is no other node, so that nothing comes to be that a replica could not
+        // take; without, only while the slot moves. Not while it is locked.
+        let is_written = self.definition.spec.replicas > 1 && !matches!(effect.change, Change::Keep);
+        let settling = if is_written { Some(Settling::Unwritten(effect)) } else { settle(effect) };
+        let (settled, unfit) = match settling {
             Some(Settling::Unwritten(Effect { change, receipt, .. })) => {
                 match self.write(key, &change, receipt.as_ref()) {
                     Ok(body) => (settle(Effect { change, receipt, body: Some(body) }), None),

@@ -34,8 +34,11 @@ pub(super) struct Job<R: Resource, A: 'static, T: 'static, E: 'static> {
     hold: Hold<R, A, T, E>,
 }
 
-enum Stage<R: Resource, A, T, E> {
+/// How far a command is that has to be driven.
+pub(super) enum Stage<R: Resource, A, T, E> {
+    /// It has not been started.
     Waiting(A),
+    /// It has been polled once.
     Running(Flight<R, T, E>),
 }
 
@@ -64,30 +67,19 @@ type Ended<D, J> = (Outcome<D, J>, Settled);
 type EndedFor<T, E, S> = Ended<<S as Reply<T, E>>::Done, <S as Reply<T, E>>::Rejected>;
 
 impl<R: Resource, A, T, E> Job<R, A, T, E> {
-    /// A command that has not been started.
-    pub(super) fn waiting(
+    pub(super) fn new(
         host: &Arc<Host<R>>,
         command: &'static Command<R, A, T, E>,
         kept: Kept,
         control: Arc<Control>,
         place: Place,
         seat: Option<Seat<R>>,
-        args: A,
+        stage: Stage<R, A, T, E>,
     ) -> Self {
-        Self { stage: Stage::Waiting(args), hold: Hold::new(host, command, kept, control, place, seat) }
-    }
-
-    /// A command that has been polled once.
-    pub(super) fn running(
-        host: &Arc<Host<R>>,
-        command: &'static Command<R, A, T, E>,
-        kept: Kept,
-        control: Arc<Control>,
-        place: Place,
-        seat: Option<Seat<R>>,
-        flight: Flight<R, T, E>,
-    ) -> Self {
-        Self { stage: Stage::Running(flight), hold: Hold::new(host, command, kept, control, place, seat) }
+        let set_back = if host.setting.rules.keeps(Rule::Deadline) { Duration::ZERO } else { SET_BACK };
+        let ends_at = kept.deadline + set_back;
+        let host = Arc::clone(host);
+        Self { stage, hold: Hold { command, seat, stay: Stay { kept, control, place, ends_at }, host } }
     }
 
     /// What stops it from outside.
@@ -134,19 +126,6 @@ impl<R: Resource, A, T, E> Job<R, A, T, E> {
 }
 
 impl<R: Resource, A, T, E> Hold<R, A, T, E> {
-    fn new(
-        host: &Arc<Host<R>>,
-        command: &'static Command<R, A, T, E>,
-        kept: Kept,
-        control: Arc<Control>,
-        place: Place,
-        seat: Option<Seat<R>>,
-    ) -> Self {
-        let set_back = if host.setting.rules.keeps(Rule::Deadline) { Duration::ZERO } else { SET_BACK };
-        let ends_at = kept.deadline + set_back;
-        Self { command, seat, stay: Stay { kept, control, place, ends_at }, host: Arc::clone(host) }
-    }
-
     /// Starts the body when its turn has come; if it ends at once, or must not start, says how.
     fn begin<S: Reply<T, E>>(&mut self, args: A, reply: &mut S) -> Result<Flight<R, T, E>, EndedFor<T, E, S>> {
         let (epoch, state) = match self.may_start() {

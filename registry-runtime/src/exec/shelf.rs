@@ -76,8 +76,6 @@ pub(super) struct Shelf<R: Resource> {
     reading: Option<Box<Reading<R>>>,
     /// Where what is here comes from; `None` where only one side of a partition serves.
     past: Option<Box<Past<R>>>,
-    /// Whether instances have replicas where there are enough nodes.
-    is_replicated: bool,
     rules: Rules,
 }
 
@@ -186,7 +184,6 @@ impl<R: Resource> Shelf<R> {
             incoming: None,
             reading: (spec.reads == Reads::Replicas).then(Box::default),
             past: (spec.on_partition == OnPartition::ServeAll).then(|| Box::new(Past::new(hasher))),
-            is_replicated: spec.replicas > 1,
             rules,
         }
     }

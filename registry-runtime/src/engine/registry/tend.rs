@@ -34,11 +34,16 @@ impl Registry {
         }
         let missing = self.ask_to_store(slot, shared);
         let paused = self.pauses.get(&slot).map(Retry::at).filter(|at| *at > shared.now);
-        let unfit = self.unfit.get(&slot).copied().filter(|until| *until > shared.now);
+        let unfit = self.unfit_until(slot, shared);
         if paused.is_none() {
             self.make_a_move(slot, shared);
         }
         missing.into_iter().chain(paused).chain(unfit).min()
+    }
+
+    /// Until when nobody is added to the slot's set, if its content could not be sent to a newcomer.
+    fn unfit_until(&self, slot: Slot, shared: &Shared) -> Option<Moment> {
+        self.unfit.get(&slot).copied().filter(|until| *until > shared.now)
     }
 
     fn make_a_move(&mut self, slot: Slot, shared: &mut Shared) {
@@ -47,10 +52,7 @@ impl Registry {
         let calm = !shared.view.is_suspecting();
         let is_live = |process: &Process| shared.view.is_live(process);
         let next = moves::next(held.set(), &rank, self.replicas, calm, is_live, |process| held.has_stored(process));
-        let next = match self.unfit.get(&slot) {
-            Some(until) if *until > shared.now => next.without_newcomers(held.set()),
-            _ => next,
-        };
+        let next = if self.unfit_until(slot, shared).is_some() { next.without_newcomers(held.set()) } else { next };
         let (next, may_wait) = match next {
             Move::Stay | Move::HandOver(_) if held.is_interrupted => {
                 (Move::Reopen(held.set().clone(), Why::TakeBack), false)

@@ -43,7 +43,7 @@ impl<B> Receipt<B> {
 pub(in crate::exec) struct Effect<R> {
     pub(in crate::exec) change: Change<R>,
     pub(in crate::exec) receipt: Option<Receipt>,
-    /// Both, for the backups; without it nothing is changed in a slot that has some or is to have some.
+    /// Both, for the backups; without it nothing is changed in a slot that has some.
     pub(in crate::exec) body: Option<Vec<u8>>,
 }
 
@@ -68,7 +68,7 @@ pub(in crate::exec) enum Settled {
 pub(in crate::exec) enum Settling<R: Resource> {
     /// It is settled.
     Done(Settled, Outcomes<R>),
-    /// Nothing is done: the slot has backups or is to have some, and the change is not written down for them.
+    /// Nothing is done: the slot has backups, and the change is not written down for them.
     Unwritten(Effect<R>),
 }
 
@@ -107,8 +107,7 @@ impl<R: Resource> Outcomes<R> {
 
 impl<R: Resource> Shelf<R> {
     /// Commits a change with its receipt if the slot is still this node's, and lets go of the lane; in a slot with backups, both wait
-    /// until more than half of its set have the record. There, a change that is not written down is handed back; and where there are to be
-    /// backups, too, so that nothing comes to be that they could not take.
+    /// until more than half of its set have the record. There, a change that is not written down is handed back.
     pub(in crate::exec) fn settle(
         &mut self,
         slot: Slot,
@@ -121,7 +120,7 @@ impl<R: Resource> Shelf<R> {
         let mut outcomes = Outcomes::none();
         let changes = !matches!(effect.change, Change::Keep);
         let settled = match (self.may_settle(claim, clock), effect) {
-            (Ok(()), effect @ Effect { body: None, .. }) if changes && (self.has_backups() || self.is_replicated) => {
+            (Ok(()), effect @ Effect { body: None, .. }) if changes && self.has_backups() => {
                 return Settling::Unwritten(effect);
             }
             (Ok(()), Effect { change, receipt, body: Some(body) }) if self.has_backups() => {
