@@ -5,7 +5,6 @@
 
 mod compare;
 mod guard;
-mod measure;
 mod raw;
 mod scratch;
 
@@ -15,7 +14,6 @@ use serde::de::Deserialize;
 
 pub(crate) use self::compare::is_same;
 use self::guard::{Guard, Guarded};
-use self::measure::{Measure, Measured};
 pub(crate) use self::raw::Raw;
 pub(crate) use self::scratch::with_scratch;
 
@@ -52,25 +50,6 @@ pub(crate) fn encode_within<T: Serialize + ?Sized>(
     })
 }
 
-/// [`encode_within`], for a value that has to be readable for as long as it is kept: one that [`decode`] would not take has no encoding.
-pub(crate) fn encode_to_keep<T: Serialize + ?Sized>(
-    value: &T,
-    into: &mut Vec<u8>,
-    bytes_max: usize,
-) -> Result<(), EncodeError> {
-    let (start, measure) = (into.len(), Measure::default());
-    let written = encode_within(&Measured::new(value, &measure), into, bytes_max);
-    let unreadable = if measure.is_too_deep() {
-        DecodeError::TooDeep
-    } else if measure.has_too_many_elements(into.len().saturating_sub(start)) && written.is_ok() {
-        DecodeError::TooManyElements
-    } else {
-        return written;
-    };
-    into.truncate(start);
-    Err(EncodeError::Unreadable(unreadable))
-}
-
 /// The encoding of a value.
 pub(crate) fn encoded<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, EncodeError> {
     let mut bytes = Vec::new();
@@ -105,9 +84,6 @@ pub(crate) enum EncodeError {
     /// It has no encoding: a sequence of unknown length, or an error of the value's own `Serialize`.
     #[error("the value has no encoding: {0}")]
     Fails(postcard::Error),
-    /// It has one that [`decode`] refuses.
-    #[error("nobody could read it: {0}")]
-    Unreadable(DecodeError),
 }
 
 /// Bytes that are not the encoding of a value of the expected type.
@@ -238,65 +214,6 @@ mod tests {
             assert_eq!(told, if fits { Ok(()) } else { Err(EncodeError::TooLong { bytes_max }) });
             assert_eq!(buffer.len(), if fits { 6 } else { 1 }, "{bytes_max}");
         }
-    }
-
-    /// Says whether a value is written down to be kept, and insists that it is exactly if it can be read.
-    fn is_kept<T: Serialize + DeserializeOwned + PartialEq + Debug>(value: &T) -> bool {
-        let plain = encoded(value).unwrap();
-        let (mut kept, read) = (vec![9], decode::<T>(&plain));
-        let told = encode_to_keep(value, &mut kept, usize::MAX);
-        assert_eq!(told, read.as_ref().map(|_| ()).map_err(|fault| EncodeError::Unreadable(fault.clone())));
-        assert_eq!(&kept[1..], if told.is_ok() { &plain[..] } else { &[] }, "the same bytes, or none");
-        told.is_ok()
-    }
-
-    #[test]
-    fn what_is_kept_is_what_can_be_read() {
-        #[derive(Clone, Debug, PartialEq, Serialize, serde::Deserialize)]
-        enum Nest {
-            End,
-            New(Box<Nest>),
-            Two(Box<Nest>, u8),
-            Named { inner: Box<Nest> },
-            Maybe(Option<Box<Nest>>),
-            Many(Vec<Nest>),
-            Map(BTreeMap<u8, Nest>),
-            Pair((u8, Box<Nest>)),
-            Struct(Inner),
-            Wrapped(Wrapper),
-        }
-        #[derive(Clone, Debug, PartialEq, Serialize, serde::Deserialize)]
-        struct Inner {
-            inner: Box<Nest>,
-        }
-        #[derive(Clone, Debug, PartialEq, Serialize, serde::Deserialize)]
-        struct Wrapper(Box<Nest>);
-        let wraps: [fn(Nest) -> Nest; 9] = [
-            |inner| Nest::New(Box::new(inner)),
-            |inner| Nest::Two(Box::new(inner), 1),
-            |inner| Nest::Named { inner: Box::new(inner) },
-            |inner| Nest::Maybe(Some(Box::new(inner))),
-            |inner| Nest::Many(vec![inner]),
-            |inner| Nest::Map(BTreeMap::from([(1, inner)])),
-            |inner| Nest::Pair((1, Box::new(inner))),
-            |inner| Nest::Struct(Inner { inner: Box::new(inner) }),
-            |inner| Nest::Wrapped(Wrapper(Box::new(inner))),
-        ];
-        for (nth, wrap) in wraps.into_iter().enumerate() {
-            for end in [Nest::End, Nest::Many(vec![]), Nest::Maybe(None)] {
-                let nested = |levels| (0..levels).fold(end.clone(), |inner, _| wrap(inner));
-                let kept = (0..=DEPTH_MAX).take_while(|levels| is_kept(&nested(*levels))).count();
-                assert!((16..DEPTH_MAX + 1).contains(&kept), "kind {nth}: {kept} levels");
-                assert!(!is_kept(&nested(kept)), "kind {nth}");
-            }
-        }
-        assert!(is_kept(&vec![(); EMPTY_ELEMENTS_MAX + 1]), "two bytes of length allow for two more");
-        assert!(!is_kept(&vec![(); EMPTY_ELEMENTS_MAX + 3]));
-        assert_eq!(
-            encode_to_keep("abcd", &mut Vec::new(), 4),
-            Err(EncodeError::TooLong { bytes_max: 4 }),
-            "what is too long is no more than that"
-        );
     }
 
     #[test]

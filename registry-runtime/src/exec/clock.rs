@@ -20,71 +20,58 @@ pub(crate) trait Clock: Send + Sync + 'static {
 /// Tells [`Moment`]s since the node's birth.
 ///
 /// Ordinary waits are tokio's, so that a simulator can rule them; leases must also run out while the machine sleeps, and
-/// tokio's clock (CLOCK_MONOTONIC) stands still then. So a moment is tokio's time plus whatever CLOCK_BOOTTIME has gained on
-/// CLOCK_MONOTONIC since the node's birth. In a simulator that difference is nothing.
+/// tokio's clock (CLOCK_MONOTONIC) stands still then. So a moment is the time since the node's birth by tokio's clock or by CLOCK_BOOTTIME,
+/// whichever has come further. In a simulator it is tokio's alone.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct BootClock {
     born: Instant,
-    asleep_at_birth: Duration,
-    sleeps: bool,
+    /// Since the machine's boot, sleep included; `None` where nothing sleeps, or nobody can tell.
+    booted_at_birth: Option<Duration>,
 }
 
 impl BootClock {
     /// Begins to count now.
     pub(crate) fn start() -> Self {
-        Self { born: Instant::now(), asleep_at_birth: asleep(), sleeps: true }
+        Self { born: Instant::now(), booted_at_birth: since_boot() }
     }
 
     /// Begins to count now, on a machine that is never suspended: for simulations, whose time is tokio's alone.
     pub(crate) fn sleepless() -> Self {
-        Self { born: Instant::now(), asleep_at_birth: Duration::ZERO, sleeps: false }
+        Self { born: Instant::now(), booted_at_birth: None }
     }
 
     /// When tokio's clock will show the moment, if the machine does not sleep until then.
     pub(crate) fn instant(&self, moment: Moment) -> Instant {
-        let awake = moment.since_origin().saturating_sub(self.asleep_since_birth());
-        self.born.checked_add(awake).unwrap_or_else(|| self.born + FAR)
-    }
-
-    fn asleep_since_birth(&self) -> Duration {
-        if self.sleeps { asleep().saturating_sub(self.asleep_at_birth) } else { Duration::ZERO }
+        let awake = self.born.elapsed();
+        // Two readings are some tens of nanoseconds apart; what is below a millisecond is that distance, and no sleep.
+        let gained = self.now().since_origin().saturating_sub(awake);
+        let asleep = Duration::from_millis(u64::try_from(gained.as_millis()).unwrap_or(u64::MAX));
+        let until = moment.since_origin().saturating_sub(asleep);
+        self.born.checked_add(until).unwrap_or_else(|| self.born + FAR)
     }
 }
 
 impl Clock for BootClock {
     fn now(&self) -> Moment {
-        Moment::from_origin(self.born.elapsed().saturating_add(self.asleep_since_birth()))
+        let awake = self.born.elapsed();
+        let booted = self.booted_at_birth.and_then(|birth| Some(since_boot()?.saturating_sub(birth)));
+        Moment::from_origin(booted.map_or(awake, |booted| booted.max(awake)))
     }
 }
 
 /// Further off than any timer of a node: a year.
 const FAR: Duration = Duration::from_secs(365 * 24 * 3600);
 
-/// How long the machine has been suspended since its boot.
-///
-/// Where there is no CLOCK_BOOTTIME, that cannot be told: leases then stand still in sleep.
-///
-/// The two readings are some tens of nanoseconds apart; what is below a millisecond is that distance and counts as nothing,
-/// so that the difference of an awake machine is constant.
+/// How long ago the machine booted, sleep included. `None` where that cannot be told: leases then stand still in sleep.
 #[cfg(any(target_os = "linux", target_os = "android"))]
-fn asleep() -> Duration {
-    let monotonic = reading(ClockId::Monotonic);
-    let boot = reading(ClockId::Boottime);
-    let gained = boot.saturating_sub(monotonic);
-    Duration::from_millis(u64::try_from(gained.as_millis()).unwrap_or(u64::MAX))
+fn since_boot() -> Option<Duration> {
+    let time = clock_gettime(ClockId::Boottime);
+    Some(Duration::new(u64::try_from(time.tv_sec).ok()?, u32::try_from(time.tv_nsec).ok()?))
 }
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-fn asleep() -> Duration {
-    Duration::ZERO
-}
-
-#[cfg(any(target_os = "linux", target_os = "android"))]
-fn reading(clock: ClockId) -> Duration {
-    let time = clock_gettime(clock);
-    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
-    let nanos = u32::try_from(time.tv_nsec).unwrap_or(0);
-    Duration::new(seconds, nanos)
+fn since_boot() -> Option<Duration> {
+    None
 }
 
 #[cfg(test)]
@@ -93,13 +80,26 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn moments_follow_tokio_and_come_back_as_instants() {
-        let clock = BootClock::start();
+        let clock = BootClock::sleepless();
         let before = clock.now();
         tokio::time::advance(Duration::from_secs(3)).await;
         let after = clock.now();
-        assert!(after.since(before) >= Duration::from_secs(3));
-        let wake = clock.instant(after + Duration::from_secs(2));
-        assert!(wake >= Instant::now() + Duration::from_millis(1990));
+        assert_eq!(after.since(before), Duration::from_secs(3));
+        assert_eq!(clock.instant(after + Duration::from_secs(2)), Instant::now() + Duration::from_secs(2));
         assert!(clock.instant(Moment::FOREVER) > Instant::now());
+    }
+
+    #[tokio::test]
+    async fn an_awake_machine_has_one_time() {
+        let clock = BootClock::start();
+        let mut last = clock.now();
+        for _ in 0..1_000 {
+            let (earlier, now, later) = (Instant::now(), clock.now(), Instant::now());
+            assert!(now >= last);
+            last = now;
+            // To the millisecond, below which sleep is not told from the distance of two readings.
+            let wake = clock.instant(now);
+            assert!(wake + Duration::from_millis(1) >= earlier && wake <= later + Duration::from_millis(1));
+        }
     }
 }

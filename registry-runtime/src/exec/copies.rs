@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use serde::Serialize;
-
 use super::host::Host;
-use super::record::{Body, Filling, Item, Line, PART_BYTES, Portion, STATE_BYTES_MAX, keep, lend};
+use super::record::{Body, Filling, Item, Line, PART_BYTES, Portion, keep, lend};
+use super::reply::Unfit;
 use super::shelf::{Cut, Filled, Memory, Outcomes, Part, Standing};
 use super::work::{contain, discard};
 use super::{Lease, codec};
@@ -102,7 +101,7 @@ impl<R: Resource> Copies for Arc<Host<R>> {
         let read = || -> Result<_, String> {
             let body: Body<'_> = bytes::decode(body).map_err(|fault| fault.to_string())?;
             let key: R::Key = codec::decode(body.key.0)?;
-            let state = body.state.map(|Raw(state)| read_state::<R>(&key, state)).transpose()?;
+            let state = body.state.map(|Raw(state)| codec::decode_state::<R>(&key, state)).transpose()?;
             Ok((key, state, body.receipt.map(|receipt| receipt.with(keep))))
         };
         let (key, state, receipt) = contain(read).unwrap_or_else(|| Err("decoding panicked".into()))?;
@@ -145,7 +144,7 @@ impl<R: Resource> Copies for Arc<Host<R>> {
                 match item {
                     Item::Instance { key: Raw(key), state: Raw(state) } => {
                         let key: R::Key = codec::decode(key)?;
-                        let state = read_state::<R>(&key, state)?;
+                        let state = codec::decode_state::<R>(&key, state)?;
                         part.instances.push((key, state));
                     }
                     Item::Saved(saved) => part.receipts.push(saved.with(keep)),
@@ -203,17 +202,10 @@ impl<R: Resource> Copies for Arc<Host<R>> {
     }
 }
 
-/// Decodes an instance and sees to it that it is under its own key.
-pub(super) fn read_state<R: Resource>(key: &R::Key, state: &[u8]) -> Result<Arc<R>, String> {
-    let state: R = codec::decode(state)?;
-    if state.key() == *key { Ok(Arc::new(state)) } else { Err("an instance under another key".to_owned()) }
-}
-
-/// Encodes a key or a state, so that it can be read again.
-pub(super) fn written<T: Serialize>(value: &T) -> Result<Vec<u8>, String> {
+/// Lets a key or an instance be encoded into bytes of its own.
+pub(super) fn written(encode: impl FnOnce(&mut Vec<u8>) -> Result<(), Unfit>) -> Result<Vec<u8>, String> {
     let mut written = Vec::new();
-    let unfit = |unfit| format!("an instance cannot be encoded: {unfit:?}");
-    codec::encode_to_keep(value, &mut written, STATE_BYTES_MAX).map_err(unfit)?;
+    encode(&mut written).map_err(|unfit| format!("an instance cannot be encoded: {unfit:?}"))?;
     Ok(written)
 }
 
@@ -244,7 +236,8 @@ impl<R: Resource> Parts<R> {
         while items.len() < PART_BYTES
             && let Some((key, state)) = self.instances.next()
         {
-            let (key_bytes, state_bytes) = (written(&key)?, written(&*state)?);
+            let key_bytes = written(|into| codec::encode_key::<R>(&key, into))?;
+            let state_bytes = written(|into| codec::encode_state(&key, &*state, into))?;
             put(&mut items, Item::Instance { key: Raw(&key_bytes), state: Raw(&state_bytes) })?;
             count = count.saturating_add(1);
         }
@@ -261,7 +254,7 @@ impl<R: Resource> Parts<R> {
         while items.len() < PART_BYTES
             && let Some((key, position)) = self.written.next()
         {
-            let key = written(&key)?;
+            let key = written(|into| codec::encode_key::<R>(&key, into))?;
             put(&mut items, Item::Written { key: Raw(&key), position })?;
             count = count.saturating_add(1);
         }

@@ -295,7 +295,8 @@ where
                 return Served::Ready(outcome);
             }
             Begun::Pledged(pledge, outcome) => {
-                let bytes = buffer.split_off(start);
+                let bytes = buffer.get(start..).unwrap_or_default().to_vec();
+                buffer.truncate(start);
                 let replier = later(Wait::Pledged);
                 pledge.then(move |decided| {
                     let outcome = agreed(outcome, decided);

@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use super::lane::Turn;
 use super::outcome::Refused;
 use super::pledge::Pledge;
@@ -29,9 +31,10 @@ pub(super) const LOOKS_MAX: u8 = 10;
 #[derive(Debug)]
 pub(super) struct Flow<R: Resource> {
     stream: Stream,
-    lines: Vec<Arc<dyn Line>>,
-    /// In the order of their positions, which have no gap; the last one has the stream's last.
-    pending: VecDeque<Pending<R>>,
+    lines: SmallVec<[Arc<dyn Line>; 2]>,
+    /// In the order of their positions, which have no gap; the last one has the stream's last. Boxed, since a queue goes through all of its
+    /// memory in turn, and what was given back last lies nearer.
+    pending: VecDeque<Box<Pending<R>>>,
     /// The bytes of what is pending.
     bytes: usize,
     /// Another opening of this owner's is under way: nothing is sent or acknowledged until it begins.
@@ -70,6 +73,7 @@ impl<R: Resource> Flow<R> {
         let told = if reads == Reads::Replicas { vec![None; lines.len()] } else { Vec::new() };
         let (pending, bytes, fillings) =
             former.map(|former| (former.pending, former.bytes, former.fillings)).unwrap_or_default();
+        let lines = lines.into_iter().collect();
         let mut this = Self { stream, lines, pending, bytes, held: false, fillings, told };
         this.stream.count();
         this
@@ -109,7 +113,7 @@ impl<R: Resource> Flow<R> {
     }
 
     /// Sends a record.
-    pub(super) fn propose(&mut self, slot: Slot, record: Pending<R>) {
+    pub(super) fn propose(&mut self, slot: Slot, record: Box<Pending<R>>) {
         let position = self.stream.propose();
         for (at, line) in self.lines.iter().enumerate() {
             let sends = !self.held && self.stream.flows(at);
@@ -129,7 +133,7 @@ impl<R: Resource> Flow<R> {
     }
 
     /// Takes the next record that is acknowledged, if there is one after `applied`.
-    pub(super) fn next_acknowledged(&mut self, applied: Position) -> Option<(Position, Pending<R>)> {
+    pub(super) fn next_acknowledged(&mut self, applied: Position) -> Option<(Position, Box<Pending<R>>)> {
         let next = applied.next();
         if self.held || next > self.stream.acknowledged() {
             return None;
@@ -215,7 +219,7 @@ impl<R: Resource> Flow<R> {
 
     /// What waited, when the slot is lost.
     pub(super) fn into_pending(self) -> impl Iterator<Item = Pending<R>> {
-        self.pending.into_iter()
+        self.pending.into_iter().map(|record| *record)
     }
 
     fn send_after(&mut self, slot: Slot, at: usize, applied: Position, after: Position) {

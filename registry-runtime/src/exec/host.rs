@@ -14,12 +14,12 @@ use super::door::Door;
 use super::erased::{self, Erased};
 use super::hash::Seeded;
 use super::outcome::Refused;
-use super::record::{Body, STATE_BYTES_MAX, lend};
+use super::record::{Body, lend};
 use super::reply::Unfit;
 use super::shelf::{Change, Claim, Effect, Outcomes, Receipt, Sealing, Settled, Settling, Shelf, Stand, Swept};
 use super::work::{contain, discard};
 use super::{Clock, Lease, Load};
-use crate::codec::{Raw, encoded, with_scratch};
+use crate::codec::{Raw, encode, with_scratch};
 use crate::id::{Epoch, Slot};
 use crate::policy::receipts::Told;
 use crate::policy::replica::Stamp;
@@ -31,6 +31,10 @@ use crate::spec::Reads;
 /// default deadline of the calls that wait for the next owner.
 pub(crate) const SEAL_GRACE: Duration = Duration::from_secs(1);
 
+/// Room for what a record has beside key, state and reply: some twenty numbers, most of which are short. A receipt with a name takes about as
+/// much; what takes more is written all the same.
+const BODY_HEAD_BYTES: usize = 128;
+
 /// Everything that one node keeps of one registry.
 ///
 /// `open`, `seal` and `close` are the node's; [`call`](Self::call) runs a command for a caller in this
@@ -41,9 +45,20 @@ pub(crate) struct Host<R: Resource> {
     pub(super) commands: Vec<Option<Box<dyn Erased<R>>>>,
     pub(super) setting: Setting,
     pub(super) door: Arc<Door>,
-    shelves: Box<[Mutex<Shelf<R>>]>,
+    shelves: Box<[Aligned<R>]>,
     /// How many commands have taken in what other sides of partitions wrote.
     pub(super) salvaged: AtomicU64,
+}
+
+/// The place of one slot. It begins with a line of memory (64 bytes on what we run on), as its fields are ordered for.
+#[repr(align(64))]
+struct Aligned<R: Resource>(Mutex<Shelf<R>>);
+
+impl<R: Resource> Aligned<R> {
+    fn lock(&self) -> MutexGuard<'_, Shelf<R>> {
+        // Only a key's `Hash`, `Eq` or `Clone` could panic in there, and the map is whole even then.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// What a host needs of its node.
@@ -83,7 +98,7 @@ impl<R: Commands> Host<R> {
             commands: erased::list(),
             door: Arc::new(Door::new(&definition.spec)),
             shelves: (0..definition.spec.slots())
-                .map(|_| Mutex::new(Shelf::new(hasher, setting.rules, &budget, &definition.spec)))
+                .map(|_| Aligned(Mutex::new(Shelf::new(hasher, setting.rules, &budget, &definition.spec))))
                 .collect(),
             setting,
             salvaged: AtomicU64::new(0),
@@ -189,7 +204,7 @@ impl<R: Resource> Host<R> {
     pub(crate) fn forget_due(&self) {
         let now = self.clock().now();
         for shelf in &self.shelves {
-            shelf.lock().unwrap_or_else(PoisonError::into_inner).forget_due(now);
+            shelf.lock().forget_due(now);
         }
     }
 
@@ -210,8 +225,7 @@ impl<R: Resource> Host<R> {
 
     /// Locks what is kept of a slot; `None` when there is no such slot.
     pub(super) fn shelf(&self, slot: Slot) -> Option<MutexGuard<'_, Shelf<R>>> {
-        // Only a key's `Hash`, `Eq` or `Clone` could panic in there, and the map is whole even then.
-        self.shelves.get(slot.index()).map(|shelf| shelf.lock().unwrap_or_else(PoisonError::into_inner))
+        self.shelves.get(slot.index()).map(Aligned::lock)
     }
 
     /// Commits and lets go: see [`Shelf::settle`].
@@ -261,18 +275,22 @@ impl<R: Resource> Host<R> {
 
     /// Writes down what a command did, for the backups.
     fn write(&self, key: &R::Key, change: &Change<R>, receipt: Option<&Receipt>) -> Result<Vec<u8>, Refused> {
+        let told_bytes = receipt.map_or(0, |receipt| receipt.told.bytes());
         let receipt =
             receipt.filter(|_| self.setting.rules.keeps(Rule::ReceiptTravels)).map(|receipt| receipt.with(lend));
         let write = |scratch: &mut Vec<u8>| {
-            codec::encode_to_keep(key, scratch, STATE_BYTES_MAX)?;
+            codec::encode_key::<R>(key, scratch)?;
             let key_bytes = scratch.len();
             if let Change::Put(state) = change {
-                codec::encode_to_keep(&**state, scratch, STATE_BYTES_MAX)?;
+                codec::encode_state(key, &**state, scratch)?;
             }
+            let content_bytes = scratch.len().saturating_add(told_bytes);
             let (key, state) = scratch.split_at_checked(key_bytes).unwrap_or_default();
             let state = matches!(change, Change::Put(_)).then_some(Raw(state));
             let body = Body { key: Raw(key), state, receipt };
-            encoded(&body).map_err(|fault| Unfit::Fails { detail: fault.to_string() })
+            let mut written = Vec::with_capacity(content_bytes.saturating_add(BODY_HEAD_BYTES));
+            encode(&body, &mut written).map_err(|fault| Unfit::Fails { detail: fault.to_string() })?;
+            Ok(written)
         };
         let written = contain(|| with_scratch(write));
         written.map_or(Err(Refused::Panicked), |written| written.map_err(Unfit::outcome))

@@ -116,7 +116,7 @@ fn encode_error<E>(codec: &ErrorCodec<E>, error: &E, bytes_max: usize) -> Result
 }
 
 /// Why a result cannot travel.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) enum Unfit {
     /// It has more bytes than a reply may have.
     TooLarge { limit: usize },

@@ -12,7 +12,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep};
 
-use super::copies::{read_state, written};
+use super::copies::written;
 use super::handle::Started;
 use super::host::Host;
 use super::outcome::Outcome;
@@ -208,7 +208,7 @@ fn read<R: Resource>(body: &[u8]) -> Result<Read<R>, String> {
         match item {
             Item::Instance { key: Raw(key), state } => {
                 let key: R::Key = codec::decode(key)?;
-                let state = state.map(|Raw(state)| read_state::<R>(&key, state)).transpose()?;
+                let state = state.map(|Raw(state)| codec::decode_state::<R>(&key, state)).transpose()?;
                 instances.push((key, state));
             }
             Item::Saved(saved) => receipts.push(saved.with(keep)),
@@ -329,8 +329,8 @@ impl<R: Resource> Host<R> {
             let put =
                 |items: &mut Vec<u8>, item: Item<'_>| bytes::encode(&item, items).map_err(|fault| fault.to_string());
             if let Some((key, state, _)) = changed.get(next) {
-                let state = state.as_ref().map(|state| written(&**state)).transpose();
-                if let (Ok(key), Ok(state)) = (written(key), &state) {
+                let state = state.as_ref().map(|state| written(|into| codec::encode_state(key, &**state, into)));
+                if let (Ok(key), Ok(state)) = (written(|into| codec::encode_key::<R>(key, into)), state.transpose()) {
                     put(&mut items, Item::Instance { key: Raw(&key), state: state.as_deref().map(Raw) })?;
                     count = count.saturating_add(1);
                 } else {

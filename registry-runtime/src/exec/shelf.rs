@@ -45,7 +45,10 @@ const TASKS_KEPT: usize = 8;
 /// The node's side: `open`, `seal`, `end_seal`, `close`. The commands' side: `look` and `take` on the fast
 /// path, `line_up` and `seat` to become a task, `turn` when the task may start, and exactly one `settle` or `leave` for
 /// each `take`, `line_up` and `seat`.
+// In this order, so that what most commands look at lies together: there are thousands of slots, and a line of memory that has to be fetched
+// costs a command as much as a dozen of its other steps.
 #[derive(Debug)]
+#[repr(C)]
 pub(super) struct Shelf<R: Resource> {
     gate: Gate,
     /// The last epoch in which the gate was open.
@@ -53,30 +56,29 @@ pub(super) struct Shelf<R: Resource> {
     /// Counts the times that this node had the slot. Openings in a higher epoch without a pause between are one time:
     /// what was begun before may be committed after.
     tenure: u64,
-    /// The last tenure that ended with a hand-over.
-    ceded: Option<u64>,
-    /// Counts the seals, so that a late alarm of one does not end the next.
-    seals: u64,
     last_turn: Turn,
     /// Commands that hold a lane on their caller's thread.
     in_place: u32,
-    /// Commands that wait or run as tasks.
-    tasks: Slab<Arc<Control>>,
-    instances: usize,
-    lanes: HashMap<R::Key, Lane<R>, Seeded>,
-    /// Of finished commands, whatever has become of their instances.
-    receipts: Receipts,
-    /// How far the instances and receipts reach in the slot's stream of records.
-    replica: Replica,
+    rules: Rules,
     /// The records that are under way, when this node is or becomes the owner.
-    flow: Option<Flow<R>>,
+    flow: Option<Box<Flow<R>>>,
+    lanes: HashMap<R::Key, Lane<R>, Seeded>,
     /// The copy that another node is sending.
     incoming: Option<Box<Incoming<R>>>,
     /// What readers may be shown while another node is the owner; `None` where the owner alone answers reads.
     reading: Option<Box<Reading<R>>>,
     /// Where what is here comes from; `None` where only one side of a partition serves.
     past: Option<Box<Past<R>>>,
-    rules: Rules,
+    /// How far the instances and receipts reach in the slot's stream of records.
+    replica: Replica,
+    /// Of finished commands, whatever has become of their instances.
+    receipts: Receipts,
+    /// Commands that wait or run as tasks.
+    tasks: Slab<Arc<Control>>,
+    /// The last tenure that ended with a hand-over.
+    ceded: Option<u64>,
+    /// Counts the seals, so that a late alarm of one does not end the next.
+    seals: u64,
 }
 
 /// A copy that another node is sending, part by part.
@@ -171,20 +173,19 @@ impl<R: Resource> Shelf<R> {
             gate: Gate::Closed,
             epoch: Epoch::ZERO,
             tenure: 0,
-            ceded: None,
-            seals: 0,
             last_turn: Turn::default(),
             in_place: 0,
-            tasks: Slab::new(),
-            instances: 0,
-            lanes: HashMap::with_hasher(hasher),
-            receipts: Receipts::new(budget),
-            replica: Replica::default(),
+            rules,
             flow: None,
+            lanes: HashMap::with_hasher(hasher),
             incoming: None,
             reading: (spec.reads == Reads::Replicas).then(Box::default),
             past: (spec.on_partition == OnPartition::ServeAll).then(|| Box::new(Past::new(hasher))),
-            rules,
+            replica: Replica::default(),
+            receipts: Receipts::new(budget),
+            tasks: Slab::new(),
+            ceded: None,
+            seals: 0,
         }
     }
 
@@ -222,7 +223,6 @@ impl<R: Resource> Shelf<R> {
             swept.states.extend(lane.state.take());
             self.lanes.insert(key, lane);
         }
-        self.instances = 0;
         self.receipts.clear();
         swept
     }
@@ -280,7 +280,7 @@ impl<R: Resource> Shelf<R> {
     /// How many instances are here.
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
-        self.instances
+        self.lanes.values().filter(|lane| lane.state.is_some()).count()
     }
 
     /// The present epoch, tenure and committed state, for a command that leaves it as it is; of the copy of another owner's slot, too, for who
@@ -330,7 +330,7 @@ impl<R: Resource> Shelf<R> {
         if let Some(told) = judge::<R>(&mut self.receipts, self.rules, kind, state.is_some(), asked, clock)? {
             return Ok(Taken::Told(told));
         }
-        if self.flow.as_ref().is_some_and(Flow::is_full) {
+        if self.flow.as_deref().is_some_and(Flow::is_full) {
             return Err(Refused::Overloaded { retry_after: RETRY_AFTER_MAX });
         }
         self.last_turn = self.last_turn.next();
@@ -447,7 +447,7 @@ impl<R: Resource> Shelf<R> {
     pub(super) fn is_idle(&self) -> bool {
         let busy = self.lanes.values().any(|lane| lane.state.is_none() || !lane.is_free());
         let waits = self.flow.as_ref().is_some_and(|flow| !flow.is_empty());
-        !busy && !waits && self.lanes.len() == self.instances && self.in_place == 0 && self.tasks.is_empty()
+        !busy && !waits && self.in_place == 0 && self.tasks.is_empty()
     }
 
     fn admit(&self, epoch: Epoch) -> Result<&Lease, Refused> {
@@ -478,7 +478,7 @@ impl<R: Resource> Shelf<R> {
                 if !*drained
                     && self.in_place == 0
                     && self.tasks.is_empty()
-                    && self.flow.as_ref().is_none_or(Flow::is_empty) =>
+                    && self.flow.as_deref().is_none_or(Flow::is_empty) =>
             {
                 *drained = true;
                 Some(self.epoch)

@@ -21,7 +21,7 @@ use super::status::Status;
 use super::{Order, letter, publish, twin};
 use crate::client::{Port, Subscription};
 use crate::engine::{self, Engine, Input, Output, Report};
-use crate::exec::{AnyHost, BootClock, Clock, Lease};
+use crate::exec::{self, AnyHost, BootClock, Clock, Lease};
 use crate::id::{Epoch, NodeId, Process, RegistryName, Slot};
 use crate::rules::Rules;
 use crate::spec::OnPartition;
@@ -124,6 +124,8 @@ pub(super) struct Kept {
     pub(super) host: Arc<dyn AnyHost>,
     /// By slot; the host shares them.
     pub(super) leases: Vec<Lease>,
+    /// The ways to the backups of its slots, one for each process: slots share them.
+    pub(super) lines: BTreeMap<Process, Arc<dyn exec::Line>>,
 }
 
 /// The node's one loop and what it moves.

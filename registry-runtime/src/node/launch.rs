@@ -165,7 +165,7 @@ pub(super) async fn launch(builder: NodeBuilder, id: NodeId) -> Result<Node, Sta
     let kept = hosts.iter().filter_map(|host| {
         let spec = host.spec();
         let leases = (0..spec.slots()).map(|_| Lease::until(Moment::default())).collect();
-        Some((RegistryName::new(spec.name)?, Kept { host: Arc::clone(host), leases }))
+        Some((RegistryName::new(spec.name)?, Kept { host: Arc::clone(host), leases, lines: BTreeMap::new() }))
     });
     let kept = kept.collect();
     for host in &hosts {

@@ -80,15 +80,19 @@ pub(crate) enum Known {
 }
 
 /// The receipts of one slot.
+// In this order, for most commands look at the first three alone, and a line of memory that is fetched costs as much as all else here.
 #[derive(Debug, Default)]
+#[repr(C)]
 pub(crate) struct Receipts {
     sessions: BTreeMap<u64, Session>,
+    /// Before this, nothing is due.
+    soonest: Moment,
+    room: Room,
     /// When to look at which session again. It may be earlier than there is something to do.
     due: BTreeSet<(Moment, u64)>,
     named: BTreeMap<u128, Named>,
     /// The named ones in the order in which their time is over.
     named_due: VecDeque<(Moment, u128)>,
-    room: Room,
 }
 
 /// What is kept of one session.
@@ -143,7 +147,8 @@ impl<B> Told<B> {
 }
 
 impl Told {
-    fn bytes(&self) -> usize {
+    /// How many bytes of a reply it carries.
+    pub(crate) fn bytes(&self) -> usize {
         match self {
             Self::Done(bytes) | Self::Rejected(bytes) => bytes.len(),
             Self::NotFound | Self::AlreadyExists => 0,
@@ -205,11 +210,13 @@ impl Receipts {
                 self.room.free(Share::Named, NAME_BYTES.saturating_add(before.told.bytes()));
             }
             self.named_due.push_back((until, name.name));
+            self.soonest = self.soonest.min(until);
         }
         let until = now + left + GRACE;
-        let (due, room) = (&mut self.due, &mut self.room);
+        let (due, soonest, room) = (&mut self.due, &mut self.soonest, &mut self.room);
         let session = self.sessions.entry(ask.id.session).or_insert_with(|| {
             due.insert((until, ask.id.session));
+            *soonest = (*soonest).min(until);
             room.take(ask.share(), SESSION_BYTES);
             Session::new(ask)
         });
@@ -226,6 +233,9 @@ impl Receipts {
 
     /// Lets go of what is older than anybody may ask for.
     pub(crate) fn forget_due(&mut self, now: Moment) {
+        if now < self.soonest {
+            return;
+        }
         while let Some((until, name)) = self.named_due.pop_front_if(|(until, _)| *until <= now) {
             if let Entry::Occupied(entry) = self.named.entry(name)
                 && entry.get().until == until
@@ -248,6 +258,9 @@ impl Receipts {
                 self.sessions.remove(&number);
             }
         }
+        let of_sessions = self.due.first().map(|(at, _)| *at);
+        let of_names = self.named_due.front().map(|(at, _)| *at);
+        self.soonest = of_sessions.into_iter().chain(of_names).min().unwrap_or(Moment::FOREVER);
     }
 
     /// Whether nothing is remembered.
@@ -312,9 +325,12 @@ impl Session {
     }
 }
 
-/// Gives back what a burst has left of an empty queue.
+/// Gives back what a burst has left of an empty queue. One that stays small begins anew at its first place, so that it is the same memory
+/// that is used each time.
 fn give_back<T>(queue: &mut VecDeque<T>) {
-    if queue.is_empty() && queue.capacity() > QUEUE_KEPT {
+    if queue.capacity() > QUEUE_KEPT && queue.is_empty() {
         *queue = VecDeque::new();
+    } else if queue.is_empty() {
+        queue.clear();
     }
 }

@@ -3,6 +3,8 @@
 //! Records have positions that count up without a gap. A backup says how far it reaches, one number for all before it; a record is
 //! acknowledged when more than half of the set that the slot was opened with, the owner included, reach it.
 
+use smallvec::{SmallVec, smallvec};
+
 use crate::id::{Epoch, Position};
 use crate::rules::{Rule, Rules};
 
@@ -16,7 +18,7 @@ pub(crate) struct Stream {
     last: Position,
     /// Up to here more than half have it.
     acknowledged: Position,
-    backups: Vec<Backup>,
+    backups: SmallVec<[Backup; 2]>,
     rules: Rules,
 }
 
@@ -50,7 +52,7 @@ impl Stream {
     /// The stream of an opening that took over so much, towards so many backups. An owner that goes on may have more, up to `last`.
     pub(crate) fn new(epoch: Epoch, base: Position, last: Position, backups: usize, rules: Rules) -> Self {
         let acknowledged = Position::default();
-        Self { epoch, base, last: last.max(base), acknowledged, backups: vec![Backup::default(); backups], rules }
+        Self { epoch, base, last: last.max(base), acknowledged, backups: smallvec![Backup::default(); backups], rules }
     }
 
     pub(crate) fn epoch(&self) -> Epoch {

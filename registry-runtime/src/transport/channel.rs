@@ -75,6 +75,9 @@ pub(crate) enum SendError {
     TooLarge,
 }
 
+/// How much room an outbox keeps at most for what comes next: as much as a packet takes on loopback.
+const USUAL_OUT_BYTES_MAX: usize = 64 << 10;
+
 /// What waits to be sent on one channel.
 #[derive(Debug)]
 pub(super) struct Outbox {
@@ -158,7 +161,9 @@ impl Outbox {
             state.pump = Some(task.waker().clone());
             return Poll::Pending;
         }
-        let out = std::mem::take(&mut state.out);
+        // What comes next is about as much.
+        let usual = state.out.len().min(USUAL_OUT_BYTES_MAX);
+        let out = std::mem::replace(&mut state.out, Vec::with_capacity(usual));
         drop(state);
         self.emptied.notify_waiters();
         Poll::Ready(Bytes::from(out))

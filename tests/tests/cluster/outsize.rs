@@ -12,6 +12,7 @@ use crate::PATIENCE;
 registry! {
     lone { resource Heap; sharding consistent_hashing(slots = 8); replicas 1; timeout 2s; }
     kept { resource Heap; sharding consistent_hashing(slots = 8); replicas 3; }
+    noted { resource Note; sharding consistent_hashing(slots = 8); replicas 3; }
 }
 
 /// Something that grows, in breadth and in depth.
@@ -53,6 +54,52 @@ impl Heap {
     }
 }
 
+/// Something that nobody can read while its text is missing, and nobody can tell before.
+#[derive(Clone, Debug, Serialize, Deserialize, Resource)]
+#[resource(on_demand)]
+struct Note {
+    #[key]
+    id: u64,
+    #[serde(with = "terse")]
+    text: Option<String>,
+    changes: u64,
+}
+
+/// Writes a text, and nothing where there is none.
+mod terse {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(text: &Option<String>, to: S) -> Result<S::Ok, S::Error> {
+        match text {
+            Some(text) => to.serialize_str(text),
+            None => to.serialize_unit(),
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+        String::deserialize(from).map(Some)
+    }
+}
+
+impl From<u64> for Note {
+    fn from(id: u64) -> Self {
+        Self { id, text: None, changes: 0 }
+    }
+}
+
+#[commands]
+impl Note {
+    fn write(&mut self, text: Option<String>) -> u64 {
+        self.text = text;
+        self.changes += 1;
+        self.changes
+    }
+
+    fn changes(&self) -> u64 {
+        self.changes
+    }
+}
+
 /// More than an instance may have that is to have replicas.
 const TOO_MANY: usize = 5 << 20;
 
@@ -68,6 +115,19 @@ async fn what_replicas_could_not_take_is_refused_before_there_are_any() {
     heaps.deepen(1, 20).await.unwrap();
     assert_eq!(heaps.deepen(2, 100).await, Err(refused));
     assert!(!heaps.is_nested(2).await.unwrap(), "it is as it was");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_replicas_could_not_read_is_refused_and_its_slot_goes_on() {
+    let cluster = Cluster::builder().nodes(3).host(noted::registry()).start().await.unwrap();
+    let notes = noted::client(cluster.node(0));
+    for id in 0..20 {
+        assert_eq!(notes.write(id, Some("here".into())).await.unwrap(), 1);
+        let refused = CommandError::Unknown { reason: Reason::BadReply };
+        assert_eq!(notes.write(id, None).await, Err(refused));
+        assert_eq!(notes.changes(id).await.unwrap(), 1, "it is as it was");
+        assert_eq!(notes.write(id, Some("again".into())).await.unwrap(), 2);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

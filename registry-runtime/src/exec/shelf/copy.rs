@@ -89,7 +89,7 @@ impl<R: Resource> Shelf<R> {
     /// Begins the stream of an opening that takes over what is here. `false` when something else is here.
     pub(in crate::exec) fn begin(&mut self, epoch: Epoch, base: Stamp, lines: Vec<Arc<dyn Line>>) -> bool {
         let former = self.flow.take();
-        let (stamp, last) = (self.replica.stamp(), former.as_ref().map(Flow::last));
+        let (stamp, last) = (self.replica.stamp(), former.as_deref().map(Flow::last));
         let goes_on = last.is_some_and(|last| stamp.0 == base.0 && last >= base.1);
         if epoch < self.replica.fence() || !(goes_on || stamp == base) {
             self.flow = former;
@@ -99,7 +99,7 @@ impl<R: Resource> Shelf<R> {
         self.incoming = None;
         let stream = Stream::new(epoch, base.1, last.unwrap_or(base.1), lines.len(), self.rules);
         let reads = if self.reading.is_some() { Reads::Replicas } else { Reads::Owner };
-        self.flow = Some(Flow::begin(stream, lines, former, reads));
+        self.flow = Some(Box::new(Flow::begin(stream, lines, former.map(|former| *former), reads)));
         true
     }
 
@@ -187,12 +187,12 @@ impl<R: Resource> Shelf<R> {
 
     /// Whether changes wait for backups.
     pub(in crate::exec) fn has_backups(&self) -> bool {
-        self.flow.as_ref().is_some_and(Flow::has_backups)
+        self.flow.as_deref().is_some_and(Flow::has_backups)
     }
 
     /// Whether no more records can be under way.
     pub(super) fn is_full(&self) -> bool {
-        self.flow.as_ref().is_some_and(Flow::is_full)
+        self.flow.as_deref().is_some_and(Flow::is_full)
     }
 
     /// Counts a record that nobody else needs.
@@ -214,7 +214,7 @@ impl<R: Resource> Shelf<R> {
     ) {
         let record = Pending { key: key.clone(), turn: claim.turn, change, receipt, body, pledge, looks: 0 };
         if let Some(flow) = &mut self.flow {
-            flow.propose(slot, record);
+            flow.propose(slot, Box::new(record));
         }
     }
 
@@ -226,7 +226,7 @@ impl<R: Resource> Shelf<R> {
             && let Some((position, record)) = flow.next_acknowledged(self.replica.stamp().1)
         {
             self.restamp((self.epoch, position));
-            let Pending { key, turn, change, receipt, pledge, .. } = record;
+            let Pending { key, turn, change, receipt, pledge, .. } = *record;
             self.apply(&key, turn, change, receipt, clock, &mut outcomes);
             outcomes.decided.push((pledge, Ok(())));
         }
@@ -247,7 +247,7 @@ impl<R: Resource> Shelf<R> {
     pub(super) fn abandon(&mut self, refused: &Refused) -> Outcomes<R> {
         let mut outcomes = Outcomes::none();
         for Pending { key, turn, change, receipt, pledge, .. } in
-            self.flow.take().into_iter().flat_map(Flow::into_pending)
+            self.flow.take().into_iter().flat_map(|flow| flow.into_pending())
         {
             self.undo(&key, turn, change, &mut outcomes);
             outcomes.decided.push((pledge, Err(given_up(receipt.as_ref(), refused.clone()))));
@@ -395,7 +395,6 @@ impl<R: Resource> Shelf<R> {
         let swept = Swept { forsaken, ..self.sweep() };
         self.flow = None;
         self.receipts = receipts;
-        self.instances = instances.len();
         for (key, state) in instances {
             self.lanes.entry(key).or_insert_with(super::Lane::new).state = Some(state);
         }
@@ -414,11 +413,8 @@ impl<R: Resource> Shelf<R> {
     }
 
     fn put(&mut self, key: R::Key, state: Option<Arc<R>>, outcomes: &mut Outcomes<R>) {
-        let is_there = state.is_some();
         let lane = self.lanes.entry(key.clone()).or_insert_with(super::Lane::new);
-        let old = std::mem::replace(&mut lane.state, state);
-        self.instances = self.instances + usize::from(is_there) - usize::from(old.is_some());
-        outcomes.states.extend(old);
+        outcomes.states.extend(std::mem::replace(&mut lane.state, state));
         if lane.is_empty() {
             self.remove_lane(&key, outcomes);
         }

@@ -177,14 +177,10 @@ impl<R: Resource> Shelf<R> {
             match change {
                 Change::Keep => {}
                 Change::Put(new) => {
-                    let old = lane.state.replace(new);
-                    self.instances += usize::from(old.is_none());
-                    outcomes.states.extend(old);
+                    outcomes.states.extend(lane.state.replace(new));
                 }
                 Change::Remove => {
-                    let old = lane.state.take();
-                    self.instances -= usize::from(old.is_some());
-                    outcomes.states.extend(old);
+                    outcomes.states.extend(lane.state.take());
                 }
             }
         }

@@ -500,7 +500,7 @@ fn a_flow_is_full_when_its_records_have_many_bytes() {
     };
     for _ in 0..4 {
         assert!(!flow.is_full());
-        flow.propose(Slot::new(0), large());
+        flow.propose(Slot::new(0), Box::new(large()));
     }
     assert!(flow.is_full());
     flow.hear(Slot::new(0), &wire.to, Position::new(0), Position::new(1));

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::super::line::{self, Line};
+use super::super::peers::Peers;
 use super::{Drained, Driver, Kept};
 use crate::engine::{Adopt, Begin, Fence, Fenced, Fetch, Input, Opened, Report, Task};
 use crate::exec::{self, Standing};
@@ -62,14 +63,11 @@ impl Driver {
     fn begin(&mut self, registry: &RegistryName, slots: &[Begin]) {
         // The engine may know of a member that no caller has been told of yet.
         slots.iter().flat_map(|begin| begin.set.members()).for_each(|member| self.peers.meet(&member.node));
-        let Some(kept) = self.kept.get(registry) else { return };
-        let line = |backup: &Process| -> Option<Arc<dyn exec::Line>> {
-            let peer = Arc::clone(self.peers.get(&backup.node)?);
-            Some(Arc::new(Line::new(kept.host.spec().name, backup.clone(), peer)))
-        };
+        let Some(kept) = self.kept.get_mut(registry) else { return };
+        kept.lines.retain(|_, line| Arc::strong_count(line) > 1);
         for Begin { slot, epoch, set, base } in slots {
             let backups = set.members().iter().filter(|member| member.node != self.port.node);
-            let lines: Option<Vec<_>> = backups.map(line).collect();
+            let lines: Option<Vec<_>> = backups.map(|backup| kept.line(backup, &self.peers)).collect();
             if !lines.is_some_and(|lines| kept.host.begin_stream(*slot, *epoch, *base, lines)) {
                 telemetry::cannot_begin(&self.port.node, registry, *slot, *epoch);
                 self.answers.push_back(Input::Slots(registry.clone(), Report::Unbegun(*slot, *epoch)));
@@ -98,6 +96,17 @@ impl Driver {
 }
 
 impl Kept {
+    /// The way to a backup; `None` when nobody has met its node.
+    fn line(&mut self, backup: &Process, peers: &Peers) -> Option<Arc<dyn exec::Line>> {
+        if let Some(line) = self.lines.get(backup) {
+            return Some(Arc::clone(line));
+        }
+        let peer = Arc::clone(peers.get(&backup.node)?);
+        let line: Arc<dyn exec::Line> = Arc::new(Line::new(self.host.spec().name, backup.clone(), peer));
+        self.lines.insert(backup.clone(), Arc::clone(&line));
+        Some(line)
+    }
+
     fn open(&self, opened: &Opened) {
         if let Some(lease) = self.leases.get(opened.slot.index()) {
             // One whose stream could not begin stays closed: the engine hears of it next.

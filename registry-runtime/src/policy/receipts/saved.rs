@@ -105,6 +105,7 @@ impl Receipts {
                 let (until, room) = (now + left, &mut self.room);
                 let kept = self.sessions.entry(session).or_insert_with(|| {
                     self.due.insert((until, session));
+                    self.soonest = self.soonest.min(until);
                     room.take(share, SESSION_BYTES);
                     Session { share, forgotten, expired: Default::default(), kept: Default::default(), until }
                 });
@@ -136,6 +137,7 @@ impl Receipts {
                     entry.insert(Named { content, until, told });
                     let at = self.named_due.partition_point(|(other, _)| *other <= until);
                     self.named_due.insert(at, (until, name));
+                    self.soonest = self.soonest.min(until);
                 }
             }
         }
