@@ -4,15 +4,19 @@
 //! costs stack or memory.
 
 mod compare;
+mod depth;
 mod guard;
 mod raw;
 mod scratch;
+
+use std::cell::Cell;
 
 use postcard::ser_flavors::Flavor;
 use serde::Serialize;
 use serde::de::Deserialize;
 
 pub(crate) use self::compare::is_same;
+use self::depth::Leveled;
 use self::guard::{Guard, Guarded};
 pub(crate) use self::raw::Raw;
 pub(crate) use self::scratch::with_scratch;
@@ -50,6 +54,17 @@ pub(crate) fn encode_within<T: Serialize + ?Sized>(
     })
 }
 
+/// [`encode_within`], for a value that a user made, however deep: it is not gone into further than [`decode`] would.
+pub(crate) fn encode_shallow<T: Serialize + ?Sized>(
+    value: &T,
+    into: &mut Vec<u8>,
+    bytes_max: usize,
+) -> Result<(), EncodeError> {
+    let is_too_deep = Cell::new(false);
+    let written = encode_within(&Leveled::new(value, &is_too_deep), into, bytes_max);
+    if is_too_deep.get() { Err(EncodeError::TooDeep) } else { written }
+}
+
 /// The encoding of a value.
 pub(crate) fn encoded<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, EncodeError> {
     let mut bytes = Vec::new();
@@ -84,6 +99,9 @@ pub(crate) enum EncodeError {
     /// It has no encoding: a sequence of unknown length, or an error of the value's own `Serialize`.
     #[error("the value has no encoding: {0}")]
     Fails(postcard::Error),
+    /// It nests deeper than the limit.
+    #[error("the value nests deeper than {DEPTH_MAX} levels")]
+    TooDeep,
 }
 
 /// Bytes that are not the encoding of a value of the expected type.
@@ -214,6 +232,63 @@ mod tests {
             assert_eq!(told, if fits { Ok(()) } else { Err(EncodeError::TooLong { bytes_max }) });
             assert_eq!(buffer.len(), if fits { 6 } else { 1 }, "{bytes_max}");
         }
+    }
+
+    /// Says whether a value is written, and insists that it is exactly if it does not nest too deep to be read.
+    fn is_written<T: Serialize + DeserializeOwned + PartialEq + Debug>(value: &T) -> bool {
+        let plain = encoded(value).unwrap();
+        let (mut kept, read) = (vec![9], decode::<T>(&plain));
+        let told = encode_shallow(value, &mut kept, usize::MAX);
+        assert_eq!(told, if read == Err(DecodeError::TooDeep) { Err(EncodeError::TooDeep) } else { Ok(()) });
+        assert_eq!(&kept[1..], if told.is_ok() { &plain[..] } else { &[] }, "the same bytes, or none");
+        told.is_ok()
+    }
+
+    #[test]
+    fn what_is_written_is_what_is_not_too_deep_to_be_read() {
+        #[derive(Clone, Debug, PartialEq, Serialize, serde::Deserialize)]
+        enum Nest {
+            End,
+            New(Box<Nest>),
+            Two(Box<Nest>, u8),
+            Named { inner: Box<Nest> },
+            Maybe(Option<Box<Nest>>),
+            Many(Vec<Nest>),
+            Map(BTreeMap<u8, Nest>),
+            Pair((u8, Box<Nest>)),
+            Struct(Inner),
+            Wrapped(Wrapper),
+        }
+        #[derive(Clone, Debug, PartialEq, Serialize, serde::Deserialize)]
+        struct Inner {
+            inner: Box<Nest>,
+        }
+        #[derive(Clone, Debug, PartialEq, Serialize, serde::Deserialize)]
+        struct Wrapper(Box<Nest>);
+        let wraps: [fn(Nest) -> Nest; 9] = [
+            |inner| Nest::New(Box::new(inner)),
+            |inner| Nest::Two(Box::new(inner), 1),
+            |inner| Nest::Named { inner: Box::new(inner) },
+            |inner| Nest::Maybe(Some(Box::new(inner))),
+            |inner| Nest::Many(vec![inner]),
+            |inner| Nest::Map(BTreeMap::from([(1, inner)])),
+            |inner| Nest::Pair((1, Box::new(inner))),
+            |inner| Nest::Struct(Inner { inner: Box::new(inner) }),
+            |inner| Nest::Wrapped(Wrapper(Box::new(inner))),
+        ];
+        for (nth, wrap) in wraps.into_iter().enumerate() {
+            for end in [Nest::End, Nest::Many(vec![]), Nest::Maybe(None)] {
+                let nested = |levels| (0..levels).fold(end.clone(), |inner, _| wrap(inner));
+                let kept = (0..=DEPTH_MAX).take_while(|levels| is_written(&nested(*levels))).count();
+                assert!((16..DEPTH_MAX + 1).contains(&kept), "kind {nth}: {kept} levels");
+                assert!(!is_written(&nested(kept)), "kind {nth}");
+            }
+        }
+        assert_eq!(
+            encode_shallow("abcd", &mut Vec::new(), 4),
+            Err(EncodeError::TooLong { bytes_max: 4 }),
+            "what is too long is no more than that"
+        );
     }
 
     #[test]

@@ -149,7 +149,8 @@
 //! registry starts: it makes values of them, full and empty ones, sends them there and back, and answers with a [`StartError`] that names
 //! command, type and cure. What it cannot see is a field that is left out for a value other than an empty one, and a type
 //! that no made-up value satisfies: such a command works where caller and owner are one node, and ends as `Incompatible` or
-//! `Unknown` where they are two.
+//! `Unknown` where they are two. With `replicas` above 1 every instance that a command leaves is read again before its replicas are sent it; one that
+//! cannot be read, or comes back under another key, is not kept, and the node says why in its log.
 //!
 //! # Errors
 //!
@@ -207,7 +208,7 @@
 //!
 //! `Unknown` means that the command was sent and no answer can come. `ConnectionLost`: the connection to its node broke.
 //! `OwnerLost`: that node lost the slot, or stopped, while the command ran. `BadReply`: the reply could not be
-//! encoded, or was too large, or with `replicas` above 1 the instance was, and what the command changed was undone; or it came and could not be decoded, and the change stands.
+//! encoded, or was too large, or with `replicas` above 1 the instance was or could not be read again, and what the command changed was undone; or it came and could not be decoded, and the change stands.
 //! After the first two an action that is not marked `#[command(idempotent)]` ends so; every other command is sent again instead.
 //! Two are not, both with `replicas 1` and called on the node that owned the slot, where such calls leave no receipt. A synchronous one that ran
 //! at once has used up its arguments, of which no copy is kept there; when the slot is lost under it the call ends as
@@ -263,7 +264,7 @@
 //! |---|---|---|---|
 //! | an encoded command, key and arguments | 4 MiB | fixed | `TooLarge`, not sent |
 //! | an encoded reply or error | 4 MiB | fixed | `Unknown { reason: BadReply }`; the change is undone |
-//! | an encoded instance, with `replicas` above 1 | 4 MiB, and 64 levels of nesting, also while there is no other node | fixed | `Unknown { reason: BadReply }`; the change is undone |
+//! | an encoded instance, with `replicas` above 1 | 4 MiB, 64 levels of nesting, and readable, also while there is no other node | fixed | `Unknown { reason: BadReply }`; the change is undone |
 //! | an encoded instance, with `replicas 1` | the same | fixed | its slot cannot move: it stays where it is, is served, and is tried again a few times a minute |
 //! | nesting of a value | 64 levels | fixed | `Incompatible`; in a reply `Unknown { reason: BadReply }` |
 //! | commands that run at once, for each node and registry | [256](spec::defaults::CONCURRENCY) | `concurrency` | further ones wait |

@@ -81,6 +81,12 @@ pub(crate) fn forsaken(node: &NodeId, registry: &str, slot: Slot, instances: usi
     warn!(%node, registry, %slot, instances, "what another side of a partition never took in is given up");
 }
 
+/// A command left an instance that its replicas could not take.
+pub(crate) fn unkept(node: &NodeId, registry: &str, slot: Slot, why: &dyn Debug, line: Line) {
+    let Line { total, silent } = line;
+    warn!(%node, registry, %slot, ?why, total, silent, "replicas could not take what a command left; nothing of it was kept");
+}
+
 /// Two sides of a partition have changed an instance, and the state of one is given up.
 pub(crate) fn given_up(node: &NodeId, registry: &str, slot: Slot, key: &str) {
     warn!(%node, registry, %slot, key, "two sides of a partition changed an instance; what the other made of it is given up");

@@ -95,7 +95,7 @@ fn put<'b, K: Serialize, A: Serialize>(
     let unfit = |what| {
         move |error| match error {
             EncodeError::TooLong { .. } => Unfit::TooLarge,
-            error @ EncodeError::Fails(_) => Unfit::Fails(what, error),
+            error @ (EncodeError::Fails(_) | EncodeError::TooDeep) => Unfit::Fails(what, error),
         }
     };
     if let Some(key) = key {

@@ -5,8 +5,8 @@ use std::cell::RefCell;
 /// The most bytes of a buffer that a thread keeps: most commands and replies are far shorter.
 const KEPT_BYTES_MAX: usize = 16 << 10;
 
-/// The most buffers that a thread keeps: a reply is written in one while its record is written in another, and framed in a third.
-const KEPT_MAX: usize = 3;
+/// The most buffers that a thread keeps: a reply is written in one while its record is written and framed in another.
+const KEPT_MAX: usize = 2;
 
 thread_local! {
     static SCRATCHES: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };

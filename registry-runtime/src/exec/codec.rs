@@ -23,16 +23,16 @@ pub(super) fn encode<T: Serialize>(value: &T, buffer: &mut Vec<u8>, bytes_max: u
 /// Puts a key's bytes at the end of a buffer, for others to keep. One that does not come back from there is refused.
 pub(super) fn encode_key<R: Resource>(key: &R::Key, buffer: &mut Vec<u8>) -> Result<(), Unfit> {
     let start = buffer.len();
-    encode(key, buffer, STATE_BYTES_MAX)?;
+    codec::encode_shallow(key, buffer, STATE_BYTES_MAX).map_err(unfit)?;
     let read = decode::<R::Key>(buffer.get(start..).unwrap_or_default());
-    read.and_then(|read| if read == *key { Ok(()) } else { Err("it comes back as another key".to_owned()) })
+    read.and_then(|read| if read == *key { Ok(()) } else { Err("the key comes back as another".to_owned()) })
         .map_err(|fault| unreadable(buffer, start, &fault))
 }
 
 /// Puts an instance's bytes at the end of a buffer, for others to keep. One that they could not read is refused.
 pub(super) fn encode_state<R: Resource>(key: &R::Key, state: &R, buffer: &mut Vec<u8>) -> Result<(), Unfit> {
     let start = buffer.len();
-    encode(state, buffer, STATE_BYTES_MAX)?;
+    codec::encode_shallow(state, buffer, STATE_BYTES_MAX).map_err(unfit)?;
     let read = decode_state::<R>(key, buffer.get(start..).unwrap_or_default());
     read.map(drop).map_err(|fault| unreadable(buffer, start, &fault))
 }
@@ -46,14 +46,15 @@ pub(super) fn decode_state<R: Resource>(key: &R::Key, state: &[u8]) -> Result<Ar
 fn unreadable(buffer: &mut Vec<u8>, start: usize, fault: &str) -> Unfit {
     buffer.truncate(start);
     // The encoding says nothing of the types in it, so whoever reads has to expect exactly what was written.
-    let cure = "does a type in it skip a field when it is written, or choose its form by what is read (`untagged`, `flatten`)?";
-    Unfit::Fails { detail: format!("nobody could read it again: {fault}; {cure}") }
+    Unfit::Fails {
+        detail: format!("the instance cannot be read again: {fault}; does a type in it read what it writes?"),
+    }
 }
 
 fn unfit(fault: EncodeError) -> Unfit {
     match fault {
         EncodeError::TooLong { bytes_max } => Unfit::TooLarge { limit: bytes_max },
-        EncodeError::Fails(_) => Unfit::Fails { detail: fault.to_string() },
+        EncodeError::Fails(_) | EncodeError::TooDeep => Unfit::Fails { detail: fault.to_string() },
     }
 }
 
@@ -143,10 +144,34 @@ mod tests {
         }
         refused(nest(100), "nests deeper than");
         refused(Content::Empty(vec![(); 10_000]), "more elements than");
-        refused(Content::Gap(None), "does a type in it skip a field");
-        refused(Content::Free(Free::Number(1)), "`untagged`");
+        refused(Content::Gap(None), "the bytes do not decode");
+        refused(Content::Free(Free::Number(1)), "the bytes do not decode");
         let limit = STATE_BYTES_MAX;
         assert_eq!(kept(Content::Bytes(vec![1; limit])), Err(Unfit::TooLarge { limit }));
+    }
+
+    /// A key that comes back rounded.
+    #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+    struct Rounded(#[serde(serialize_with = "tens")] u64);
+
+    fn tens<S: serde::Serializer>(number: &u64, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_u64(number / 10 * 10)
+    }
+
+    #[derive(Clone, Debug, Serialize, Deserialize)]
+    struct Shelf {
+        id: Rounded,
+    }
+
+    impl Resource for Shelf {
+        type Key = Rounded;
+        type KeyFields<'a> = ();
+
+        fn key(&self) -> Rounded {
+            self.id.clone()
+        }
+
+        fn key_fields(_: &Rounded) {}
     }
 
     #[test]
@@ -156,5 +181,13 @@ mod tests {
         let mut buffer = Vec::new();
         assert_eq!(encode_key::<Crate>(&7, &mut buffer), Ok(()));
         assert_eq!(decode::<u64>(&buffer), Ok(7));
+        assert_eq!(encode_key::<Shelf>(&Rounded(20), &mut buffer), Ok(()));
+        let refused = encode_key::<Shelf>(&Rounded(27), &mut buffer);
+        assert!(
+            matches!(&refused, Err(Unfit::Fails { detail }) if detail.contains("comes back as another")),
+            "{refused:?}"
+        );
+        let rounded = Shelf { id: Rounded(27) };
+        assert!(matches!(encode_state(&rounded.key(), &rounded, &mut buffer), Err(Unfit::Fails { .. })));
     }
 }

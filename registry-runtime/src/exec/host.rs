@@ -21,11 +21,13 @@ use super::work::{contain, discard};
 use super::{Clock, Lease, Load};
 use crate::codec::{Raw, encode, with_scratch};
 use crate::id::{Epoch, Slot};
+use crate::policy::ration::Ration;
 use crate::policy::receipts::Told;
 use crate::policy::replica::Stamp;
 use crate::resource::{Commands, Definition, Origin, Resource};
 use crate::rules::{Rule, Rules};
 use crate::spec::Reads;
+use crate::telemetry;
 
 /// For how long commands that run may go on when their slot is sealed: long enough for most to end, short against the
 /// default deadline of the calls that wait for the next owner.
@@ -48,6 +50,8 @@ pub(crate) struct Host<R: Resource> {
     shelves: Box<[Aligned<R>]>,
     /// How many commands have taken in what other sides of partitions wrote.
     pub(super) salvaged: AtomicU64,
+    /// How often a command left what could not be kept.
+    unkept: Mutex<Ration<()>>,
 }
 
 /// The place of one slot. It begins with a line of memory (64 bytes on what we run on), as its fields are ordered for.
@@ -102,6 +106,7 @@ impl<R: Commands> Host<R> {
                 .collect(),
             setting,
             salvaged: AtomicU64::new(0),
+            unkept: Mutex::default(),
         })
     }
 }
@@ -259,18 +264,20 @@ impl<R: Resource> Host<R> {
         };
         let Some(Settling::Done(settled, outcomes)) = settled else { return Settled::Now(Err(Refused::Lost)) };
         self.finish(slot, outcomes);
-        unfit.map_or(settled, |unfit| Settled::Now(Err(self.for_now(unfit))))
+        unfit.map_or(settled, |unfit| Settled::Now(Err(self.unkept(slot, unfit))))
     }
 
-    /// What the caller hears of a change that cannot be written down. Without replicas that is only for as long as the slot moves, and nothing
-    /// has come of it.
-    fn for_now(&self, unfit: Refused) -> Refused {
-        match unfit {
-            Refused::TooLarge { .. } | Refused::BadReply { .. } if self.definition.spec.replicas <= 1 => {
-                Refused::Moved { started: true }
-            }
-            unfit => unfit,
+    /// What the caller hears of a change that cannot be written down, of which nothing comes. Without replicas that is only for as long as the
+    /// slot moves; otherwise it is a mistake in a type, so it is worth a line wherever the caller is.
+    fn unkept(&self, slot: Slot, unfit: Refused) -> Refused {
+        if self.definition.spec.replicas <= 1 {
+            return Refused::Moved { started: true };
         }
+        let line = self.unkept.lock().unwrap_or_else(PoisonError::into_inner).count(&(), self.clock().now());
+        if let Some(line) = line {
+            telemetry::unkept(&self.setting.origin.node, self.definition.spec.name, slot, &unfit, line);
+        }
+        unfit
     }
 
     /// Writes down what a command did, for the backups.

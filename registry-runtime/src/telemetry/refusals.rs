@@ -75,13 +75,18 @@ impl Refusals {
             Fault::ReplyTooLarge,
             asked,
             &detail,
-            "a reply is too large; nothing that its command did was kept",
+            "what a command ends with is too large; nothing that it did was kept",
         );
     }
 
     /// A command's reply to a peer does not encode.
     pub(crate) fn reply_fails(&self, asked: Asked<'_>, detail: &dyn Display) {
-        self.record(Fault::ReplyFails, asked, detail, "a reply does not encode; nothing that its command did was kept");
+        self.record(
+            Fault::ReplyFails,
+            asked,
+            detail,
+            "what a command ends with does not encode; nothing that it did was kept",
+        );
     }
 
     fn record(&self, fault: Fault, asked: Asked<'_>, detail: &dyn Display, what: &'static str) {

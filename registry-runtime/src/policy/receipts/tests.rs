@@ -201,3 +201,36 @@ fn a_name_that_is_used_anew_is_remembered_from_then_on() {
     backup.forget_due(at(1_300));
     assert!(backup.named.is_empty());
 }
+
+/// Whether anything is due is one number, which everything that comes in has to bring down again.
+#[test]
+fn what_comes_in_while_nothing_is_due_is_forgotten_in_its_time() {
+    let idle = || {
+        let mut receipts = Receipts::default();
+        receipts.forget_due(at(1));
+        assert_eq!(receipts.soonest, Moment::FOREVER);
+        receipts
+    };
+    // A short window: the name is over before its session.
+    let name = named(1, 77, 5);
+    let window = Duration::from_secs(10);
+    let mut owner = idle();
+    owner.remember(&name, done(10), LEFT, window, at(1));
+    let (mut of_names, mut of_sessions) = (idle(), idle());
+    for saved in owner.save(at(1)) {
+        let into = if matches!(saved, Saved::Named { .. }) { &mut of_names } else { &mut of_sessions };
+        into.restore(saved, at(1));
+    }
+    for receipts in [&mut owner, &mut of_names] {
+        receipts.forget_due(at(10));
+        assert!(!receipts.named.is_empty());
+        receipts.forget_due(at(11));
+        assert!(receipts.named.is_empty());
+    }
+    for receipts in [&mut owner, &mut of_sessions] {
+        receipts.forget_due(at(65));
+        assert!(!receipts.sessions.is_empty());
+        receipts.forget_due(at(66));
+        assert!(receipts.is_empty() && receipts.soonest == Moment::FOREVER);
+    }
+}
