@@ -83,7 +83,7 @@ pub fn resource(input: TokenStream) -> TokenStream {
 /// | on a method | meaning |
 /// |---|---|
 /// | `#[command(name = "..")]` | the wire name, when it must differ from the method's |
-/// | `#[command(idempotent)]` | repeating the command does no harm |
+/// | `#[command(idempotent)]` | repeating the command does no harm: an action is then sent again, too, when its node is lost, as every other command is anyway |
 /// | `#[command(create)]`, `#[command(action)]` | states the kind where the return type does not show it |
 ///
 /// Parameters are owned and travel, at most 16 of them; the one borrowed parameter that is allowed is `&Context`, in any

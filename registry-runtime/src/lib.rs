@@ -77,7 +77,8 @@
 //!   cut off together with an owner that was replaced elsewhere, those made since, for as long as the cut lasts. It never shows what is
 //!   not acknowledged, and never less than any caller of the same node and registry has been told before, its own changes included. A
 //!   replica that cannot promise that sends the read on to the owner.
-//! - **Every side of a partition may serve.** Under `on_partition serve_all` a side without a majority goes on with what it has, and none of
+//! - **Every side of a partition may serve.** Under `on_partition serve_all` a side without a majority goes on with what it has, once it has declared the others
+//!   Down (a few seconds; what was acknowledged just before the cut may be on the other side alone), and none of
 //!   the promises about acknowledged changes holds for that registry while a partition lasts: both sides acknowledge, each what it did. When
 //!   they meet again, a slot goes on from one of them, and its owner takes in what the other did: an instance that only one side changed is
 //!   as that side left it, and one that both changed goes through `#[resource(merge = path)]`, a function of `&mut Self` and `Self`. It may
@@ -147,9 +148,9 @@
 //!
 //! `#[derive(Resource)]` refuses those attributes on the struct itself. All other types are tried when a node that hosts the
 //! registry starts: it makes values of them, full and empty ones, sends them there and back, and answers with a [`StartError`] that names
-//! command, type and cure. What it cannot see is a field that is left out for a value other than an empty one, and a type
-//! that no made-up value satisfies: such a command works where caller and owner are one node, and ends as `Incompatible` or
-//! `Unknown` where they are two. With `replicas` above 1 every instance that a command leaves is read again before its replicas are sent it; one that
+//! command, type and cure. What it cannot see is what is left out for a value other than an empty one, a parameter or a reply that is itself
+//! nothing when it is empty (a hand-written `Serialize`; as a field it is seen), and a type that no made-up value satisfies: such a command
+//! works where caller and owner are one node, and ends as `Incompatible` or `Unknown` where they are two. With `replicas` above 1 every instance that a command leaves is read again before its replicas are sent it; one that
 //! cannot be read, or comes back under another key, is not kept, and the node says why in its log.
 //!
 //! # Errors
@@ -252,7 +253,8 @@
 //!
 //! A call has one deadline: the registry's `timeout` (5 s), or `.timeout(..)` on the call. Within it the call waits for whatever
 //! can still come, and is sent again where that cannot do harm. So a slot between two owners costs time, not an error; if the time is over
-//! first, the call ends as `Unavailable`, and `reason` says what it waited for.
+//! first, the call ends as `Unavailable`, and `reason` says what it waited for, or, when an attempt may have run, as
+//! `DeadlineExceeded { executed: Maybe }`.
 //!
 //! Under `failover wait_for_node(30s)` that includes the wait for a lost owner. Calls with 5 s end as `Unavailable { reason: Reserved }` after
 //! 5 s; give those that shall outlast the reservation a longer `.timeout(..)`. Once it is over, `then = reassign` opens the slots
@@ -265,7 +267,7 @@
 //! | an encoded command, key and arguments | 4 MiB | fixed | `TooLarge`, not sent |
 //! | an encoded reply or error | 4 MiB | fixed | `Unknown { reason: BadReply }`; the change is undone |
 //! | an encoded instance, with `replicas` above 1 | 4 MiB, 64 levels of nesting, and readable, also while there is no other node | fixed | `Unknown { reason: BadReply }`; the change is undone |
-//! | an encoded instance, with `replicas 1` | the same | fixed | its slot cannot move: it stays where it is, is served, and is tried again a few times a minute |
+//! | an encoded instance, with `replicas 1` | the same | fixed | its slot cannot move: it stays where it is, is served, and is tried again a few times a minute; a `leave` waits for it as long as it waits for anything, and goes without it |
 //! | nesting of a value | 64 levels | fixed | `Incompatible`; in a reply `Unknown { reason: BadReply }` |
 //! | commands that run at once, for each node and registry | [256](spec::defaults::CONCURRENCY) | `concurrency` | further ones wait |
 //! | commands that wait, likewise; at the caller, calls that wait for an owner | [1024](spec::defaults::QUEUE) | `queue` | `Overloaded` |
@@ -290,13 +292,16 @@
 //!
 //! # Debug builds
 //!
-//! Cryptography and codecs without optimisation make a start, with its key derivation, and large arguments slow. Let Cargo optimise what you
-//! depend on, and nothing of your own:
+//! Without optimisation, cryptography, codecs and this library are ten times and more as slow: a test cluster of three nodes may then take half a
+//! minute to start, and another to settle after a failure, which is as long as tests wait. Let Cargo optimise what you depend on, and nothing
+//! of your own; the first level has most of the speed:
 //!
 //! ```toml
 //! [profile.dev.package."*"]
-//! opt-level = 2
+//! opt-level = 1
 //! ```
+//!
+//! Fewer slots help, too: `sharding consistent_hashing(slots = 256)` is plenty for a test.
 //!
 //! What survives and what does not stands in `README.md` of the repository, how ownership moves in `ARCHITECTURE.md`.
 

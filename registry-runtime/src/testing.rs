@@ -1,5 +1,5 @@
 //! Tests of code that uses registries: clusters in one process, and contexts without a cluster. Needs the feature
-//! `testing`.
+//! `testing`, and dependencies that are compiled with optimisation: see [debug builds](crate#debug-builds).
 
 mod cluster;
 mod context;

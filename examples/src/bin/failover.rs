@@ -42,9 +42,7 @@ impl From<String> for Visits {
 
 #[commands]
 impl Visits {
-    /// Counts a visit and says which node did. Idempotent: one visit too many does no harm here, so the library may send the command
-    /// again when the node that had it is lost.
-    #[command(idempotent)]
+    /// Counts a visit and says which node did. A call that was on its way when its node is lost is sent to the next owner, and counts once.
     fn visit(&mut self, cx: &Context) -> String {
         self.count += 1;
         cx.node().to_string()
@@ -65,8 +63,8 @@ async fn reassigned(cluster: &Cluster) -> Result<(), Box<dyn Error>> {
     let victim = cluster.index_of(&NodeId::new(&before)?);
     cluster.kill(victim).await; // no goodbye, as with kill -9
 
-    // The others notice the silence, declare the node Down, and open its slots among themselves. Until then the call
-    // ends without an answer, so it is made again.
+    // The others notice the silence, declare the node Down, and open its slots among themselves. The call waits for that as long as its
+    // timeout lets it; on a machine that is too slow for it, it is made again.
     let carts = carts::client(cluster.node(next(cluster, victim)));
     let after = until_answered(|| carts.visit("ada")).await?;
     assert_ne!(before, after);

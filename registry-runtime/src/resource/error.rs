@@ -224,7 +224,7 @@ impl Display for Reason {
             Self::ConnectionLost => "the connection to the node that had the command was lost",
             Self::TooManyHops => "every hop knew another owner",
             Self::OwnerLost => "the node that had the command lost the slot while it ran",
-            Self::BadReply => "the reply was over the limit or did not decode",
+            Self::BadReply => "the reply, or what the command left, was too large or could not be read",
         })
     }
 }

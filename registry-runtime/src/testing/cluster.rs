@@ -151,7 +151,8 @@ impl Cluster {
         self.len() == 0
     }
 
-    /// Ends a node without a word to the others, as `kill -9` would.
+    /// Ends a node without a word to the others, as `kill -9` would. Clients of it end their calls as `Unavailable`, and work again once it is
+    /// [restarted](Self::restart). [`Node::shutdown`] and [`Node::leave`] are the orderly ways.
     pub async fn kill(&self, index: usize) {
         let (node, gate) = self.with_seat(index, |seat| {
             seat.live = false;
@@ -226,11 +227,12 @@ impl Cluster {
         }
     }
 
-    /// Waits until all live nodes hold the same view and every slot has an open owner.
+    /// Waits until all live nodes hold the same view and every slot has an open owner, and all its replicas, where the plan wants them. That
+    /// cannot be while a [partition](Self::partition) lasts.
     ///
     /// # Panics
     ///
-    /// After 30 s, saying what was missing.
+    /// After 30 s, saying what was missing. Where nothing is optimised that may be too short: see [debug builds](crate#debug-builds).
     pub async fn settled(&self) {
         let until = Instant::now() + SETTLE;
         while let Some(missing) = self.unsettled() {

@@ -48,7 +48,7 @@ impl Display for Misfit {
             ),
             Fault::Uneven => (
                 "or what it holds writes other fields than it reads, and the compact format has no names to tell them apart by",
-                "remove `skip_serializing_if`, `skip_serializing`, `skip_deserializing` and, on a struct, `tag`",
+                "remove `skip_serializing_if`, `skip_serializing`, `skip_deserializing` and, on a struct, `tag`; where `Serialize` is written by hand, write what `Deserialize` reads",
             ),
             Fault::Unwritable => (
                 "or what it holds has no form in the compact format",
