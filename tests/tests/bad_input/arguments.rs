@@ -96,7 +96,8 @@ async fn too_large() {
     assert_eq!(shelves.shout(id, LARGE).await.map(|reply| reply.len() as u64), Ok(LARGE));
     let error = shelves.shout(id, TOO_LARGE).await.unwrap_err();
     assert!(!matches!(error, CommandError::DeadlineExceeded { .. }), "a reply over the limit is no silence: {error:?}");
-    events::warned(&[&["reply is too large"], &["registry=\"shelves\""], &["command=\"shout\""]]).await;
+    events::warned(&[&["what a command ends with is too large"], &["registry=\"shelves\""], &["command=\"shout\""]])
+        .await;
     assert_eq!(shelves.puts(id).await, Ok(3), "the connection lives on");
 }
 
