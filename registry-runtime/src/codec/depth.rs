@@ -156,50 +156,21 @@ impl<'m, S: Serializer> Serializer for Leveled<'m, S> {
     }
 }
 
-impl<C: SerializeSeq> SerializeSeq for Leveled<'_, C> {
-    type Ok = C::Ok;
-    type Error = C::Error;
-
-    fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), C::Error> {
-        let value = self.here(value);
-        self.inner.serialize_element(&value)
-    }
-
-    fn end(self) -> Result<C::Ok, C::Error> {
-        self.inner.end()
-    }
-}
-
-impl<C: SerializeMap> SerializeMap for Leveled<'_, C> {
-    type Ok = C::Ok;
-    type Error = C::Error;
-
-    fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), C::Error> {
-        let key = self.here(key);
-        self.inner.serialize_key(&key)
-    }
-
-    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), C::Error> {
-        let value = self.here(value);
-        self.inner.serialize_value(&value)
-    }
-
-    fn end(self) -> Result<C::Ok, C::Error> {
-        self.inner.end()
-    }
-}
-
-/// The compounds whose parts the type counts, without names and with.
-macro_rules! parts {
-    ($($compound:ident::$method:ident)*) => {$(
+/// What is made of parts: each of its methods takes one part, behind its name where it has one.
+macro_rules! compounds {
+    ($($compound:ident { $($method:ident($($name:ident)?))+ })*) => {$(
         impl<C: $compound> $compound for Leveled<'_, C> {
             type Ok = C::Ok;
             type Error = C::Error;
 
-            fn $method<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), C::Error> {
-                let value = self.here(value);
-                self.inner.$method(&value)
-            }
+            $(fn $method<T: Serialize + ?Sized>(
+                &mut self,
+                $($name: &'static str,)?
+                part: &T,
+            ) -> Result<(), C::Error> {
+                let part = self.here(part);
+                self.inner.$method($($name,)? &part)
+            })+
 
             fn end(self) -> Result<C::Ok, C::Error> {
                 self.inner.end()
@@ -208,23 +179,12 @@ macro_rules! parts {
     )*};
 }
 
-macro_rules! named_parts {
-    ($($compound:ident)*) => {$(
-        impl<C: $compound> $compound for Leveled<'_, C> {
-            type Ok = C::Ok;
-            type Error = C::Error;
-
-            fn serialize_field<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Result<(), C::Error> {
-                let value = self.here(value);
-                self.inner.serialize_field(name, &value)
-            }
-
-            fn end(self) -> Result<C::Ok, C::Error> {
-                self.inner.end()
-            }
-        }
-    )*};
+compounds! {
+    SerializeSeq { serialize_element() }
+    SerializeMap { serialize_key() serialize_value() }
+    SerializeTuple { serialize_element() }
+    SerializeTupleStruct { serialize_field() }
+    SerializeTupleVariant { serialize_field() }
+    SerializeStruct { serialize_field(name) }
+    SerializeStructVariant { serialize_field(name) }
 }
-
-parts! { SerializeTuple::serialize_element SerializeTupleStruct::serialize_field SerializeTupleVariant::serialize_field }
-named_parts! { SerializeStruct SerializeStructVariant }

@@ -57,7 +57,7 @@ pub(crate) enum Outcome<T = (), E = ()> {
     IdempotencyKeyReused,
     /// The body panicked, or left an instance under another key.
     Panicked,
-    /// The reply did not encode; what the command changed was discarded.
+    /// The reply did not encode, or the instance could not be kept by its replicas; what the command changed was discarded.
     BadReply {
         /// What went wrong.
         detail: String,

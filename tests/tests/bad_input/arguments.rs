@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use registry_runtime::testing::Cluster;
-use registry_runtime::{CommandError, Executed, Resource, commands, registry};
+use registry_runtime::{CommandError, Executed, Reason, Resource, commands, registry};
 use registry_testkit::eventually;
 use serde::{Deserialize, Serialize};
 
@@ -22,11 +22,12 @@ struct Shelf {
     #[key]
     id: u64,
     puts: u64,
+    width: Even,
 }
 
 impl From<u64> for Shelf {
     fn from(id: u64) -> Self {
-        Self { id, puts: 0 }
+        Self { id, puts: 0, width: Even(0) }
     }
 }
 
@@ -57,6 +58,11 @@ impl Shelf {
     fn halve(&mut self, number: Even) -> u64 {
         self.puts += 1;
         number.0 / 2
+    }
+
+    fn widen(&mut self, by: u64) -> u64 {
+        self.width.0 += by;
+        self.width.0
     }
 
     fn shout(&self, bytes: u64) -> String {
@@ -110,4 +116,17 @@ async fn undecodable() {
     assert!(matches!(error, CommandError::Incompatible { .. }), "{error:?}");
     events::warned(&[&["cannot be read"], &["registry=\"shelves\""], &["command=\"halve\""]]).await;
     assert_eq!(shelves.puts(id).await, Ok(1), "the connection lives on, and nothing ran");
+}
+
+/// The one who made the type hears why, also where there is nobody else to refuse it.
+#[tokio::test]
+async fn what_replicas_could_not_read_is_not_kept_and_the_node_says_why() {
+    events::listen();
+    let cluster = Cluster::builder().nodes(1).host(shelves::registry()).start().await.unwrap();
+    let shelves = shelves::client(cluster.node(0));
+    assert_eq!(shelves.widen(1, 2).await, Ok(2));
+    assert_eq!(shelves.widen(1, 3).await, Err(CommandError::Unknown { reason: Reason::BadReply }));
+    assert_eq!(shelves.widen(1, 2).await, Ok(4), "it was as before");
+    events::warned(&[&["replicas could not take"], &["registry=\"shelves\""], &["the instance cannot be read again"]])
+        .await;
 }
