@@ -6,11 +6,13 @@
 
 mod room;
 mod saved;
+mod session;
+mod sessions;
 #[cfg(test)]
 mod tests;
 
 use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,19 +25,13 @@ use crate::time::Moment;
 pub(crate) use room::Budget;
 pub(crate) use saved::Saved;
 
-use room::{EXPIRED_BYTES, NAME_BYTES, RECEIPT_BYTES, Room, SESSION_BYTES, Share};
+use room::{NAME_BYTES, Room, Share};
+use session::Kept;
+use sessions::Sessions;
 
 /// How long a receipt outlives its call. No attempt arrives later than this after its time is over: the longest that a frame can lie
 /// somewhere is the idle timeout of a connection, and this is four times as long.
 pub(crate) const GRACE: Duration = Duration::from_secs(60);
-
-/// The most numbers of one session without their receipts: what a caller's session may end in one slot while one call of it stays open, at
-/// half a MiB. Beyond that the slot says of the lowest ones, and of whatever is open below them, that it cannot tell: a second effect would
-/// be worse.
-pub(crate) const EXPIRED_MAX: usize = 1 << 16;
-
-/// How much room an empty queue of a session keeps: enough for a steady trickle, so that a burst is not paid for ever.
-const QUEUE_KEPT: usize = 8;
 
 /// A command as its receipt is looked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -84,39 +80,13 @@ pub(crate) enum Known {
 #[derive(Debug, Default)]
 #[repr(C)]
 pub(crate) struct Receipts {
-    sessions: BTreeMap<u64, Session>,
+    sessions: Sessions,
     /// Before this, nothing is due.
     soonest: Moment,
     room: Room,
-    /// When to look at which session again. It may be earlier than there is something to do.
-    due: BTreeSet<(Moment, u64)>,
     named: BTreeMap<u128, Named>,
     /// The named ones in the order in which their time is over.
     named_due: VecDeque<(Moment, u128)>,
-}
-
-/// What is kept of one session.
-#[derive(Debug)]
-struct Session {
-    /// What it takes its room of: a session is of calls alike.
-    share: Share,
-    /// Of numbers up to this one nothing is known any more.
-    forgotten: u64,
-    /// Numbers above that which have ended and whose receipts were kept for long enough, rising. They are remembered until the mark passes,
-    /// since a lower number may be of a call that still waits for its first run.
-    expired: VecDeque<u64>,
-    /// By rising number.
-    kept: VecDeque<Kept>,
-    /// When the last of its calls that were seen is over.
-    until: Moment,
-}
-
-#[derive(Debug)]
-struct Kept {
-    sequence: u64,
-    content: Option<u64>,
-    until: Moment,
-    told: Told,
 }
 
 #[derive(Debug)]
@@ -175,15 +145,13 @@ impl Receipts {
     /// What is known of a command. Its mark lets go of what nobody asks for any more.
     pub(crate) fn look(&mut self, ask: &Ask) -> Known {
         let mut share = ask.share();
-        if let Some(session) = self.sessions.get_mut(&ask.id.session) {
+        if let Some(session) = self.sessions.get_mut(ask.id.session) {
             share = session.share;
             session.pass(ask.mark, &mut self.room);
             if session.has_expired(ask.id.sequence) {
                 return Known::Expired;
             }
-            if let Ok(at) = session.find(ask.id.sequence)
-                && let Some(kept) = session.kept.get(at)
-            {
+            if let Some(kept) = session.find(ask.id.sequence) {
                 // Not told, for the answer to another command would be false; and not run, for it may be the same command in other words
                 // (a map in another order), whose effect is there. So it is never started, as with a name that is used twice.
                 return if kept.content == ask.content { Known::Told(kept.told.clone()) } else { Known::Reused };
@@ -213,21 +181,13 @@ impl Receipts {
             self.soonest = self.soonest.min(until);
         }
         let until = now + left + GRACE;
-        let (due, soonest, room) = (&mut self.due, &mut self.soonest, &mut self.room);
-        let session = self.sessions.entry(ask.id.session).or_insert_with(|| {
-            due.insert((until, ask.id.session));
-            *soonest = (*soonest).min(until);
-            room.take(ask.share(), SESSION_BYTES);
-            Session::new(ask)
-        });
+        self.soonest = self.soonest.min(until);
+        let session = self.sessions.begin((ask.id.session, ask.share(), ask.mark), until, &mut self.room);
         session.until = session.until.max(until);
         // A backup is asked nothing: it hears of marks with the records.
-        session.pass(ask.mark, room);
-        if !session.has_expired(ask.id.sequence)
-            && let Err(at) = session.find(ask.id.sequence)
-        {
-            room.take(session.share, RECEIPT_BYTES.saturating_add(told.bytes()));
-            session.kept.insert(at, Kept { sequence: ask.id.sequence, content: ask.content, until, told });
+        session.pass(ask.mark, &mut self.room);
+        if !session.has_expired(ask.id.sequence) {
+            session.keep(Kept { sequence: ask.id.sequence, content: ask.content, until, told }, &mut self.room);
         }
     }
 
@@ -244,93 +204,14 @@ impl Receipts {
                 self.room.free(Share::Named, NAME_BYTES.saturating_add(named.told.bytes()));
             }
         }
-        while self.due.first().is_some_and(|(at, _)| *at <= now)
-            && let Some((_, number)) = self.due.pop_first()
-        {
-            let Some(session) = self.sessions.get_mut(&number) else { continue };
-            session.expire_due(now, &mut self.room);
-            let again = session.kept.front().map_or(session.until, |first| first.until);
-            if again > now {
-                self.due.insert((again, number));
-            } else {
-                let expired = session.expired.len().saturating_mul(EXPIRED_BYTES);
-                self.room.free(session.share, SESSION_BYTES.saturating_add(expired));
-                self.sessions.remove(&number);
-            }
-        }
-        let of_sessions = self.due.first().map(|(at, _)| *at);
+        self.sessions.forget_due(now, &mut self.room);
         let of_names = self.named_due.front().map(|(at, _)| *at);
-        self.soonest = of_sessions.into_iter().chain(of_names).min().unwrap_or(Moment::FOREVER);
+        self.soonest = self.sessions.soonest().into_iter().chain(of_names).min().unwrap_or(Moment::FOREVER);
     }
 
     /// Whether nothing is remembered.
     #[cfg(test)]
     fn is_empty(&self) -> bool {
         self.sessions.is_empty() && self.named.is_empty()
-    }
-}
-
-impl Session {
-    /// The session of a command, of which nothing is kept yet.
-    fn new(ask: &Ask) -> Self {
-        Self {
-            share: ask.share(),
-            forgotten: ask.mark.get().saturating_sub(1),
-            expired: VecDeque::new(),
-            kept: VecDeque::new(),
-            until: Moment::default(),
-        }
-    }
-
-    /// Whether a number's receipt is gone, if there was one.
-    fn has_expired(&self, sequence: u64) -> bool {
-        sequence <= self.forgotten || self.expired.binary_search(&sequence).is_ok()
-    }
-
-    /// Lets go of what lies below the mark.
-    fn pass(&mut self, mark: Mark, room: &mut Room) {
-        let passed = mark.get().saturating_sub(1);
-        while let Some(first) = self.kept.pop_front_if(|first| first.sequence <= passed) {
-            room.free(self.share, RECEIPT_BYTES.saturating_add(first.told.bytes()));
-        }
-        while self.expired.pop_front_if(|number| *number <= passed).is_some() {
-            room.free(self.share, EXPIRED_BYTES);
-        }
-        self.forgotten = self.forgotten.max(passed);
-        give_back(&mut self.kept);
-        give_back(&mut self.expired);
-    }
-
-    /// Lets go of the receipts whose time is over, oldest first; their numbers stay.
-    fn expire_due(&mut self, now: Moment, room: &mut Room) {
-        while let Some(first) = self.kept.pop_front_if(|first| first.until <= now) {
-            room.free(self.share, RECEIPT_BYTES.saturating_add(first.told.bytes()));
-            if let Err(at) = self.expired.binary_search(&first.sequence) {
-                room.take(self.share, EXPIRED_BYTES);
-                self.expired.insert(at, first.sequence);
-            }
-            if self.expired.len() > EXPIRED_MAX
-                && let Some(lowest) = self.expired.pop_front()
-            {
-                room.free(self.share, EXPIRED_BYTES);
-                self.forgotten = self.forgotten.max(lowest);
-            }
-        }
-        give_back(&mut self.kept);
-    }
-
-    /// Where a number's receipt is, or would be.
-    fn find(&self, sequence: u64) -> Result<usize, usize> {
-        self.kept.binary_search_by_key(&sequence, |kept| kept.sequence)
-    }
-}
-
-/// Gives back what a burst has left of an empty queue. One that stays small begins anew at its first place, so that it is the same memory
-/// that is used each time.
-fn give_back<T>(queue: &mut VecDeque<T>) {
-    if queue.capacity() > QUEUE_KEPT && queue.is_empty() {
-        *queue = VecDeque::new();
-    } else if queue.is_empty() {
-        queue.clear();
     }
 }

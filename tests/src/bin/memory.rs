@@ -2,7 +2,7 @@
 //!
 //! `cargo run --release -p registry-tests --bin memory -- --instances N --bytes B` prints the resident memory of each node before, filled,
 //! emptied and filled again, and what that is for each instance and replica. The last shows what the allocator had kept; with
-//! `--features mimalloc` another one than the system's is used.
+//! `--features jemalloc` another one than the system's is used.
 
 #![allow(clippy::print_stdout, reason = "it is a program that prints")]
 
@@ -15,9 +15,9 @@ use registry_testkit::parcels::{Member, caller, node, parcels, with_each};
 use tokio::time::{Instant, sleep};
 
 /// Another allocator than the system's, to see what is due to which.
-#[cfg(feature = "mimalloc")]
+#[cfg(feature = "jemalloc")]
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 const NODES: usize = 3;
 

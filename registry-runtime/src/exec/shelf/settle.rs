@@ -210,7 +210,7 @@ impl<R: Resource> Shelf<R> {
     pub(super) fn remove_lane(&mut self, key: &R::Key, outcomes: &mut Outcomes<R>) {
         outcomes.entries.extend(self.lanes.remove_entry(key));
         let (needed, room) = (self.lanes.len(), self.lanes.capacity());
-        if room > LANES_KEPT && needed < room / LANES_SPARE {
+        if room > LANES_KEPT && needed <= room / LANES_SPARE {
             self.lanes.shrink_to(needed.saturating_mul(2));
         }
     }

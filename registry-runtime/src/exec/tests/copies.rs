@@ -16,7 +16,7 @@ use crate::exec::{
 };
 use crate::id::{Epoch, NodeId, Position, Process, Slot, Start};
 use crate::policy::stream::{Heard, Stream};
-use crate::resource::Resource;
+use crate::resource::{Definition, Resource};
 use crate::rules::Rules;
 use crate::spec::Reads;
 use crate::time::Moment;
@@ -319,6 +319,24 @@ async fn what_a_backup_may_have_without_a_receipt_is_not_asked_for_again() {
     trio.owner.host.close(trio.slot);
     assert_eq!(made.await, Outcome::Cancelled { started: true }, "nobody knows, and another run could be a second one");
     trio.owner.idle().await;
+}
+
+/// With backups the caller hears what is wrong; without, the next owner is alone again and has nobody to write to.
+#[tokio::test]
+async fn what_panics_when_it_is_written_down_is_undone() {
+    let told = |replicas: &'static Definition<Tally>| {
+        let trio = Trio::of([World::of(replicas), World::of(replicas), World::of(replicas)]);
+        let _made = trio.make(FIRST, 100).later();
+        trio.deliver(0);
+        trio.reaches(0, FIRST, Position::new(1));
+        trio.deliver(1);
+        let told = trio.add(FIRST, UNSPEAKABLE - 5, 101).ready();
+        assert_eq!([trio.wires[0].next(), trio.wires[1].next()], [None, None], "nothing is sent");
+        assert_eq!(trio.sum(FIRST), Some(5));
+        told
+    };
+    assert_eq!(told(&TALLIES), Outcome::Panicked);
+    assert_eq!(told(&ALONE), Outcome::Moved { started: true });
 }
 
 #[tokio::test]

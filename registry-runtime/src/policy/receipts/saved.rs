@@ -6,8 +6,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::room::{EXPIRED_BYTES, NAME_BYTES, RECEIPT_BYTES, SESSION_BYTES, Share};
-use super::{Kept, Named, Receipts, Session, Told};
+use super::room::{NAME_BYTES, Share};
+use super::{Kept, Named, Receipts, Told};
+use crate::id::Mark;
 use crate::time::Moment;
 
 /// One thing that is remembered, with times as what is left of them, for each node has a clock of its own; `B` are bytes.
@@ -73,17 +74,17 @@ impl Receipts {
     /// Everything that is remembered.
     pub(crate) fn save(&self, now: Moment) -> Vec<Saved> {
         let mut saved = Vec::new();
-        for (number, session) in &self.sessions {
+        for (number, session) in self.sessions.iter() {
             let left = session.until.since(now);
             saved.push(Saved::Session {
-                session: *number,
+                session: number,
                 derived: session.share == Share::Derived,
                 forgotten: session.forgotten,
                 expired: session.expired.iter().copied().collect(),
                 left,
             });
-            saved.extend(session.kept.iter().map(|kept| Saved::Kept {
-                session: *number,
+            saved.extend(session.receipts().map(|kept| Saved::Kept {
+                session: number,
                 sequence: kept.sequence,
                 content: kept.content,
                 left: kept.until.since(now),
@@ -103,28 +104,16 @@ impl Receipts {
             Saved::Session { session, derived, forgotten, expired, left } => {
                 let share = if derived { Share::Derived } else { Share::Called };
                 let (until, room) = (now + left, &mut self.room);
-                let kept = self.sessions.entry(session).or_insert_with(|| {
-                    self.due.insert((until, session));
-                    self.soonest = self.soonest.min(until);
-                    room.take(share, SESSION_BYTES);
-                    Session { share, forgotten, expired: Default::default(), kept: Default::default(), until }
-                });
+                self.soonest = self.soonest.min(until);
+                let kept = self.sessions.begin((session, share, Mark::NOTHING), until, room);
                 kept.forgotten = kept.forgotten.max(forgotten);
                 kept.until = kept.until.max(until);
-                for number in expired {
-                    if let Err(at) = kept.expired.binary_search(&number) {
-                        room.take(share, EXPIRED_BYTES);
-                        kept.expired.insert(at, number);
-                    }
-                }
+                expired.into_iter().for_each(|number| kept.expire(number, room));
             }
             // Its session came before it.
             Saved::Kept { session, sequence, content, left, told } => {
-                if let Some(kept) = self.sessions.get_mut(&session)
-                    && let Err(at) = kept.find(sequence)
-                {
-                    self.room.take(kept.share, RECEIPT_BYTES.saturating_add(told.bytes()));
-                    kept.kept.insert(at, Kept { sequence, content, until: now + left, told });
+                if let Some(kept) = self.sessions.get_mut(session) {
+                    kept.keep(Kept { sequence, content, until: now + left, told }, &mut self.room);
                 }
             }
             Saved::Named { name, content, left, told } => {
@@ -170,7 +159,7 @@ mod tests {
         backup.forget_due(at(155));
         assert_eq!(backup.look(&named(9, 77, 5)), Known::Told(done(40)));
         backup.forget_due(at(690));
-        assert!(backup.is_empty() && backup.due.is_empty());
+        assert!(backup.is_empty());
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! What is known of whom, for how long, and in how much room.
 
+use super::room::{EXPIRED_BYTES, RECEIPT_BYTES, SESSION_BYTES};
+use super::session::{EXPIRED_MAX, QUEUE_KEPT};
 use super::*;
 
 pub(super) const LEFT: Duration = Duration::from_secs(5);
@@ -65,7 +67,7 @@ fn time_forgets_the_oldest_first_and_then_the_session() {
     assert_eq!(receipts.look(&ask(1, 1, 1)), Known::Expired);
     assert_eq!(receipts.look(&ask(1, 2, 1)), Known::Told(done(20)));
     receipts.forget_due(at(95));
-    assert!(receipts.is_empty() && receipts.due.is_empty());
+    assert!(receipts.is_empty());
     assert_eq!(receipts.room.taken(), 0);
 }
 
@@ -95,8 +97,8 @@ fn the_numbers_that_time_has_forgotten_are_bounded() {
     // The session goes on.
     receipts.remember(&ask(1, last + 1, 1), done(0), LEFT, WINDOW, at(60));
     receipts.forget_due(at(100));
-    let session = receipts.sessions.get(&1).unwrap();
-    assert_eq!((session.kept.len(), session.expired.len(), session.forgotten), (1, EXPIRED_MAX, 2));
+    let session = receipts.sessions.get_mut(1).unwrap();
+    assert_eq!((session.receipts().len(), session.expired.len(), session.forgotten), (1, EXPIRED_MAX, 2));
     assert!((2..=last).all(|number| session.has_expired(number)) && !session.has_expired(last + 1));
     assert_eq!(receipts.room.taken(), SESSION_BYTES + EXPIRED_MAX * EXPIRED_BYTES + RECEIPT_BYTES + 1);
     receipts.forget_due(at(125));
@@ -187,7 +189,7 @@ fn a_burst_is_not_paid_for_ever() {
     let mut receipts = Receipts::default();
     (1..1000).for_each(|number| remember(&mut receipts, &ask(1, number, 1), 0, at(0)));
     assert_eq!(receipts.look(&ask(1, 1000, 1000)), Known::New);
-    assert!(receipts.sessions.get(&1).unwrap().kept.capacity() <= QUEUE_KEPT);
+    assert!(receipts.sessions.get_mut(1).unwrap().room_for_receipts() <= QUEUE_KEPT);
 }
 
 /// A backup that began to remember a name later than its owner, and hears of its next use before its own time for the first is over.
