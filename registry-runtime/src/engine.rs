@@ -151,6 +151,8 @@ pub(crate) enum Input {
     Load(u16),
     /// Hand everything over, then leave.
     Leave,
+    /// Whether commands run or wait on this node, once it is to leave; before [`Input::Leave`] for the first time.
+    Works(bool),
 }
 
 /// What one engine writes to another.
@@ -321,6 +323,7 @@ impl Engine {
             Input::Slots(registry, report) => self.decide(now, ownership::Input::Slots(registry, report)),
             Input::Load(load) => self.hear(now, membership::Input::Load(membership::Load(load))),
             Input::Leave => self.leave(now),
+            Input::Works(works) => self.decide(now, ownership::Input::Works(works)),
         }
         self.weigh(now);
         for process in self.silences.take_due(now) {
@@ -387,12 +390,13 @@ impl Engine {
         self.outputs.push_back(Output::Event(Event::Share { percent, load }));
         self.hear(now, membership::Input::Profile(profile));
         let myself = self.membership.myself();
-        self.decide(now, ownership::Input::MemberChanged(view::Member::seen(now, myself, self.rules)));
+        self.members_changed(now, vec![view::Member::seen(now, myself, self.rules)]);
     }
 
     /// Tells membership, and carries what follows to where it belongs.
     fn hear(&mut self, now: Moment, input: membership::Input) {
         self.membership.handle(now, input);
+        let mut members = Vec::new();
         while let Some(output) = self.membership.poll() {
             match output {
                 membership::Output::Send { to, bytes } => {
@@ -400,14 +404,17 @@ impl Engine {
                 }
                 membership::Output::Dial { node, address } => self.outputs.push_back(Output::Dial { node, address }),
                 membership::Output::Hangup { process } => self.outputs.push_back(Output::Hangup { process }),
-                membership::Output::Member { member, change } => self.member_changed(now, member, change),
+                membership::Output::Member { member, change } => members.push(self.member_changed(now, member, change)),
                 membership::Output::Rejoined { incarnation } => {
                     self.outputs.push_back(Output::Event(Event::Rejoined(incarnation)));
                     let myself = self.membership.myself();
-                    self.decide(now, ownership::Input::MemberChanged(view::Member::seen(now, myself, self.rules)));
+                    members.push(view::Member::seen(now, myself, self.rules));
                     self.outputs.push_back(Output::MembersChanged);
                 }
-                membership::Output::Outlived { former } => self.decide(now, ownership::Input::Outlived(former)),
+                membership::Output::Outlived { former } => {
+                    self.members_changed(now, std::mem::take(&mut members));
+                    self.decide(now, ownership::Input::Outlived(former));
+                }
                 membership::Output::Stop(membership::StopReason::DuplicateNode { address }) => {
                     self.outputs.push_back(Output::Stop { address });
                 }
@@ -416,9 +423,18 @@ impl Engine {
                 }
             }
         }
+        self.members_changed(now, members);
     }
 
-    fn member_changed(&mut self, now: Moment, member: membership::Member, change: Change) {
+    /// Tells ownership of members: of all that one packet has brought at once, since it looks at every slot for it.
+    fn members_changed(&mut self, now: Moment, members: Vec<view::Member>) {
+        if !members.is_empty() {
+            self.decide(now, ownership::Input::MembersChanged(members));
+        }
+    }
+
+    /// Tells the outside of a change, and says what ownership is to know of it.
+    fn member_changed(&mut self, now: Moment, member: membership::Member, change: Change) -> view::Member {
         let process = member.process.clone();
         if let (Change::Load, Some(profile)) = (&change, &member.profile) {
             self.outputs.push_back(Output::Load { node: process.node.clone(), load: profile.load.0 });
@@ -428,7 +444,7 @@ impl Engine {
             self.outputs.push_back(Output::MembersChanged);
             self.outputs.push_back(Output::Event(Event::Member { process, change }));
         }
-        self.decide(now, ownership::Input::MemberChanged(view::Member::seen(now, member, self.rules)));
+        view::Member::seen(now, member, self.rules)
     }
 
     /// Tells ownership, and carries what follows to where it belongs.

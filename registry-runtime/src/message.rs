@@ -29,6 +29,10 @@ pub(crate) const SUPERSEDED_MAX: usize = 2048;
 /// The most registries that a cluster may have.
 pub(crate) const REGISTRIES_MAX: usize = 256;
 
+/// The most slots of all registries that a node knows and does not host: sixteen of the largest, or as many registries as there may be with
+/// 4,096 slots, the default. Each costs a row, so whoever makes up registries makes a node spend some 200 MiB at most.
+pub(crate) const FOREIGN_SLOTS_MAX: u32 = 1 << 20;
+
 /// The most slots that a registry may have.
 pub(crate) const SLOTS_MAX: u32 = 65_536;
 

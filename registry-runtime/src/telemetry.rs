@@ -158,8 +158,9 @@ pub(crate) fn dial_failed_again(node: &NodeId, address: SocketAddr, error: &dyn 
 }
 
 /// A control frame of a peer does not decode.
-pub(crate) fn bad_letter(node: &NodeId, peer: &NodeId, error: &dyn Display) {
-    warn!(%node, %peer, %error, "a control frame does not decode; it was ignored");
+pub(crate) fn bad_letter(node: &NodeId, peer: &NodeId, error: &dyn Display, line: Line) {
+    let Line { total, silent } = line;
+    warn!(%node, %peer, %error, total, silent, "a control frame does not decode; it was ignored");
 }
 
 /// A control frame for a peer is over the limit.
@@ -177,8 +178,28 @@ pub(crate) fn driver_failed(node: &NodeId, what: &str) {
     error!(%node, what, "the driver failed; the node serves nothing any more");
 }
 
-/// What the engine has to tell.
-pub(crate) fn engine_event(node: &NodeId, event: &Event) {
+/// What a peer did wrong in what it says of members and slots.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Wrong {
+    /// A frame that cannot be read.
+    Letter,
+    /// A packet about members.
+    Packet,
+    /// A message about slots.
+    Message,
+}
+
+/// Who did something wrong, if the event is about that.
+pub(crate) fn blames(event: &Event) -> Option<(NodeId, Wrong)> {
+    match event {
+        Event::Membership(MembershipEvent::Refused { from, .. }) => Some((from.clone(), Wrong::Packet)),
+        Event::Ownership(OwnershipEvent::BadInput { from, .. }) => Some((from.clone(), Wrong::Message)),
+        _ => None,
+    }
+}
+
+/// What the engine has to tell. The line counts what a peer did wrong.
+pub(crate) fn engine_event(node: &NodeId, event: &Event, line: Line) {
     match event {
         Event::Member { process, change: Change::Down } => warn!(%node, member = %process, "a member is down"),
         Event::Member { process, change } => info!(%node, member = %process, ?change, "a member changed"),
@@ -191,27 +212,29 @@ pub(crate) fn engine_event(node: &NodeId, event: &Event) {
         Event::Share { percent, load } => {
             info!(%node, percent, load, "asks for another share of the slots; it is compared with how busy the peers are");
         }
-        Event::Membership(event) => membership_event(node, event),
-        Event::Ownership(event) => ownership_event(node, event),
+        Event::Membership(event) => membership_event(node, event, line),
+        Event::Ownership(event) => ownership_event(node, event, line),
     }
 }
 
-fn membership_event(node: &NodeId, event: &MembershipEvent) {
+fn membership_event(node: &NodeId, event: &MembershipEvent, Line { total, silent }: Line) {
     match event {
         MembershipEvent::Refused { from, reason } => {
-            warn!(%node, peer = %from, ?reason, "a membership packet was refused")
+            warn!(%node, peer = %from, ?reason, total, silent, "a membership packet was refused")
         }
         MembershipEvent::TableFull { node: member } => warn!(%node, %member, "the member list is full"),
         event => debug!(%node, ?event, "membership"),
     }
 }
 
-fn ownership_event(node: &NodeId, event: &OwnershipEvent) {
+fn ownership_event(node: &NodeId, event: &OwnershipEvent, Line { total, silent }: Line) {
     match event {
         OwnershipEvent::PossibleLoss { registry, slot, epoch, short } => {
-            warn!(%node, %registry, %slot, %epoch, replicas = %short, "a slot opened without a majority of its former replicas: updates may be lost");
+            warn!(event = "possible_loss", %node, %registry, %slot, %epoch, replicas = %short, "a slot opened without a majority of its former replicas: updates may be lost");
         }
-        OwnershipEvent::BadInput { from, what } => warn!(%node, peer = %from, what, "a peer said something impossible"),
+        OwnershipEvent::BadInput { from, what } => {
+            warn!(%node, peer = %from, what, total, silent, "a peer said something impossible");
+        }
         OwnershipEvent::Halted => warn!(%node, "sees too few members and serves nothing"),
         OwnershipEvent::Resumed => info!(%node, "sees enough members again"),
         event => debug!(%node, ?event, "ownership"),

@@ -1,5 +1,7 @@
 //! A client's own questions about its registry.
 
+use std::fmt::Write;
+
 use super::Client;
 use super::route::Route;
 use super::routes::{SlotState, Table};
@@ -31,24 +33,27 @@ impl<'a, R: Commands> RegistryHandle<'a, R> {
     pub fn explain(&self, key: impl IntoKey<R::Key>) -> Route {
         let slot = self.client.slot(&key.into_key());
         match &self.client.reach {
-            Some(reach) => explain(&reach.subscription.routes.table(), slot),
+            Some(reach) => explain(&reach.subscription.routes.table(), slot, reach.subscription.spec.replicas),
             None => nowhere(slot, "the node has stopped"),
         }
     }
 }
 
-fn explain(table: &Table, slot: Slot) -> Route {
+fn explain(table: &Table, slot: Slot, wanted: u8) -> Route {
     let Some(entry) = table.slot(slot) else { return nowhere(slot, "the slot is not in the table") };
     let owner = entry.owner().and_then(|index| table.peer(index)).map(|route| route.peer.node.clone());
     let rank: Vec<NodeId> =
         table.plan.iter().flat_map(|plan| plan.rank(slot)).map(|process| process.node.clone()).collect();
-    let why = match entry.state {
+    let mut why = match entry.state {
         SlotState::Open if rank.first() == owner.as_ref() => "open where the plan wants it".to_owned(),
         SlotState::Open => "open, not yet where the plan wants it".to_owned(),
         SlotState::Waiting(reason) => format!("not open yet: {reason}"),
         SlotState::Refused(reason) => format!("not open: {reason}"),
     };
-    let replicas = entry.set.iter().map(|process| process.node.clone()).collect();
+    let replicas: Vec<NodeId> = entry.set.iter().map(|process| process.node.clone()).collect();
+    if entry.state == SlotState::Open && replicas.len() < usize::from(wanted) {
+        let _ = write!(why, " (degraded: {} of {wanted} replicas)", replicas.len());
+    }
     Route { slot, rank, owner, replicas, epoch: entry.epoch, why }
 }
 

@@ -4,6 +4,7 @@ use std::any::Any;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 
@@ -11,7 +12,7 @@ use super::balance::Rotation;
 use super::routes::{OwnCommand, Routes};
 use super::seen::Seen;
 use super::session::Session;
-use crate::exec::AnyHost;
+use crate::exec::{AnyHost, BootClock};
 use crate::id::NodeId;
 use crate::resource::Origin;
 use crate::rules::Rules;
@@ -32,6 +33,9 @@ pub(crate) struct Port {
     sequence: AtomicU64,
     dice: AtomicU64,
     closed: AtomicBool,
+    clock: BootClock,
+    /// For how long the machine had slept when the node last looked, in nanoseconds.
+    asleep: AtomicU64,
     /// All of them, outside of tests.
     pub(super) rules: Rules,
 }
@@ -65,6 +69,7 @@ impl Port {
         hosts: BTreeMap<&'static str, Arc<dyn AnyHost>>,
         wishes: mpsc::UnboundedSender<Arc<Subscription>>,
         session: u64,
+        clock: BootClock,
         rules: Rules,
     ) -> Self {
         Self {
@@ -78,6 +83,8 @@ impl Port {
             sequence: AtomicU64::new(0),
             dice: AtomicU64::new(session),
             closed: AtomicBool::new(false),
+            clock,
+            asleep: AtomicU64::new(0),
             rules,
         }
     }
@@ -131,6 +138,22 @@ impl Port {
     fn seen(&self, spec: &Spec) -> Arc<Seen> {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(seen.entry(spec.name).or_insert_with(|| Arc::new(Seen::new(spec.slots()))))
+    }
+
+    /// For how long the machine has slept since the node's birth.
+    pub(crate) fn asleep(&self) -> Duration {
+        self.clock.asleep()
+    }
+
+    /// Looks at that, for [`Self::asleep_lately`].
+    pub(crate) fn look_at_clock(&self) {
+        let asleep = u64::try_from(self.asleep().as_nanos()).unwrap_or(u64::MAX);
+        self.asleep.store(asleep, Ordering::Relaxed);
+    }
+
+    /// The same as the node last saw it, for who asks too often to look at the clock.
+    pub(super) fn asleep_lately(&self) -> Duration {
+        Duration::from_nanos(self.asleep.load(Ordering::Relaxed))
     }
 
     /// The node's session: the first half of the ids of its calls.
@@ -203,7 +226,8 @@ mod tests {
     #[test]
     fn the_calls_of_one_registry_are_one_session_whoever_declares_it() {
         let (wishes, _heard) = mpsc::unbounded_channel();
-        let port = Port::new(NodeId::new("n1").unwrap(), BTreeMap::new(), wishes, 7, Rules::ALL);
+        let port =
+            Port::new(NodeId::new("n1").unwrap(), BTreeMap::new(), wishes, 7, BootClock::sleepless(), Rules::ALL);
         let [first, second] = [&ORDERS[0], &ORDERS[1]].map(|spec| port.subscribe(spec, Vec::new));
         for slot in [1, 6].map(Slot::new) {
             let early = first.session.open(slot, || port.next_number());

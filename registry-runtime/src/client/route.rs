@@ -18,7 +18,7 @@ pub struct Route {
     pub replicas: Vec<NodeId>,
     /// The epoch that the slot is open in; zero before its first opening.
     pub epoch: Epoch,
-    /// One clause that says how this came about.
+    /// One clause that says how this came about; with `degraded` where fewer replicas keep the slot than the registry asks for.
     pub why: String,
 }
 

@@ -149,7 +149,7 @@ impl SlotRoute {
 
     /// A slot that nobody ever had open.
     pub(crate) fn never(state: SlotState) -> Self {
-        Self::closed(state, None, Epoch::ZERO, Arc::new([]))
+        Self::closed(state, None, Epoch::ZERO, Arc::default())
     }
 
     /// The owner's index, when there is one.

@@ -54,6 +54,8 @@ pub(super) struct Run<R: Commands, A: 'static, T: 'static, E: 'static> {
     /// Whether a command makes the call, whose own next run would make it again.
     derived: bool,
     deadline: Instant,
+    /// For how long the machine had slept when the call began.
+    asleep: Duration,
     attempts: u32,
     /// Why an attempt may have run without telling: then nothing may claim that the command never ran.
     unresolved: Option<Reason>,
@@ -108,6 +110,7 @@ where
     ) -> Self {
         let keeps_receipt = keeps_receipt(command.kind());
         let Reach { port, subscription, .. } = &*reach;
+        let port_asleep = port.asleep_lately();
         let id = match within {
             Some(context) => derived_id(context),
             None if keeps_receipt => {
@@ -128,6 +131,7 @@ where
             open,
             derived: within.is_some(),
             deadline,
+            asleep: port_asleep,
             attempts: 0,
             unresolved: None,
             hint: None,
@@ -213,7 +217,7 @@ where
         let hopped = self.learn(&mut again);
         let Again { reason, blind, .. } = again;
         let now = Instant::now();
-        if now >= self.deadline {
+        if self.is_over(now) {
             return Err(self.out_of_time(reason));
         }
         if hopped {
@@ -232,10 +236,9 @@ where
         }
         let until = if blind { self.deadline.min(now + PAUSE) } else { self.deadline };
         changes.next(until).await;
-        match Instant::now() >= self.deadline {
-            true => Err(self.out_of_time(reason)),
-            false => Ok(()),
-        }
+        // Who has set out again waits no more.
+        *waiting = None;
+        if self.is_over(Instant::now()) { Err(self.out_of_time(reason)) } else { Ok(()) }
     }
 
     /// Starts the command on this node.
@@ -319,11 +322,7 @@ where
         match sent {
             Ok(Ok(pending)) => Start::Waits(Awaited::There(pending)),
             Ok(Err(error)) => Start::Ended(self.understand(Err(error))),
-            Err(unfit) => {
-                let Reach { port, subscription, .. } = &*self.reach;
-                telemetry::unsendable(&port.node, subscription.spec.name, self.command.name, &unfit);
-                Start::Ended(Verdict::End(Err(refusal(&unfit))))
-            }
+            Err(unfit) => Start::Ended(Verdict::End(Err(self.unsendable(&unfit)))),
         }
     }
 
@@ -359,6 +358,13 @@ where
             },
             refusal => verdict::there(refusal, self.may_repeat()),
         }
+    }
+
+    /// Whether its time is over. While an attempt is unresolved, what the machine has slept counts, too: receipts are kept for as long as the
+    /// owner's clock shows, which ran on.
+    fn is_over(&self, now: Instant) -> bool {
+        let slept = || self.reach.port.asleep().saturating_sub(self.asleep);
+        now >= self.deadline || (self.unresolved.is_some() && now + slept() >= self.deadline)
     }
 
     /// Remembers what this node may have shown to the caller.
@@ -400,18 +406,27 @@ where
     }
 
     /// Puts down what the command is known by beside its id: the user's own word for it, and what it is, where its id cannot vouch for that,
-    /// since it follows from that of a command whose time is over at `outer`.
+    /// since it follows from that of a command which may be run once more until `outer`. Of a command without a receipt that is put down for
+    /// the calls which it makes in its turn.
     pub(super) fn describe(&mut self, word: Option<&str>, outer: Option<Instant>) -> Result<(), CommandError<E>> {
-        if keeps_receipt(self.command.kind()) && (word.is_some() || self.derived) {
+        let word = word.filter(|_| keeps_receipt(self.command.kind()));
+        if word.is_some() || self.derived {
             let (command, deadline) = (self.command.name, self.deadline);
             let described = self.parts.show(|key, arguments| Described {
                 name: word.map(|word| name_of(key, word, command, arguments)),
                 content: self.derived.then(|| hash_of_all(key, command, arguments)),
                 outlives: outer.map(|outer| outer.saturating_duration_since(deadline)).unwrap_or_default(),
             });
-            self.described = Some(Box::new(described.map_err(|unfit| refusal(&unfit))?));
+            self.described = Some(Box::new(described.map_err(|unfit| self.unsendable(&unfit))?));
         }
         Ok(())
+    }
+
+    /// What the caller hears of key or arguments that cannot travel, which is recorded, too.
+    fn unsendable(&self, unfit: &Unfit) -> CommandError<E> {
+        let Reach { port, subscription, .. } = &*self.reach;
+        telemetry::unsendable(&port.node, subscription.spec.name, self.command.name, unfit);
+        refusal(unfit)
     }
 
     fn described(&self) -> Described {

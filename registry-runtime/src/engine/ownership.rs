@@ -8,6 +8,7 @@ mod hear;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -60,8 +61,8 @@ pub(crate) struct Config {
 pub(crate) enum Input {
     /// Time went by; a deadline may have come.
     Tick,
-    /// Membership knows something new about a member.
-    MemberChanged(Member),
+    /// Membership knows something new about members: all that one thing has brought, for each look at the members is one at all slots.
+    MembersChanged(Vec<Member>),
     /// A life of this node is over, whatever its start says.
     Outlived(Process),
     /// Membership no longer lists a node.
@@ -79,6 +80,8 @@ pub(crate) enum Input {
     Slots(RegistryName, Report),
     /// This node is to hand everything over and leave.
     Leave,
+    /// Whether commands run or wait on this node, once it is to leave.
+    Works(bool),
     /// This node opens a slot with a set of others and itself, rules or not.
     #[cfg(test)]
     ForceOpen(RegistryName, Slot, Set),
@@ -86,6 +89,9 @@ pub(crate) enum Input {
 
 /// How many times the length of a lease a leaving node waits until it goes even so.
 const LEAVING_LEASES: u32 = 40;
+
+/// How long a leaving node that has handed everything over waits for the commands that still run: the default timeout of a call.
+const DRAINING: Duration = Duration::from_secs(5);
 
 /// The table, the plan and all that leads from one to the other, for every registry that this node knows.
 #[derive(Debug)]
@@ -95,6 +101,8 @@ pub(crate) struct Ownership {
     /// When the next heartbeat is due.
     beat_at: Moment,
     stay: Stay,
+    /// Whether commands run or wait here: actions, once all slots are handed over.
+    works: bool,
 }
 
 /// Whether this node stays.
@@ -129,12 +137,13 @@ impl Ownership {
             rng: ChaCha8Rng::seed_from_u64(seed),
             me: me.clone(),
         };
-        let mut this = Self { shared, registries: BTreeMap::new(), beat_at: now, stay: Stay::Stays };
+        let mut this = Self { shared, registries: BTreeMap::new(), beat_at: now, stay: Stay::Stays, works: false };
         let profile = Profile { hosted, weight: Weight::NORMAL, ..Profile::default() };
         let incarnation = Incarnation::new(me.start.get());
         let state = MemberState::Up;
         let member = Member { process: me, incarnation, address, state, down_for: None, profile: Some(profile) };
-        this.take_in(member);
+        let matters = this.take_in(member);
+        this.look_at_members(matters);
         this
     }
 
@@ -148,7 +157,7 @@ impl Ownership {
         self.shared.epochs.begin_batch();
         match input {
             Input::Tick => {}
-            Input::MemberChanged(member) => self.member_changed(member),
+            Input::MembersChanged(members) => self.members_changed(members),
             Input::Outlived(former) => self.shared.view.bury(&former),
             Input::MemberRemoved(node) => self.member_removed(&node),
             Input::Connected(process) => self.connected(process),
@@ -161,6 +170,7 @@ impl Ownership {
                 }
             }
             Input::Leave => self.leave(),
+            Input::Works(works) => self.works = works,
             #[cfg(test)]
             Input::ForceOpen(registry, slot, set) => {
                 if let Some(registry) = self.registries.get_mut(&registry) {
@@ -214,14 +224,24 @@ impl Ownership {
         self.registries.keys()
     }
 
-    fn member_changed(&mut self, mut member: Member) {
+    fn members_changed(&mut self, members: Vec<Member>) {
+        let mut matters = false;
+        for member in members {
+            matters |= self.member_changed(member);
+        }
+        self.look_at_members(matters);
+    }
+
+    /// Takes in one member. Says whether that matters to slots.
+    fn member_changed(&mut self, mut member: Member) -> bool {
         let shared = &mut self.shared;
         if member.process.node == shared.me.node {
             if member.process.start > shared.me.start {
-                return shared.outputs.push_back(Output::Stop(StopReason::DuplicateNode));
+                shared.outputs.push_back(Output::Stop(StopReason::DuplicateNode));
+                return false;
             }
             if member.process.start < shared.me.start {
-                return;
+                return false;
             }
             member.state = MemberState::Up;
             member.down_for = None;
@@ -237,12 +257,13 @@ impl Ownership {
             }
         } else if member.profile.as_ref().is_some_and(|profile| profile.hosted.len() > REGISTRIES_MAX) {
             let from = member.process.node.clone();
-            return shared.event(Event::BadInput { from, what: "a profile with too many registries" });
+            shared.event(Event::BadInput { from, what: "a profile with too many registries" });
+            return false;
         }
-        self.take_in(member);
+        self.take_in(member)
     }
 
-    fn take_in(&mut self, member: Member) {
+    fn take_in(&mut self, member: Member) -> bool {
         let node = member.process.node.clone();
         let mine = node == self.shared.me.node;
         for hosted in member.profile.iter().flat_map(|profile| &profile.hosted) {
@@ -257,18 +278,20 @@ impl Ownership {
             }
         }
         let now = self.shared.now;
-        let matters = self.shared.view.update(now, member);
-        if !self.look_around() && !matters {
-            return;
+        self.shared.view.update(now, member)
+    }
+
+    /// Looks at the members, and at all slots if they are others or that matters in another way.
+    fn look_at_members(&mut self, matters: bool) {
+        if self.look_around() || matters {
+            self.registries.values_mut().for_each(|registry| registry.view_changed(&self.shared));
         }
-        self.registries.values_mut().for_each(|registry| registry.view_changed(&self.shared));
     }
 
     fn member_removed(&mut self, node: &NodeId) {
         if *node != self.shared.me.node {
             self.shared.view.remove(node);
-            self.look_around();
-            self.registries.values_mut().for_each(|registry| registry.view_changed(&self.shared));
+            self.look_at_members(true);
         }
     }
 
@@ -297,9 +320,7 @@ impl Ownership {
             let heartbeat = Heartbeat { sequence, heard, tables: tables.clone() };
             outputs.push_back(send(me.start, &peer.process, Body::Heartbeat(heartbeat)));
         }
-        if self.look_around() {
-            self.registries.values_mut().for_each(|registry| registry.view_changed(&self.shared));
-        }
+        self.look_at_members(false);
         let Shared { now, view, borrowed, lent, .. } = &mut self.shared;
         let is_over = |process: &Process| view.life(process) == Life::Over;
         borrowed.forget(is_over);
@@ -340,14 +361,18 @@ impl Ownership {
             && let Some(profile) = &mut member.profile
         {
             profile.leaving = true;
-            self.take_in(member);
+            let matters = self.take_in(member);
+            self.look_at_members(matters);
         }
     }
 
     fn leave_when_done(&mut self) {
-        let Stay::LeavesBy(leave_by) = self.stay else { return };
-        let done = || self.registries.values().all(|registry| registry.is_rid_of(&self.shared.me));
-        if self.shared.now >= leave_by || done() {
+        let Stay::LeavesBy(leave_by) = &mut self.stay else { return };
+        let is_rid = self.registries.values().all(|registry| registry.is_rid_of(&self.shared.me));
+        if is_rid {
+            *leave_by = (*leave_by).min(self.shared.now + DRAINING);
+        }
+        if self.shared.now >= *leave_by || (is_rid && !self.works) {
             let close = |registry: &mut Registry| registry.close_all(&mut self.shared, Closing::Leaving);
             self.registries.values_mut().for_each(close);
             self.shared.outputs.push_back(Output::Left);

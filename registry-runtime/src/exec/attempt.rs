@@ -72,6 +72,7 @@ pub(super) struct Kept {
     pub(super) attempt: u32,
     pub(super) caller: NodeId,
     pub(super) deadline: Instant,
+    pub(super) repeats_until: Instant,
     pub(super) span: Span,
 }
 
@@ -93,14 +94,25 @@ impl Asked {
 impl<R: Resource> Attempt<'_, R> {
     /// What the slot's receipts are asked.
     pub(super) fn asked(&self) -> Asked {
+        Asked { ask: self.ask, ends: self.may_repeat.then(|| self.repeats_until()) }
+    }
+
+    /// Until when the command may be run once more, by its caller or by the next run of the command that makes the call.
+    fn repeats_until(&self) -> Instant {
         // Nobody asks for longer than the clock can count.
-        let ends = || self.deadline.checked_add(self.outlives).unwrap_or(self.deadline);
-        Asked { ask: self.ask, ends: self.may_repeat.then(ends) }
+        self.deadline.checked_add(self.outlives).unwrap_or(self.deadline)
     }
 
     /// Without the key, for as long as it takes.
     pub(super) fn keep(&self, span: Span) -> Kept {
-        Kept { asked: self.asked(), attempt: self.attempt, caller: self.caller.clone(), deadline: self.deadline, span }
+        Kept {
+            asked: self.asked(),
+            attempt: self.attempt,
+            caller: self.caller.clone(),
+            deadline: self.deadline,
+            repeats_until: self.repeats_until(),
+            span,
+        }
     }
 
     /// What a body that starts at once is told.
@@ -112,6 +124,7 @@ impl<R: Resource> Attempt<'_, R> {
             // An action has no slot, so it has no epoch either, whatever the caller wrote there.
             epoch: if key.is_some() { self.epoch } else { Epoch::ZERO },
             deadline: self.deadline,
+            repeats_until: self.repeats_until(),
             id: self.ask.id,
             attempt: self.attempt,
         }
@@ -132,6 +145,7 @@ impl Kept {
             caller: &self.caller,
             epoch,
             deadline: self.deadline,
+            repeats_until: self.repeats_until,
             id: self.asked.ask.id,
             attempt: self.attempt,
         }

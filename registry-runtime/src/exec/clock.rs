@@ -42,8 +42,13 @@ impl BootClock {
 
     /// When tokio's clock will show the moment, if the machine does not sleep until then.
     pub(crate) fn instant(&self, moment: Moment) -> Instant {
-        let awake = moment.since_origin().saturating_sub(self.read().asleep());
+        let awake = moment.since_origin().saturating_sub(self.asleep());
         self.born.checked_add(awake).unwrap_or_else(|| self.born + FAR)
+    }
+
+    /// For how long the machine has slept since the clock began to count.
+    pub(crate) fn asleep(&self) -> Duration {
+        self.read().asleep()
     }
 
     fn read(&self) -> Reading {

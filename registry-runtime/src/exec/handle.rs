@@ -16,6 +16,7 @@ use super::control::Control;
 use super::host::Host;
 use super::outcome::Outcome;
 use super::reply::Typed;
+use super::work::contain;
 use crate::resource::{Command, Resource};
 
 /// How a command for a caller in this process started.
@@ -46,7 +47,9 @@ impl<R: Resource> Host<R> {
         let bytes_max = self.setting.reply_bytes_max;
         let mut reply = Typed { bytes_max, error: &command.error };
         let deadline = attempt.deadline;
-        let begun = self.begin(command, attempt, args, &mut reply, spare);
+        // What does not encode is not spared, whichever way it fails: lanes are held by now.
+        let mut spare = |key: Option<&R::Key>, args: &A| _ = contain(|| spare(key, args));
+        let begun = self.begin(command, attempt, args, &mut reply, &mut spare);
         let (teller, told) = oneshot::channel();
         let job = match begun {
             Begun::Ready(outcome) => return Started::Ready(outcome),

@@ -1,6 +1,7 @@
 //! Everything that one node keeps of one registry.
 
 use std::fmt::{self, Debug};
+use std::ops::{Deref, DerefMut};
 use std::pin::Pin;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -16,7 +17,7 @@ use super::hash::Seeded;
 use super::outcome::Refused;
 use super::record::{Body, lend};
 use super::reply::Unfit;
-use super::shelf::{Change, Claim, Effect, Outcomes, Receipt, Sealing, Settled, Settling, Shelf, Stand, Swept};
+use super::shelf::{Change, Claim, Effect, Gone, Outcomes, Receipt, Sealing, Settled, Settling, Shelf, Stand, Swept};
 use super::work::{contain, discard};
 use super::{Clock, Lease, Load};
 use crate::codec::{Raw, encode, with_scratch};
@@ -59,9 +60,37 @@ pub(crate) struct Host<R: Resource> {
 struct Aligned<R: Resource>(Mutex<Shelf<R>>);
 
 impl<R: Resource> Aligned<R> {
-    fn lock(&self) -> MutexGuard<'_, Shelf<R>> {
+    fn lock(&self) -> Locked<'_, R> {
         // Only a key's `Hash`, `Eq` or `Clone` could panic in there, and the map is whole even then.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        Locked { shelf: self.0.lock().unwrap_or_else(PoisonError::into_inner), gone: None }
+    }
+}
+
+/// What is kept of a slot, while nobody else looks at it. What it has let go of is dropped when the lock is open again, since that runs a
+/// user's `Drop`.
+pub(super) struct Locked<'a, R: Resource> {
+    // In this order: fields are dropped as they are written down.
+    shelf: MutexGuard<'a, Shelf<R>>,
+    gone: Option<Box<Gone<R>>>,
+}
+
+impl<R: Resource> Deref for Locked<'_, R> {
+    type Target = Shelf<R>;
+
+    fn deref(&self) -> &Shelf<R> {
+        &self.shelf
+    }
+}
+
+impl<R: Resource> DerefMut for Locked<'_, R> {
+    fn deref_mut(&mut self) -> &mut Shelf<R> {
+        &mut self.shelf
+    }
+}
+
+impl<R: Resource> Drop for Locked<'_, R> {
+    fn drop(&mut self) {
+        self.gone = self.shelf.gone();
     }
 }
 
@@ -229,7 +258,7 @@ impl<R: Resource> Host<R> {
     }
 
     /// Locks what is kept of a slot; `None` when there is no such slot.
-    pub(super) fn shelf(&self, slot: Slot) -> Option<MutexGuard<'_, Shelf<R>>> {
+    pub(super) fn shelf(&self, slot: Slot) -> Option<Locked<'_, R>> {
         self.shelves.get(slot.index()).map(Aligned::lock)
     }
 

@@ -18,6 +18,7 @@ use super::hash::Seeded;
 use super::lane::{Lane, Turn};
 use super::outcome::Refused;
 use super::record::Filling;
+use super::work::discard;
 use super::{Clock, Lease};
 use crate::id::{Epoch, Position, Process, Slot};
 use crate::policy::admission::RETRY_AFTER_MAX;
@@ -63,6 +64,8 @@ pub(super) struct Shelf<R: Resource> {
     /// The records that are under way, when this node is or becomes the owner.
     flow: Option<Box<Flow<R>>>,
     lanes: HashMap<R::Key, Lane<R>, Seeded>,
+    /// What was let go of and is to be dropped outside of the lock.
+    gone: Option<Box<Gone<R>>>,
     /// The copy that another node is sending.
     incoming: Option<Box<Incoming<R>>>,
     /// What readers may be shown while another node is the owner; `None` where the owner alone answers reads.
@@ -79,6 +82,19 @@ pub(super) struct Shelf<R: Resource> {
     ceded: Option<u64>,
     /// Counts the seals, so that a late alarm of one does not end the next.
     seals: u64,
+}
+
+/// What a slot has let go of beside its instances; a user's `Drop` may run, and panic, when it goes.
+#[derive(Debug)]
+pub(super) struct Gone<R: Resource> {
+    fillings: Vec<Incoming<R>>,
+    parts: Vec<Part<R>>,
+}
+
+impl<R: Resource> Drop for Gone<R> {
+    fn drop(&mut self) {
+        discard((std::mem::take(&mut self.fillings), std::mem::take(&mut self.parts)));
+    }
 }
 
 /// A copy that another node is sending, part by part.
@@ -178,6 +194,7 @@ impl<R: Resource> Shelf<R> {
             rules,
             flow: None,
             lanes: HashMap::with_hasher(hasher),
+            gone: None,
             incoming: None,
             reading: (spec.reads == Reads::Replicas).then(Box::default),
             past: (spec.on_partition == OnPartition::ServeAll).then(|| Box::new(Past::new(hasher))),
@@ -208,9 +225,30 @@ impl<R: Resource> Shelf<R> {
             if let Some(past) = &mut self.past {
                 past.replace(Stamp::default(), Memory::default());
             }
-            (self.flow, self.incoming) = (None, None);
+            self.flow = None;
+            self.stop_filling(|_| true);
             Swept { forsaken, ..self.sweep() }
         })
+    }
+
+    /// What was let go of: drop it outside of the lock.
+    pub(super) fn gone(&mut self) -> Option<Box<Gone<R>>> {
+        self.gone.take()
+    }
+
+    /// Lets go of something when the lock is open again.
+    fn let_fall(&mut self, filling: Option<Box<Incoming<R>>>, part: Option<Part<R>>) {
+        if filling.is_some() || part.is_some() {
+            let gone = self.gone.get_or_insert_with(|| Box::new(Gone { fillings: Vec::new(), parts: Vec::new() }));
+            gone.fillings.extend(filling.map(|filling| *filling));
+            gone.parts.extend(part);
+        }
+    }
+
+    /// Gives up the copy that is being sent, if it is such a one.
+    fn stop_filling(&mut self, is_it: impl FnOnce(&Incoming<R>) -> bool) {
+        let stopped = self.incoming.take_if(|incoming| is_it(incoming));
+        self.let_fall(stopped, None);
     }
 
     fn sweep(&mut self) -> Swept<R> {

@@ -23,9 +23,10 @@ use crate::client::{Port, Subscription};
 use crate::engine::{self, Engine, Input, Output, Report};
 use crate::exec::{self, AnyHost, BootClock, Clock, Lease};
 use crate::id::{Epoch, NodeId, Process, RegistryName, Slot};
+use crate::policy::ration::{Line, Ration};
 use crate::rules::Rules;
 use crate::spec::OnPartition;
-use crate::telemetry;
+use crate::telemetry::{self, Wrong};
 use crate::time::Moment;
 use crate::transport::{Channel, Event, HandshakeError, Link, Transport};
 use crate::wire::hello::Refusal;
@@ -141,6 +142,8 @@ pub(super) struct Driver {
     pub(super) load: Arc<LoadMeter>,
     /// The load that the others have last been told of.
     pub(super) load_told: u16,
+    /// Whether commands still run on this node that is to leave, as the engine was told.
+    pub(super) works_told: bool,
     /// When it was last looked at.
     pub(super) load_read: Moment,
     pub(super) join: Join,
@@ -157,6 +160,8 @@ pub(super) struct Driver {
     /// How long a word of another node counts.
     pub(super) lease: Duration,
     pub(super) stale: Stale,
+    /// What peers did wrong, so that one that goes on with it fills no disk.
+    pub(super) wrongs: Ration<(NodeId, Wrong)>,
     /// When receipts were last looked through.
     pub(super) receipts_seen: Moment,
     /// When backups were last asked how far they reach.
@@ -186,8 +191,10 @@ impl Driver {
         let end = loop {
             // Not on a tick: with much to do there may be none for long.
             self.tell_load();
+            self.tell_work();
             self.forget_receipts();
             self.ask_backups();
+            self.port.look_at_clock();
             if let Some(end) = self.end.take() {
                 break end;
             }
@@ -222,6 +229,7 @@ impl Driver {
             Happening::FailedDial(failed) => self.take_failed_dial(failed),
             Happening::Order(Order::Leave) => {
                 self.leaving_since.get_or_insert(self.clock.now());
+                self.tell_work();
                 self.tell(Input::Leave);
             }
             Happening::Order(Order::Shutdown) => self.end = Some(Stopped::Shutdown),
@@ -239,6 +247,14 @@ impl Driver {
             if std::mem::replace(&mut self.load_told, load) != load {
                 self.tell(Input::Load(load));
             }
+        }
+    }
+
+    /// Tells the engine whether commands still run here, once this node is to leave.
+    fn tell_work(&mut self) {
+        let works = self.leaving_since.is_some() && self.load.read() > 0;
+        if std::mem::replace(&mut self.works_told, works) != works {
+            self.tell(Input::Works(works));
         }
     }
 
@@ -351,7 +367,11 @@ impl Driver {
                 self.peers.hear(&from, self.clock.now() + self.lease);
                 match letter::decode(&frame.bytes) {
                     Ok(letter) => self.tell(Input::Letter { from, letter }),
-                    Err(error) => telemetry::bad_letter(&self.port.node, &from, &error),
+                    Err(error) => {
+                        if let Some(line) = self.wrongs.count(&(from.clone(), Wrong::Letter), self.clock.now()) {
+                            telemetry::bad_letter(&self.port.node, &from, &error, line);
+                        }
+                    }
                 }
             }
             Event::Refused { address, error } => {
@@ -412,13 +432,24 @@ impl Driver {
                 Output::TableChanged(registry) => _ = self.stale.tables.insert(registry),
                 Output::MembersChanged => self.stale.everything = true,
                 Output::Load { node, load } => _ = self.peers.get(&node).map(|peer| peer.report(load)),
-                Output::Event(event) => telemetry::engine_event(&self.port.node, &event),
+                Output::Event(event) => self.record(&event),
                 Output::Left => self.left(),
                 Output::Stop { address } => {
                     let node = self.port.node.clone();
                     self.end = Some(Stopped::DuplicateNode { node, address });
                 }
             }
+        }
+    }
+
+    /// Records what the engine tells; what peers do wrong now and then.
+    fn record(&mut self, event: &engine::Event) {
+        let line = match telemetry::blames(event) {
+            Some(wrong) => self.wrongs.count(&wrong, self.clock.now()),
+            None => Some(Line::FIRST),
+        };
+        if let Some(line) = line {
+            telemetry::engine_event(&self.port.node, event, line);
         }
     }
 

@@ -101,7 +101,7 @@ pub(super) async fn launch(builder: NodeBuilder, id: NodeId) -> Result<Node, Sta
             (name, hosted.build(setting))
         });
         let hosts = hosts.collect();
-        Port::new(id.clone(), hosts, wish_sender, session, rules)
+        Port::new(id.clone(), hosts, wish_sender, session, clock, rules)
     });
 
     let hosts: Vec<Arc<dyn AnyHost>> = port.hosts().values().cloned().collect();
@@ -187,6 +187,7 @@ pub(super) async fn launch(builder: NodeBuilder, id: NodeId) -> Result<Node, Sta
         subscriptions: Vec::new(),
         load,
         load_told: 0,
+        works_told: false,
         load_read: Moment::default(),
         join: known,
         status: status_sender,
@@ -198,6 +199,7 @@ pub(super) async fn launch(builder: NodeBuilder, id: NodeId) -> Result<Node, Sta
         rules,
         idle: drained_sender,
         stale: Default::default(),
+        wrongs: Default::default(),
         receipts_seen: Moment::default(),
         asked: Moment::default(),
         answers: Default::default(),

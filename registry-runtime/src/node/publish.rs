@@ -29,8 +29,7 @@ pub(super) fn table(ownership: &Ownership, peers: &Peers, subscription: &Subscri
         Some((state, active)) => {
             let owner = active.and_then(|active| index.of(&active.set.owner().node));
             let epoch = active.map_or(Epoch::ZERO, |active| active.epoch);
-            let set: Arc<[Process]> =
-                active.map_or_else(|| Arc::new([]) as Arc<[Process]>, |active| active.set.shared());
+            let set: Arc<[Process]> = active.map(|active| active.set.shared()).unwrap_or_default();
             match (told(state), owner) {
                 (SlotState::Waiting(Reason::Opening), _) if !joined => {
                     SlotRoute::closed(SlotState::Waiting(Reason::NotJoined), owner, epoch, set)

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use super::Node;
+use crate::policy::receipts::GRACE;
 use crate::resource::{CommandError, Context, Invocation};
 use crate::transport::Identity;
 
@@ -40,6 +41,11 @@ impl Purse {
         *cx.state::<Left>().lock().unwrap() = Some(cx.clone());
     }
 
+    /// Puts something into a purse, and leaves no receipt of its own.
+    async fn pass(to: u64, amount: u64, cx: &Context) -> Option<u64> {
+        purses::client(cx).put(to, amount).await.ok()
+    }
+
     fn put(&mut self, amount: u64) -> u64 {
         self.sum += amount;
         self.sum
@@ -49,6 +55,30 @@ impl Purse {
         self.sum -= amount;
         self.sum
     }
+}
+
+/// Between the two runs lies more than what the command in the middle had left, and all that receipts are kept for beyond it.
+#[tokio::test(start_paused = true)]
+async fn the_calls_of_its_calls_meet_their_receipts_for_as_long_as_the_outermost_command_may_run_again() {
+    let left = Left::default();
+    let identity = Identity::shared_secret("a secret for a test");
+    let builder = Node::builder("n1").identity(identity).state(Arc::clone(&left)).host(purses::registry());
+    let node = builder.start().await.unwrap();
+    purses::client(&node).leave().await.unwrap();
+    let outer = left.lock().unwrap().take().unwrap();
+    let deadline = Instant::now() + Duration::from_secs(600);
+    let run = async || {
+        let (origin, caller, id) = (outer.origin(), outer.node(), outer.command_id());
+        let (epoch, repeats_until) = (outer.epoch(), deadline);
+        let context =
+            Invocation { origin, key: None, caller, epoch, deadline, repeats_until, id, attempt: 1 }.context();
+        purses::client(context).pass(7, 10).timeout(Duration::from_secs(1)).await
+    };
+    assert_eq!(run().await, Ok(Some(10)));
+    tokio::time::sleep(2 * GRACE).await;
+    assert_eq!(run().await, Ok(Some(10)), "a second run has no second effect");
+    assert_eq!(purses::client(&node).put(7, 1).await, Ok(11));
+    node.shutdown().await;
 }
 
 #[tokio::test]
@@ -63,7 +93,17 @@ async fn the_calls_of_a_second_run_meet_the_receipts_of_the_first_on_their_own_n
     let context = || {
         let deadline = Instant::now() + Duration::from_secs(20);
         let (origin, caller, id) = (outer.origin(), outer.node(), outer.command_id());
-        Invocation { origin, key: None, caller, epoch: outer.epoch(), deadline, id, attempt: 1 }.context()
+        Invocation {
+            origin,
+            key: None,
+            caller,
+            epoch: outer.epoch(),
+            deadline,
+            repeats_until: deadline,
+            id,
+            attempt: 1,
+        }
+        .context()
     };
     let run = || {
         let purses = purses::client(context());

@@ -33,6 +33,11 @@ pub(crate) struct Line {
     pub(crate) silent: u64,
 }
 
+impl Line {
+    /// Of a thing that happens for the first time.
+    pub(crate) const FIRST: Self = Self { total: 1, silent: 0 };
+}
+
 impl<K> Default for Ration<K> {
     fn default() -> Self {
         Self(BTreeMap::new())
@@ -57,7 +62,7 @@ impl<K: Ord + Clone> Ration<K> {
             self.0.remove(&oldest);
         }
         self.0.insert(what.clone(), Entry { told: now, total: 1, silent: 0 });
-        Some(Line { total: 1, silent: 0 })
+        Some(Line::FIRST)
     }
 }
 

@@ -22,6 +22,7 @@ pub struct Context {
     caller: NodeId,
     epoch: Epoch,
     deadline: Instant,
+    repeats_until: Instant,
     id: CommandId,
     attempt: u32,
     calls: Arc<AtomicU32>,
@@ -85,6 +86,11 @@ impl Context {
         self.origin.states.get()
     }
 
+    /// Until when the command may be run once more, and with it the calls that it makes: the deadline of the outermost command.
+    pub(crate) fn repeats_until(&self) -> Instant {
+        self.repeats_until
+    }
+
     pub(crate) fn origin(&self) -> &Arc<Origin> {
         &self.origin
     }
@@ -122,6 +128,8 @@ pub struct Invocation<'a> {
     pub epoch: Epoch,
     /// When the call must have ended.
     pub deadline: Instant,
+    /// Until when it may be run once more; no earlier than the deadline.
+    pub repeats_until: Instant,
     /// The command's id.
     pub id: CommandId,
     /// Which attempt this is, from 1.
@@ -137,6 +145,7 @@ impl Invocation<'_> {
             caller: self.caller.clone(),
             epoch: self.epoch,
             deadline: self.deadline,
+            repeats_until: self.repeats_until,
             id: self.id,
             attempt: self.attempt,
             calls: Arc::default(),

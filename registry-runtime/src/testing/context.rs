@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::client::Port;
+use crate::client::{Caller, Port, Sealed, Way};
 use crate::id::{CommandId, Epoch, NodeId};
 use crate::resource::{Context, Invocation, Origin, States};
 
@@ -28,6 +28,8 @@ const DEADLINE: Duration = Duration::from_secs(3600);
 ///
 /// let cx = registry_runtime::testing::context().key(7).state("hello".to_owned());
 /// assert_eq!(greet("Ada", &cx), "hello Ada, from 7");
+/// let owned: Context = cx.into();
+/// assert_eq!(owned.key(), "7");
 /// ```
 pub fn context() -> TestContext {
     TestContext::new(String::new(), States::default())
@@ -46,12 +48,14 @@ impl TestContext {
         let node = NodeId::test();
         let port = Box::new(Weak::<Port>::new());
         let origin = Arc::new(Origin { node: node.clone(), states: states.clone(), port });
+        let deadline = Instant::now() + DEADLINE;
         let context = Invocation {
             origin: &origin,
             key: Some(&key),
             caller: &node,
             epoch: Epoch::ZERO,
-            deadline: Instant::now() + DEADLINE,
+            deadline,
+            repeats_until: deadline,
             id: CommandId { session: 0, sequence: 1 },
             attempt: 1,
         }
@@ -79,6 +83,20 @@ impl Deref for TestContext {
 
     fn deref(&self) -> &Context {
         &self.context
+    }
+}
+
+impl Sealed for TestContext {}
+
+impl Caller for TestContext {
+    fn way(&self) -> Way {
+        Context::way(self)
+    }
+}
+
+impl From<TestContext> for Context {
+    fn from(made: TestContext) -> Self {
+        made.context
     }
 }
 

@@ -48,6 +48,10 @@ pub(super) async fn greet(
     send_message(&mut send, &[Tag::Hello.byte(), 0], &greeting).await?;
     let hello = match read_message(&mut receive).await? {
         HelloReply::Welcome(hello) => *hello,
+        // A node stops on this word, so it must come from who bears its name.
+        HelloReply::Refused(Refusal::NameTaken { .. }) if !proven.bears(&own.node) => {
+            return Err(HandshakeError::Refused(Refusal::Malformed));
+        }
         HelloReply::Refused(refusal) => return Err(HandshakeError::RefusedByPeer(refusal)),
     };
     let checked = proven.check(&own, &hello).and_then(|()| {

@@ -47,10 +47,10 @@ async fn measure(instances: u64, bytes: u32) -> Result<bool, Box<dyn Error>> {
     let caller = caller(&members).await?;
     caller.wait_for_members(NODES + 1).await?;
     let client = parcels::client(&caller);
-    // Every slot is opened and every connection used before anything is weighed.
-    with_each(&client, 10_000, async |client, id| {
+    // Every slot is opened and every connection used, as it will be, before anything is weighed.
+    with_each(&client, 10_000, async move |client, id| {
         let key = u64::MAX - id;
-        client.pack(key, 1).timeout(CALL_TIME).await.map_err(|error| error.to_string())?;
+        client.pack(key, bytes).timeout(CALL_TIME).await.map_err(|error| error.to_string())?;
         client.unpack(key).timeout(CALL_TIME).await.map_err(|error| error.to_string())
     })
     .await?;

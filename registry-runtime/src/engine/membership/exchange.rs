@@ -4,7 +4,7 @@
 //! and answers with what is missing or older there, profiles included, and with whose profiles it lacks itself; those
 //! are sent at last. So nothing travels twice, and between equals only eight bytes do.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Membership;
 use super::identity::Identity;
@@ -32,7 +32,8 @@ impl Membership {
 
     /// Answers a list with what is missing or older in it, and a wish with what was wished for.
     pub(super) fn answer(&mut self, now: Moment, from: &Identity, state: &State) {
-        let mut profiles: Vec<_> = state.wanted.iter().filter_map(|node| self.profile_of(node)).collect();
+        let wanted: BTreeSet<_> = state.wanted.iter().collect();
+        let mut profiles: Vec<_> = wanted.into_iter().filter_map(|node| self.profile_of(node)).collect();
         if !state.complete {
             if !profiles.is_empty() {
                 self.send_state(&from.node, vec![], profiles, vec![], false);

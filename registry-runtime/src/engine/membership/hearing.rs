@@ -278,7 +278,7 @@ impl Membership {
 
     /// Gives up the least worthy member for another; `false` when all are needed.
     fn make_room(&mut self, now: Moment) -> bool {
-        let Some(identity) = self.roster.expendable() else { return false };
+        let Some(identity) = self.roster.expendable(now, self.timing.forget_after) else { return false };
         self.roster.remove(&identity.node);
         self.links.drop_member(&identity.node);
         self.swim.forget(now, identity);

@@ -63,8 +63,11 @@ struct Dial {
     under_way: bool,
 }
 
-/// The most dials that are under way at once: each costs a handshake on both sides.
+/// The most dials of live members and of the join list that are under way at once: each costs a handshake on both sides.
 const DIALS_MAX: usize = 32;
+/// The most dials of Down members that are under way at once: most will not be answered, and they must not keep live members waiting, nor
+/// the join list.
+const DOWN_DIALS_MAX: usize = 8;
 /// The least time between two looks through all that may be dialled: one that meets a thousand would look through a thousand for
 /// each of them.
 const PAUSE: Duration = Duration::from_millis(10);
@@ -118,8 +121,11 @@ impl Links {
         self.wake.map(|wake| rested.map_or(wake, |rested| wake.max(rested)))
     }
 
-    fn earliest(&self) -> Option<Moment> {
-        let members = self.members.values().filter(|target| !target.connected).map(|target| &target.dial);
+    fn earliest(&self, now: Moment) -> Option<Moment> {
+        // A Down member whose time has come waits for the end of another's dial.
+        let waits = |target: &&Target| !target.live && !target.dial.under_way && target.dial.due <= now;
+        let away = self.members.values().filter(|target| !target.connected);
+        let members = away.filter(|target| !waits(target)).map(|target| &target.dial);
         let seeds = self.seeds.iter().filter(|(at, seed)| self.needs(at, seed)).map(|(_, seed)| &seed.dial);
         members.chain(seeds).map(|dial| dial.due).min()
     }
@@ -233,10 +239,10 @@ impl Links {
         }
         self.looked = Some(now);
         let pace = self.pace;
-        let mut under_way = self.members.values().map(|target| &target.dial).filter(|dial| dial.under_way).count();
         let mut due = Vec::new();
-        for (node, target) in &mut self.members {
-            if !target.connected && target.dial.take(now, pace, target.live, &mut under_way, rng) {
+        let mut places = DIALS_MAX.saturating_sub(self.under_way(true));
+        for (node, target) in self.members.iter_mut().filter(|(_, target)| target.live && !target.connected) {
+            if target.dial.take(now, pace, true, &mut places, rng) {
                 due.push((Some(node.clone()), target.address));
             }
         }
@@ -249,13 +255,39 @@ impl Links {
         for address in needed {
             if let Some(seed) = self.seeds.get_mut(&address) {
                 let soon = seed.dial.tries < SEED_TRIES;
-                if seed.dial.take(now, pace, soon, &mut under_way, rng) {
+                if seed.dial.take(now, pace, soon, &mut places, rng) {
                     due.push((None, address));
                 }
             }
         }
-        self.wake = self.earliest();
+        self.take_down(now, rng, &mut due);
+        self.wake = self.earliest(now);
         due
+    }
+
+    /// How many dials of members that are alive, or of those that are Down, are under way.
+    fn under_way(&self, live: bool) -> usize {
+        self.members.values().filter(|target| target.live == live && target.dial.under_way).count()
+    }
+
+    /// Takes out Down members to dial now, those first that have waited for longest.
+    fn take_down(&mut self, now: Moment, rng: &mut impl RngExt, due: &mut Vec<(Option<NodeId>, SocketAddr)>) {
+        let mut places = DOWN_DIALS_MAX.saturating_sub(self.under_way(false));
+        let mut waiting = Vec::new();
+        for (node, target) in self.members.iter_mut().filter(|(_, target)| !target.live && !target.connected) {
+            if target.dial.is_lost(now, self.pace, false, rng) {
+                places = places.saturating_add(1);
+            } else if target.dial.due <= now {
+                waiting.push((target.dial.due, node.clone()));
+            }
+        }
+        waiting.sort();
+        for (_, node) in waiting.into_iter().take(places) {
+            if let Some(target) = self.members.get_mut(&node) {
+                target.dial.begin(now);
+                due.push((Some(node), target.address));
+            }
+        }
     }
 
     /// Whether a join address is to be dialled: not when it is this node's own, and not when whoever lives there is
@@ -278,24 +310,36 @@ impl Dial {
         self.under_way = false;
     }
 
-    /// Whether to dial now. A dial whose outcome nobody told counts as failed, and one too many waits a little.
-    fn take(&mut self, now: Moment, pace: Pace, soon: bool, under_way: &mut usize, rng: &mut impl RngExt) -> bool {
+    /// Whether to dial now, which takes one of the places. One too many waits a little.
+    fn take(&mut self, now: Moment, pace: Pace, soon: bool, places: &mut usize, rng: &mut impl RngExt) -> bool {
+        if self.is_lost(now, pace, soon, rng) {
+            *places = places.saturating_add(1);
+            return false;
+        }
         if self.due > now {
             return false;
         }
-        if std::mem::take(&mut self.under_way) {
-            *under_way = under_way.saturating_sub(1);
-            self.wait(now, pace, soon, rng);
-            return false;
-        }
-        if *under_way >= DIALS_MAX {
+        let Some(left) = places.checked_sub(1) else {
             self.due = now + jittered(pace.first, rng);
             return false;
+        };
+        *places = left;
+        self.begin(now);
+        true
+    }
+
+    /// Whether a dial is under way whose outcome nobody has told for too long: it counts as failed from here on.
+    fn is_lost(&mut self, now: Moment, pace: Pace, soon: bool, rng: &mut impl RngExt) -> bool {
+        let is_lost = self.under_way && self.due <= now;
+        if is_lost {
+            self.wait(now, pace, soon, rng);
         }
-        *under_way = under_way.saturating_add(1);
+        is_lost
+    }
+
+    fn begin(&mut self, now: Moment) {
         self.under_way = true;
         self.due = now + DIAL_PATIENCE;
-        true
     }
 
     /// Waits before the next try, twice as long each time up to the pace.
@@ -359,7 +403,7 @@ mod tests {
         assert_eq!(links.take_due(now, &mut rng).len(), 2);
         links.connect(&identity("m", 1), Some(([127, 0, 0, 1], 2).into()));
         links.connect(&identity("b", 9), Some(([127, 0, 0, 1], 3).into()));
-        assert_eq!(links.earliest(), None);
+        assert_eq!(links.earliest(now), None);
         assert!(links.disconnect(now, &identity("b", 9).node, &mut rng));
         assert!(!run(&mut links, &mut rng, now, Duration::from_secs(5)).is_empty());
     }
@@ -371,7 +415,7 @@ mod tests {
         let peer = identity("b", 9);
         links.connect(&peer, None);
         links.want(now, &peer, true, &mut rng);
-        assert_eq!(links.earliest(), None);
+        assert_eq!(links.earliest(now), None);
         links.disconnect(now, &peer.node, &mut rng);
         let live = run(&mut links, &mut rng, now, Duration::from_secs(60));
         assert!(live[0] <= 75, "{live:?}");
@@ -380,7 +424,7 @@ mod tests {
         let down = run(&mut links, &mut rng, now, Duration::from_secs(60));
         assert!(down[0] >= 800 && down.len() > 20 && down.len() < live.len(), "{down:?}");
         links.drop_member(&peer.node);
-        assert_eq!(links.earliest(), None);
+        assert_eq!(links.earliest(now), None);
     }
 
     #[test]
@@ -397,6 +441,32 @@ mod tests {
             later += links.take_due(now + Duration::from_secs(second), &mut rng).len();
         }
         assert!(later > 0);
+    }
+
+    #[test]
+    fn the_dead_keep_nobody_else_waiting() {
+        let (mut links, mut rng) = links(&[7]);
+        let now = Moment::default();
+        for nth in 0..500 {
+            links.want(now, &identity(&format!("dead{nth:03}"), 1000 + nth), false, &mut rng);
+        }
+        let living = identity("living", 9);
+        let (mut dead, mut dials) = (std::collections::BTreeSet::new(), 0);
+        for second in 0..600 {
+            let now = now + Duration::from_secs(second);
+            if second == 300 {
+                links.want(now, &living, true, &mut rng);
+            }
+            let due = links.take_due(now, &mut rng);
+            assert!(due.len() <= DOWN_DIALS_MAX + 2, "{due:?}");
+            for (node, address) in due {
+                dials += usize::from(node.as_ref() == Some(&living.node) || node.is_none());
+                dead.extend(node.clone().filter(|node| *node != living.node));
+                links.fail(now, node.as_ref(), address, &mut rng);
+            }
+        }
+        assert_eq!(dead.len(), 500, "each has its turn");
+        assert!(dials > 300, "{dials}");
     }
 
     #[test]

@@ -175,6 +175,7 @@ impl Packet {
                 Body::State(state) => {
                     // One more than the limit: the teller itself.
                     state.entries.len() <= MEMBERS_MAX.saturating_add(1)
+                        && state.wanted.len() <= MEMBERS_MAX.saturating_add(1)
                         && state.entries.iter().all(|entry| sane(&entry.identity))
                         && state.profiles.iter().all(|(_, profile)| profile.fits())
                 }

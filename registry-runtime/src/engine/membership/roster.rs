@@ -178,11 +178,19 @@ impl Roster {
         MEMBERS_MAX.saturating_sub(self.records.len())
     }
 
-    /// A member that can make room for another: a forgotten one, or else one that said goodbye.
-    pub(super) fn expendable(&self) -> Option<Identity> {
+    /// A member that can make room for another: a forgotten one, or else one that said goodbye, or else one that nobody waits for any more:
+    /// of those that have been Down for so long, one that hosts nothing if there is one, and the one that has been so for longest.
+    pub(super) fn expendable(&self, now: Moment, long: Duration) -> Option<Identity> {
         let forgotten = self.records.values().find(|record| record.forgotten);
         let left = || self.records.values().find(|record| record.state == MemberState::Left);
-        forgotten.or_else(left).map(|record| record.identity.clone())
+        let given_up = || {
+            let down = self.records.values().filter(|record| record.state == MemberState::Down);
+            let ages = down.filter_map(|record| Some((record, record.down?.age(now))));
+            let long_gone = ages.filter(|(_, age)| *age >= long);
+            let hosts = |record: &Record| record.profile.as_ref().is_some_and(|profile| !profile.hosted.is_empty());
+            long_gone.max_by_key(|(record, age)| (!hosts(record), *age)).map(|(record, _)| record)
+        };
+        forgotten.or_else(left).or_else(given_up).map(|record| record.identity.clone())
     }
 
     /// A number that is the same on nodes with the same view: over node, incarnation and whether it is alive.
@@ -532,6 +540,33 @@ mod tests {
         let restarted = Identity { start: Start::new(9), ..identity(9) };
         let former = identity(6).process();
         assert_eq!(changes(&mut roster, at(0), restarted, Belief::Alive), [Change::Replaced { former }]);
+    }
+
+    #[test]
+    fn who_was_down_for_longest_makes_room_and_who_hosts_something_last() {
+        let mut roster = Roster::default();
+        let named = |name: &str| Identity { node: NodeId::new(name).unwrap(), ..identity(5) };
+        for (name, since) in [("host", 0), ("late", 2_000), ("early", 1_000)] {
+            changes(&mut roster, at(0), named(name), Belief::Alive);
+            changes(&mut roster, at(since), named(name), Belief::Down);
+        }
+        let hosted = super::super::member::HostedRegistry {
+            name: crate::id::RegistryName::new("orders").unwrap(),
+            slots: 1,
+            replicas: 1,
+            failover: super::super::member::HostedFailover::AutoReassign,
+            serves_all: false,
+            weighs: false,
+        };
+        let hosting = Profile { hosted: vec![hosted], ..profile(1, 0, 0) };
+        assert!(roster.set_profile(&named("host").process(), &hosting).is_some());
+        let long = Duration::from_secs(30);
+        assert_eq!(roster.expendable(at(29_000), long), None, "each may come back");
+        for name in ["early", "late", "host"] {
+            assert_eq!(roster.expendable(at(40_000), long), Some(named(name)));
+            roster.remove(&named(name).node);
+        }
+        assert_eq!(roster.expendable(at(40_000), long), None);
     }
 
     #[test]

@@ -12,8 +12,8 @@ use super::super::view::Life;
 use super::Ownership;
 use crate::id::{NodeId, Process, RegistryName};
 use crate::message::{
-    Batch, Body, Digests, Heartbeat, Lend, Message, REGISTRIES_MAX, SETS_MAX, SLOTS_MAX, SUPERSEDED_MAX, WORDS_MAX,
-    Word,
+    Batch, Body, Digests, FOREIGN_SLOTS_MAX, Heartbeat, Lend, Message, REGISTRIES_MAX, SETS_MAX, SLOTS_MAX,
+    SUPERSEDED_MAX, WORDS_MAX, Word,
 };
 
 /// How long two tables may differ before digests are compared. What is on its way arrives sooner.
@@ -136,6 +136,9 @@ impl Ownership {
             Some(_) => "another number of slots for a registry",
             None if !(1..=SLOTS_MAX).contains(&slots) => "an impossible number of slots",
             None if self.registries.len() >= REGISTRIES_MAX => "one registry too many",
+            None if !self.is_host_of(name) && self.foreign_slots().saturating_add(slots) > FOREIGN_SLOTS_MAX => {
+                "too many slots of registries that are not hosted here"
+            }
             None => {
                 let mut registry = Registry::new(name.clone(), slots);
                 registry.view_changed(&self.shared);
@@ -145,6 +148,12 @@ impl Ownership {
         };
         self.shared.event(Event::BadInput { from: from.clone(), what });
         None
+    }
+
+    /// How many slots the registries have that are not hosted here.
+    fn foreign_slots(&self) -> u32 {
+        let foreign = self.registries.iter().filter(|(name, _)| !self.is_host_of(name));
+        foreign.fold(0, |all, (_, registry)| all.saturating_add(registry.slots()))
     }
 
     pub(super) fn is_host_of(&self, registry: &RegistryName) -> bool {

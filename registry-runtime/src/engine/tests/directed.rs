@@ -441,7 +441,7 @@ fn an_attempt_that_came_to_nothing_does_not_stop_an_owner() {
     sim.run(5 * MS);
     let value = write(&mut sim, [slot])[0].1;
     for other in [1, 2] {
-        sim.handle(0, Input::MemberChanged(sim.member(other, MemberState::Down)));
+        sim.handle(0, Input::MembersChanged(vec![sim.member(other, MemberState::Down)]));
     }
     sim.options.loss = 0;
     for other in [1, 2] {

@@ -71,7 +71,13 @@ fn what_is_out_of_bounds_is_refused_with_a_reason() {
     };
     check(named("huge", SLOTS_MAX + 1), Some("an impossible number of slots"));
     check(named("none", 0), Some("an impossible number of slots"));
-    for index in 1..REGISTRIES_MAX {
+    let large = FOREIGN_SLOTS_MAX / SLOTS_MAX - 1;
+    for index in 0..large {
+        check(named(&format!("large{index}"), SLOTS_MAX), None);
+    }
+    check(named("left", SLOTS_MAX - REGISTRIES_MAX as u32), None);
+    check(named("over", REGISTRIES_MAX as u32 + 1), Some("too many slots of registries that are not hosted here"));
+    for index in large + 2..REGISTRIES_MAX as u32 {
         check(named(&format!("r{index}"), 1), None);
     }
     check(named("one-more", 1), Some("one registry too many"));

@@ -604,7 +604,7 @@ impl Sim {
                     self.hear(index, &from, slot, frame);
                 }
             }
-            Happening::Fact(index, member) => self.handle(index, Input::MemberChanged(member)),
+            Happening::Fact(index, member) => self.handle(index, Input::MembersChanged(vec![member])),
             Happening::Connected(index, process) => {
                 let entry = self.index(&process.node).filter(|entry| *entry < self.options.charter);
                 self.handle(index, Input::Connected(process.clone()));

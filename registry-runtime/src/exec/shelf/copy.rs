@@ -70,7 +70,7 @@ impl<R: Resource> Shelf<R> {
         if self.rules.keeps(Rule::Fenced) {
             self.replica.raise_fence(epoch);
         }
-        self.incoming.take_if(|incoming| incoming.filling.epoch < epoch);
+        self.stop_filling(|incoming| incoming.filling.epoch < epoch);
         let serves = !matches!(self.gate, Gate::Closed);
         match &mut self.flow {
             Some(flow) if own && serves => {
@@ -96,7 +96,7 @@ impl<R: Resource> Shelf<R> {
             return false;
         }
         self.restamp((epoch, stamp.1));
-        self.incoming = None;
+        self.stop_filling(|_| true);
         let stream = Stream::new(epoch, base.1, last.unwrap_or(base.1), lines.len(), self.rules);
         let reads = if self.reading.is_some() { Reads::Replicas } else { Reads::Owner };
         self.flow = Some(Box::new(Flow::begin(stream, lines, former.map(|former| *former), reads)));
@@ -266,7 +266,8 @@ impl<R: Resource> Shelf<R> {
         let before = self.replica.stamp().0;
         let adopts = self.replica.adopt(epoch, base);
         if adopts {
-            (self.flow, self.incoming) = (None, None);
+            self.flow = None;
+            self.stop_filling(|_| true);
             if let Some(past) = &mut self.past {
                 past.reach(self.replica.stamp());
             }
@@ -288,7 +289,7 @@ impl<R: Resource> Shelf<R> {
 
     /// How far the copy reaches in this epoch, for an owner that has lost count. What was being filled has to begin anew.
     pub(in crate::exec) fn reaches(&mut self, epoch: Epoch) -> Option<Position> {
-        self.incoming.take_if(|incoming| incoming.filling.epoch == epoch);
+        self.stop_filling(|incoming| incoming.filling.epoch == epoch);
         let (of, position) = self.replica.stamp();
         (of == epoch && self.is_backup()).then_some(position)
     }
@@ -313,7 +314,7 @@ impl<R: Resource> Shelf<R> {
                 return if position <= incoming.reaches { Standing::Filling } else { Standing::Lacks };
             }
             let receipt = receipt.filter(|_| self.rules.keeps(Rule::ReceiptFills));
-            incoming.take(position, key, state, receipt, clock);
+            outcomes.states.extend(incoming.take(position, key, state, receipt, clock));
             return Standing::Filling;
         }
         match self.replica.place(epoch, position, self.rules) {
@@ -348,6 +349,7 @@ impl<R: Resource> Shelf<R> {
         let is_late = filling.stamp < self.replica.stamp() || filling.epoch < self.replica.fence();
         if self.is_backup() && !is_early && !is_late {
             let hasher = *self.lanes.hasher();
+            self.stop_filling(|_| true);
             self.incoming = Some(Box::new(Incoming {
                 filling,
                 from: from.clone(),
@@ -374,17 +376,22 @@ impl<R: Resource> Shelf<R> {
         };
         let is_backup = self.is_backup();
         let Some(incoming) = self.incoming.as_mut().filter(is_due).filter(|_| is_backup) else {
+            self.let_fall(None, Some(brought));
             return (Filled::Refused, None);
         };
         incoming.part = part.saturating_add(1);
         let Part { instances, receipts, past } = brought;
+        let mut outdated = Part::default();
         for (key, state) in instances {
-            if !incoming.touched.contains_key(&key) {
+            if incoming.touched.contains_key(&key) {
+                outdated.instances.push((key, state));
+            } else {
                 incoming.instances.insert(key, state);
             }
         }
         incoming.remember(past);
         receipts.into_iter().for_each(|saved| incoming.receipts.restore(saved, clock.now()));
+        self.let_fall(None, (!outdated.instances.is_empty()).then_some(outdated));
         if !last {
             return (Filled::More, None);
         }
@@ -431,6 +438,7 @@ impl<R: Resource> Incoming<R> {
         self.past.written.extend(written);
     }
 
+    /// Takes a record that came meanwhile. What it takes the place of is handed out.
     fn take(
         &mut self,
         position: Position,
@@ -438,15 +446,16 @@ impl<R: Resource> Incoming<R> {
         state: Option<Arc<R>>,
         receipt: Option<Receipt>,
         clock: &dyn Clock,
-    ) {
-        match state {
-            Some(state) => _ = self.instances.insert(key.clone(), state),
-            None => _ = self.instances.remove(&key),
-        }
+    ) -> Option<Arc<R>> {
+        let before = match state {
+            Some(state) => self.instances.insert(key.clone(), state),
+            None => self.instances.remove(&key),
+        };
         self.touched.insert(key, position);
         if let Some(Receipt { ask, told, left, window }) = receipt {
             self.receipts.remember(&ask, told, left, window, clock.now());
         }
         self.reaches = position;
+        before
     }
 }

@@ -273,3 +273,15 @@ async fn busy_time_adds_up() {
     assert_eq!(outcome, Outcome::DeadlineExceeded { started: true });
     assert!(world.host.load().busy >= Duration::from_millis(1), "{:?}", world.host.load());
 }
+
+/// What a caller gave is written down while its lane is held, and what a user has written may panic.
+#[tokio::test]
+async fn arguments_that_panic_when_they_are_spared_hold_no_lane() {
+    let world = World::with(1, 5);
+    let add = |spare: &mut dyn FnMut(Option<&u64>, &(Do,))| {
+        world.host.call(&ADD, world.attempt(1), (Do::Add(1),), &mut |key, args| spare(key, args)).ready()
+    };
+    assert_eq!(add(&mut |_, _| panic!("as told")), Outcome::Done(6));
+    assert_eq!(add(&mut |_, _| ()), Outcome::Done(7));
+    world.idle().await;
+}

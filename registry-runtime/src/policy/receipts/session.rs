@@ -15,6 +15,9 @@ pub(super) const EXPIRED_MAX: usize = 1 << 16;
 /// How much room an empty queue of a session keeps: enough for a steady trickle, so that a burst is not paid for ever.
 pub(super) const QUEUE_KEPT: usize = 8;
 
+/// How many times more room than entries a queue may have.
+const QUEUE_SPARE: usize = 8;
+
 /// What is kept of one session.
 #[derive(Debug)]
 pub(super) struct Session {
@@ -126,12 +129,13 @@ impl Session {
     }
 }
 
-/// Gives back what a burst has left of an empty queue. One that stays small begins anew at its first place, so that it is the same memory
-/// that is used each time.
+/// Gives back what a burst has left, once that is most of the room: so the cost is spread over what went. An empty queue that stays small
+/// begins anew at its first place, so that it is the same memory that is used each time.
 fn give_back<T>(queue: &mut VecDeque<T>) {
-    if queue.capacity() > QUEUE_KEPT && queue.is_empty() {
-        *queue = VecDeque::new();
-    } else if queue.is_empty() {
+    if queue.is_empty() {
         queue.clear();
+    }
+    if queue.capacity() > QUEUE_KEPT && queue.len() < queue.capacity() / QUEUE_SPARE {
+        queue.shrink_to(queue.len().saturating_mul(2));
     }
 }

@@ -58,8 +58,9 @@ pub(in crate::transport) async fn supervise(link: Link, spring: Mainspring) -> R
             () = at(expiry) => link.end(Reason::Expired),
         }
     };
-    tasks.shutdown().await;
+    // First, for a task that is in a body of a user's ends with that, and nobody who waits for a reply has to wait for it.
     link.fail();
+    tasks.shutdown().await;
     link.0.ending.reason().unwrap_or_else(|| lost.into())
 }
 

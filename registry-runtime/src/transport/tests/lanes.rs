@@ -306,3 +306,18 @@ async fn the_end_of_the_endpoint_is_told() {
     assert_eq!((*ended, &**reason), (link.id(), "the cable was cut"));
     timeout(PATIENCE, broken.transport.shutdown()).await.unwrap();
 }
+
+/// A task that is in a user's body cannot be ended, and the sweeper of deadlines is gone with the connection.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn who_waits_for_a_peer_that_is_gone_waits_for_no_body_that_it_began() {
+    let ((a, to_b), (b, to_a)) = pair().await;
+    let waits = to_b.request(0, &request(KEEP, 1, b""), soon()).unwrap();
+    a.desk.blocks.store(true, Ordering::Relaxed);
+    let _runs = to_a.request(0, &request(BLOCK, 1, b""), soon()).unwrap();
+    let both_wait = || a.desk.blocked.load(Ordering::Relaxed) == 1 && !b.desk.kept.lock().unwrap().is_empty();
+    until("both wait", both_wait).await;
+    b.transport.shutdown().await;
+    let told = timeout(PATIENCE, waits).await.expect("it hears of the end");
+    assert_eq!(told.unwrap_err(), LinkError::Lost { sent: true });
+    a.desk.blocks.store(false, Ordering::Relaxed);
+}

@@ -1,7 +1,7 @@
 //! A node for tests, and a peer that says what no honest node would.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
@@ -40,6 +40,8 @@ pub(super) const FAIL_TO_ENCODE: u16 = 5;
 pub(super) const DROP_LATER: u16 = 6;
 pub(super) const REPEAT: u16 = 7;
 pub(super) const REPEAT_LATER: u16 = 8;
+/// Takes the thread for as long as the desk `blocks`.
+pub(super) const BLOCK: u16 = 9;
 
 /// A node whose handler does as it is asked.
 pub(super) struct Node {
@@ -159,6 +161,8 @@ pub(super) struct Desk {
     pub(super) records: Mutex<Vec<Vec<u8>>>,
     pub(super) order: Mutex<Vec<u64>>,
     pub(super) remaining: Mutex<Vec<Duration>>,
+    pub(super) blocks: AtomicBool,
+    pub(super) blocked: AtomicUsize,
 }
 
 impl Handler for Desk {
@@ -186,6 +190,12 @@ impl Handler for Desk {
             }
             KEEP => self.kept.lock().unwrap().push(reply.later()),
             PANIC => panic!("as it was asked to"),
+            BLOCK => {
+                self.blocked.fetch_add(1, Ordering::Relaxed);
+                while self.blocks.load(Ordering::Relaxed) {
+                    std::thread::yield_now();
+                }
+            }
             PANIC_WHILE_ENCODING => reply.answer_with(&Outcome::Ok, 1, |out| {
                 out.extend_from_slice(b"half of a");
                 panic!("as it was asked to")
