@@ -275,6 +275,8 @@
 //! | receipts of calls that commands make, likewise | 128 MiB | fixed | `Overloaded` for such calls |
 //! | idempotency keys that are remembered, likewise | 128 MiB: 256 bytes each, and the replies | fixed | `Overloaded` for new calls with a key |
 //! | travelling parameters of a command | 16 | fixed | refused by the compiler |
+//! | members in a node's list, those that are gone included | 1,024 | fixed | a newcomer takes the place of one that left, or that was down for longer than `forget_after` (30 s to 15 min, by [`Timing`]); without one it is not taken in |
+//! | slots of all registries that a node knows and does not host | 1,048,576 | fixed | further registries cannot be called from there |
 //!
 //! Where caller and owner are one node, nothing is encoded and the sizes do not count; so keep to them in tests with one
 //! node, too. (A command with an idempotency key, and one that another command calls, is compared with its repetition and its reply is kept

@@ -134,7 +134,7 @@ impl Node {
         }
     }
 
-    /// Drains, hands everything over, then stops: actions that run here have five seconds to end once all else is handed over. Who asks while the node is leaving already hears of the same outcome.
+    /// Drains, hands everything over, then stops: commands that still run here have five seconds to end once all slots are handed over. Who asks while the node is leaving already hears of the same outcome.
     ///
     /// # Errors
     ///

@@ -185,6 +185,8 @@ pub(crate) enum Wrong {
     Letter,
     /// A packet about members.
     Packet,
+    /// It tells of more members than there is room for.
+    Crowd,
     /// A message about slots.
     Message,
 }
@@ -193,6 +195,7 @@ pub(crate) enum Wrong {
 pub(crate) fn blames(event: &Event) -> Option<(NodeId, Wrong)> {
     match event {
         Event::Membership(MembershipEvent::Refused { from, .. }) => Some((from.clone(), Wrong::Packet)),
+        Event::Membership(MembershipEvent::TableFull { from, .. }) => Some((from.clone(), Wrong::Crowd)),
         Event::Ownership(OwnershipEvent::BadInput { from, .. }) => Some((from.clone(), Wrong::Message)),
         _ => None,
     }
@@ -222,7 +225,9 @@ fn membership_event(node: &NodeId, event: &MembershipEvent, Line { total, silent
         MembershipEvent::Refused { from, reason } => {
             warn!(%node, peer = %from, ?reason, total, silent, "a membership packet was refused")
         }
-        MembershipEvent::TableFull { node: member } => warn!(%node, %member, "the member list is full"),
+        MembershipEvent::TableFull { from, node: member } => {
+            warn!(%node, peer = %from, %member, total, silent, "the member list is full");
+        }
         event => debug!(%node, ?event, "membership"),
     }
 }

@@ -133,7 +133,7 @@ fn methods(block: &ItemImpl, resource: &Path, report: &mut Report) -> Vec<Method
         };
         mistakes.for_each(|mistake| report.push(mistake));
         methods.push(Method {
-            attributes: only(&method.attrs, &["doc", "cfg", "deprecated"]),
+            attributes: only(&method.attrs, &["doc", "cfg", "deprecated", "allow"]),
             conditions: only(&method.attrs, &["cfg"]),
             visibility: method.vis.clone(),
             name: method.sig.ident.clone(),

@@ -198,7 +198,11 @@ where
             let start = poll_fn(|task| Poll::Ready(self.set_out(Instant::now(), task.waker()))).await;
             let verdict = match start {
                 Start::Ended(verdict) => verdict,
-                Start::Waits(mut awaited) => poll_fn(|task| self.poll_verdict(&mut awaited, task)).await,
+                Start::Waits(mut awaited) => {
+                    // Who is under way waits for nobody's place any more.
+                    waiting = None;
+                    poll_fn(|task| self.poll_verdict(&mut awaited, task)).await
+                }
             };
             again = match verdict {
                 Verdict::End(outcome) => return outcome.map_err(|error| self.settle(error)),
@@ -236,8 +240,6 @@ where
         }
         let until = if blind { self.deadline.min(now + PAUSE) } else { self.deadline };
         changes.next(until).await;
-        // Who has set out again waits no more.
-        *waiting = None;
         if self.is_over(Instant::now()) { Err(self.out_of_time(reason)) } else { Ok(()) }
     }
 

@@ -107,9 +107,9 @@ async fn actions_run_where_the_registry_is_hosted() {
     assert_eq!(eventually(PATIENCE, async || rotating.badge(3).await).await, 3);
 }
 
-/// A node that has handed over its slots has its actions to end before it goes.
+/// How long it would wait for them is the engine's affair, and tested there.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_node_that_leaves_ends_its_actions_first() {
+async fn who_leaves_lets_its_actions_end() {
     let probe = Arc::new(Probe::default());
     let cluster =
         Cluster::builder().nodes(2).host(rotating::registry()).state(Arc::clone(&probe)).start().await.unwrap();
@@ -119,11 +119,6 @@ async fn a_node_that_leaves_ends_its_actions_first() {
     eventually(PATIENCE, async || if probe.entered() == 2 { Ok(()) } else { Err("not inside") }).await;
     let leaver = cluster.node(1).clone();
     let leaves = tokio::spawn(async move { leaver.leave().await });
-    eventually(PATIENCE, async || match clerks.registry().explain(0).replicas.len() {
-        1 => Ok(()),
-        _ => Err("the slot is still handed over"),
-    })
-    .await;
     probe.open(2);
     let mut desks = Vec::new();
     for call in calls {

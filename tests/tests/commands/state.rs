@@ -83,6 +83,7 @@ async fn a_command_knows_itself_and_its_node() {
         assert_eq!(known.node, route.owner.unwrap().to_string());
         assert_eq!(known.caller, cluster.node(0).id().as_str());
         assert_eq!(known.epoch, route.epoch.get());
+        assert!(route.why.ends_with("(degraded: 2 of 3 replicas)"), "{}", route.why);
         assert_eq!(known.attempt, 1);
         assert_eq!(known.motto, "festina lente");
         assert_eq!(desks.has_absent(id).await, Ok(false));
@@ -98,6 +99,14 @@ fn a_context_for_unit_tests() {
     let known = Desk::from(7).know(&cx);
     assert_eq!((known.key.as_str(), known.motto.as_str()), ("7", "carpe diem"));
     assert!(!Desk::from(7).has_absent(&cx));
+}
+
+#[tokio::test]
+async fn a_client_made_from_a_context_for_unit_tests_has_no_cluster() {
+    let cx = testing::context();
+    assert!(matches!(desks::client(&cx).know(7).await, Err(CommandError::Unavailable { .. })));
+    let owned: Context = cx.into();
+    assert!(matches!(desks::client(owned).know(7).await, Err(CommandError::Unavailable { .. })));
 }
 
 #[test]

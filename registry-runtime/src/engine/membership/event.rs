@@ -17,6 +17,8 @@ pub(crate) enum Event {
     },
     /// A member was not taken in, because the table is full.
     TableFull {
+        /// Who told of it.
+        from: NodeId,
         /// The member.
         node: NodeId,
     },

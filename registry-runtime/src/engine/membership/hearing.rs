@@ -5,6 +5,7 @@
 //! Where a peer listens is not for it to say but for the connection to show: one that listens on all addresses knows none.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use foca::State as Belief;
 
@@ -45,8 +46,10 @@ impl Membership {
             let entry = known.entry(now);
             return self.tell(sender, vec![entry]);
         }
-        if self.roster.get(sender).is_none() && self.roster.room() == 0 && !self.make_room(now) {
-            return self.outputs.push_back(Output::Event(Event::TableFull { node: from.node }));
+        let is_new = self.roster.get(sender).is_none();
+        if is_new && self.roster.room() == 0 && self.make_room(now, MemberState::Up).is_none() {
+            let (from, node) = (sender.clone(), from.node);
+            return self.outputs.push_back(Output::Event(Event::TableFull { from, node }));
         }
         self.hints.hear(sender);
         self.links.refresh(&from);
@@ -173,9 +176,15 @@ impl Membership {
                 continue;
             }
             if self.roster.get(&identity.node).is_none() {
-                if newcomers >= self.roster.room() && !self.make_room(now) {
-                    self.outputs.push_back(Output::Event(Event::TableFull { node: identity.node.clone() }));
-                    continue;
+                if newcomers >= self.roster.room() {
+                    let Some(gone) = self.make_room(now, entry.state) else {
+                        let (from, node) = (from.node.clone(), identity.node.clone());
+                        self.outputs.push_back(Output::Event(Event::TableFull { from, node }));
+                        continue;
+                    };
+                    // What was said of it above would bring it back.
+                    believed.retain(|mark: &Mark| mark.id().node != gone);
+                    doubted.retain(|node| *node != gone);
                 }
                 newcomers = newcomers.saturating_add(1);
             }
@@ -276,13 +285,16 @@ impl Membership {
         }
     }
 
-    /// Gives up the least worthy member for another; `false` when all are needed.
-    fn make_room(&mut self, now: Moment) -> bool {
-        let Some(identity) = self.roster.expendable(now, self.timing.forget_after) else { return false };
+    /// Gives up the least worthy member for another in that state, and says which; `None` when all are needed. One that is Down itself takes
+    /// the place of no other: of two such, each would come back by the word of somebody else.
+    fn make_room(&mut self, now: Moment, newcomer: MemberState) -> Option<NodeId> {
+        let long = if newcomer.is_live() { self.timing.forget_after } else { Duration::MAX };
+        let identity = self.roster.expendable(now, long)?;
         self.roster.remove(&identity.node);
         self.links.drop_member(&identity.node);
+        let node = identity.node.clone();
         self.swim.forget(now, identity);
-        true
+        Some(node)
     }
 
     fn refuse(&mut self, from: &NodeId, reason: Refusal) {

@@ -156,6 +156,10 @@ impl Links {
             target.address = peer.address;
             target.connected = true;
             target.met = Some(peer.start);
+            if target.dial.under_way {
+                // Its place is free for one that waits.
+                self.wake = self.looked;
+            }
             target.dial.rest();
         }
         // Of two processes with one id, the newer one is the member.
@@ -222,8 +226,9 @@ impl Links {
     /// A node is no longer to be connected.
     pub(super) fn drop_member(&mut self, node: &NodeId) {
         if let Some(target) = self.members.remove(node) {
-            // Its address may be one of the join list that nobody else is to be found at; that is no hurry.
-            self.look_again(target.dial.due);
+            // Its address may be one of the join list that nobody else is to be found at; that is no hurry, unless somebody waits for its place.
+            let soon = self.looked.filter(|_| target.dial.under_way);
+            self.look_again(soon.unwrap_or(target.dial.due));
         }
     }
 
@@ -451,22 +456,45 @@ mod tests {
             links.want(now, &identity(&format!("dead{nth:03}"), 1000 + nth), false, &mut rng);
         }
         let living = identity("living", 9);
-        let (mut dead, mut dials) = (std::collections::BTreeSet::new(), 0);
-        for second in 0..600 {
+        let (mut dead, mut of_living, mut of_seed) = (std::collections::BTreeSet::new(), 0, 0);
+        let mut under_way = Vec::new();
+        for second in 0..1_200 {
             let now = now + Duration::from_secs(second);
-            if second == 300 {
+            if second == 600 {
                 links.want(now, &living, true, &mut rng);
             }
-            let due = links.take_due(now, &mut rng);
-            assert!(due.len() <= DOWN_DIALS_MAX + 2, "{due:?}");
-            for (node, address) in due {
-                dials += usize::from(node.as_ref() == Some(&living.node) || node.is_none());
-                dead.extend(node.clone().filter(|node| *node != living.node));
-                links.fail(now, node.as_ref(), address, &mut rng);
+            // Each takes a second to come to nothing.
+            for (node, address) in std::mem::take(&mut under_way) {
+                links.fail(now, Option::<NodeId>::as_ref(&node), address, &mut rng);
             }
+            under_way = links.take_due(now, &mut rng);
+            for (node, _) in &under_way {
+                match node {
+                    Some(node) if *node == living.node => of_living += 1,
+                    Some(node) => _ = dead.insert(node.clone()),
+                    None => of_seed += 1,
+                }
+            }
+            assert!(under_way.len() <= DOWN_DIALS_MAX + 2, "{under_way:?}");
         }
         assert_eq!(dead.len(), 500, "each has its turn");
-        assert!(dials > 300, "{dials}");
+        assert!(of_living > 200 && of_seed > 200, "{of_living} {of_seed}");
+    }
+
+    #[test]
+    fn a_place_that_is_free_again_is_taken_at_once() {
+        let (mut links, mut rng) = links(&[]);
+        let mut now = Moment::default();
+        let dead: Vec<_> = (0..20).map(|nth| identity(&format!("dead{nth:02}"), 1000 + nth)).collect();
+        dead.iter().for_each(|dead| links.want(now, dead, false, &mut rng));
+        now = now + Duration::from_secs(5);
+        let under_way = links.take_due(now, &mut rng);
+        assert_eq!(under_way.len(), DOWN_DIALS_MAX);
+        now = now + Duration::from_secs(1);
+        assert!(links.next().is_none_or(|next| next > now), "the others wait for a place");
+        let answers = dead.iter().find(|dead| under_way[0].0.as_ref() == Some(&dead.node)).unwrap();
+        links.connect(answers, None);
+        assert_eq!(links.take_due(now, &mut rng).len(), 1);
     }
 
     #[test]

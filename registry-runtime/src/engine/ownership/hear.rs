@@ -136,7 +136,10 @@ impl Ownership {
             Some(_) => "another number of slots for a registry",
             None if !(1..=SLOTS_MAX).contains(&slots) => "an impossible number of slots",
             None if self.registries.len() >= REGISTRIES_MAX => "one registry too many",
-            None if !self.is_host_of(name) && self.foreign_slots().saturating_add(slots) > FOREIGN_SLOTS_MAX => {
+            None if *from != self.shared.me.node
+                && !self.is_host_of(name)
+                && self.foreign_slots().saturating_add(slots) > FOREIGN_SLOTS_MAX =>
+            {
                 "too many slots of registries that are not hosted here"
             }
             None => {

@@ -498,6 +498,25 @@ fn slots_may_stay_closed_until_their_node_returns() {
     assert_eq!(losses(&sim), 0);
 }
 
+/// Its actions are no slot's, so only the node itself can tell.
+#[test]
+fn who_leaves_lets_what_runs_end_for_a_while() {
+    for ends_in_time in [true, false] {
+        let mut sim = founded(Options { nodes: 4, ..Options::default() });
+        sim.handle(3, Input::Works(true));
+        sim.leave(3);
+        let is_rid = |sim: &Sim| owned_by(sim, 3).is_empty() && sim.unsettled().is_empty();
+        assert!(sim.run_until(10 * SECOND, is_rid));
+        sim.run(SECOND);
+        assert!(!sim.nodes[3].left);
+        if ends_in_time {
+            sim.handle(3, Input::Works(false));
+        }
+        assert_eq!(sim.run_until(2 * SECOND, |sim| sim.nodes[3].left), ends_in_time);
+        assert!(sim.run_until(5 * SECOND, |sim| sim.nodes[3].left));
+    }
+}
+
 #[test]
 fn who_leaves_hands_everything_over_first() {
     let mut sim = founded(Options { nodes: 4, ..Options::default() });

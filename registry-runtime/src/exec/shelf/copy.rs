@@ -385,8 +385,8 @@ impl<R: Resource> Shelf<R> {
         for (key, state) in instances {
             if incoming.touched.contains_key(&key) {
                 outdated.instances.push((key, state));
-            } else {
-                incoming.instances.insert(key, state);
+            } else if let Some(twice) = incoming.instances.insert(key.clone(), state) {
+                outdated.instances.push((key, twice));
             }
         }
         incoming.remember(past);

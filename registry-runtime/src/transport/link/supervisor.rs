@@ -58,7 +58,7 @@ pub(in crate::transport) async fn supervise(link: Link, spring: Mainspring) -> R
             () = at(expiry) => link.end(Reason::Expired),
         }
     };
-    // First, for a task that is in a body of a user's ends with that, and nobody who waits for a reply has to wait for it.
+    // First: a task inside a user's body ends only when that does, and nobody who waits for a reply is to wait for it.
     link.fail();
     tasks.shutdown().await;
     link.0.ending.reason().unwrap_or_else(|| lost.into())

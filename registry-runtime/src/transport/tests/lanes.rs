@@ -317,7 +317,7 @@ async fn who_waits_for_a_peer_that_is_gone_waits_for_no_body_that_it_began() {
     let both_wait = || a.desk.blocked.load(Ordering::Relaxed) == 1 && !b.desk.kept.lock().unwrap().is_empty();
     until("both wait", both_wait).await;
     b.transport.shutdown().await;
-    let told = timeout(PATIENCE, waits).await.expect("it hears of the end");
-    assert_eq!(told.unwrap_err(), LinkError::Lost { sent: true });
+    let told = timeout(PATIENCE, waits).await;
     a.desk.blocks.store(false, Ordering::Relaxed);
+    assert_eq!(told.expect("it hears of the end").unwrap_err(), LinkError::Lost { sent: true });
 }

@@ -1,4 +1,4 @@
-//! Conditions, documentation and deprecation go over to the client; places are counted over absent commands too.
+//! Conditions, documentation, deprecation and what is allowed go over to the client; places are counted over absent commands too.
 #![deny(warnings)]
 #![deny(missing_docs)]
 
@@ -53,6 +53,10 @@ impl Order {
     #[command(name = "last-one", idempotent)]
     #[inline]
     pub(crate) fn last(&mut self) {}
+
+    /// Under a name that is to be allowed.
+    #[allow(non_snake_case)]
+    pub fn asItWas(&self) {}
 }
 
 registry! {
@@ -85,5 +89,5 @@ pub(super) fn main() {
     let mut seen = Seen(Vec::new());
     Order::each(&mut seen);
     let here = if cfg!(unix) { 2 } else { 3 };
-    assert_eq!(seen.0, [("first", 0, true), ("here", here, true), ("new", 5, true), ("last-one", 6, true)]);
+    assert_eq!(seen.0, [("first", 0, true), ("here", here, true), ("new", 5, true), ("last-one", 6, true), ("asItWas", 7, true)]);
 }
