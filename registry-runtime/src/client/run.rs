@@ -110,7 +110,7 @@ where
     ) -> Self {
         let keeps_receipt = keeps_receipt(command.kind());
         let Reach { port, subscription, .. } = &*reach;
-        let port_asleep = port.asleep_lately();
+        let asleep = port.asleep_lately();
         let id = match within {
             Some(context) => derived_id(context),
             None if keeps_receipt => {
@@ -131,7 +131,7 @@ where
             open,
             derived: within.is_some(),
             deadline,
-            asleep: port_asleep,
+            asleep,
             attempts: 0,
             unresolved: None,
             hint: None,

@@ -57,6 +57,12 @@ impl Purse {
     }
 }
 
+/// The context of another run of a command: its own, which counts its calls from the first.
+fn again(outer: &Context, deadline: Instant) -> Context {
+    let (origin, caller, epoch, id) = (outer.origin(), outer.node(), outer.epoch(), outer.command_id());
+    Invocation { origin, key: None, caller, epoch, deadline, repeats_until: deadline, id, attempt: 1 }.context()
+}
+
 /// Between the two runs lies more than what the command in the middle had left, and all that receipts are kept for beyond it.
 #[tokio::test(start_paused = true)]
 async fn the_calls_of_its_calls_meet_their_receipts_for_as_long_as_the_outermost_command_may_run_again() {
@@ -67,13 +73,7 @@ async fn the_calls_of_its_calls_meet_their_receipts_for_as_long_as_the_outermost
     purses::client(&node).leave().await.unwrap();
     let outer = left.lock().unwrap().take().unwrap();
     let deadline = Instant::now() + Duration::from_secs(600);
-    let run = async || {
-        let (origin, caller, id) = (outer.origin(), outer.node(), outer.command_id());
-        let (epoch, repeats_until) = (outer.epoch(), deadline);
-        let context =
-            Invocation { origin, key: None, caller, epoch, deadline, repeats_until, id, attempt: 1 }.context();
-        purses::client(context).pass(7, 10).timeout(Duration::from_secs(1)).await
-    };
+    let run = async || purses::client(again(&outer, deadline)).pass(7, 10).timeout(Duration::from_secs(1)).await;
     assert_eq!(run().await, Ok(Some(10)));
     tokio::time::sleep(2 * GRACE).await;
     assert_eq!(run().await, Ok(Some(10)), "a second run has no second effect");
@@ -89,22 +89,7 @@ async fn the_calls_of_a_second_run_meet_the_receipts_of_the_first_on_their_own_n
     let node = builder.start().await.unwrap();
     purses::client(&node).leave().await.unwrap();
     let outer = left.lock().unwrap().take().unwrap();
-    // Each run of a command has a context of its own, which counts its calls from the first.
-    let context = || {
-        let deadline = Instant::now() + Duration::from_secs(20);
-        let (origin, caller, id) = (outer.origin(), outer.node(), outer.command_id());
-        Invocation {
-            origin,
-            key: None,
-            caller,
-            epoch: outer.epoch(),
-            deadline,
-            repeats_until: deadline,
-            id,
-            attempt: 1,
-        }
-        .context()
-    };
+    let context = || again(&outer, Instant::now() + Duration::from_secs(20));
     let run = || {
         let purses = purses::client(context());
         async move { (purses.put(7, 10).await, purses.put(7, 5).await) }

@@ -156,11 +156,11 @@ impl Links {
             target.address = peer.address;
             target.connected = true;
             target.met = Some(peer.start);
-            if target.dial.under_way {
-                // Its place is free for one that waits.
-                self.wake = self.looked;
-            }
+            let frees_place = target.dial.under_way;
             target.dial.rest();
+            if frees_place {
+                self.look_at_waiting();
+            }
         }
         // Of two processes with one id, the newer one is the member.
         if self.connected.get(&peer.node).is_none_or(|known| !known.outranks(peer)) {
@@ -226,10 +226,17 @@ impl Links {
     /// A node is no longer to be connected.
     pub(super) fn drop_member(&mut self, node: &NodeId) {
         if let Some(target) = self.members.remove(node) {
-            // Its address may be one of the join list that nobody else is to be found at; that is no hurry, unless somebody waits for its place.
-            let soon = self.looked.filter(|_| target.dial.under_way);
-            self.look_again(soon.unwrap_or(target.dial.due));
+            // Its address may be one of the join list that nobody else is to be found at; that is no hurry.
+            self.look_again(target.dial.due);
+            if target.dial.under_way {
+                self.look_at_waiting();
+            }
         }
+    }
+
+    /// A dial has ended, and another member may be waiting for its place.
+    fn look_at_waiting(&mut self) {
+        self.look_again(self.looked.unwrap_or_default());
     }
 
     /// Something has changed by which somebody may have to be dialled.
@@ -457,7 +464,7 @@ mod tests {
         }
         let living = identity("living", 9);
         let (mut dead, mut of_living, mut of_seed) = (std::collections::BTreeSet::new(), 0, 0);
-        let mut under_way = Vec::new();
+        let mut under_way: Vec<(Option<NodeId>, SocketAddr)> = Vec::new();
         for second in 0..1_200 {
             let now = now + Duration::from_secs(second);
             if second == 600 {
@@ -465,7 +472,7 @@ mod tests {
             }
             // Each takes a second to come to nothing.
             for (node, address) in std::mem::take(&mut under_way) {
-                links.fail(now, Option::<NodeId>::as_ref(&node), address, &mut rng);
+                links.fail(now, node.as_ref(), address, &mut rng);
             }
             under_way = links.take_due(now, &mut rng);
             for (node, _) in &under_way {
