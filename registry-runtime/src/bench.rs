@@ -109,7 +109,7 @@ impl Caller {
             mark: Mark::new(number),
             name: None,
             content: None,
-            outlives: Duration::ZERO,
+            descent: None,
             seen: None,
             remaining: timeout,
             key: &number.to_le_bytes(),

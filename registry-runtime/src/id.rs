@@ -5,6 +5,7 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use xxhash_rust::xxh3::xxh3_128;
@@ -314,6 +315,15 @@ impl fmt::Display for CommandId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:016x}-{}", self.session, self.sequence)
     }
+}
+
+/// What a call has from the command that makes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Descent {
+    /// The command that no other one made, and that all of them serve: it names their trace.
+    pub(crate) root: CommandId,
+    /// For how long after the call's own time another run of the command that makes it may ask for its receipt.
+    pub(crate) outlives: Duration,
 }
 
 /// The lowest number of a session that is still open in a slot: about lower ones nobody will ask again.

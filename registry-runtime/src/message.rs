@@ -36,6 +36,10 @@ pub(crate) const FOREIGN_SLOTS_MAX: u32 = 1 << 20;
 /// The most slots that a registry may have.
 pub(crate) const SLOTS_MAX: u32 = 65_536;
 
+/// The most rows that answer digests: some 400 KiB, a fraction of what a channel holds, so that no answer keeps heartbeats waiting. Who
+/// needs more asks again.
+pub(crate) const ROWS_TOLD_MAX: usize = 16 * WORDS_MAX;
+
 /// How many neighbouring slots share one digest when two tables are compared.
 pub(crate) const SLOTS_PER_BUCKET: u32 = 64;
 
@@ -61,6 +65,8 @@ pub(crate) enum Body {
     Lend(Lend),
     /// These are digests of my table; tell me where yours differs.
     Digests(Digests),
+    /// You have my answer to the digests of this registry.
+    Told(RegistryName),
     /// Words about many slots of one registry.
     Batch(Batch),
 }
@@ -100,7 +106,7 @@ pub(crate) struct Superseded {
     pub(crate) epoch: Epoch,
 }
 
-/// A table in short: one digest for each run of [`SLOTS_PER_BUCKET`] slots.
+/// A table in short: one digest for each run of [`SLOTS_PER_BUCKET`] slots. No slots and no digests stand for a table that is not known at all.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Digests {
     /// The registry.

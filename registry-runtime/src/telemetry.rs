@@ -19,7 +19,8 @@ pub(crate) use self::refusals::{Asked, Refusals};
 
 /// The span of one attempt at a command, around all that its body does. `slot` is `None` for an action.
 ///
-/// A command that is called from another one on the same node lies within that one's span. Without a subscriber that
+/// A command that is called from another one on the same node lies within that one's span; the `trace` of a call that any command
+/// makes, on whichever node, is the id of the command at the beginning, whose own it is, too. Without a subscriber that
 /// wants it, the span costs the look at one atomic number.
 #[inline]
 pub(crate) fn command(
@@ -28,11 +29,22 @@ pub(crate) fn command(
     slot: Option<Slot>,
     node: &NodeId,
     caller: &NodeId,
-    id: CommandId,
-    attempt: u32,
+    tried: Tried,
 ) -> Span {
     let slot = slot.map(Slot::get);
-    debug_span!(target: "registry_runtime::command", "command", registry, command, slot, %node, %caller, %id, attempt)
+    let Tried { trace, id, attempt } = tried;
+    debug_span!(target: "registry_runtime::command", "command", registry, command, slot, %node, %caller, %trace, %id, attempt)
+}
+
+/// Which attempt at which command a span is of.
+#[derive(Clone, Copy)]
+pub(crate) struct Tried {
+    /// The command that no other one made, and that this one serves.
+    pub(crate) trace: CommandId,
+    /// The command.
+    pub(crate) id: CommandId,
+    /// The attempt, from 1.
+    pub(crate) attempt: u32,
 }
 
 /// A repetition of a command is answered by the receipt of an earlier attempt, and nothing runs: events of the target

@@ -22,7 +22,7 @@ use super::target::{Aim, Refusal, Target};
 use super::verdict::{self, Again, Verdict};
 use crate::codec::decode;
 use crate::exec::{Attempt, Handle, Started};
-use crate::id::{CommandId, Epoch, IdempotencyName, Mark, NodeId, Slot};
+use crate::id::{CommandId, Descent, Epoch, IdempotencyName, Mark, NodeId, Slot};
 use crate::policy::receipts::Ask;
 use crate::policy::replica::Stamp;
 use crate::resource::{Command, CommandError, Commands, Context as Calling, Executed, Kind, Reason};
@@ -72,8 +72,8 @@ struct Described {
     name: Option<IdempotencyName>,
     /// What it is, where its id cannot vouch for that.
     content: Option<u64>,
-    /// For how long after its end another run of the command that makes it may ask for its receipt.
-    outlives: Duration,
+    /// What it has from the command that makes it.
+    descent: Option<Descent>,
 }
 
 /// How an attempt begins.
@@ -262,7 +262,7 @@ where
         };
         // Nobody can lose the answer of a call on this node, so it leaves a receipt only for its name, for the next run of the command that
         // makes it, or for the next owner, to whom the call goes when this node loses the slot.
-        let Described { name, content, outlives } = self.described();
+        let Described { name, content, descent } = self.described();
         let keeps = name.is_some() || self.derived || self.reach.subscription.spec.replicas > 1;
         let mark = if keeps { self.mark() } else { Mark::NOTHING };
         let attempt = Attempt {
@@ -276,7 +276,7 @@ where
             caller: &self.reach.port.node,
             begun: now,
             deadline: self.deadline,
-            outlives,
+            descent,
         };
         let parts = &mut self.parts;
         match host.call(self.command, attempt, arguments, &mut |key, arguments| parts.spare(key, arguments)) {
@@ -300,7 +300,7 @@ where
         self.attempts = self.attempts.saturating_add(1);
         let mark = self.mark();
         let Self { slot, id, attempts, deadline, .. } = *self;
-        let Described { name, content, outlives } = self.described();
+        let Described { name, content, descent } = self.described();
         let sent = self.parts.show(|key, arguments| {
             let attempt = u8::try_from(attempts).unwrap_or(u8::MAX);
             let remaining = deadline.saturating_duration_since(now);
@@ -313,7 +313,7 @@ where
                 mark,
                 name,
                 content,
-                outlives,
+                descent,
                 seen,
                 remaining,
                 key,
@@ -407,21 +407,27 @@ where
         true
     }
 
-    /// Puts down what the command is known by beside its id: the user's own word for it, and what it is, where its id cannot vouch for that,
-    /// since it follows from that of a command which may be run once more until `outer`. Of a command without a receipt that is put down for
-    /// the calls which it makes in its turn.
-    pub(super) fn describe(&mut self, word: Option<&str>, outer: Option<Instant>) -> Result<(), CommandError<E>> {
-        let word = word.filter(|_| keeps_receipt(self.command.kind()));
-        if word.is_some() || self.derived {
-            let (command, deadline) = (self.command.name, self.deadline);
-            let described = self.parts.show(|key, arguments| Described {
-                name: word.map(|word| name_of(key, word, command, arguments)),
-                content: self.derived.then(|| hash_of_all(key, command, arguments)),
-                outlives: outer.map(|outer| outer.saturating_duration_since(deadline)).unwrap_or_default(),
+    /// Puts down what the command is known by beside its id: the user's own word for it, what it has from the command that makes it, and
+    /// what it is, where its id cannot vouch for that, since it follows from that command's.
+    pub(super) fn describe(&mut self, word: Option<&str>, within: Option<&Calling>) -> Result<(), CommandError<E>> {
+        let keeps = keeps_receipt(self.command.kind());
+        let (word, hashed) = (word.filter(|_| keeps), keeps && within.is_some());
+        let mut described = Described { descent: within.map(|outer| self.descent(outer)), ..Described::default() };
+        if word.is_some() || hashed {
+            let command = self.command.name;
+            let shown = self.parts.show(|key, arguments| {
+                described.name = word.map(|word| name_of(key, word, command, arguments));
+                described.content = hashed.then(|| hash_of_all(key, command, arguments));
             });
-            self.described = Some(Box::new(described.map_err(|unfit| self.unsendable(&unfit))?));
+            shown.map_err(|unfit| self.unsendable(&unfit))?;
         }
+        self.described = (word.is_some() || within.is_some()).then(|| Box::new(described));
         Ok(())
+    }
+
+    /// What the call has from the command that makes it. Of a command without a receipt, too: for the calls which it makes in its turn.
+    fn descent(&self, outer: &Calling) -> Descent {
+        Descent { root: outer.root(), outlives: outer.repeats_until().saturating_duration_since(self.deadline) }
     }
 
     /// What the caller hears of key or arguments that cannot travel, which is recorded, too.

@@ -105,8 +105,7 @@ where
         let slot = key.as_ref().map(|key| super::slot_of((definition.route)(key), definition.spec.slots()));
         let parts = Parts::Typed(key, arguments);
         let mut run = Run::new(reach, command, slot.unwrap_or(Slot::new(0)), parts, within.as_ref(), deadline);
-        if let Err(error) = run.describe(limits.idempotency_key.as_deref(), within.as_ref().map(Calling::repeats_until))
-        {
+        if let Err(error) = run.describe(limits.idempotency_key.as_deref(), within.as_ref()) {
             return Some(Err(error));
         }
         *self = match run.set_out(now, task) {

@@ -11,6 +11,8 @@ use crate::message::{BATCH_BYTES, Batch, Body, Message, SETS_MAX, WORDS_MAX, Wor
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
     letters: BTreeMap<(Process, RegistryName), Letter>,
+    /// What goes behind them.
+    closing: Vec<Output>,
 }
 
 #[derive(Debug)]
@@ -24,6 +26,11 @@ impl Outbox {
     pub(crate) fn say(&mut self, to: &Process, registry: &RegistryName, slots: u32, slot: Slot, word: Word<Set>) {
         let letter = self.letters.entry((to.clone(), registry.clone()));
         letter.or_insert_with(|| Letter { slots, words: Vec::new() }).words.push((slot, word));
+    }
+
+    /// Lets a message go behind all that is said with this input.
+    pub(crate) fn close(&mut self, message: Output) {
+        self.closing.push(message);
     }
 
     /// Makes messages of all that was said.
@@ -43,6 +50,7 @@ impl Outbox {
             }
             post(draft);
         }
+        std::mem::take(&mut self.closing).into_iter().for_each(send);
     }
 }
 

@@ -3,6 +3,7 @@
 //! This room has no clock, no sockets, no randomness of its own and no hash-ordered maps: one seed and one list of inputs
 //! give one list of outputs.
 
+mod compare;
 mod hear;
 
 use std::collections::BTreeMap;
@@ -13,6 +14,7 @@ use std::time::Duration;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
+use self::compare::Asked;
 use super::charter::Charter;
 use super::epochs::Epochs;
 use super::lease::{Borrowed, Lent};
@@ -31,7 +33,7 @@ use super::view::{HostedRegistry, Life, Member, MemberState, Profile, View, Weig
 #[cfg(test)]
 use crate::id::Slot;
 use crate::id::{Incarnation, NodeId, Process, RegistryName};
-use crate::message::{Body, Heartbeat, Message, REGISTRIES_MAX, Word};
+use crate::message::{Body, Heartbeat, Message, REGISTRIES_MAX};
 use crate::rules::Rules;
 use crate::time::{Moment, Timing};
 
@@ -98,6 +100,8 @@ const DRAINING: Duration = Duration::from_secs(5);
 pub(crate) struct Ownership {
     shared: Shared,
     registries: BTreeMap<RegistryName, Registry>,
+    /// Who is asked where its tables differ.
+    asked: BTreeMap<RegistryName, Asked>,
     /// When the next heartbeat is due.
     beat_at: Moment,
     stay: Stay,
@@ -137,7 +141,14 @@ impl Ownership {
             rng: ChaCha8Rng::seed_from_u64(seed),
             me: me.clone(),
         };
-        let mut this = Self { shared, registries: BTreeMap::new(), beat_at: now, stay: Stay::Stays, works: false };
+        let mut this = Self {
+            shared,
+            registries: BTreeMap::new(),
+            asked: BTreeMap::new(),
+            beat_at: now,
+            stay: Stay::Stays,
+            works: false,
+        };
         let profile = Profile { hosted, weight: Weight::NORMAL, ..Profile::default() };
         let incarnation = Incarnation::new(me.start.get());
         let state = MemberState::Up;
@@ -296,16 +307,8 @@ impl Ownership {
     }
 
     fn connected(&mut self, process: Process) {
-        for (name, registry) in &self.registries {
-            for (slot, active) in registry.table().active() {
-                let word = Word::Active { epoch: active.epoch, set: active.set.clone() };
-                self.shared.outbox.say(&process, name, registry.slots(), slot, word);
-            }
-        }
-        let node = process.node.clone();
-        let peer = Peer { process, agreed: false, differs_since: BTreeMap::new() };
-        self.shared.peers.insert(node, peer);
-        // Founding and leases should not wait for the next round.
+        self.shared.peers.insert(process.node.clone(), Peer::new(process));
+        // Founding, leases and the comparison of tables should not wait for the next round.
         self.beat_at = self.shared.now;
     }
 

@@ -46,8 +46,16 @@ pub(crate) struct Peer {
     pub(crate) process: Process,
     /// Whether its tables were equal to this node's once: then it has told all it knew.
     pub(crate) agreed: bool,
-    /// Since when a registry's table is another than this node's.
-    pub(crate) differs_since: BTreeMap<RegistryName, Moment>,
+    /// The digests of its tables, as its last heartbeat told them; not of those that are empty.
+    pub(crate) tables: BTreeMap<RegistryName, u64>,
+    /// From when on it may be asked where a table of its differs; at once where nothing stands.
+    pub(crate) ask_from: BTreeMap<RegistryName, Moment>,
+}
+
+impl Peer {
+    pub(crate) fn new(process: Process) -> Self {
+        Self { process, agreed: false, tables: BTreeMap::new(), ask_from: BTreeMap::new() }
+    }
 }
 
 /// Adds to the last output if that is of the same kind and registry, so that neighbours in time share one.

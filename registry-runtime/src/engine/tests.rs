@@ -1,5 +1,6 @@
 //! Whole clusters of engines in simulated time.
 
+mod comparing;
 mod composed;
 mod directed;
 mod healing;

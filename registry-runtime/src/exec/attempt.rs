@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::Span;
 
-use crate::id::{Epoch, NodeId, Slot};
+use crate::id::{CommandId, Descent, Epoch, NodeId, Slot};
 use crate::policy::receipts::Ask;
 use crate::policy::replica::Stamp;
 use crate::resource::{Invocation, KeyText, Origin, Resource};
@@ -34,8 +34,8 @@ pub(crate) struct Attempt<'a, R: Resource> {
     pub(crate) begun: Instant,
     /// When the call must have ended.
     pub(crate) deadline: Instant,
-    /// For how long after that its receipt may still be asked for: by the next run of the command that makes the call.
-    pub(crate) outlives: Duration,
+    /// What the call has from the command that makes it, if one does.
+    pub(crate) descent: Option<Descent>,
 }
 
 /// One attempt at a command by a caller elsewhere, with its parts still encoded.
@@ -57,8 +57,8 @@ pub(crate) struct Request<'a> {
     pub(crate) begun: Instant,
     /// When the call must have ended.
     pub(crate) deadline: Instant,
-    /// For how long after that its receipt may still be asked for.
-    pub(crate) outlives: Duration,
+    /// What the call has from the command that makes it, if one does.
+    pub(crate) descent: Option<Descent>,
     /// The encoded key; empty for an action.
     pub(crate) key: &'a [u8],
     /// The encoded tuple of arguments.
@@ -73,6 +73,7 @@ pub(super) struct Kept {
     pub(super) caller: NodeId,
     pub(super) deadline: Instant,
     pub(super) repeats_until: Instant,
+    pub(super) root: CommandId,
     pub(super) span: Span,
 }
 
@@ -99,8 +100,14 @@ impl<R: Resource> Attempt<'_, R> {
 
     /// Until when the command may be run once more, by its caller or by the next run of the command that makes the call.
     fn repeats_until(&self) -> Instant {
+        let outlives = self.descent.map_or(Duration::ZERO, |descent| descent.outlives);
         // Nobody asks for longer than the clock can count.
-        self.deadline.checked_add(self.outlives).unwrap_or(self.deadline)
+        self.deadline.checked_add(outlives).unwrap_or(self.deadline)
+    }
+
+    /// The command that no other one made.
+    pub(super) fn root(&self) -> CommandId {
+        self.descent.map_or(self.ask.id, |descent| descent.root)
     }
 
     /// Without the key, for as long as it takes.
@@ -111,6 +118,7 @@ impl<R: Resource> Attempt<'_, R> {
             caller: self.caller.clone(),
             deadline: self.deadline,
             repeats_until: self.repeats_until(),
+            root: self.root(),
             span,
         }
     }
@@ -125,6 +133,7 @@ impl<R: Resource> Attempt<'_, R> {
             epoch: if key.is_some() { self.epoch } else { Epoch::ZERO },
             deadline: self.deadline,
             repeats_until: self.repeats_until(),
+            root: self.root(),
             id: self.ask.id,
             attempt: self.attempt,
         }
@@ -146,6 +155,7 @@ impl Kept {
             epoch,
             deadline: self.deadline,
             repeats_until: self.repeats_until,
+            root: self.root,
             id: self.asked.ask.id,
             attempt: self.attempt,
         }

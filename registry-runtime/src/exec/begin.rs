@@ -22,7 +22,7 @@ use crate::id::{CommandId, Slot};
 use crate::policy::admission::Full;
 use crate::policy::receipts::Told;
 use crate::resource::{Command, Kind, Resource, Run};
-use crate::telemetry;
+use crate::telemetry::{self, Tried};
 
 /// How many asynchronous commands may be polled inside one another on one thread. Commands that call commands of the same
 /// node nest on the stack; beyond this they run as tasks. Eight levels of even large futures stay far below the 2 MiB that
@@ -210,7 +210,8 @@ impl<R: Resource> Host<R> {
     fn span<A, T, E>(&self, command: &Command<R, A, T, E>, attempt: &Attempt<'_, R>) -> Span {
         let slot = (command.kind() != Kind::Action).then_some(attempt.slot);
         let (registry, node) = (self.definition.spec.name, &self.setting.origin.node);
-        telemetry::command(registry, command.name, slot, node, attempt.caller, attempt.ask.id, attempt.attempt)
+        let tried = Tried { trace: attempt.root(), id: attempt.ask.id, attempt: attempt.attempt };
+        telemetry::command(registry, command.name, slot, node, attempt.caller, tried)
     }
 
     /// Notes that a receipt answers.

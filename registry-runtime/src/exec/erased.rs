@@ -277,10 +277,10 @@ where
             Ok(decoded) => decoded,
             Err(detail) => return Served::Ready(Outcome::BadRequest { detail }),
         };
-        let Request { slot, epoch, seen, ask, attempt, caller, begun, deadline, outlives, .. } = request;
+        let Request { slot, epoch, seen, ask, attempt, caller, begun, deadline, descent, .. } = request;
         let seen = seen.filter(|_| command.kind() == Kind::Read);
         let attempt =
-            Attempt { slot, epoch, seen, key, ask, may_repeat: true, attempt, caller, begun, deadline, outlives };
+            Attempt { slot, epoch, seen, key, ask, may_repeat: true, attempt, caller, begun, deadline, descent };
         let bytes_max = host.setting.reply_bytes_max;
         let start = buffer.len();
         let begun = {

@@ -382,7 +382,7 @@ impl<R: Resource> Host<R> {
             caller: &self.setting.origin.node,
             begun: Instant::now(),
             deadline,
-            outlives: Duration::ZERO,
+            descent: None,
         };
         match self.call(command, attempt, args, &mut |_, _| ()) {
             Started::Ready(outcome) => outcome,

@@ -89,7 +89,7 @@ impl Handler for Inbound {
             begun: now,
             // No caller waits for longer than the clock can count; one that says so is told at once that its time is over.
             deadline: now.checked_add(request.remaining).unwrap_or(now),
-            outlives: request.outlives,
+            descent: request.descent,
             key: request.key,
             args: request.arguments,
         };

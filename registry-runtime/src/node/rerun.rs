@@ -1,4 +1,4 @@
-//! A command that is run again makes its calls again, under the same ids.
+//! What the calls of a command have from it: their ids, which a second run repeats, and their trace.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -14,6 +14,7 @@ use crate::transport::Identity;
 
 registry! {
     purses { resource Purse; replicas 1; }
+    tills { resource Purse; replicas 1; }
 }
 
 /// A sum that grows.
@@ -41,6 +42,12 @@ impl Purse {
         *cx.state::<Left>().lock().unwrap() = Some(cx.clone());
     }
 
+    /// Leaves its context, and has a command leave that of its own elsewhere.
+    async fn relay(cx: &Context) -> bool {
+        Self::leave(cx);
+        tills::client(cx).leave().await.is_ok()
+    }
+
     /// Puts something into a purse, and leaves no receipt of its own.
     async fn pass(to: u64, amount: u64, cx: &Context) -> Option<u64> {
         purses::client(cx).put(to, amount).await.ok()
@@ -60,7 +67,18 @@ impl Purse {
 /// The context of another run of a command: its own, which counts its calls from the first.
 fn again(outer: &Context, deadline: Instant) -> Context {
     let (origin, caller, epoch, id) = (outer.origin(), outer.node(), outer.epoch(), outer.command_id());
-    Invocation { origin, key: None, caller, epoch, deadline, repeats_until: deadline, id, attempt: 1 }.context()
+    Invocation {
+        origin,
+        key: None,
+        caller,
+        epoch,
+        deadline,
+        repeats_until: deadline,
+        root: outer.root(),
+        id,
+        attempt: 1,
+    }
+    .context()
 }
 
 /// Between the two runs lies more than what the command in the middle had left, and all that receipts are kept for beyond it.
@@ -103,4 +121,24 @@ async fn the_calls_of_a_second_run_meet_the_receipts_of_the_first_on_their_own_n
     assert_eq!(other().put(7, 11).await, Err(CommandError::IdempotencyKeyReused), "other arguments");
     assert_eq!(purses::client(&node).put(7, 1).await, Ok(17), "and neither has run");
     node.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_call_inherits_the_trace_on_another_node_too() {
+    let (here, there) = (Left::default(), Left::default());
+    let identity = || Identity::shared_secret("a secret for a test");
+    let builder = Node::builder("n1").identity(identity()).state(Arc::clone(&here)).host(purses::registry());
+    let first = builder.start().await.unwrap();
+    let seeds = [first.local_addr().to_string()];
+    let builder = Node::builder("n2").identity(identity()).state(Arc::clone(&there)).host(tills::registry());
+    let second = builder.join(seeds).start().await.unwrap();
+    assert_eq!(purses::client(&second).relay().timeout(Duration::from_secs(20)).await, Ok(true));
+    let taken = |left: &Left| left.lock().unwrap().take().unwrap();
+    let (outer, inner) = (taken(&here), taken(&there));
+    assert_eq!(outer.root(), outer.command_id(), "its trace begins with itself");
+    assert_eq!((inner.node().as_str(), inner.caller().as_str()), ("n2", "n1"));
+    assert_ne!(inner.command_id(), outer.command_id());
+    assert_eq!(inner.root(), outer.command_id());
+    first.shutdown().await;
+    second.shutdown().await;
 }

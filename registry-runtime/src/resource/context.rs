@@ -14,7 +14,7 @@ use crate::id::{CommandId, Epoch, NodeId};
 /// What a running command may ask about itself and its surroundings.
 ///
 /// Handed to a generated `client(..)`, it lets a command call other registries: such calls inherit its deadline, which a
-/// `timeout` can only shorten, and take ids derived from its own.
+/// `timeout` can only shorten, and its trace, on whichever node they run, and take ids derived from its own.
 #[derive(Clone)]
 pub struct Context {
     origin: Arc<Origin>,
@@ -23,6 +23,7 @@ pub struct Context {
     epoch: Epoch,
     deadline: Instant,
     repeats_until: Instant,
+    root: CommandId,
     id: CommandId,
     attempt: u32,
     calls: Arc<AtomicU32>,
@@ -91,6 +92,11 @@ impl Context {
         self.repeats_until
     }
 
+    /// The command that no other one made, and that this one serves; itself, if a caller outside of all commands made it.
+    pub(crate) fn root(&self) -> CommandId {
+        self.root
+    }
+
     pub(crate) fn origin(&self) -> &Arc<Origin> {
         &self.origin
     }
@@ -130,6 +136,8 @@ pub struct Invocation<'a> {
     pub deadline: Instant,
     /// Until when it may be run once more; no earlier than the deadline.
     pub repeats_until: Instant,
+    /// The command that no other one made, and that this one serves.
+    pub root: CommandId,
     /// The command's id.
     pub id: CommandId,
     /// Which attempt this is, from 1.
@@ -146,6 +154,7 @@ impl Invocation<'_> {
             epoch: self.epoch,
             deadline: self.deadline,
             repeats_until: self.repeats_until,
+            root: self.root,
             id: self.id,
             attempt: self.attempt,
             calls: Arc::default(),

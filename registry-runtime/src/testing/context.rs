@@ -49,6 +49,7 @@ impl TestContext {
         let port = Box::new(Weak::<Port>::new());
         let origin = Arc::new(Origin { node: node.clone(), states: states.clone(), port });
         let deadline = Instant::now() + DEADLINE;
+        let id = CommandId { session: 0, sequence: 1 };
         let context = Invocation {
             origin: &origin,
             key: Some(&key),
@@ -56,7 +57,8 @@ impl TestContext {
             epoch: Epoch::ZERO,
             deadline,
             repeats_until: deadline,
-            id: CommandId { session: 0, sequence: 1 },
+            root: id,
+            id,
             attempt: 1,
         }
         .context();

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::limits::HEADER_BYTES_MAX;
 use super::outcome::{Outcome, put_micros, read_micros};
 use super::parts::{Parts, put_variable};
-use crate::id::{CommandId, Epoch, IdempotencyName, Mark, Position, Slot};
+use crate::id::{CommandId, Descent, Epoch, IdempotencyName, Mark, Position, Slot};
 
 /// The bytes of a cancellation, length included.
 pub(crate) const CANCEL_BYTES: usize = 9;
@@ -61,9 +61,8 @@ pub(crate) struct Request<'a> {
     pub(crate) name: Option<IdempotencyName>,
     /// A hash of the command, its key and its arguments, if its id follows from another command's and so may come to stand for two.
     pub(crate) content: Option<u64>,
-    /// For how long after the caller's own time the receipt may be asked for, by another run of that command; travels with the hash alone,
-    /// in microseconds.
-    pub(crate) outlives: Duration,
+    /// What it has from the command that makes it, if one does; the time travels in microseconds.
+    pub(crate) descent: Option<Descent>,
     /// What the caller has seen of the slot, if a backup may answer it: the epoch and position of a record.
     pub(crate) seen: Option<(Epoch, Position)>,
     /// How long the caller goes on waiting, counted from when it made the request; travels in microseconds.
@@ -163,6 +162,9 @@ const HASHED: u8 = 2;
 /// The flag of a request that a backup may answer.
 const SEEN: u8 = 4;
 
+/// The flag of a request that a command makes.
+const DESCENDED: u8 = 8;
+
 /// The bit of a reply's outcome that says that what was shown of the slot goes before it.
 const SHOWN: u8 = 0x80;
 
@@ -209,7 +211,8 @@ impl<'a> Request<'a> {
         let named = if self.name.is_some() { NAMED } else { 0 };
         let hashed = if self.content.is_some() { HASHED } else { 0 };
         let seen = if self.seen.is_some() { SEEN } else { 0 };
-        out.extend_from_slice(&[self.attempt, named | hashed | seen]);
+        let descended = if self.descent.is_some() { DESCENDED } else { 0 };
+        out.extend_from_slice(&[self.attempt, named | hashed | seen | descended]);
         out.extend_from_slice(&self.command.0.to_le_bytes());
         out.extend_from_slice(&self.slot.get().to_le_bytes());
         out.extend_from_slice(&self.epoch.get().to_le_bytes());
@@ -223,7 +226,11 @@ impl<'a> Request<'a> {
         }
         if let Some(content) = self.content {
             out.extend_from_slice(&content.to_le_bytes());
-            put_micros(out, self.outlives);
+        }
+        if let Some(Descent { root, outlives }) = self.descent {
+            out.extend_from_slice(&root.session.to_le_bytes());
+            put_variable(out, root.sequence);
+            put_micros(out, outlives);
         }
         if let Some(seen) = self.seen {
             put_record(out, seen);
@@ -245,7 +252,7 @@ impl<'a> Request<'a> {
         let behind = parts.variable()?;
         let mark = Mark::new(sequence.checked_sub(behind).ok_or(BadFrame::Number)?);
         let remaining = read_micros(&mut parts)?;
-        if flags & !(NAMED | HASHED | SEEN) != 0 {
+        if flags & !(NAMED | HASHED | SEEN | DESCENDED) != 0 {
             return Err(BadFrame::Tag(flags));
         }
         let name = if flags & NAMED == 0 {
@@ -254,10 +261,12 @@ impl<'a> Request<'a> {
             let name = u128::from_le_bytes(parts.array()?);
             Some(IdempotencyName { name, content: parts.fixed_u64()? })
         };
-        let (content, outlives) = if flags & HASHED == 0 {
-            (None, Duration::ZERO)
+        let content = if flags & HASHED == 0 { None } else { Some(parts.fixed_u64()?) };
+        let descent = if flags & DESCENDED == 0 {
+            None
         } else {
-            (Some(parts.fixed_u64()?), read_micros(&mut parts)?)
+            let root = CommandId { session: parts.fixed_u64()?, sequence: parts.variable()? };
+            Some(Descent { root, outlives: read_micros(&mut parts)? })
         };
         let seen = if flags & SEEN == 0 { None } else { Some(read_record(&mut parts)?) };
         let key = usize::try_from(parts.variable()?).map_err(|_| BadFrame::Number)?;
@@ -272,7 +281,7 @@ impl<'a> Request<'a> {
             mark,
             name,
             content,
-            outlives,
+            descent,
             seen,
             remaining,
             key,
@@ -379,7 +388,10 @@ mod tests {
             mark: Mark::new(u64::MAX - 3),
             name: Some(IdempotencyName { name: u128::MAX, content: 5 }),
             content: Some(6),
-            outlives: Duration::from_secs(299),
+            descent: Some(Descent {
+                root: CommandId { session: 8, sequence: u64::MAX },
+                outlives: Duration::from_secs(299),
+            }),
             seen: None,
             remaining: Duration::from_micros(4_999_999),
             key,
@@ -444,11 +456,12 @@ mod tests {
 
     #[test]
     fn what_a_request_may_lack_travels_by_its_absence() {
-        for (named, hashed) in [(false, false), (false, true), (true, false)] {
+        for (named, hashed, descended) in
+            [(false, false, false), (false, true, true), (true, false, false), (false, false, true)]
+        {
             let whole = request(b"k", b"a");
-            let outlives = if hashed { whole.outlives } else { Duration::ZERO };
             let (name, content) = (whole.name.filter(|_| named), whole.content.filter(|_| hashed));
-            let part = Request { name, content, outlives, ..whole };
+            let part = Request { name, content, descent: whole.descent.filter(|_| descended), ..whole };
             let mut out = Vec::new();
             part.put(&mut out, 77);
             assert_eq!(Frame::read(body(&out)), Ok(Frame { correlation: 77, body: Body::Request(part) }));
@@ -482,11 +495,11 @@ mod tests {
         assert_eq!(
             hex,
             concat!(
-                "57000000",
+                "69000000",
                 "04030201",
                 "01",
                 "02",
-                "03",
+                "0b",
                 "07000300",
                 "ff0f0000",
                 "050000005af9f362",
@@ -497,6 +510,8 @@ mod tests {
                 "ffffffffffffffffffffffffffffffff",
                 "0500000000000000",
                 "0600000000000000",
+                "0800000000000000",
+                "ffffffffffffffffff01",
                 "c0c1c98e01",
                 "01",
                 "4b",

@@ -9,9 +9,8 @@ pub(crate) const COMMAND_BYTES_MAX: usize = 4 << 20;
 /// The largest encoded reply, or encoded error of a command's own: the same as a command, since replies are often states.
 pub(crate) const REPLY_BYTES_MAX: usize = COMMAND_BYTES_MAX;
 
-/// Room for the header of a frame that carries the largest payload. The longest header is a `NotOwner` or a request,
-/// both below 125 bytes.
-pub(crate) const HEADER_BYTES_MAX: usize = 144;
+/// Room for the header of a frame that carries the largest payload. The longest header is that of a request, below 145 bytes.
+pub(crate) const HEADER_BYTES_MAX: usize = 160;
 
 /// A frame above this travels alone on a stream of its own.
 ///

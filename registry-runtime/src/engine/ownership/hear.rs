@@ -1,8 +1,5 @@
 //! What other nodes say, checked before it is believed.
 
-use std::collections::BTreeMap;
-use std::time::Duration;
-
 use super::super::outbox::send;
 use super::super::output::Event;
 use super::super::registry::Registry;
@@ -12,12 +9,9 @@ use super::super::view::Life;
 use super::Ownership;
 use crate::id::{NodeId, Process, RegistryName};
 use crate::message::{
-    Batch, Body, Digests, FOREIGN_SLOTS_MAX, Heartbeat, Lend, Message, REGISTRIES_MAX, SETS_MAX, SLOTS_MAX,
-    SUPERSEDED_MAX, WORDS_MAX, Word,
+    Batch, Body, FOREIGN_SLOTS_MAX, Heartbeat, Lend, Message, REGISTRIES_MAX, SETS_MAX, SLOTS_MAX, SUPERSEDED_MAX,
+    WORDS_MAX,
 };
-
-/// How long two tables may differ before digests are compared. What is on its way arrives sooner.
-const DIFFERENCE: Duration = Duration::from_secs(1);
 
 /// Something that no sound peer says, and what is wrong with it.
 type Bad = &'static str;
@@ -30,9 +24,13 @@ impl Ownership {
             return;
         }
         let heard = match message.body {
-            Body::Heartbeat(heartbeat) => self.hear_heartbeat(&from, &heartbeat),
+            Body::Heartbeat(heartbeat) => self.hear_heartbeat(&from, heartbeat),
             Body::Lend(lend) => self.hear_lend(&from, &lend),
             Body::Digests(digests) => self.hear_digests(&from, &digests),
+            Body::Told(registry) => {
+                self.has_told(&from, &registry);
+                Ok(())
+            }
             Body::Batch(batch) => self.hear_batch(&from, batch),
         };
         if let Err(what) = heard {
@@ -40,7 +38,7 @@ impl Ownership {
         }
     }
 
-    fn hear_heartbeat(&mut self, from: &Process, heartbeat: &Heartbeat) -> Result<(), Bad> {
+    fn hear_heartbeat(&mut self, from: &Process, heartbeat: Heartbeat) -> Result<(), Bad> {
         if heartbeat.tables.len() > REGISTRIES_MAX {
             return Err("a heartbeat with too many registries");
         }
@@ -50,41 +48,7 @@ impl Ownership {
             let lend = lent.lend(from, heartbeat.sequence, heartbeat.heard, *now, timing.lease);
             outputs.push_back(send(me.start, from, Body::Lend(lend)));
         }
-        self.compare_tables(from, &heartbeat.tables);
-        Ok(())
-    }
-
-    fn compare_tables(&mut self, from: &Process, tables: &[(RegistryName, u64)]) {
-        let Self { shared, registries, .. } = self;
-        let Some(peer) = shared.peers.get_mut(&from.node).filter(|peer| peer.process == *from) else { return };
-        let theirs: BTreeMap<_, _> = tables.iter().map(|(name, digest)| (name, *digest)).collect();
-        let mut agreed = theirs.iter().all(|(name, digest)| *digest == 0 || registries.contains_key(name));
-        for (name, registry) in registries {
-            if theirs.get(name).copied().unwrap_or_default() == registry.table().digest() {
-                peer.differs_since.remove(name);
-                continue;
-            }
-            agreed = false;
-            let since = peer.differs_since.entry(name.clone()).or_insert(shared.now);
-            if shared.now.since(*since) >= DIFFERENCE {
-                *since = shared.now;
-                let buckets = registry.table().buckets().to_vec();
-                let digests = Digests { registry: name.clone(), slots: registry.slots(), buckets };
-                shared.outputs.push_back(send(shared.me.start, from, Body::Digests(digests)));
-            }
-        }
-        peer.agreed |= agreed;
-    }
-
-    fn hear_digests(&mut self, from: &Process, digests: &Digests) -> Result<(), Bad> {
-        let Some(registry) = self.registries.get(&digests.registry) else { return Ok(()) };
-        if digests.slots != registry.slots() || digests.buckets.len() != registry.table().buckets().len() {
-            return Err("digests of a table of another size");
-        }
-        for (slot, active) in registry.table().differing(&digests.buckets) {
-            let word = Word::Active { epoch: active.epoch, set: active.set.clone() };
-            self.shared.outbox.say(from, &digests.registry, registry.slots(), slot, word);
-        }
+        self.has_tables(from, heartbeat.tables);
         Ok(())
     }
 

@@ -15,7 +15,7 @@ use crate::engine::store::{Fence, Fenced, Opened, Report, Stored, Task};
 use crate::engine::table::SlotState;
 use crate::engine::view::{HostedRegistry, Member, MemberState, Profile};
 use crate::id::{Epoch, Incarnation, NodeId, Process, RegistryName, Slot, Start};
-use crate::message::Message;
+use crate::message::{Batch, Body, Message, Word};
 use crate::rules::Rules;
 use crate::spec::Failover;
 use crate::time::{Moment, Timing};
@@ -114,6 +114,9 @@ pub(crate) struct Counts {
     pub(crate) fetches: usize,
     pub(crate) acknowledgements: usize,
     pub(crate) forgotten: usize,
+    /// Rows that one node told another, and questions where tables differ.
+    pub(crate) rows: usize,
+    pub(crate) questions: usize,
 }
 
 impl Counts {
@@ -123,6 +126,8 @@ impl Counts {
         self.fetches += other.fetches;
         self.acknowledgements += other.acknowledgements;
         self.forgotten += other.forgotten;
+        self.rows += other.rows;
+        self.questions += other.questions;
     }
 }
 
@@ -199,8 +204,6 @@ impl Sim {
 
     /// A node more. Returns its index.
     pub(crate) fn add(&mut self) -> usize {
-        let index = self.nodes.len();
-        let error = self.options.clock_error;
         let hosted = HostedRegistry {
             name: registry(),
             slots: self.options.slots,
@@ -209,6 +212,17 @@ impl Sim {
             serves_all: self.options.serves_all,
             weighs: true,
         };
+        self.add_host(vec![hosted])
+    }
+
+    /// A node more that hosts nothing. Returns its index.
+    pub(crate) fn add_client(&mut self) -> usize {
+        self.add_host(Vec::new())
+    }
+
+    fn add_host(&mut self, hosted: Vec<HostedRegistry>) -> usize {
+        let index = self.nodes.len();
+        let error = self.options.clock_error;
         self.nodes.push(SimNode {
             process: Process { node: node_id(index), start: Start::new(0) },
             incarnation: 0,
@@ -222,7 +236,7 @@ impl Sim {
             events: Vec::new(),
             left: false,
             stopped: None,
-            hosted: vec![hosted],
+            hosted,
             leaving: false,
         });
         self.boot(index);
@@ -575,6 +589,13 @@ impl Sim {
 
     fn post(&mut self, from: usize, to: &NodeId, message: Message) {
         let name = self.nodes[from].process.node.clone();
+        match &message.body {
+            Body::Batch(Batch { words, .. }) => {
+                self.counts.rows += words.iter().filter(|(_, word)| matches!(word, Word::Active { .. })).count();
+            }
+            Body::Digests(_) => self.counts.questions += 1,
+            _ => {}
+        }
         self.carry(from, to, |index| Happening::Delivery(index, name.clone(), message.clone()));
     }
 

@@ -41,7 +41,7 @@ impl World {
             caller: &self.caller,
             begun: Instant::now(),
             deadline,
-            outlives: std::time::Duration::ZERO,
+            descent: None,
             key,
             args,
         }

@@ -138,7 +138,7 @@ where
         caller: &caller,
         begun: Instant::now(),
         deadline: Instant::now() + Duration::from_secs(5),
-        outlives: Duration::ZERO,
+        descent: None,
     };
     end(host.call(command, attempt, args, &mut |_, _| ())).await
 }

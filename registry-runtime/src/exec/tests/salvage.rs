@@ -208,7 +208,7 @@ impl<const MERGES: bool> Side<MERGES> {
             caller: &caller,
             begun: Instant::now(),
             deadline: Instant::now() + Duration::from_secs(5),
-            outlives: Duration::ZERO,
+            descent: None,
         };
         end(self.host.call(command, attempt, args, &mut |_, _| ())).await
     }

@@ -100,9 +100,9 @@ async fn every_command_has_a_span_that_names_it() {
     let slot = world.slot(1).to_string();
     for (place, span) in seen.iter().enumerate() {
         let field = |name| span.fields.get(name).map(String::as_str);
-        let told = ["registry", "command", "node", "caller", "attempt", "id"].map(field);
+        let told = ["registry", "command", "node", "caller", "attempt", "id", "trace"].map(field);
         let id = ask(place as u64 + 1).id.to_string();
-        let expected = ["\"tallies\"", "\"a_command\"", "node", "caller", "1", &id].map(Some);
+        let expected = ["\"tallies\"", "\"a_command\"", "node", "caller", "1", &id, &id].map(Some);
         assert_eq!(told, expected);
         // An action has no slot.
         assert_eq!(field("slot"), (place != 3).then_some(slot.as_str()), "{span:?}");

@@ -260,7 +260,7 @@ pub(super) static DIVE: Command<Tally, (u32,), u32, Infallible> = command(
                 caller: &caller,
                 begun: Instant::now(),
                 deadline,
-                outlives: Duration::ZERO,
+                descent: None,
             };
             let started = host.call(&DIVE, attempt, (levels - 1,), &mut |_, _| ());
             match end(started).await {

@@ -175,7 +175,7 @@ impl World {
             caller: &self.caller,
             begun: Instant::now(),
             deadline: Instant::now() + Duration::from_secs(5),
-            outlives: Duration::ZERO,
+            descent: None,
         }
     }
 

@@ -168,7 +168,7 @@ async fn ask(link: &Link, registry: u16, command: u16, key: &[u8], arguments: &[
         mark: Mark::new(1),
         name: None,
         content: None,
-        outlives: Duration::ZERO,
+        descent: None,
         seen: None,
         remaining: PATIENCE,
         key,

@@ -242,7 +242,7 @@ pub(super) fn request(command: u16, number: u64, arguments: &[u8]) -> Request<'_
         mark: Mark::new(1),
         name: None,
         content: None,
-        outlives: Duration::ZERO,
+        descent: None,
         seen: None,
         remaining: PATIENCE,
         key: b"key",
