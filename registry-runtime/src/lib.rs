@@ -292,6 +292,15 @@
 //! at once and says nothing. [`require_join`](NodeBuilder::require_join) makes `start` itself wait for somebody, or fail. Or just
 //! call: a call waits within its deadline.
 //!
+//! # What is recorded
+//!
+//! Everything goes through [`tracing`](https://docs.rs/tracing), under targets that begin with `registry_runtime`; no payload, key or secret is ever recorded. `WARN` is for
+//! what a person should look at (a refusal, a slot that may have lost something: `event = "possible_loss"`), `INFO` for members and slots that change hands, `DEBUG` for the rest.
+//!
+//! Each attempt at a command has a span of the target `registry_runtime::command` (`DEBUG`) around all that its body does, with the fields `registry`, `command`, `slot`, `node`,
+//! `caller`, `id` (the same in every attempt), `attempt` and `trace`. A command that another one calls inherits its `trace` on whichever node it runs: it is the `id` of the command at
+//! the beginning, so one filter finds all that a call has set in motion.
+//!
 //! # Debug builds
 //!
 //! Without optimisation, cryptography, codecs and this library are ten times and more as slow: a test cluster of three nodes may then take half a

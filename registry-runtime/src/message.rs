@@ -36,9 +36,9 @@ pub(crate) const FOREIGN_SLOTS_MAX: u32 = 1 << 20;
 /// The most slots that a registry may have.
 pub(crate) const SLOTS_MAX: u32 = 65_536;
 
-/// The most rows that answer digests: some 400 KiB, a fraction of what a channel holds, so that no answer keeps heartbeats waiting. Who
-/// needs more asks again.
-pub(crate) const ROWS_TOLD_MAX: usize = 16 * WORDS_MAX;
+/// The most rows that answer digests, those of a registry with the default number of slots: 100 to 250 KiB as a rule, and 2 MiB with seven
+/// replicas and the longest names, a quarter of what a channel holds. Who needs more asks again.
+pub(crate) const ROWS_TOLD_MAX: usize = 4 * WORDS_MAX;
 
 /// How many neighbouring slots share one digest when two tables are compared.
 pub(crate) const SLOTS_PER_BUCKET: u32 = 64;
@@ -65,8 +65,8 @@ pub(crate) enum Body {
     Lend(Lend),
     /// These are digests of my table; tell me where yours differs.
     Digests(Digests),
-    /// You have my answer to the digests of this registry.
-    Told(RegistryName),
+    /// That was my answer to your digests.
+    Told(Told),
     /// Words about many slots of one registry.
     Batch(Batch),
 }
@@ -111,10 +111,23 @@ pub(crate) struct Superseded {
 pub(crate) struct Digests {
     /// The registry.
     pub(crate) registry: RegistryName,
+    /// Counts the sender's questions; its answer names it.
+    pub(crate) number: u64,
     /// How many slots the sender believes it to have.
     pub(crate) slots: u32,
     /// The digests in slot order.
     pub(crate) buckets: Vec<u64>,
+}
+
+/// The end of an answer to [`Digests`], behind the rows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Told {
+    /// The registry.
+    pub(crate) registry: RegistryName,
+    /// Which question is answered.
+    pub(crate) number: u64,
+    /// Whether that was all.
+    pub(crate) whole: bool,
 }
 
 /// Words about slots of one registry.

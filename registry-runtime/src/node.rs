@@ -14,12 +14,12 @@ mod load;
 #[cfg(feature = "testing")]
 mod machine;
 mod member;
+#[cfg(test)]
+mod nested;
 mod owners;
 mod peers;
 mod publish;
 mod records;
-#[cfg(test)]
-mod rerun;
 mod salvages;
 mod status;
 mod supervisor;

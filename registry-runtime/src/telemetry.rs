@@ -19,9 +19,9 @@ pub(crate) use self::refusals::{Asked, Refusals};
 
 /// The span of one attempt at a command, around all that its body does. `slot` is `None` for an action.
 ///
-/// A command that is called from another one on the same node lies within that one's span; the `trace` of a call that any command
-/// makes, on whichever node, is the id of the command at the beginning, whose own it is, too. Without a subscriber that
-/// wants it, the span costs the look at one atomic number.
+/// A command that is called from another one on the same node lies within that one's span. On whichever node it runs, its `trace` is the id
+/// of the command at the beginning, which no other command made; that one's own `trace` is its own id. Without a subscriber
+/// that wants it, the span costs the look at one atomic number.
 #[inline]
 pub(crate) fn command(
     registry: &'static str,

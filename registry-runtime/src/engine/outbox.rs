@@ -12,7 +12,7 @@ use crate::message::{BATCH_BYTES, Batch, Body, Message, SETS_MAX, WORDS_MAX, Wor
 pub(crate) struct Outbox {
     letters: BTreeMap<(Process, RegistryName), Letter>,
     /// What goes behind them.
-    closing: Vec<Output>,
+    last: Vec<Output>,
 }
 
 #[derive(Debug)]
@@ -29,8 +29,8 @@ impl Outbox {
     }
 
     /// Lets a message go behind all that is said with this input.
-    pub(crate) fn close(&mut self, message: Output) {
-        self.closing.push(message);
+    pub(crate) fn say_last(&mut self, message: Output) {
+        self.last.push(message);
     }
 
     /// Makes messages of all that was said.
@@ -50,7 +50,7 @@ impl Outbox {
             }
             post(draft);
         }
-        std::mem::take(&mut self.closing).into_iter().for_each(send);
+        std::mem::take(&mut self.last).into_iter().for_each(send);
     }
 }
 

@@ -100,8 +100,9 @@ const DRAINING: Duration = Duration::from_secs(5);
 pub(crate) struct Ownership {
     shared: Shared,
     registries: BTreeMap<RegistryName, Registry>,
-    /// Who is asked where its tables differ.
+    /// Who is asked where its tables differ, and how many questions there were.
     asked: BTreeMap<RegistryName, Asked>,
+    questions: u64,
     /// When the next heartbeat is due.
     beat_at: Moment,
     stay: Stay,
@@ -145,6 +146,7 @@ impl Ownership {
             shared,
             registries: BTreeMap::new(),
             asked: BTreeMap::new(),
+            questions: 0,
             beat_at: now,
             stay: Stay::Stays,
             works: false,
@@ -307,7 +309,8 @@ impl Ownership {
     }
 
     fn connected(&mut self, process: Process) {
-        self.shared.peers.insert(process.node.clone(), Peer::new(process));
+        self.forget_asked(&process);
+        self.shared.peers.insert(process.node.clone(), Peer::new(process, self.shared.now));
         // Founding, leases and the comparison of tables should not wait for the next round.
         self.beat_at = self.shared.now;
     }

@@ -48,13 +48,30 @@ pub(crate) struct Peer {
     pub(crate) agreed: bool,
     /// The digests of its tables, as its last heartbeat told them; not of those that are empty.
     pub(crate) tables: BTreeMap<RegistryName, u64>,
-    /// From when on it may be asked where a table of its differs; at once where nothing stands.
-    pub(crate) ask_from: BTreeMap<RegistryName, Moment>,
+    /// When it may be asked where a table of its differs; at once where nothing stands.
+    pub(crate) ask: BTreeMap<RegistryName, Ask>,
+    /// From when on it may be asked anything, and how many questions it has left unanswered in a row.
+    pub(crate) ask_from: Moment,
+    pub(crate) unanswered: u32,
+}
+
+/// When a peer may be asked about a registry.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ask {
+    pub(crate) from: Moment,
+    /// How many answers in a row have brought nothing.
+    pub(crate) fruitless: u32,
 }
 
 impl Peer {
-    pub(crate) fn new(process: Process) -> Self {
-        Self { process, agreed: false, tables: BTreeMap::new(), ask_from: BTreeMap::new() }
+    pub(crate) fn new(process: Process, now: Moment) -> Self {
+        let (tables, ask) = (BTreeMap::new(), BTreeMap::new());
+        Self { process, agreed: false, tables, ask, ask_from: now, unanswered: 0 }
+    }
+
+    /// The digest of its table of a registry; 0 of an empty one.
+    pub(crate) fn digest(&self, registry: &RegistryName) -> u64 {
+        self.tables.get(registry).copied().unwrap_or_default()
     }
 }
 
@@ -82,6 +99,15 @@ impl Shared {
     /// From when on this node may found slots: a little after more than half of the charter has compared tables with it.
     pub(crate) fn may_found(&self) -> Option<Moment> {
         self.charter.ready_at(self.timing.suspicion)
+    }
+
+    /// A process that this node has a connection with.
+    pub(crate) fn peer(&self, process: &Process) -> Option<&Peer> {
+        self.peers.get(&process.node).filter(|peer| peer.process == *process)
+    }
+
+    pub(crate) fn peer_mut(&mut self, process: &Process) -> Option<&mut Peer> {
+        self.peers.get_mut(&process.node).filter(|peer| peer.process == *process)
     }
 
     /// Notes that an owner has lost this node's word for a slot, so that it hears of it with the next lease.

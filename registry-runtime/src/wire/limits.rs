@@ -9,7 +9,7 @@ pub(crate) const COMMAND_BYTES_MAX: usize = 4 << 20;
 /// The largest encoded reply, or encoded error of a command's own: the same as a command, since replies are often states.
 pub(crate) const REPLY_BYTES_MAX: usize = COMMAND_BYTES_MAX;
 
-/// Room for the header of a frame that carries the largest payload. The longest header is that of a request, below 145 bytes.
+/// Room for the header of a frame that carries the largest payload. The longest header is that of a request, below 150 bytes.
 pub(crate) const HEADER_BYTES_MAX: usize = 160;
 
 /// A frame above this travels alone on a stream of its own.
@@ -35,7 +35,7 @@ pub(crate) const CATALOGUE_COMMANDS_MAX: usize = 1 << 12;
 
 /// The largest frame on a channel: what is larger is cut by its sender.
 ///
-/// Long enough for a snapshot of a few thousand rows, short enough not to hold up heartbeats for longer than about 10 ms
+/// Long enough for a batch of rows or for all members, short enough not to hold up heartbeats for longer than about 10 ms
 /// at 1 Gbit/s.
 pub(crate) const CHANNEL_FRAME_BYTES_MAX: usize = 1 << 20;
 

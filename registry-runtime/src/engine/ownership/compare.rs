@@ -1,119 +1,174 @@
 //! Tables are compared by digests, and only what differs travels.
 //!
 //! Heartbeats tell one digest for each table. Where a peer's is another, the peer is asked with the digests of this node's runs of slots,
-//! and tells its rows of the runs that differ. Only few are asked at a time: a newcomer to a large cluster, or either half of one that was
-//! split, would else be told the same rows by everybody.
+//! and tells its rows of the runs that differ. Only so much is asked for at a time: a newcomer to a large cluster, or either half of one
+//! that was split, would else be told the same rows by everybody.
 
 use std::time::Duration;
 
 use super::super::outbox::send;
+use super::super::shared::Ask;
 use super::Ownership;
+use super::hear::Bad;
 use crate::id::{Process, RegistryName};
-use crate::message::{Body, Digests, ROWS_TOLD_MAX, Word};
+use crate::message::{Body, Digests, ROWS_TOLD_MAX, Told, Word};
 use crate::time::Moment;
 
-/// How long tables that were equal may differ before their owners are asked. What is on its way arrives sooner.
-const DIFFERENCE: Duration = Duration::from_secs(1);
+/// How many heartbeats' time a difference of tables that were equal must last until it is asked about, since what is on its way arrives
+/// sooner; and how long an answer is waited for before another peer may be asked.
+const PATIENCE_BEATS: u32 = 4;
 
-/// How long an answer is waited for before another peer is asked.
-const ANSWER: Duration = Duration::from_secs(1);
+/// How often the time until the next question doubles, for a peer that leaves questions unanswered, and for one whose answers bring nothing:
+/// up to about a minute with `Timing::balanced`.
+const DOUBLINGS_MAX: u32 = 6;
 
-/// How many registries are asked about at a time, each of one peer: so many answers of [`ROWS_TOLD_MAX`] rows may be on their way at once.
-const ASKED_AT_ONCE: usize = 2;
+/// How many rows may be asked for at a time, of all peers and of one: so much may be on its way to this node at once, and one
+/// peer alone, whatever it says, keeps no more than half of it.
+const ROWS_ASKED_MAX: usize = 4 * ROWS_TOLD_MAX;
+const ROWS_ASKED_OF_ONE_MAX: usize = ROWS_ASKED_MAX / 2;
 
 /// A question where a table differs.
 #[derive(Debug)]
 pub(super) struct Asked {
     whom: Process,
     at: Moment,
+    /// Tells its answer from one that came late.
+    number: u64,
+    /// How many rows it may bring.
+    rows: usize,
     /// The digest of this node's table then.
     digest: u64,
 }
 
 impl Ownership {
     /// Takes in the digests of a peer's tables.
-    pub(super) fn has_tables(&mut self, from: &Process, tables: Vec<(RegistryName, u64)>) {
+    pub(super) fn hear_tables(&mut self, from: &Process, tables: Vec<(RegistryName, u64)>) {
+        let patience = self.patience();
         let Self { shared, registries, .. } = self;
-        let Some(peer) = shared.peers.get_mut(&from.node).filter(|peer| peer.process == *from) else { return };
+        let now = shared.now;
+        let Some(peer) = shared.peer_mut(from) else { return };
         peer.tables = tables.into_iter().filter(|(_, digest)| *digest != 0).collect();
-        peer.ask_from.retain(|name, _| registries.contains_key(name) || peer.tables.contains_key(name));
-        let mut agreed = peer.tables.keys().all(|name| registries.contains_key(name));
+        peer.ask.retain(|name, _| registries.contains_key(name) || peer.tables.contains_key(name));
         for (name, registry) in registries {
-            if peer.tables.get(name).copied().unwrap_or_default() == registry.table().digest() {
-                peer.ask_from.insert(name.clone(), shared.now + DIFFERENCE);
-            } else {
-                agreed = false;
+            if peer.digest(name) == registry.table().digest() {
+                peer.ask.insert(name.clone(), Ask { from: now + patience, fruitless: 0 });
             }
         }
-        peer.agreed |= agreed;
+        self.look_whether_agreed(from);
         self.ask(from);
     }
 
-    /// Takes in that a peer has told its rows of a registry.
-    pub(super) fn has_told(&mut self, from: &Process, registry: &RegistryName) {
-        if self.asked.get(registry).is_none_or(|asked| asked.whom != *from) {
+    /// Takes in that a peer has told its rows.
+    pub(super) fn hear_told(&mut self, from: &Process, told: &Told) {
+        let Told { registry: name, number, whole } = told;
+        let is_answered = |asked: &Asked| asked.whom == *from && asked.number == *number;
+        if !self.asked.get(name).is_some_and(is_answered) {
             return;
         }
-        let Some(asked) = self.asked.remove(registry) else { return };
-        // It may not have told all; without any news it is given time, for what differs may be what it does not know.
-        if self.digest(registry) != asked.digest
-            && let Some(peer) = self.shared.peers.get_mut(&from.node)
-        {
-            peer.ask_from.remove(registry);
+        let Some(asked) = self.asked.remove(name) else { return };
+        let is_news = self.digest(name) != asked.digest;
+        let (patience, now) = (self.patience(), self.shared.now);
+        let Some(peer) = self.shared.peer_mut(from) else { return };
+        peer.unanswered = 0;
+        if is_news && !whole {
+            peer.ask.remove(name);
+        } else {
+            // What differs may be what the peer does not know.
+            let before = peer.ask.get(name).map_or(0, |ask| ask.fruitless);
+            let fruitless = if is_news { 0 } else { before.saturating_add(1) };
+            peer.ask.insert(name.clone(), Ask { from: now + doubled(patience, fruitless), fruitless });
         }
+        self.look_whether_agreed(from);
         self.ask(from);
     }
 
-    /// Asks a peer where its tables differ from this node's, as far as there is room for more questions.
-    fn ask(&mut self, whom: &Process) {
-        let now = self.shared.now;
-        let peers = &self.shared.peers;
-        self.asked.retain(|_, asked| {
-            now.since(asked.at) < ANSWER && peers.get(&asked.whom.node).is_some_and(|peer| peer.process == asked.whom)
-        });
-        let Some(peer) = peers.get(&whom.node) else { return };
-        let differs = |(name, digest): (&RegistryName, &u64)| (self.digest(name) != *digest).then(|| name.clone());
-        let is_due = |name: &RegistryName| peer.ask_from.get(name).is_none_or(|from| *from <= now);
-        let due = peer.tables.iter().filter_map(differs).filter(|name| is_due(name) && !self.asked.contains_key(name));
-        let due: Vec<_> = due.take(ASKED_AT_ONCE.saturating_sub(self.asked.len())).collect();
-        for name in due {
-            self.ask_about(name, whom);
-        }
-    }
-
-    fn ask_about(&mut self, registry: RegistryName, whom: &Process) {
-        let table = self.registries.get(&registry).map(|known| (known.slots(), known.table().buckets().to_vec()));
-        let (slots, buckets) = table.unwrap_or_default();
-        let (now, me, digest) = (self.shared.now, self.shared.me.start, self.digest(&registry));
-        let digests = Digests { registry: registry.clone(), slots, buckets };
-        self.shared.outputs.push_back(send(me, whom, Body::Digests(digests)));
-        if let Some(peer) = self.shared.peers.get_mut(&whom.node) {
-            peer.ask_from.insert(registry.clone(), now + DIFFERENCE);
-        }
-        self.asked.insert(registry, Asked { whom: whom.clone(), at: now, digest });
+    /// A connection is new: what was asked over the one before is not answered any more.
+    pub(super) fn forget_asked(&mut self, whom: &Process) {
+        self.asked.retain(|_, asked| asked.whom.node != whom.node);
     }
 
     /// Tells a peer the rows of the runs that differ.
-    pub(super) fn hear_digests(&mut self, from: &Process, digests: &Digests) -> Result<(), &'static str> {
-        let Digests { registry: name, slots, buckets } = digests;
+    pub(super) fn hear_digests(&mut self, from: &Process, digests: &Digests) -> Result<(), Bad> {
+        let Digests { registry: name, number, slots, buckets } = digests;
         let Some(registry) = self.registries.get(name) else { return Ok(()) };
         let table = registry.table();
         let knows_none = *slots == 0 && buckets.is_empty();
-        if !knows_none && (*slots != registry.slots() || buckets.len() != table.buckets().len()) {
-            return Err("digests of a table of another size");
-        }
-        let nothing = vec![0; table.buckets().len()];
-        let buckets = if knows_none { &nothing } else { buckets };
-        for (slot, active) in table.differing(buckets).take(ROWS_TOLD_MAX) {
+        let fits = knows_none || (*slots == registry.slots() && buckets.len() == table.buckets().len());
+        let nothing = vec![0; if knows_none { table.buckets().len() } else { 0 }];
+        let mut differing = table.differing(if knows_none { &nothing } else { buckets }).filter(|_| fits);
+        for (slot, active) in differing.by_ref().take(ROWS_TOLD_MAX) {
             let word = Word::Active { epoch: active.epoch, set: active.set.clone() };
             self.shared.outbox.say(from, name, registry.slots(), slot, word);
         }
-        self.shared.outbox.close(send(self.shared.me.start, from, Body::Told(name.clone())));
-        Ok(())
+        let told = Told { registry: name.clone(), number: *number, whole: differing.next().is_none() };
+        self.shared.outbox.say_last(send(self.shared.me.start, from, Body::Told(told)));
+        if fits { Ok(()) } else { Err("digests of a table of another size") }
+    }
+
+    /// Asks a peer where its tables differ from this node's, as far as so much may be asked for now.
+    fn ask(&mut self, whom: &Process) {
+        self.give_up_asking();
+        let now = self.shared.now;
+        let Some(peer) = self.shared.peer(whom).filter(|peer| peer.ask_from <= now) else { return };
+        let differs = |(name, digest): (&RegistryName, &u64)| (self.digest(name) != *digest).then(|| name.clone());
+        let is_due = |name: &RegistryName| peer.ask.get(name).is_none_or(|ask| ask.from <= now);
+        let due = peer.tables.iter().filter_map(differs).filter(|name| is_due(name) && !self.asked.contains_key(name));
+        let due: Vec<_> = due.filter(|name| self.registries.contains_key(name) || self.has_room()).collect();
+        for name in due {
+            let rows = self.registries.get(&name).map_or(usize::MAX, |known| known.slots() as usize).min(ROWS_TOLD_MAX);
+            let of_all = rows + self.asked.values().map(|asked| asked.rows).sum::<usize>();
+            let of_one = self.asked.values().filter(|asked| asked.whom == *whom);
+            let of_one = rows + of_one.map(|asked| asked.rows).sum::<usize>();
+            if of_all <= ROWS_ASKED_MAX && of_one <= ROWS_ASKED_OF_ONE_MAX {
+                self.ask_about(name, rows, whom);
+            }
+        }
+    }
+
+    fn ask_about(&mut self, name: RegistryName, rows: usize, whom: &Process) {
+        let known = self.registries.get(&name).map(|known| (known.slots(), known.table().buckets().to_vec()));
+        let (slots, buckets) = known.unwrap_or_default();
+        self.questions = self.questions.saturating_add(1);
+        let (at, number, digest) = (self.shared.now, self.questions, self.digest(&name));
+        let digests = Digests { registry: name.clone(), number, slots, buckets };
+        self.shared.outputs.push_back(send(self.shared.me.start, whom, Body::Digests(digests)));
+        self.asked.insert(name, Asked { whom: whom.clone(), at, number, rows, digest });
+    }
+
+    /// Gives up questions that nobody will answer any more. Who leaves some unanswered is asked nothing for a while, so that others are.
+    fn give_up_asking(&mut self) {
+        let patience = self.patience();
+        let Self { shared, asked, .. } = self;
+        let now = shared.now;
+        asked.retain(|_, asked| {
+            let Some(peer) = shared.peer_mut(&asked.whom) else { return false };
+            let waits = now.since(asked.at) < patience;
+            if !waits && peer.ask_from <= now {
+                peer.unanswered = peer.unanswered.saturating_add(1);
+                peer.ask_from = now + doubled(patience, peer.unanswered);
+            }
+            waits
+        });
+    }
+
+    /// Notes whether a peer's tables are equal to this node's: then it has told all that it knew.
+    fn look_whether_agreed(&mut self, with: &Process) {
+        let Self { shared, registries, .. } = self;
+        let Some(peer) = shared.peer_mut(with) else { return };
+        let mut equal = registries.iter().map(|(name, registry)| peer.digest(name) == registry.table().digest());
+        peer.agreed |= equal.all(|equal| equal) && peer.tables.keys().all(|name| registries.contains_key(name));
     }
 
     /// The digest of a table; 0 of one that is not known.
-    fn digest(&self, registry: &RegistryName) -> u64 {
-        self.registries.get(registry).map_or(0, |registry| registry.table().digest())
+    fn digest(&self, name: &RegistryName) -> u64 {
+        self.registries.get(name).map_or(0, |registry| registry.table().digest())
     }
+
+    fn patience(&self) -> Duration {
+        self.shared.timing.heartbeat * PATIENCE_BEATS
+    }
+}
+
+fn doubled(patience: Duration, times: u32) -> Duration {
+    patience * (1 << times.min(DOUBLINGS_MAX))
 }

@@ -14,7 +14,7 @@ use crate::message::{
 };
 
 /// Something that no sound peer says, and what is wrong with it.
-type Bad = &'static str;
+pub(super) type Bad = &'static str;
 
 impl Ownership {
     /// Takes in a message of another node.
@@ -27,8 +27,8 @@ impl Ownership {
             Body::Heartbeat(heartbeat) => self.hear_heartbeat(&from, heartbeat),
             Body::Lend(lend) => self.hear_lend(&from, &lend),
             Body::Digests(digests) => self.hear_digests(&from, &digests),
-            Body::Told(registry) => {
-                self.has_told(&from, &registry);
+            Body::Told(told) => {
+                self.hear_told(&from, &told);
                 Ok(())
             }
             Body::Batch(batch) => self.hear_batch(&from, batch),
@@ -48,7 +48,7 @@ impl Ownership {
             let lend = lent.lend(from, heartbeat.sequence, heartbeat.heard, *now, timing.lease);
             outputs.push_back(send(me.start, from, Body::Lend(lend)));
         }
-        self.has_tables(from, heartbeat.tables);
+        self.hear_tables(from, heartbeat.tables);
         Ok(())
     }
 
@@ -115,6 +115,11 @@ impl Ownership {
         };
         self.shared.event(Event::BadInput { from: from.clone(), what });
         None
+    }
+
+    /// Whether one more registry may be taken in that is not hosted here.
+    pub(super) fn has_room(&self) -> bool {
+        self.registries.len() < REGISTRIES_MAX && self.foreign_slots() < FOREIGN_SLOTS_MAX
     }
 
     /// How many slots the registries have that are not hosted here.

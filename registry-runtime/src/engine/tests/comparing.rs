@@ -76,6 +76,20 @@ fn told(registry: &RegistryName, slots: u32, rows: std::ops::Range<u32>, sim: &S
     Body::Batch(Batch { registry: registry.clone(), slots, sets: vec![vec![sim.nodes[1].process.clone()]], words })
 }
 
+/// The end of n1's answer to a question.
+fn end_of(asked: &Digests, whole: bool) -> Body {
+    Body::Told(Told { registry: asked.registry.clone(), number: asked.number, whole })
+}
+
+fn heartbeat(names: &[&RegistryName]) -> Body {
+    let tables = names.iter().map(|name| (RegistryName::clone(name), 7)).collect();
+    Body::Heartbeat(Heartbeat { sequence: 1, heard: 0, tables })
+}
+
+fn names_of(asked: &[Digests]) -> Vec<&str> {
+    asked.iter().map(|asked| asked.registry.as_str()).collect()
+}
+
 #[test]
 fn a_large_table_is_told_in_parts() {
     let mut sim = settled(3, 24, 3);
@@ -86,53 +100,75 @@ fn a_large_table_is_told_in_parts() {
         say(&mut engine, &sim, told(&large, slots, first..first + WORDS_MAX as u32, &sim));
     }
     let known = engine.table(&large).unwrap().buckets().to_vec();
-    let mut rows_after = |buckets: Vec<u64>| {
-        let slots = if buckets.is_empty() { 0 } else { slots };
-        let digests = Digests { registry: large.clone(), slots, buckets };
-        let answer = say(&mut engine, &sim, Body::Digests(digests));
-        assert_eq!(answer.last(), Some(&Body::Told(large.clone())), "the end of the answer goes last");
+    let mut answer_to = |slots: u32, buckets: Vec<u64>| {
+        let answer =
+            say(&mut engine, &sim, Body::Digests(Digests { registry: large.clone(), number: 9, slots, buckets }));
         let rows = answer.iter().map(|body| match body {
             Body::Batch(batch) => batch.words.len(),
             _ => 0,
         });
-        rows.sum::<usize>()
+        let rows = rows.sum::<usize>();
+        // The end of the answer goes last.
+        match answer.last() {
+            Some(Body::Told(Told { registry, number: 9, whole })) if *registry == large => (rows, *whole),
+            other => panic!("{other:?}"),
+        }
     };
-    assert_eq!(rows_after(Vec::new()), ROWS_TOLD_MAX);
+    assert_eq!(answer_to(0, Vec::new()), (ROWS_TOLD_MAX, false));
     let mut half = known.clone();
     half[ROWS_TOLD_MAX / SLOTS_PER_BUCKET as usize..].fill(0);
-    assert_eq!(rows_after(half), 2 * WORDS_MAX, "the rest");
-    assert_eq!(rows_after(known), 0);
+    assert_eq!(answer_to(slots, half), (2 * WORDS_MAX, true), "the rest");
+    assert_eq!(answer_to(slots, known), (0, true));
+    assert_eq!(answer_to(slots + 64, vec![0; 97]), (0, true), "nothing comes to one who knows another table");
 }
 
 #[test]
-fn few_are_asked_at_a_time_and_about_what_is_not_known_here_too() {
+fn only_so_much_is_asked_for_at_a_time_and_what_is_not_known_here_too() {
     let mut sim = settled(3, 24, 3);
     let mut engine = sim.nodes[0].engine.take().unwrap();
-    let names = ["a", "b", "c"].map(|name| RegistryName::new(name).unwrap());
-    let own = engine.table(&registry()).unwrap().digest();
-    let tables = names.iter().map(|name| (name.clone(), 7)).chain([(registry(), own)]).collect();
-    let asked = questions(&mut engine, &sim, Body::Heartbeat(Heartbeat { sequence: 1, heard: 0, tables }));
-    let nothing = |name: &RegistryName| Digests { registry: name.clone(), slots: 0, buckets: Vec::new() };
-    assert_eq!(asked, [nothing(&names[0]), nothing(&names[1])]);
-    assert_eq!(questions(&mut engine, &sim, Body::Told(names[2].clone())), [], "nobody asked about it yet");
+    let [a, b, c] = ["a", "b", "c"].map(|name| RegistryName::new(name).unwrap());
+    let first = questions(&mut engine, &sim, heartbeat(&[&a, &b, &c]));
+    assert_eq!(names_of(&first), ["a", "b"], "half of all from one peer");
+    assert!(first.iter().all(|asked| asked.slots == 0 && asked.buckets.is_empty()));
+    assert_eq!(questions(&mut engine, &sim, heartbeat(&[&a, &b, &c])), [], "they are asked already");
+    let stray = Body::Told(Told { registry: a.clone(), number: first[0].number + 7, whole: true });
+    assert_eq!(questions(&mut engine, &sim, stray), [], "an answer to none of its questions");
 
-    assert_eq!(questions(&mut engine, &sim, told(&names[0], 8, 5..6, &sim)), []);
-    assert!(engine.table(&names[0]).is_some_and(|table| table.digest() != 0), "it is known now");
-    // There was news, and still the digests differ: the answer may have been a part.
-    let asked = questions(&mut engine, &sim, Body::Told(names[0].clone()));
-    assert_eq!(asked.iter().map(|asked| (&asked.registry, asked.slots)).collect::<Vec<_>>(), [(&names[0], 8)]);
-    // There was none: the next one is asked about, and this one in a while.
-    assert_eq!(questions(&mut engine, &sim, Body::Told(names[0].clone())), [nothing(&names[2])]);
+    assert_eq!(questions(&mut engine, &sim, told(&a, 8, 5..6, &sim)), []);
+    assert!(engine.table(&a).is_some_and(|table| table.digest() != 0), "it is known now");
+    // That was not all, and there was news: on at once, and now it is known how little room it takes.
+    let next = questions(&mut engine, &sim, end_of(&first[0], false));
+    assert_eq!(names_of(&next), ["a"]);
+    assert_eq!(next[0].slots, 8);
+    // It brought nothing: the next one is asked about, and this one in a while.
+    let after = questions(&mut engine, &sim, end_of(&next[0], false));
+    assert_eq!(names_of(&after), ["c"]);
 }
 
 #[test]
-fn who_does_not_answer_keeps_nobody_from_being_asked_for_long() {
+fn answers_without_news_make_questions_rare() {
+    let mut sim = settled(3, 24, 3);
+    let mut engine = sim.nodes[0].engine.take().unwrap();
+    let unknown = RegistryName::new("unknown").unwrap();
+    let mut asked = 0;
+    for _ in 0..600 {
+        sim.now += 100 * MS;
+        for question in questions(&mut engine, &sim, heartbeat(&[&unknown])) {
+            asked += 1;
+            assert_eq!(questions(&mut engine, &sim, end_of(&question, true)), []);
+        }
+    }
+    // After 0.8 s, 1.6 s and so on up to 25.6 s.
+    assert_eq!(asked, 7);
+}
+
+#[test]
+fn who_does_not_answer_is_asked_rarely_and_keeps_nobody_else_from_being_asked() {
     let mut sim = settled(3, 24, 3);
     let mut engine = sim.nodes[0].engine.take().unwrap();
     let mut asks = |sim: &Sim, at: usize| {
         let from = &sim.nodes[at].process;
-        let body = Body::Heartbeat(Heartbeat { sequence: 1, heard: 0, tables: vec![(registry(), 7)] });
-        let message = Message { from: from.start, to: sim.nodes[0].process.start, body };
+        let message = Message { from: from.start, to: sim.nodes[0].process.start, body: heartbeat(&[&registry()]) };
         engine.handle(sim.local(0), Input::Received(from.node.clone(), message));
         let outputs: Vec<_> = std::iter::from_fn(|| engine.poll()).collect();
         outputs.iter().any(|output| match output {
@@ -140,11 +176,29 @@ fn who_does_not_answer_keeps_nobody_from_being_asked_for_long() {
             _ => false,
         })
     };
-    sim.now += SECOND;
-    assert!(asks(&sim, 1), "they were equal a second ago");
-    assert!(!asks(&sim, 2), "one at a time");
-    sim.now += 999 * MS;
-    assert!(!asks(&sim, 2));
-    sim.now += MS;
-    assert!(asks(&sim, 2));
+    let patience = 4 * 100 * MS;
+    sim.now += patience;
+    assert!(asks(&sim, 1), "they were equal a while ago");
+    assert!(!asks(&sim, 2), "of one at a time");
+    sim.now += patience - 1;
+    assert!(!asks(&sim, 1) && !asks(&sim, 2), "there is time to answer");
+    sim.now += 1;
+    assert!(!asks(&sim, 1) && asks(&sim, 2), "the other one is asked");
+    sim.now += 2 * patience;
+    assert!(asks(&sim, 1), "it has another chance");
+    sim.now += 2 * patience + MS;
+    assert!(!asks(&sim, 1), "and then a smaller one");
+}
+
+#[test]
+fn a_new_connection_is_asked_anew() {
+    let mut sim = settled(3, 24, 3);
+    let mut engine = sim.nodes[0].engine.take().unwrap();
+    let large = RegistryName::new("large").unwrap();
+    assert_eq!(names_of(&questions(&mut engine, &sim, heartbeat(&[&large]))), ["large"]);
+    let other = sim.nodes[1].process.clone();
+    engine.handle(sim.local(0), Input::Disconnected(other.node.clone()));
+    engine.handle(sim.local(0), Input::Connected(other));
+    while engine.poll().is_some() {}
+    assert_eq!(names_of(&questions(&mut engine, &sim, heartbeat(&[&large]))), ["large"]);
 }

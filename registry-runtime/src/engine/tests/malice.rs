@@ -81,7 +81,7 @@ fn what_is_out_of_bounds_is_refused_with_a_reason() {
         check(named(&format!("r{index}"), 1), None);
     }
     check(named("one-more", 1), Some("one registry too many"));
-    let digests = Digests { registry: registry(), slots: 24, buckets: vec![0; 2] };
+    let digests = Digests { registry: registry(), number: 1, slots: 24, buckets: vec![0; 2] };
     check(Body::Digests(digests), Some("digests of a table of another size"));
     let tables = vec![(registry(), 0); REGISTRIES_MAX + 1];
     check(Body::Heartbeat(Heartbeat { sequence: 1, heard: 0, tables }), Some("a heartbeat with too many registries"));
@@ -136,7 +136,8 @@ fn nonsense(sim: &mut Sim) -> Message {
             superseded: vec![Superseded { registry, slot: slot(rng), epoch: epoch(rng) }],
             complete: rng.random(),
         }),
-        2 => Body::Digests(Digests { registry, slots: 24, buckets: vec![rng.next_u64()] }),
+        2 => Body::Digests(Digests { registry, number: rng.next_u64(), slots: 24, buckets: vec![rng.next_u64()] }),
+        3 => Body::Told(Told { registry, number: rng.random_range(0..100), whole: rng.random() }),
         _ => {
             let sets = (0..rng.random_range(0..4)).map(|_| set(rng, &members)).collect();
             let words = (0..rng.random_range(0..4)).map(|_| (slot(rng), word(rng))).collect();

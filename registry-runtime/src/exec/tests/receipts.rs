@@ -10,7 +10,7 @@ use crate::policy::receipts::{Ask, GRACE};
 
 impl World {
     /// An attempt at a command that may be repeated.
-    fn repeatable(&self, key: u64, ask: Ask) -> Attempt<'_, Tally> {
+    pub(super) fn repeatable(&self, key: u64, ask: Ask) -> Attempt<'_, Tally> {
         Attempt { ask, may_repeat: true, ..self.attempt(key) }
     }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::{Arc, LazyLock, Mutex};
+use std::time::Duration;
 
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id};
@@ -13,7 +14,8 @@ use tracing_subscriber::registry::{LookupSpan, Registry};
 
 use super::tally::*;
 use super::world::*;
-use crate::exec::Outcome;
+use crate::exec::{Attempt, Outcome};
+use crate::id::{CommandId, Descent};
 
 /// The spans of commands that began on this test's thread, in order.
 #[derive(Clone, Default)]
@@ -119,6 +121,19 @@ async fn a_command_that_is_called_by_another_lies_within_its_span() {
     let seen = spans.seen();
     let parents: Vec<_> = seen.iter().map(|span| span.parent).collect();
     assert_eq!(parents, [None, Some(seen[0].id), Some(seen[1].id)]);
+}
+
+#[tokio::test]
+async fn the_span_of_a_call_that_a_command_makes_names_the_command_at_the_beginning() {
+    let (spans, _recording) = Spans::record(Level::DEBUG);
+    let world = World::with(1, 0);
+    let root = CommandId { session: 9, sequence: 1 };
+    let descent = Some(Descent { root, outlives: Duration::ZERO });
+    let made = Attempt { descent, ..world.repeatable(1, ask(100)) };
+    assert_eq!(world.host.call(&ADD, made, (Do::Add(1),), &mut |_, _| ()).ready(), Outcome::Done(1));
+    let seen = spans.seen();
+    let told = seen.last().map(|span| (span.fields["trace"].clone(), span.fields["id"].clone()));
+    assert_eq!(told, Some((root.to_string(), ask(100).id.to_string())));
 }
 
 #[tokio::test]

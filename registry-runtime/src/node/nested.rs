@@ -32,20 +32,25 @@ impl From<u64> for Purse {
     }
 }
 
-/// What a command leaves of itself.
-type Left = Arc<Mutex<Option<Context>>>;
+/// What commands leave of themselves, in order.
+type Left = Arc<Mutex<Vec<Context>>>;
 
 #[commands]
 impl Purse {
     /// Leaves its context for the test to call from.
     fn leave(cx: &Context) {
-        *cx.state::<Left>().lock().unwrap() = Some(cx.clone());
+        cx.state::<Left>().lock().unwrap().push(cx.clone());
     }
 
-    /// Leaves its context, and has a command leave that of its own elsewhere.
-    async fn relay(cx: &Context) -> bool {
+    /// Leaves its context, and calls a command elsewhere that calls one here again.
+    async fn go(cx: &Context) -> bool {
         Self::leave(cx);
-        tills::client(cx).leave().await.is_ok()
+        tills::client(cx).go_back(1).await.is_ok()
+    }
+
+    async fn go_back(&mut self, cx: &Context) -> bool {
+        Self::leave(cx);
+        purses::client(cx).leave().await.is_ok()
     }
 
     /// Puts something into a purse, and leaves no receipt of its own.
@@ -89,7 +94,7 @@ async fn the_calls_of_its_calls_meet_their_receipts_for_as_long_as_the_outermost
     let builder = Node::builder("n1").identity(identity).state(Arc::clone(&left)).host(purses::registry());
     let node = builder.start().await.unwrap();
     purses::client(&node).leave().await.unwrap();
-    let outer = left.lock().unwrap().take().unwrap();
+    let outer = left.lock().unwrap().pop().unwrap();
     let deadline = Instant::now() + Duration::from_secs(600);
     let run = async || purses::client(again(&outer, deadline)).pass(7, 10).timeout(Duration::from_secs(1)).await;
     assert_eq!(run().await, Ok(Some(10)));
@@ -106,7 +111,7 @@ async fn the_calls_of_a_second_run_meet_the_receipts_of_the_first_on_their_own_n
     let builder = Node::builder("n1").identity(identity).state(Arc::clone(&left)).host(purses::registry());
     let node = builder.start().await.unwrap();
     purses::client(&node).leave().await.unwrap();
-    let outer = left.lock().unwrap().take().unwrap();
+    let outer = left.lock().unwrap().pop().unwrap();
     let context = || again(&outer, Instant::now() + Duration::from_secs(20));
     let run = || {
         let purses = purses::client(context());
@@ -124,7 +129,7 @@ async fn the_calls_of_a_second_run_meet_the_receipts_of_the_first_on_their_own_n
 }
 
 #[tokio::test]
-async fn a_call_inherits_the_trace_on_another_node_too() {
+async fn calls_inherit_the_trace_from_node_to_node() {
     let (here, there) = (Left::default(), Left::default());
     let identity = || Identity::shared_secret("a secret for a test");
     let builder = Node::builder("n1").identity(identity()).state(Arc::clone(&here)).host(purses::registry());
@@ -132,13 +137,17 @@ async fn a_call_inherits_the_trace_on_another_node_too() {
     let seeds = [first.local_addr().to_string()];
     let builder = Node::builder("n2").identity(identity()).state(Arc::clone(&there)).host(tills::registry());
     let second = builder.join(seeds).start().await.unwrap();
-    assert_eq!(purses::client(&second).relay().timeout(Duration::from_secs(20)).await, Ok(true));
-    let taken = |left: &Left| left.lock().unwrap().take().unwrap();
-    let (outer, inner) = (taken(&here), taken(&there));
-    assert_eq!(outer.root(), outer.command_id(), "its trace begins with itself");
-    assert_eq!((inner.node().as_str(), inner.caller().as_str()), ("n2", "n1"));
-    assert_ne!(inner.command_id(), outer.command_id());
-    assert_eq!(inner.root(), outer.command_id());
+    assert_eq!(purses::client(&second).go().timeout(Duration::from_secs(20)).await, Ok(true));
+    let at = |left: &Left| left.lock().unwrap().clone();
+    let contexts = [&at(&here)[..1], &at(&there), &at(&here)[1..]].concat();
+    let ways: Vec<_> = contexts.iter().map(|context| (context.caller().as_str(), context.node().as_str())).collect();
+    assert_eq!(ways, [("n2", "n1"), ("n1", "n2"), ("n2", "n1")]);
+    let mut ids: Vec<_> = contexts.iter().map(Context::command_id).collect();
+    let beginning = ids[0];
+    assert!(contexts.iter().all(|context| context.root() == beginning));
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len(), 3, "each has an id of its own");
     first.shutdown().await;
     second.shutdown().await;
 }
