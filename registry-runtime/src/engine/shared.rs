@@ -49,18 +49,20 @@ pub(crate) struct Peer {
     /// The digests of its tables, as its last heartbeat told them; not of those that are empty.
     pub(crate) tables: BTreeMap<RegistryName, u64>,
     /// When it may be asked where a table of its differs; at once where nothing stands.
-    pub(crate) ask: BTreeMap<RegistryName, Ask>,
+    pub(crate) ask: BTreeMap<RegistryName, AskAgain>,
     /// From when on it may be asked anything, and how many questions it has left unanswered in a row.
     pub(crate) ask_from: Moment,
     pub(crate) unanswered: u32,
 }
 
-/// When a peer may be asked about a registry.
+/// When a peer may be asked about a registry again.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Ask {
+pub(crate) struct AskAgain {
     pub(crate) from: Moment,
     /// How many answers in a row have brought nothing.
     pub(crate) fruitless: u32,
+    /// How many answers in a row were parts.
+    pub(crate) parts: u32,
 }
 
 impl Peer {

@@ -7,24 +7,31 @@
 use std::time::Duration;
 
 use super::super::outbox::send;
-use super::super::shared::Ask;
+use super::super::shared::AskAgain;
 use super::Ownership;
 use super::hear::Bad;
 use crate::id::{Process, RegistryName};
-use crate::message::{Body, Digests, ROWS_TOLD_MAX, Told, Word};
+use crate::message::{Body, Digests, ROWS_TOLD_MAX, SLOTS_MAX, Told, Word};
 use crate::time::Moment;
 
 /// How many heartbeats' time a difference of tables that were equal must last until it is asked about, since what is on its way arrives
 /// sooner; and how long an answer is waited for before another peer may be asked.
 const PATIENCE_BEATS: u32 = 4;
 
-/// How often the time until the next question doubles, for a peer that leaves questions unanswered, and for one whose answers bring nothing:
-/// up to about a minute with `Timing::balanced`.
-const DOUBLINGS_MAX: u32 = 6;
+/// How long an answer may take whose parts come, in the same measure.
+const ANSWER_PATIENCES: u32 = 8;
 
-/// How many rows may be asked for at a time, of all peers and of one: so much may be on its way to this node at once, and one
-/// peer alone, whatever it says, keeps no more than half of it.
+/// How often the time until the next question doubles, for a peer that leaves questions unanswered, and for one whose answers bring nothing:
+/// up to eight seconds with `Timing::balanced`. Longer pauses would outlive their cause.
+const DOUBLINGS_MAX: u32 = 3;
+
+/// How often a peer is asked on at once because its answer was a part: often enough for the largest table.
+const PARTS_MAX: u32 = SLOTS_MAX.div_ceil(ROWS_TOLD_MAX as u32);
+
+/// How many rows may be asked for at a time: so much may be on its way to this node at once.
 const ROWS_ASKED_MAX: usize = 4 * ROWS_TOLD_MAX;
+
+/// How many of them of one peer, so that none keeps all others from being asked, whatever it says.
 const ROWS_ASKED_OF_ONE_MAX: usize = ROWS_ASKED_MAX / 2;
 
 /// A question where a table differs.
@@ -32,12 +39,14 @@ const ROWS_ASKED_OF_ONE_MAX: usize = ROWS_ASKED_MAX / 2;
 pub(super) struct Asked {
     whom: Process,
     at: Moment,
+    /// When a part of the answer came last.
+    heard: Moment,
+    /// Whether the answer has brought anything yet.
+    is_news: bool,
     /// Tells its answer from one that came late.
     number: u64,
     /// How many rows it may bring.
     rows: usize,
-    /// The digest of this node's table then.
-    digest: u64,
 }
 
 impl Ownership {
@@ -51,33 +60,45 @@ impl Ownership {
         peer.ask.retain(|name, _| registries.contains_key(name) || peer.tables.contains_key(name));
         for (name, registry) in registries {
             if peer.digest(name) == registry.table().digest() {
-                peer.ask.insert(name.clone(), Ask { from: now + patience, fruitless: 0 });
+                peer.ask.insert(name.clone(), AskAgain { from: now + patience, fruitless: 0, parts: 0 });
             }
         }
         self.look_whether_agreed(from);
         self.ask(from);
     }
 
+    /// Takes in that a peer has told some rows of a registry, which may be a part of an answer.
+    pub(super) fn hear_part(&mut self, from: &Process, name: &RegistryName, is_news: bool) {
+        if let Some(asked) = self.asked.get_mut(name).filter(|asked| asked.whom == *from) {
+            asked.heard = self.shared.now;
+            asked.is_news |= is_news;
+        }
+    }
+
     /// Takes in that a peer has told its rows.
     pub(super) fn hear_told(&mut self, from: &Process, told: &Told) {
         let Told { registry: name, number, whole } = told;
+        let (patience, now, questions) = (self.patience(), self.shared.now, self.questions);
+        let Some(peer) = self.shared.peer_mut(from) else { return };
+        if *number <= questions {
+            // In time or not, it answers.
+            (peer.unanswered, peer.ask_from) = (0, now);
+        }
         let is_answered = |asked: &Asked| asked.whom == *from && asked.number == *number;
         if !self.asked.get(name).is_some_and(is_answered) {
             return;
         }
-        let Some(asked) = self.asked.remove(name) else { return };
-        let is_news = self.digest(name) != asked.digest;
-        let (patience, now) = (self.patience(), self.shared.now);
-        let Some(peer) = self.shared.peer_mut(from) else { return };
-        peer.unanswered = 0;
-        if is_news && !whole {
-            peer.ask.remove(name);
+        let is_news = self.asked.remove(name).is_some_and(|asked| asked.is_news);
+        let before = peer.ask.get(name).copied();
+        let (fruitless, parts) = before.map_or((0, 0), |before| (before.fruitless, before.parts));
+        let again = if is_news && !whole && parts < PARTS_MAX {
+            AskAgain { from: now, fruitless: 0, parts: parts.saturating_add(1) }
         } else {
             // What differs may be what the peer does not know.
-            let before = peer.ask.get(name).map_or(0, |ask| ask.fruitless);
-            let fruitless = if is_news { 0 } else { before.saturating_add(1) };
-            peer.ask.insert(name.clone(), Ask { from: now + doubled(patience, fruitless), fruitless });
-        }
+            let fruitless = if is_news { 0 } else { fruitless.saturating_add(1) };
+            AskAgain { from: now + doubled(patience, fruitless), fruitless, parts: 0 }
+        };
+        peer.ask.insert(name.clone(), again);
         self.look_whether_agreed(from);
         self.ask(from);
     }
@@ -113,7 +134,8 @@ impl Ownership {
         let differs = |(name, digest): (&RegistryName, &u64)| (self.digest(name) != *digest).then(|| name.clone());
         let is_due = |name: &RegistryName| peer.ask.get(name).is_none_or(|ask| ask.from <= now);
         let due = peer.tables.iter().filter_map(differs).filter(|name| is_due(name) && !self.asked.contains_key(name));
-        let due: Vec<_> = due.filter(|name| self.registries.contains_key(name) || self.has_room()).collect();
+        let has_room = self.has_room();
+        let due: Vec<_> = due.filter(|name| has_room || self.registries.contains_key(name)).collect();
         for name in due {
             let rows = self.registries.get(&name).map_or(usize::MAX, |known| known.slots() as usize).min(ROWS_TOLD_MAX);
             let of_all = rows + self.asked.values().map(|asked| asked.rows).sum::<usize>();
@@ -129,10 +151,10 @@ impl Ownership {
         let known = self.registries.get(&name).map(|known| (known.slots(), known.table().buckets().to_vec()));
         let (slots, buckets) = known.unwrap_or_default();
         self.questions = self.questions.saturating_add(1);
-        let (at, number, digest) = (self.shared.now, self.questions, self.digest(&name));
+        let (at, number) = (self.shared.now, self.questions);
         let digests = Digests { registry: name.clone(), number, slots, buckets };
         self.shared.outputs.push_back(send(self.shared.me.start, whom, Body::Digests(digests)));
-        self.asked.insert(name, Asked { whom: whom.clone(), at, number, rows, digest });
+        self.asked.insert(name, Asked { whom: whom.clone(), at, heard: at, is_news: false, number, rows });
     }
 
     /// Gives up questions that nobody will answer any more. Who leaves some unanswered is asked nothing for a while, so that others are.
@@ -142,7 +164,7 @@ impl Ownership {
         let now = shared.now;
         asked.retain(|_, asked| {
             let Some(peer) = shared.peer_mut(&asked.whom) else { return false };
-            let waits = now.since(asked.at) < patience;
+            let waits = now.since(asked.heard) < patience && now.since(asked.at) < patience * ANSWER_PATIENCES;
             if !waits && peer.ask_from <= now {
                 peer.unanswered = peer.unanswered.saturating_add(1);
                 peer.ask_from = now + doubled(patience, peer.unanswered);
@@ -154,13 +176,13 @@ impl Ownership {
     /// Notes whether a peer's tables are equal to this node's: then it has told all that it knew.
     fn look_whether_agreed(&mut self, with: &Process) {
         let Self { shared, registries, .. } = self;
-        let Some(peer) = shared.peer_mut(with) else { return };
+        let Some(peer) = shared.peer_mut(with).filter(|peer| !peer.agreed) else { return };
         let mut equal = registries.iter().map(|(name, registry)| peer.digest(name) == registry.table().digest());
-        peer.agreed |= equal.all(|equal| equal) && peer.tables.keys().all(|name| registries.contains_key(name));
+        peer.agreed = equal.all(|equal| equal) && peer.tables.keys().all(|name| registries.contains_key(name));
     }
 
     /// The digest of a table; 0 of one that is not known.
-    fn digest(&self, name: &RegistryName) -> u64 {
+    pub(super) fn digest(&self, name: &RegistryName) -> u64 {
         self.registries.get(name).map_or(0, |registry| registry.table().digest())
     }
 

@@ -7,10 +7,10 @@ use super::super::set::Set;
 use super::super::shared::Shared;
 use super::super::view::Life;
 use super::Ownership;
-use crate::id::{NodeId, Process, RegistryName};
+use crate::id::{NodeId, Process, RegistryName, Slot};
 use crate::message::{
     Batch, Body, FOREIGN_SLOTS_MAX, Heartbeat, Lend, Message, REGISTRIES_MAX, SETS_MAX, SLOTS_MAX, SUPERSEDED_MAX,
-    WORDS_MAX,
+    WORDS_MAX, Word,
 };
 
 /// Something that no sound peer says, and what is wrong with it.
@@ -79,7 +79,21 @@ impl Ownership {
         let sets: Option<Vec<_>> = sets.into_iter().map(Set::new).collect();
         let sets = sets.ok_or("a set with too few or too many members")?;
         let Some(name) = self.registry(&from.node, &registry, slots) else { return Ok(()) };
-        let Some(registry) = self.registries.get_mut(&name) else { return Ok(()) };
+        let before = self.digest(&name);
+        let heard = self.hear_words(from, &name, slots, words, &sets);
+        self.hear_part(from, &name, self.digest(&name) != before);
+        heard
+    }
+
+    fn hear_words(
+        &mut self,
+        from: &Process,
+        name: &RegistryName,
+        slots: u32,
+        words: Vec<(Slot, Word<u16>)>,
+        sets: &[Set],
+    ) -> Result<(), Bad> {
+        let Some(registry) = self.registries.get_mut(name) else { return Ok(()) };
         for (slot, word) in words {
             if slot.get() >= slots {
                 return Err("a slot that does not exist");

@@ -49,7 +49,11 @@ fn those_who_meet_again_tell_one_another_nothing_that_both_know() {
 
 /// Lets n1 say something to an engine of n0. Returns what that engine sends.
 fn say(engine: &mut Ownership, sim: &Sim, body: Body) -> Vec<Body> {
-    let (from, to) = (&sim.nodes[1].process, sim.nodes[0].process.start);
+    say_from(1, engine, sim, body)
+}
+
+fn say_from(from: usize, engine: &mut Ownership, sim: &Sim, body: Body) -> Vec<Body> {
+    let (from, to) = (&sim.nodes[from].process, sim.nodes[0].process.start);
     let message = Message { from: from.start, to, body };
     engine.handle(sim.local(0), Input::Received(from.node.clone(), message));
     let outputs = std::iter::from_fn(|| engine.poll());
@@ -62,7 +66,11 @@ fn say(engine: &mut Ownership, sim: &Sim, body: Body) -> Vec<Body> {
 
 /// What a node asks after one more message.
 fn questions(engine: &mut Ownership, sim: &Sim, body: Body) -> Vec<Digests> {
-    let asked = say(engine, sim, body).into_iter().filter_map(|body| match body {
+    questions_to(1, engine, sim, body)
+}
+
+fn questions_to(whom: usize, engine: &mut Ownership, sim: &Sim, body: Body) -> Vec<Digests> {
+    let asked = say_from(whom, engine, sim, body).into_iter().filter_map(|body| match body {
         Body::Digests(digests) => Some(digests),
         _ => None,
     });
@@ -158,36 +166,111 @@ fn answers_without_news_make_questions_rare() {
             assert_eq!(questions(&mut engine, &sim, end_of(&question, true)), []);
         }
     }
-    // After 0.8 s, 1.6 s and so on up to 25.6 s.
-    assert_eq!(asked, 7);
+    // At once, after 0.8 s, 1.6 s, and then every 3.2 s.
+    assert_eq!(asked, 3 + (60_000 - 100 - 2400) / 3200);
 }
+
+/// Four heartbeats' time.
+const PATIENCE: u64 = 4 * 100 * MS;
 
 #[test]
 fn who_does_not_answer_is_asked_rarely_and_keeps_nobody_else_from_being_asked() {
     let mut sim = settled(3, 24, 3);
     let mut engine = sim.nodes[0].engine.take().unwrap();
-    let mut asks = |sim: &Sim, at: usize| {
-        let from = &sim.nodes[at].process;
-        let message = Message { from: from.start, to: sim.nodes[0].process.start, body: heartbeat(&[&registry()]) };
-        engine.handle(sim.local(0), Input::Received(from.node.clone(), message));
-        let outputs: Vec<_> = std::iter::from_fn(|| engine.poll()).collect();
-        outputs.iter().any(|output| match output {
-            Output::Send { to, message } => *to == from.node && matches!(message.body, Body::Digests(_)),
-            _ => false,
-        })
-    };
-    let patience = 4 * 100 * MS;
-    sim.now += patience;
-    assert!(asks(&sim, 1), "they were equal a while ago");
+    let own = engine.table(&registry()).unwrap().digest();
+    for whom in [1, 2] {
+        let tables = vec![(registry(), own)];
+        say_from(whom, &mut engine, &sim, Body::Heartbeat(Heartbeat { sequence: 1, heard: 0, tables }));
+    }
+    let mut asks = |sim: &Sim, whom| !questions_to(whom, &mut engine, sim, heartbeat(&[&registry()])).is_empty();
+    sim.now += PATIENCE - MS;
+    assert!(!asks(&sim, 1), "they were equal a moment ago");
+    sim.now += 1 + MS;
+    assert!(asks(&sim, 1));
     assert!(!asks(&sim, 2), "of one at a time");
-    sim.now += patience - 1;
+    sim.now += PATIENCE - 1;
     assert!(!asks(&sim, 1) && !asks(&sim, 2), "there is time to answer");
     sim.now += 1;
     assert!(!asks(&sim, 1) && asks(&sim, 2), "the other one is asked");
-    sim.now += 2 * patience;
+    sim.now += 2 * PATIENCE - 1;
+    assert!(!asks(&sim, 1));
+    sim.now += 1;
     assert!(asks(&sim, 1), "it has another chance");
-    sim.now += 2 * patience + MS;
-    assert!(!asks(&sim, 1), "and then a smaller one");
+    sim.now += PATIENCE;
+    assert!(!asks(&sim, 1));
+    sim.now += 4 * PATIENCE - 1;
+    assert!(!asks(&sim, 1));
+    sim.now += 1;
+    assert!(asks(&sim, 1), "later each time");
+}
+
+#[test]
+fn who_answers_late_is_asked_again() {
+    let mut sim = settled(3, 24, 3);
+    let mut engine = sim.nodes[0].engine.take().unwrap();
+    let [a, b] = ["a", "b"].map(|name| RegistryName::new(name).unwrap());
+    let first = questions(&mut engine, &sim, heartbeat(&[&a]));
+    for slot in 0..3 {
+        sim.now += PATIENCE - 1;
+        assert_eq!(questions(&mut engine, &sim, told(&a, 8, slot..slot + 1, &sim)), []);
+        assert_eq!(questions_to(2, &mut engine, &sim, heartbeat(&[&a])), [], "its answer is coming");
+    }
+    sim.now += PATIENCE;
+    assert_eq!(questions(&mut engine, &sim, heartbeat(&[&a, &b])), [], "given up, and left alone for a while");
+    assert_eq!(questions(&mut engine, &sim, end_of(&first[0], true)), [], "of no use any more");
+    assert_eq!(names_of(&questions(&mut engine, &sim, heartbeat(&[&a, &b]))), ["a", "b"], "but it does answer");
+}
+
+#[test]
+fn news_in_a_whole_answer_is_no_reason_to_ask_at_once() {
+    let mut sim = settled(3, 24, 3);
+    let mut engine = sim.nodes[0].engine.take().unwrap();
+    let a = RegistryName::new("a").unwrap();
+    let asked = questions(&mut engine, &sim, heartbeat(&[&a]));
+    assert_eq!(questions(&mut engine, &sim, told(&a, 8, 0..1, &sim)), []);
+    assert_eq!(questions(&mut engine, &sim, end_of(&asked[0], true)), []);
+    sim.now += PATIENCE - 1;
+    assert_eq!(questions(&mut engine, &sim, heartbeat(&[&a])), []);
+    sim.now += 1;
+    assert_eq!(names_of(&questions(&mut engine, &sim, heartbeat(&[&a]))), ["a"]);
+}
+
+#[test]
+fn nobody_tells_parts_for_ever() {
+    let mut sim = settled(3, 24, 3);
+    let mut engine = sim.nodes[0].engine.take().unwrap();
+    let a = RegistryName::new("a").unwrap();
+    let mut asked = questions(&mut engine, &sim, heartbeat(&[&a]));
+    let mut parts = 0;
+    while let Some(question) = asked.pop() {
+        assert_eq!(questions(&mut engine, &sim, told(&a, SLOTS_MAX, parts..parts + 1, &sim)), []);
+        parts += 1;
+        asked = questions(&mut engine, &sim, end_of(&question, false));
+    }
+    assert_eq!(parts, 1 + SLOTS_MAX / ROWS_TOLD_MAX as u32);
+    assert_eq!(names_of(&questions_to(2, &mut engine, &sim, heartbeat(&[&a]))), ["a"], "another one is asked");
+}
+
+#[test]
+fn of_all_peers_together_only_so_much_is_asked_for() {
+    let mut sim = settled(4, 24, 3);
+    let mut engine = sim.nodes[0].engine.take().unwrap();
+    let names = ["a", "b", "c", "d", "e", "f"].map(|name| RegistryName::new(name).unwrap());
+    let told = heartbeat(&names.each_ref());
+    let asked = [1, 2, 3].map(|whom| questions_to(whom, &mut engine, &sim, told.clone()));
+    assert_eq!(asked.each_ref().map(|asked| names_of(asked)), [vec!["a", "b"], vec!["c", "d"], vec![]]);
+}
+
+#[test]
+fn what_could_not_be_kept_is_not_asked_about() {
+    let mut sim = settled(3, 24, 3);
+    let mut engine = sim.nodes[0].engine.take().unwrap();
+    for index in 1..REGISTRIES_MAX {
+        let name = RegistryName::new(&format!("r{index}")).unwrap();
+        say(&mut engine, &sim, told(&name, 1, 0..1, &sim));
+    }
+    let [known, unknown] = ["r1", "unknown"].map(|name| RegistryName::new(name).unwrap());
+    assert_eq!(names_of(&questions(&mut engine, &sim, heartbeat(&[&known, &unknown]))), ["r1"]);
 }
 
 #[test]
