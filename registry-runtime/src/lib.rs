@@ -153,6 +153,11 @@
 //! works where caller and owner are one node, and ends as `Incompatible` or `Unknown` where they are two. With `replicas` above 1 every instance that a command leaves is read again before its replicas are sent it; one that
 //! cannot be read, or comes back under another key, is not kept, and the node says why in its log.
 //!
+//! Nodes compare what they were compiled with. A command whose parameters or reply have other fields there ends as
+//! [`Incompatible`](CommandError::Incompatible), and the others work. Two nodes that host one registry and whose resources have other fields refuse each other's connection, and say so, for one
+//! would read the other's copies as something else: a release that changes a resource's fields is not rolled out node by node. Give it a new wire name, or stop all nodes that
+//! host it.
+//!
 //! # Errors
 //!
 //! A call ends as `Result<T, CommandError<E>>`, where `E` is the command's own error, or [`Infallible`](std::convert::Infallible)
@@ -358,9 +363,9 @@ pub mod __private {
     pub use crate::client::{Call, Caller, Client, RegistryHandle, Typed};
     pub use crate::exec::Hosted;
     pub use crate::resource::{
-        Boxed, ClientOf, Command, Commands, Context, CreateKey, Defines, Definition, ErrorCodec, HasCommands, IntoKey,
-        Invocation, IsResource, Probe, Resource, ResultLike, Run, Stays, Travel, Travelling, Unprobed, Visitor, Whole,
-        stable_hash,
+        Boxed, ClientOf, Command, Commands, Context, CreateKey, Defines, Definition, ErrorCodec, IntoKey, Invocation,
+        IsResource, OnlyOneCommandsBlock, Probe, Resource, ResultLike, Run, Stays, Travel, Travelling, Unprobed,
+        Visitor, Whole, stable_hash,
     };
     pub use crate::spec::{Failover, LoadBalancing, OnPartition, Reads, Sharding, Spec, Then, defaults};
     pub use serde;

@@ -57,10 +57,10 @@ mod travel;
 
 pub use command::{Boxed, Command, Commands, ErrorCodec, Kind, Run, Visitor};
 pub use context::{Context, Invocation, KeyText, Origin, States};
-pub use definition::{ClientOf, Defines, Definition, HasCommands, IsResource};
+pub use definition::{ClientOf, Defines, Definition, IsResource, OnlyOneCommandsBlock};
 pub use error::{CommandError, Executed, Reason};
 pub use hash::stable_hash;
 pub use key::{CreateKey, Instance, IntoKey, Key, Resource, Whole};
 pub use returns::{Probe, ResultLike, Unprobed};
-pub use shape::{Shape, fingerprint, misfits};
+pub use shape::{Shape, fingerprint, fingerprint_of_instances, misfits};
 pub use travel::{Stays, Travel, Travelling};

@@ -4,7 +4,7 @@ use syn::ext::IdentExt;
 use syn::{Ident, ImplItemFn, Receiver, ReceiverKind, ReturnType, Safety};
 
 use super::inputs::inputs;
-use super::owned::owned;
+use super::owned::{RETURN_VALUE, owned};
 use super::returns::{Gives, Own, gives, output};
 use super::words::{fault_of_name, unknown};
 use super::written::written;
@@ -26,7 +26,7 @@ pub(super) fn command(method: &ImplItemFn, number: usize, own: &Own<'_>, report:
     let kind = kind(method, &options, own, report);
     let inputs = inputs(method, kind, own, report);
     if let ReturnType::Type(_, ty) = &method.sig.output {
-        owned(ty, "a return value", report);
+        owned(ty, RETURN_VALUE, report);
     }
     let number = match u16::try_from(number) {
         Ok(number) => number,
@@ -163,7 +163,7 @@ fn kind(method: &ImplItemFn, options: &Options, own: &Own<'_>, report: &mut Repo
             report.at(
                 &method.sig.output,
                 format!(
-                    "`{wrapper}<Self>` from a method without a receiver could be meant as a create or as an action: write `Self` \
+                    "`{wrapper}` from a method without a receiver could be meant as a create or as an action: write `Self` \
                      or `Result<Self, _>` for a create, or state `#[command(action)]`"
                 ),
             );

@@ -4,7 +4,7 @@ use proc_macro2::TokenStream;
 use quote::{ToTokens, format_ident};
 use syn::ext::IdentExt;
 use syn::parse::Parser;
-use syn::{FnArg, ImplItem, ImplItemFn, ItemImpl, Path, Type};
+use syn::{Attribute, FnArg, ImplItem, ImplItemFn, ItemImpl, Meta, Path, Type, parse_quote};
 
 use super::command::{command, is_reserved};
 use super::inputs::is_context;
@@ -15,12 +15,13 @@ use crate::model::commands::{Block, Commands, Method, Stub};
 use crate::model::{Checked, Declared};
 use crate::report::Report;
 use crate::syntax::attribute::{self, only};
+use crate::syntax::block::{without_attributes, without_bodies};
 
 /// Checks a block.
 pub(crate) fn commands(arguments: TokenStream, item: TokenStream) -> Checked<Block> {
     let mut report = Report::default();
     let runtime = options(arguments, &mut report);
-    let mut block: ItemImpl = match syn::parse2(item.clone()) {
+    let block: ItemImpl = match syn::parse2(without_bodies(item.clone())) {
         Ok(block) => block,
         Err(mistake) => {
             // What does not even begin as an impl block is a misplaced attribute; anything else is a slip inside.
@@ -38,16 +39,24 @@ pub(crate) fn commands(arguments: TokenStream, item: TokenStream) -> Checked<Blo
     let commands = resource.map(|resource| Commands {
         client: client(&resource),
         conditions: only(&block.attrs, &["cfg"]),
+        allowed: allowed(&block.attrs),
         methods: methods(&block, &resource, &mut report),
         runtime,
         resource,
     });
-    for item in &mut block.items {
-        if let ImplItem::Fn(method) = item {
-            method.attrs.retain(|attribute| !attribute.path().is_ident("command"));
+    Checked { model: Block { item: without_attributes(item, "command"), commands }, mistakes: report.read() }
+}
+
+/// What the user allows, for the client as well; what is expected there need not come about here.
+fn allowed(attributes: &[Attribute]) -> Vec<Attribute> {
+    let expected = attributes.iter().filter_map(|attribute| match &attribute.meta {
+        Meta::List(list) if list.path.is_ident("expect") => {
+            let lints = &list.tokens;
+            Some(parse_quote!(#[allow(#lints)]))
         }
-    }
-    Checked { model: Block { item: block.into_token_stream(), commands }, mistakes: report.read() }
+        _ => None,
+    });
+    only(attributes, &["allow"]).into_iter().chain(expected).collect()
 }
 
 fn options(arguments: TokenStream, report: &mut Report) -> Option<Path> {
@@ -133,7 +142,8 @@ fn methods(block: &ItemImpl, resource: &Path, report: &mut Report) -> Vec<Method
         };
         mistakes.for_each(|mistake| report.push(mistake));
         methods.push(Method {
-            attributes: only(&method.attrs, &["doc", "cfg", "deprecated", "allow"]),
+            attributes: only(&method.attrs, &["doc", "cfg", "deprecated"]),
+            allowed: allowed(&method.attrs),
             conditions: only(&method.attrs, &["cfg"]),
             visibility: method.vis.clone(),
             name: method.sig.ident.clone(),

@@ -3,7 +3,7 @@
 use syn::spanned::Spanned;
 use syn::{FnArg, Ident, ImplItemFn, Pat, PatType, Type, TypeReference};
 
-use super::owned::owned;
+use super::owned::{PARAMETER, owned};
 use super::returns::{Own, bare};
 use crate::model::commands::{Input, Kind};
 use crate::report::Report;
@@ -20,6 +20,14 @@ pub(super) fn inputs(method: &ImplItemFn, kind: Option<Kind>, own: &Own<'_>, rep
         FnArg::Receiver(_) => None,
     }) {
         let span = typed.ty.span();
+        for attribute in &typed.attrs {
+            if attribute.path().is_ident("cfg") || attribute.path().is_ident("cfg_attr") {
+                report.at(
+                    attribute,
+                    "a parameter of a command has no conditions: put `#[cfg(..)]` on the method, written twice",
+                );
+            }
+        }
         if is_context(&typed.ty) {
             inputs.push(Input::Context { span });
             continue;
@@ -31,15 +39,7 @@ pub(super) fn inputs(method: &ImplItemFn, kind: Option<Kind>, own: &Own<'_>, rep
                 format!("a command takes at most {ARGUMENTS_MAX} travelling parameters: put some into a struct"),
             );
         }
-        for attribute in &typed.attrs {
-            if attribute.path().is_ident("cfg") || attribute.path().is_ident("cfg_attr") {
-                report.at(
-                    attribute,
-                    "a parameter of a command has no conditions: put `#[cfg(..)]` on the method, written twice",
-                );
-            }
-        }
-        owned(&typed.ty, "a parameter", report);
+        owned(&typed.ty, PARAMETER, report);
         let Some(name) = parameter_name(typed, report) else { continue };
         inputs.push(if kind == Some(Kind::Create) && travelling == 1 {
             Input::Key { name, ty: own.written(&typed.ty) }
@@ -62,6 +62,10 @@ pub(super) fn inputs(method: &ImplItemFn, kind: Option<Kind>, own: &Own<'_>, rep
 fn parameter_name(typed: &PatType, report: &mut Report) -> Option<Ident> {
     match &*typed.pat {
         Pat::Ident(pattern) if pattern.by_ref.is_none() && pattern.subpat.is_none() => Some(pattern.ident.clone()),
+        other @ Pat::Wild(_) => {
+            report.at(other, "a parameter of a command has a name, for its client has it too: write `_name`");
+            None
+        }
         other => {
             report.at(other, "a parameter of a command is a plain name: take it apart in the body");
             None

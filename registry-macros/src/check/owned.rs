@@ -1,11 +1,15 @@
 //! Types that can travel as far as tokens show: owned, and with a name.
 
 use syn::visit::Visit;
-use syn::{Lifetime, Type, TypeImplTrait, TypeReference};
+use syn::{Lifetime, Type, TypeImplTrait, TypeParamBound, TypeReference};
 
 use super::returns::bare;
 use super::written::text;
 use crate::report::Report;
+
+/// What a method takes and what it gives, in messages.
+pub(super) const PARAMETER: &str = "a parameter";
+pub(super) const RETURN_VALUE: &str = "a return value";
 
 /// Reports whatever in the type is borrowed or has no name, because it cannot travel.
 pub(super) fn owned(ty: &Type, what: &str, report: &mut Report) {
@@ -22,12 +26,14 @@ impl<'ast> Visit<'ast> for Borrowed<'_> {
     fn visit_type_reference(&mut self, reference: &'ast TypeReference) {
         let what = self.what;
         let cure = match bare(&reference.elem) {
-            Type::Path(path) if path.path.is_ident("str") => "write `String`".to_owned(),
             Type::Path(path) if path.path.segments.last().is_some_and(|last| last.ident == "Context") => {
                 "the context is taken as `&Context`, without `mut` and without a lifetime".to_owned()
             }
-            Type::Slice(slice) => format!("write `Vec<{}>`", text(&slice.elem)),
-            other => format!("write `{}`", text(other)),
+            Type::TraitObject(_) | Type::ImplTrait(_) => "write a type with a name".to_owned(),
+            elem @ Type::Path(_) if self.what == PARAMETER && unsized_name(elem).is_none() => {
+                format!("write `{}`, or, if it is the context, `&Context`", owned_form(elem))
+            }
+            elem => format!("write `{}`", owned_form(elem)),
         };
         self.report.at(reference, format!("{what} of a command is owned, because it travels: {cure}"));
     }
@@ -44,6 +50,13 @@ impl<'ast> Visit<'ast> for Borrowed<'_> {
 
     fn visit_type_impl_trait(&mut self, ty: &'ast TypeImplTrait) {
         let what = self.what;
+        let names_future = |bound: &TypeParamBound| match bound {
+            TypeParamBound::Trait(bound) => bound.path.segments.last().is_some_and(|last| last.ident == "Future"),
+            _ => false,
+        };
+        if ty.bounds.iter().any(names_future) {
+            return self.report.at(ty, format!("{what} of a command is no future: write `async fn`"));
+        }
         self.report.at(
             ty,
             format!(
@@ -51,4 +64,22 @@ impl<'ast> Visit<'ast> for Borrowed<'_> {
             ),
         );
     }
+}
+
+/// A borrowed type as its owner has it.
+fn owned_form(ty: &Type) -> String {
+    match bare(ty) {
+        Type::Reference(reference) => owned_form(&reference.elem),
+        Type::Slice(slice) => format!("Vec<{}>", owned_form(&slice.elem)),
+        other => unsized_name(other).map_or_else(|| text(other), str::to_owned),
+    }
+}
+
+/// What owns a type of the standard library that is only ever borrowed.
+fn unsized_name(ty: &Type) -> Option<&'static str> {
+    let Type::Path(path) = bare(ty) else { return None };
+    let name = path.path.segments.last()?.ident.to_string();
+    [("str", "String"), ("Path", "PathBuf"), ("OsStr", "OsString"), ("CStr", "CString")]
+        .into_iter()
+        .find_map(|(borrowed, owned)| (name == borrowed).then_some(owned))
 }

@@ -56,11 +56,14 @@ impl<'a> Own<'a> {
 pub(super) enum Gives {
     /// The resource, or a `Result` of it.
     Own,
-    /// `Option` or `Box` of the resource: neither a create nor clearly something else.
+    /// The resource within something else, neither a create nor clearly something else: how that is written.
     Wrapped(String),
     /// Anything else.
     Other,
 }
+
+/// What the resource may be wrapped in.
+const WRAPPERS: &[&str] = &["Option", "Box", "Arc", "Rc"];
 
 pub(super) fn gives(output: &ReturnType, own: &Own<'_>) -> Gives {
     let ReturnType::Type(_, ty) = output else { return Gives::Other };
@@ -68,9 +71,14 @@ pub(super) fn gives(output: &ReturnType, own: &Own<'_>) -> Gives {
     if own.is(value) {
         return Gives::Own;
     }
+    if let Type::Tuple(parts) = bare(value)
+        && parts.elems.iter().any(|part| own.is(part))
+    {
+        return Gives::Wrapped("(Self, ..)".to_owned());
+    }
     match (last_segment(value), first_argument(value)) {
-        (Some(wrapper), Some(inner)) if (wrapper.ident == "Option" || wrapper.ident == "Box") && own.is(inner) => {
-            Gives::Wrapped(wrapper.ident.to_string())
+        (Some(wrapper), Some(inner)) if WRAPPERS.iter().any(|name| wrapper.ident == name) && own.is(inner) => {
+            Gives::Wrapped(format!("{}<Self>", wrapper.ident))
         }
         _ => Gives::Other,
     }

@@ -39,7 +39,14 @@ fn no_unit(digits: &str, unit: &str) -> String {
     match unit {
         "" => format!("a time needs a unit: write `{digits}s` or `{digits}ms`\n{units}"),
         "m" => format!("the unit `m` could mean two things: write `{digits}min` or `{digits}ms`"),
-        _ => format!("unknown unit of time `{unit}`: write `{digits}s`\n{units}"),
+        "d" | "day" | "days" => match digits.parse::<u64>().ok().and_then(|days| days.checked_mul(24)) {
+            Some(hours) => format!("unknown unit of time `{unit}`: write `{hours}h`\n{units}"),
+            None => format!("unknown unit of time `{unit}`\n{units}"),
+        },
+        "sec" | "secs" | "second" | "seconds" => format!("unknown unit of time `{unit}`: write `{digits}s`"),
+        "mins" | "minute" | "minutes" => format!("unknown unit of time `{unit}`: write `{digits}min`"),
+        "hr" | "hrs" | "hour" | "hours" => format!("unknown unit of time `{unit}`: write `{digits}h`"),
+        _ => format!("unknown unit of time `{unit}`: {units}"),
     }
 }
 
@@ -83,7 +90,10 @@ mod tests {
         check("30", Err("write `30s` or `30ms`"));
         check("0s", Err("zero"));
         check("5m", Err("`5min` or `5ms`"));
-        check("5d", Err("unknown unit"));
+        check("5d", Err("write `120h`"));
+        check("5sec", Err("write `5s`"));
+        check("5hours", Err("write `5h`"));
+        check("500us", Err("the units are"));
         check("1.5s", Err("write `1500ms`"));
         check("0.25min", Err("write `15000ms`"));
         check("1.0001s", Err("whole number"));

@@ -22,7 +22,7 @@ pub(super) fn methods(methods: &[Method], scope: &Scope<'_>) -> TokenStream {
 
 fn sound(place: usize, method: &Method, command: &Command, scope: &Scope<'_>) -> TokenStream {
     let door = scope.runtime.door_at(method.name.span());
-    let Method { attributes, visibility, name, .. } = method;
+    let Method { attributes, allowed, visibility, name, .. } = method;
     let command_name = item("__COMMAND", place, method);
     let Types { value: Written { ty: value, .. }, error: Written { ty: error, .. }, .. } = Types::of(command, scope);
     let mut names = Vec::new();
@@ -49,6 +49,7 @@ fn sound(place: usize, method: &Method, command: &Command, scope: &Scope<'_>) ->
     let output = quote_spanned!(output.span=> #output_door::Call<#value, #error>);
     quote_spanned! {name.span()=>
         #(#attributes)*
+        #(#allowed)*
         #visibility fn #name(&self, #key_parameter #(#names: #types),*) -> #output {
             #command_name.call(#door::Typed::untyped(self), #key, (#(#names,)*))
         }

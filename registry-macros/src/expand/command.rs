@@ -27,7 +27,7 @@ pub(super) fn commands(commands: &Commands) -> TokenStream {
     };
     let Scope { resource, known, .. } = &scope;
     let door = scope.runtime.door();
-    let Commands { conditions, client, methods, .. } = commands;
+    let Commands { conditions, allowed, client, methods, .. } = commands;
     let statics = methods.iter().enumerate().filter_map(|(place, method)| match &method.declared {
         Declared::Sound(command) => Some(described(place, method, command, &scope)),
         Declared::Stub(_) => None,
@@ -44,14 +44,9 @@ pub(super) fn commands(commands: &Commands) -> TokenStream {
     });
     let unknowns = client::unknowns(methods);
     let client_methods = client::methods(methods, &scope);
-    let deprecated = methods
-        .iter()
-        .any(|method| method.attributes.iter().any(|attribute| attribute.path().is_ident("deprecated")))
-        .then(|| quote!(#[allow(deprecated)]));
     quote! {
         #(#conditions)*
-        #[allow(clippy::all, clippy::pedantic, clippy::nursery)]
-        #deprecated
+        #[allow(deprecated, clippy::all, clippy::pedantic, clippy::nursery)]
         const _: () = {
             #[allow(unused_imports)]
             use #door::{Stays as _, Unprobed as _};
@@ -59,7 +54,7 @@ pub(super) fn commands(commands: &Commands) -> TokenStream {
             type #known = <#client as #door::ClientOf>::Resource;
 
             #[automatically_derived]
-            impl #door::HasCommands for #resource {
+            impl #door::OnlyOneCommandsBlock for #resource {
                 type Type = #resource;
             }
 
@@ -77,7 +72,9 @@ pub(super) fn commands(commands: &Commands) -> TokenStream {
                 }
             }
 
-            #[allow(dead_code, private_interfaces, unreachable_pub)]
+            // A link of the user's may lead to what the resource alone has.
+            #[allow(dead_code, private_interfaces, unreachable_pub, rustdoc::broken_intra_doc_links)]
+            #(#allowed)*
             impl #client {
                 #client_methods
 

@@ -101,7 +101,7 @@ fn definition(block: &Block, registry: &Registry, runtime: &Runtime) -> TokenStr
         #(#conditions)*
         #[allow(private_interfaces)]
         const _: () = {
-            type __Resource = <<#path as #door::IsResource>::Type as #door::HasCommands>::Type;
+            type __Resource = <<#path as #door::IsResource>::Type as #door::OnlyOneCommandsBlock>::Type;
 
             impl #door::Defines<__Resource> for #name::Registry {
                 fn definition() -> &'static #door::Definition<__Resource> {

@@ -19,6 +19,8 @@ pub(crate) struct Commands {
     pub(crate) runtime: Option<Path>,
     /// Conditions on the whole block.
     pub(crate) conditions: Vec<Attribute>,
+    /// What the user allows in the whole block.
+    pub(crate) allowed: Vec<Attribute>,
     pub(crate) resource: Path,
     /// The type that the derive named.
     pub(crate) client: Path,
@@ -29,6 +31,8 @@ pub(crate) struct Commands {
 pub(crate) struct Method {
     /// Documentation, deprecation and conditions, for the client's method.
     pub(crate) attributes: Vec<Attribute>,
+    /// What the user allows there.
+    pub(crate) allowed: Vec<Attribute>,
     /// Conditions alone, for everything else that is made of the method.
     pub(crate) conditions: Vec<Attribute>,
     pub(crate) visibility: Visibility,

@@ -61,8 +61,8 @@ pub(crate) trait Copies {
     /// As the owner: a backup says that it has missed something. Whether it is one.
     fn hear_lack(&self, slot: Slot, epoch: Epoch, from: &Process) -> bool;
 
-    /// As the owner: more of a filling is on its way to a backup.
-    fn carries(&self, slot: Slot, epoch: Epoch, to: &Process);
+    /// As the owner: more of a filling is on its way to a backup. Whether that still is one, of this epoch.
+    fn carries(&self, slot: Slot, epoch: Epoch, to: &Process) -> bool;
 
     /// As the owner: asks the backups that are sent nothing how far they reach; with a process, only that one, which has a new connection.
     /// Whoever waits for a record for too long is told that nobody knows.
@@ -178,10 +178,8 @@ impl<R: Resource> Copies for Arc<Host<R>> {
         self.shelf(slot).is_some_and(|mut shelf| shelf.hear_lack(epoch, from))
     }
 
-    fn carries(&self, slot: Slot, epoch: Epoch, to: &Process) {
-        if let Some(mut shelf) = self.shelf(slot) {
-            shelf.carries(epoch, to);
-        }
+    fn carries(&self, slot: Slot, epoch: Epoch, to: &Process) -> bool {
+        self.shelf(slot).is_some_and(|mut shelf| shelf.carries(epoch, to))
     }
 
     fn ask(&self, process: Option<&Process>) {

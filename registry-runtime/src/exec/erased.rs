@@ -18,7 +18,7 @@ use super::work::contain;
 use super::{Attempt, Lease, Load, Request, codec};
 use crate::id::{Epoch, Fingerprint, NodeId, Slot};
 use crate::policy::replica::Stamp;
-use crate::resource::{Command, Commands, Kind, Resource, Visitor, fingerprint};
+use crate::resource::{Command, Commands, Kind, Resource, Visitor, fingerprint, fingerprint_of_instances};
 use crate::spec::Spec;
 
 /// A [`Host`] without the type of its resource.
@@ -28,6 +28,9 @@ pub(crate) trait AnyHost: Copies + Remains + Debug + Send + Sync + 'static {
 
     /// The node that keeps it.
     fn node(&self) -> &NodeId;
+
+    /// What its instances look like to whoever keeps a copy; not free, so ask once. `None` where it cannot be told.
+    fn instances(&self) -> Option<Fingerprint>;
 
     /// Runs a command. When it ends at once, `Ready` tells how, and the bytes of a reply (`Done`) or error (`Rejected`)
     /// have been put at the end of `buffer`, which is otherwise left as it was; `later` is not called. When it has to wait,
@@ -148,6 +151,10 @@ impl<R: Resource> AnyHost for Arc<Host<R>> {
 
     fn node(&self) -> &NodeId {
         &self.setting.origin.node
+    }
+
+    fn instances(&self) -> Option<Fingerprint> {
+        fingerprint_of_instances::<R>()
     }
 
     fn serve(

@@ -172,9 +172,11 @@ impl<R: Resource> Flow<R> {
         found.is_some()
     }
 
-    /// More of a filling is on its way to a backup.
-    pub(super) fn carries(&mut self, to: &Process) {
-        self.find(to).into_iter().for_each(|at| self.stream.carries(at));
+    /// More of a filling is on its way to a backup. Whether that is one.
+    pub(super) fn carries(&mut self, to: &Process) -> bool {
+        let found = self.find(to);
+        found.into_iter().for_each(|at| self.stream.carries(at));
+        found.is_some()
     }
 
     /// Counts a look at what waits. Says whom to tell what, since nobody knows; their records go on waiting.

@@ -16,7 +16,7 @@ use super::control::Control;
 use super::host::Host;
 use super::outcome::Outcome;
 use super::reply::Typed;
-use super::work::contain;
+use super::work::{contain, discard};
 use crate::resource::{Command, Resource};
 
 /// How a command for a caller in this process started.
@@ -55,7 +55,11 @@ impl<R: Resource> Host<R> {
             Begun::Ready(outcome) => return Started::Ready(outcome),
             Begun::Pledged(pledge, outcome) => {
                 // A caller that is gone wants to hear nothing; the record goes its way.
-                pledge.then(move |decided| _ = teller.send(agreed(outcome, decided)));
+                pledge.then(move |decided| {
+                    if let Err(unheard) = teller.send(agreed(outcome, decided)) {
+                        discard(unheard);
+                    }
+                });
                 let ends = Some(Box::pin(sleep_until(deadline)));
                 return Started::Later(Handle { told, control: Arc::new(Control::running()), ends });
             }
@@ -65,7 +69,9 @@ impl<R: Resource> Host<R> {
         self.setting.spawn(Box::pin(async move {
             let outcome = job.drive(&mut reply).await;
             // A caller that is gone has cancelled and wants to hear nothing.
-            let _ = teller.send(outcome);
+            if let Err(unheard) = teller.send(outcome) {
+                discard(unheard);
+            }
         }));
         Started::Later(Handle { told, control, ends: None })
     }

@@ -175,8 +175,9 @@ async fn send(link: &Link, host: &Arc<dyn AnyHost>, job: Job) -> Result<(), Unse
         let word = RecordWord::Part { number, stamp, part: portion.part, last: portion.last, body };
         write(&mut frame, registry, slot, epoch, word);
         link.send_patiently(Channel::Records, &frame).await.map_err(|_| Unsent::Cut)?;
-        if to == Whom::Backup {
-            host.carries(slot, epoch, &peer);
+        if to == Whom::Backup && !host.carries(slot, epoch, &peer) {
+            // Nobody takes the rest any more, and another opening may wait for this connection.
+            return Ok(());
         }
         tokio::task::yield_now().await;
     }

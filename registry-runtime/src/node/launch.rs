@@ -22,7 +22,7 @@ use crate::client::{OwnCommand, Port};
 use crate::engine::membership::{HostedRegistry, Load, Profile, Weight};
 use crate::engine::{self, Engine};
 use crate::exec::{AnyHost, BootClock, Clock, Lease, Setting};
-use crate::id::{Incarnation, NodeId, Process, RegistryName, Start};
+use crate::id::{Fingerprint, Incarnation, NodeId, Process, RegistryName, Start};
 use crate::resource::Origin;
 use crate::spec::{LoadBalancing, OnPartition, Spec};
 use crate::time::Moment;
@@ -240,7 +240,7 @@ fn catalogue_entry(host: &dyn AnyHost) -> RegistryEntry {
         kind: publish::on_the_wire(described.kind),
         fingerprint: described.shape.get(),
     });
-    RegistryEntry::new(host.spec(), commands.collect())
+    RegistryEntry::new(host.spec(), host.instances().map(Fingerprint::get), commands.collect())
 }
 
 fn own_commands(host: &dyn AnyHost) -> Vec<OwnCommand> {

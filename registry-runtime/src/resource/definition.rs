@@ -45,7 +45,7 @@ pub trait ClientOf {
     label = "no `#[commands]` block for this type",
     note = "put `#[commands]` on its impl block"
 )]
-pub trait HasCommands {
+pub trait OnlyOneCommandsBlock {
     /// The type itself.
     type Type;
 }

@@ -1,4 +1,4 @@
-//! What a command looks like on the wire, as one number that two sides can compare.
+//! What commands and instances look like on the wire, as numbers that two sides can compare.
 //!
 //! The shape is serde's view of the types: field names, their order, kinds of values, names and order of variants. Rust type
 //! names are no part of it, so a type may be renamed or moved freely, and a newtype is what it wraps. It is found by
@@ -70,6 +70,16 @@ where
         bytes.extend_from_slice(command.written.as_bytes());
     }
     Fingerprint::new(xxh3_64(&bytes))
+}
+
+/// The fingerprint of what a resource's instances look like to whoever keeps or takes over a copy: the shapes of its key and of itself.
+/// `None` where one of them cannot be traced, for then nothing is known that could be compared.
+pub fn fingerprint_of_instances<R: Resource>() -> Option<Fingerprint> {
+    let mut bytes = vec![EDITION];
+    for shape in [Shape::of::<R::Key>(), Shape::of::<R>()] {
+        bytes.extend_from_slice(&shape?.number?.to_le_bytes());
+    }
+    Some(Fingerprint::new(xxh3_64(&bytes)))
 }
 
 /// Written out, because the order of an enum is no promise.

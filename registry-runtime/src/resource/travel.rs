@@ -31,7 +31,7 @@ impl<T: ?Sized> Stays for Whole<T> {}
     label = "does not travel",
     note = "what a command takes and gives is `Serialize + DeserializeOwned + Send + 'static`",
     note = "put `#[derive(serde::Serialize, serde::Deserialize)]` on a type of your own; of a type from elsewhere turn on the `serde` feature, \
-            or let what matters of it travel as a type of your own or as a `String`"
+            or let what matters of it travel as a type of your own or as a `String`; the context of a command is taken as `&Context`"
 )]
 pub trait Travelling<const CAN: bool> {
     /// The type itself.

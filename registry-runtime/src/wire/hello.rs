@@ -186,7 +186,7 @@ mod tests {
             incarnation: Incarnation::new(1),
             address: "127.0.0.1:7400".parse().unwrap(),
             client_only: false,
-            catalogue: specs.iter().map(|spec| RegistryEntry::new(spec, vec![command.clone()])).collect(),
+            catalogue: specs.iter().map(|spec| RegistryEntry::new(spec, Some(3), vec![command.clone()])).collect(),
             profile: vec![1, 2, 3],
         }
     }
@@ -231,6 +231,15 @@ mod tests {
             let refused = hello("a", &[ORDERS]).check(&hello("b", &[other]));
             assert!(matches!(refused, Err(Refusal::Registry { name, .. }) if name == "orders"), "{other:?}");
         }
+        let keeping = |instances| {
+            let mut peer = hello("b", &[ORDERS]);
+            peer.catalogue.iter_mut().for_each(|entry| entry.instances = instances);
+            peer
+        };
+        let what = "the resource's fields (their shape): 0000000000000003 here, 0000000000000004 there".to_owned();
+        let refused = Refusal::Registry { name: "orders".into(), what };
+        assert_eq!(hello("a", &[ORDERS]).check(&keeping(Some(4))), Err(refused));
+        check(keeping(None), Ok(()));
         let with = |failover| hello("b", &[Spec { failover, ..ORDERS }]);
         assert!(
             with(wait(30, Then::Fail))
@@ -290,6 +299,7 @@ mod tests {
     fn a_command_is_found_by_name_kind_and_shape() {
         let entry = RegistryEntry::new(
             &ORDERS,
+            None,
             vec![CommandEntry { name: "place".into(), kind: CommandKind::Create, fingerprint: 7 }],
         );
         assert_eq!(entry.number_of("place", CommandKind::Create, 7), Ok(0));

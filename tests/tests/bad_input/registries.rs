@@ -215,6 +215,22 @@ async fn a_caller_with_another_slot_count() {
     assert_eq!(notes::client(&visitor).len(1).await, Ok(0));
 }
 
+/// A copy of an instance would be read as something else.
+#[tokio::test]
+async fn a_host_whose_resource_has_other_fields() {
+    events::listen();
+    let host = builder("fields-host").host(notes::registry()).start().await.unwrap();
+    let at_home = notes::client(&host);
+    eventually(Duration::from_secs(20), async || at_home.len(1).await).await;
+    let other = builder("fields-other").host(their_notes::registry()).join([host.local_addr()]).start().await.unwrap();
+    events::warned(&[&["notes"], &["the resource's fields"], &["fields-"]]).await;
+
+    assert!(host.members().iter().all(|member| member.id != *other.id()), "a member that keeps something else");
+    let error = their_notes::client(&other).len(1).timeout(Duration::from_secs(1)).await.unwrap_err();
+    assert_eq!(error.executed(), Executed::No, "{error:?}");
+    assert_eq!(at_home.len(1).await, Ok(0), "the host's own slots stay");
+}
+
 #[tokio::test]
 async fn a_host_with_another_slot_count() {
     events::listen();

@@ -144,11 +144,9 @@ impl<R: Resource> Shelf<R> {
         outcomes
     }
 
-    /// More of a filling is on its way to a backup.
-    pub(in crate::exec) fn carries(&mut self, epoch: Epoch, to: &Process) {
-        if let Some(flow) = self.flow.as_mut().filter(|flow| flow.epoch() == epoch) {
-            flow.carries(to);
-        }
+    /// More of a filling is on its way to a backup. Whether that still is one, of this epoch.
+    pub(in crate::exec) fn carries(&mut self, epoch: Epoch, to: &Process) -> bool {
+        self.flow.as_mut().filter(|flow| flow.epoch() == epoch).is_some_and(|flow| flow.carries(to))
     }
 
     /// Begins to fill a backup. `None` when it is none of this epoch, or cannot be reached.

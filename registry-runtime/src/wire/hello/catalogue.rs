@@ -22,6 +22,8 @@ pub(crate) struct RegistryEntry {
     pub(crate) failover: Option<Wait>,
     /// The size of a slot's replica set.
     pub(crate) replicas: u8,
+    /// A hash over the shapes of key and resource, as copies of instances travel; `None` where it cannot be told.
+    pub(crate) instances: Option<u64>,
     /// Its commands. A command's place in this list is its number in requests to this node.
     pub(crate) commands: Vec<CommandEntry>,
 }
@@ -74,7 +76,7 @@ pub(crate) enum CommandKind {
 
 impl RegistryEntry {
     /// The entry of a registry.
-    pub(crate) fn new(spec: &Spec, commands: Vec<CommandEntry>) -> Self {
+    pub(crate) fn new(spec: &Spec, instances: Option<u64>, commands: Vec<CommandEntry>) -> Self {
         Self {
             name: spec.name.to_owned(),
             slots: spec.slots(),
@@ -89,6 +91,7 @@ impl RegistryEntry {
                 Failover::WaitForNode { wait, then } => Some(Wait { span: wait, then_fail: then == Then::Fail }),
             },
             replicas: spec.replicas,
+            instances,
             commands,
         }
     }
@@ -127,6 +130,12 @@ impl RegistryEntry {
         }
         if self.failover != other.failover {
             return differ("failover", word(self.failover), word(other.failover));
+        }
+        if let (Some(ours), Some(yours)) = (self.instances, other.instances)
+            && ours != yours
+        {
+            // The encoding of an instance does not describe itself: a copy would be read as something else.
+            return differ("the resource's fields (their shape)", format!("{ours:016x}"), format!("{yours:016x}"));
         }
         None
     }

@@ -1,5 +1,7 @@
 #![allow(unused)]
 
+use std::path::Path;
+
 use registry_runtime::{Resource, commands};
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +15,8 @@ struct Order {
 #[commands]
 impl Order {
     fn note(&mut self, text: &str, parts: &[u8], other: Option<&Order>) {}
+
+    fn print(&self, to: &Path, words: &[&str], how: &dyn std::fmt::Debug) {}
 }
 
 fn main() {}

@@ -1,6 +1,6 @@
 #![allow(unused)]
 
-use registry_runtime::{Resource, commands};
+use registry_runtime::{Context, Resource, commands};
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Serialize, Deserialize, Resource)]
@@ -15,6 +15,8 @@ impl Order {
     fn add(&mut self, #[cfg(unix)] amount: u64) {
         self.total += 1;
     }
+
+    fn look(&self, #[cfg(unix)] cx: &Context) {}
 }
 
 fn main() {}

@@ -1,6 +1,6 @@
 #![allow(unused)]
 
-use registry_runtime::{Context, Resource, commands};
+use registry_runtime::{Context, Context as Cx, Resource, commands};
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Serialize, Deserialize, Resource)]
@@ -15,6 +15,10 @@ impl Order {
     fn one(&self, cx: &mut Context) {}
 
     fn two(&self, cx: &'static Context) {}
+
+    fn three(&self, cx: Context) {}
+
+    fn four(&self, cx: &Cx) {}
 }
 
 fn main() {}

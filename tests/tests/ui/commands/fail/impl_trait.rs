@@ -19,6 +19,10 @@ impl Order {
     fn totals(&self) -> impl Iterator<Item = u64> {
         std::iter::once(self.total)
     }
+
+    fn later(&self) -> impl Future<Output = u64> {
+        std::future::ready(self.total)
+    }
 }
 
 fn main() {}

@@ -15,6 +15,7 @@ pub struct Order {
 }
 
 #[commands]
+#[allow(deprecated)]
 impl Order {
     /// First.
     pub fn first(&self) {}
@@ -57,7 +58,18 @@ impl Order {
     /// Under a name that is to be allowed.
     #[allow(non_snake_case)]
     pub fn asItWas(&self) {}
+
+    /// And one whose fault is expected. See [`Self::id`].
+    #[expect(non_snake_case)]
+    pub fn asItIs(&self, of: Old) -> Old {
+        of
+    }
 }
+
+/// A type that is on its way out.
+#[deprecated]
+#[derive(Serialize, Deserialize)]
+pub struct Old;
 
 registry! {
     /// Orders.
@@ -89,5 +101,5 @@ pub(super) fn main() {
     let mut seen = Seen(Vec::new());
     Order::each(&mut seen);
     let here = if cfg!(unix) { 2 } else { 3 };
-    assert_eq!(seen.0, [("first", 0, true), ("here", here, true), ("new", 5, true), ("last-one", 6, true), ("asItWas", 7, true)]);
+    assert_eq!(seen.0, [("first", 0, true), ("here", here, true), ("new", 5, true), ("last-one", 6, true), ("asItWas", 7, true), ("asItIs", 8, true)]);
 }

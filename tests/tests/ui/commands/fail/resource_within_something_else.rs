@@ -1,5 +1,7 @@
 #![allow(unused)]
 
+use std::sync::Arc;
+
 use registry_runtime::{Resource, commands};
 use serde::{Deserialize, Serialize};
 
@@ -24,8 +26,21 @@ impl Order {
         Ok(Some(Self { id, total: 0 }))
     }
 
+    fn four(id: u64) -> Result<(Self, u64), String> {
+        Ok((Self { id, total: 0 }, id))
+    }
+
+    fn five(id: u64) -> Arc<Self> {
+        Arc::new(Self { id, total: 0 })
+    }
+
     fn with_a_receiver(&self) -> Option<Self> {
         None
+    }
+
+    #[command(action)]
+    fn stated(id: u64) -> (Self, u64) {
+        (Self { id, total: 0 }, id)
     }
 }
 
