@@ -1,12 +1,12 @@
 //! All that is known of a run when it is judged.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use super::Findings;
-use crate::sim::history::{Op, Place, Records, Stamp};
-use crate::sim::sighting::{Seen, Sighting, SlotOf};
+use crate::sim::history::{Fate, Op, Place, Records, Stamp};
+use crate::sim::sighting::{Change, Seen, Sighting, SlotOf};
 
 /// All that is known of a run when it is judged.
 #[derive(Clone, Debug, Default)]
@@ -51,6 +51,14 @@ pub(super) struct SecondFounding<'a> {
     pub(super) former: &'a str,
     /// When that was.
     pub(super) opened: Stamp,
+}
+
+/// What decides what a process can know.
+enum Turn<'a> {
+    /// Its host was started, or it ended.
+    Fate(&'a Fate),
+    /// It noted another one.
+    Met(&'a str),
 }
 
 /// What to judge by.
@@ -169,8 +177,39 @@ impl Evidence {
             was_up && !fates().any(|(moment, _, fate)| fate.is_end() && opened < *moment && *moment < at)
         };
         let founders = (1..=self.rules.founders).map(|number| format!("n{number}"));
-        let (all, remembering) = (usize::from(self.rules.founders), founders.filter(remembers).count());
+        let knowing = self.knowing(founding);
+        let remembering = founders.filter(|host| remembers(host) && knowing.contains(host.as_str())).count();
+        let all = usize::from(self.rules.founders);
         self.is_half_over(former, at) || (all > 0 && 2 * remembering <= all)
+    }
+
+    /// The hosts whose process may know of the slot when it is founded again: it ran when the slot was first opened, or has met one since that
+    /// knew. One that was born on the wrong side of a cut has met nobody, whoever else ran meanwhile.
+    fn knowing(&self, founding: &SecondFounding<'_>) -> BTreeSet<&str> {
+        let first = self.told().filter_map(|sighting| match &sighting.what {
+            Seen::Opened { slot, .. } if slot == founding.slot => Some(sighting.at),
+            _ => None,
+        });
+        let first = first.min().unwrap_or(founding.at);
+        let fates = self.records.fates.iter().map(|(at, host, fate)| (*at, &**host, Turn::Fate(fate)));
+        let met = self.told().filter_map(|sighting| match &sighting.what {
+            Seen::Member { member, change, .. } if *change != Change::Down => {
+                Some((sighting.at, &*sighting.node, Turn::Met(member)))
+            }
+            _ => None,
+        });
+        let mut turns: Vec<_> = fates.chain(met).filter(|(at, ..)| *at < founding.at).collect();
+        turns.sort_by_key(|(at, ..)| *at);
+        let mut knowing = BTreeSet::new();
+        for (at, host, turn) in turns {
+            match turn {
+                Turn::Fate(fate) if fate.is_end() => _ = knowing.remove(host),
+                Turn::Fate(fate) if fate.is_birth() && at <= first => _ = knowing.insert(host),
+                Turn::Met(member) if knowing.contains(member) => _ = knowing.insert(host),
+                _ => {}
+            }
+        }
+        knowing
     }
 
     /// The foundings of such slots that had been opened before.

@@ -121,6 +121,21 @@ mod tests {
     }
 
     #[test]
+    fn a_founder_that_was_born_behind_a_cut_has_no_memory_until_it_meets_one_that_has() {
+        for (met, expected) in [("n1", 0), ("n3", 1)] {
+            let mut story = Story::new();
+            story.rules.founders = 3;
+            ["n1", "n2", "n3"].iter().for_each(|host| _ = story.fate(host, Fate::Up));
+            story.opens_with("n3", 7, "Founding", "n3@0").at(1_000);
+            story.fate("n2", Fate::Crashed).fate("n2", Fate::Up).at(1_500);
+            story.opens_with("n3", 8, "Repair", "n3@0").at(2_000).fate("n1", Fate::Crashed).fate("n1", Fate::Up);
+            story.sees("n2", Seen::Member { member: met.to_owned(), start: 40, change: Change::Up }).at(2_500);
+            let faults = found(&INVARIANT, &story.opens("n1", 9, "Founding").evidence());
+            assert_eq!(faults.len(), expected, "{met}: {faults:?}");
+        }
+    }
+
+    #[test]
     fn the_only_replica_counts_as_lost_when_it_is_down() {
         for (start, expected) in [(40, 0), (39, 1)] {
             let mut story = Story::new();
