@@ -24,7 +24,7 @@ pub(crate) fn commands(arguments: TokenStream, item: TokenStream) -> Checked<Blo
     let block: ItemImpl = match syn::parse2(without_bodies(item.clone())) {
         Ok(block) => block,
         Err(mistake) => {
-            // What does not even begin as an impl block is a misplaced attribute; anything else is a slip inside.
+            // What does not even begin as an impl block is a misplaced attribute; anything else is a slip in a signature.
             match syn::parse2::<syn::Item>(item.clone()) {
                 Ok(other) => report.at(
                     item_head(&other),

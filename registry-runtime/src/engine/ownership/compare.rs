@@ -134,8 +134,10 @@ impl Ownership {
         let differs = |(name, digest): (&RegistryName, &u64)| (self.digest(name) != *digest).then(|| name.clone());
         let is_due = |name: &RegistryName| peer.ask.get(name).is_none_or(|ask| ask.from <= now);
         let due = peer.tables.iter().filter_map(differs).filter(|name| is_due(name) && !self.asked.contains_key(name));
-        let has_room = self.has_room();
-        let due: Vec<_> = due.filter(|name| has_room || self.registries.contains_key(name)).collect();
+        let mut due: Vec<_> = due.collect();
+        if due.iter().any(|name| !self.registries.contains_key(name)) && !self.has_room() {
+            due.retain(|name| self.registries.contains_key(name));
+        }
         for name in due {
             let rows = self.registries.get(&name).map_or(usize::MAX, |known| known.slots() as usize).min(ROWS_TOLD_MAX);
             let of_all = rows + self.asked.values().map(|asked| asked.rows).sum::<usize>();

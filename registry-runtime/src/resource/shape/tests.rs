@@ -495,3 +495,35 @@ mod of_commands {
         assert_ne!(of("add_any"), of("add_any_twice"), "what cannot be traced counts as written");
     }
 }
+
+#[test]
+fn instances_are_told_apart_by_fields_and_not_by_rust_names() {
+    mod ours {
+        #[derive(Clone, serde::Serialize, serde::Deserialize, registry_macros::Resource)]
+        pub(super) struct Note {
+            #[key]
+            id: u64,
+            lines: Vec<String>,
+        }
+    }
+    mod theirs {
+        #[derive(Clone, serde::Serialize, serde::Deserialize, registry_macros::Resource)]
+        pub(super) struct Memo {
+            #[key]
+            id: u64,
+            lines: Vec<String>,
+        }
+
+        #[derive(Clone, serde::Serialize, serde::Deserialize, registry_macros::Resource)]
+        pub(super) struct Swapped {
+            lines: Vec<String>,
+            #[key]
+            id: u64,
+        }
+    }
+    use super::fingerprint_of_instances as of;
+
+    assert!(of::<ours::Note>().is_some());
+    assert_eq!(of::<ours::Note>(), of::<theirs::Memo>());
+    assert_ne!(of::<ours::Note>(), of::<theirs::Swapped>(), "the order counts");
+}
