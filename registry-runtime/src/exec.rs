@@ -42,6 +42,7 @@ mod reply;
 mod salvage;
 mod seat;
 mod shelf;
+mod sweeper;
 mod work;
 
 #[cfg(test)]

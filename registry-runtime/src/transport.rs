@@ -49,7 +49,7 @@ pub(crate) use self::handler::{Handler, Part, Received};
 pub use self::identity::{Identity, IdentityError, PemPart};
 pub(crate) use self::lane::{LinkError, Pending, Replier, Reply, ReplySlot, Ticket};
 pub(crate) use self::link::Link;
-pub(crate) use self::peer::{LinkId, PeerInfo};
+pub(crate) use self::peer::PeerInfo;
 pub(crate) use self::seeds::Seeds;
 #[cfg(test)]
 pub(crate) use self::socket::Breaker;

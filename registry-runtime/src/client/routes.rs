@@ -9,9 +9,8 @@ use tokio::time::{Instant, timeout_at};
 
 use super::peer::Peer;
 use crate::engine::Plan;
-use crate::id::{Epoch, NodeId, Process, Slot};
+use crate::id::{Epoch, LinkId, NodeId, Process, Slot};
 use crate::resource::{Kind, Reason};
-use crate::transport::LinkId;
 use crate::wire::frame::WireCommand;
 
 /// The index that stands for "nobody" in [`SlotRoute::owner`].

@@ -10,7 +10,7 @@ use super::work::{contain, discard};
 use super::{Lease, codec};
 use crate::codec as bytes;
 use crate::codec::Raw;
-use crate::id::{Epoch, Position, Process, Slot};
+use crate::id::{Epoch, LinkId, Position, Process, Slot};
 use crate::policy::receipts::Saved;
 use crate::policy::replica::Stamp;
 use crate::policy::stream::Heard;
@@ -69,7 +69,8 @@ pub(crate) trait Copies {
     fn ask(&self, process: Option<&Process>);
 
     /// As the owner: the content for a backup, which hears from now on of all that changes.
-    fn content_for(&self, slot: Slot, epoch: Epoch, to: &Process) -> Option<Box<dyn Content>>;
+    /// `None` when it is no backup of this epoch, or is not reached over this connection, the only one that the content may go over.
+    fn content_for(&self, slot: Slot, epoch: Epoch, to: &Process, over: LinkId) -> Option<Box<dyn Content>>;
 
     /// As who has promised: the content for the opener. `None` when it is not promised to this epoch, or another content is here.
     fn content(&self, slot: Slot, epoch: Epoch, stamp: Stamp) -> Option<Box<dyn Content>>;
@@ -189,8 +190,8 @@ impl<R: Resource> Copies for Arc<Host<R>> {
         }
     }
 
-    fn content_for(&self, slot: Slot, epoch: Epoch, to: &Process) -> Option<Box<dyn Content>> {
-        let cut = self.shelf(slot)?.cut_for(slot, epoch, to, self.clock())?;
+    fn content_for(&self, slot: Slot, epoch: Epoch, to: &Process, over: LinkId) -> Option<Box<dyn Content>> {
+        let cut = self.shelf(slot)?.cut_for(slot, epoch, (to, over), self.clock())?;
         Some(Box::new(Parts::of(cut)))
     }
 

@@ -10,7 +10,7 @@ use super::outcome::Refused;
 use super::pledge::Pledge;
 use super::record::{Filling, Line};
 use super::shelf::{Change, Receipt};
-use crate::id::{Epoch, Position, Process, Slot};
+use crate::id::{Epoch, LinkId, Position, Process, Slot};
 use crate::policy::stream::{Heard, Stream};
 use crate::resource::Resource;
 use crate::spec::Reads;
@@ -191,14 +191,14 @@ impl<R: Resource> Flow<R> {
     }
 
     /// Begins to fill a backup with what is applied, and sends it what is pending. `None` when that cannot be done now.
-    pub(super) fn fill(&mut self, slot: Slot, to: &Process, applied: Position) -> Option<Filling> {
+    pub(super) fn fill(&mut self, slot: Slot, (to, over): (&Process, LinkId), applied: Position) -> Option<Filling> {
         let at = self.find(to).filter(|_| !self.held)?;
         self.fillings = self.fillings.saturating_add(1);
         let epoch = self.stream.epoch();
         let filling = Filling { epoch, number: self.fillings, stamp: (epoch, applied) };
         self.stream.resume(at);
         self.forget_told(at);
-        if !self.lines.get(at)?.begin(slot, filling) {
+        if !self.lines.get(at)?.begin(slot, filling, over) {
             self.stream.interrupt(at);
             return None;
         }

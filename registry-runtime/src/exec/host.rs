@@ -18,6 +18,7 @@ use super::outcome::Refused;
 use super::record::{Body, lend};
 use super::reply::Unfit;
 use super::shelf::{Change, Claim, Effect, Gone, Outcomes, Receipt, Sealing, Settled, Settling, Shelf, Stand, Swept};
+use super::sweeper::Sweeper;
 use super::work::{contain, discard};
 use super::{Clock, Lease, Load};
 use crate::codec::{Raw, encode, with_scratch};
@@ -49,6 +50,7 @@ pub(crate) struct Host<R: Resource> {
     pub(super) setting: Setting,
     pub(super) door: Arc<Door>,
     shelves: Box<[Aligned<R>]>,
+    sweeper: Sweeper,
     /// How many commands have taken in what other sides of partitions wrote.
     pub(super) salvaged: AtomicU64,
     /// How often a command left what could not be kept.
@@ -60,18 +62,33 @@ pub(crate) struct Host<R: Resource> {
 struct Aligned<R: Resource>(Mutex<Shelf<R>>);
 
 impl<R: Resource> Aligned<R> {
-    fn lock(&self) -> Locked<'_, R> {
+    fn lock<'a>(&'a self, sweeper: &'a Sweeper) -> Locked<'a, R> {
         // Only a key's `Hash`, `Eq` or `Clone` could panic in there, and the map is whole even then.
-        Locked { shelf: self.0.lock().unwrap_or_else(PoisonError::into_inner), gone: None }
+        let shelf = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Locked { shelf, fallen: Fallen { gone: None, sweeper } }
     }
 }
 
-/// What is kept of a slot, while nobody else looks at it. What it has let go of is dropped when the lock is open again, since that runs a
-/// user's `Drop`.
+/// What is kept of a slot, while nobody else looks at it. What it has let go of is handed on when the lock is open again, since to drop it
+/// runs a user's `Drop`.
 pub(super) struct Locked<'a, R: Resource> {
     // In this order: fields are dropped as they are written down.
     shelf: MutexGuard<'a, Shelf<R>>,
+    fallen: Fallen<'a, R>,
+}
+
+/// What a slot has let go of, on its way to who drops it.
+struct Fallen<'a, R: Resource> {
     gone: Option<Box<Gone<R>>>,
+    sweeper: &'a Sweeper,
+}
+
+impl<R: Resource> Drop for Fallen<'_, R> {
+    fn drop(&mut self) {
+        if let Some(gone) = self.gone.take() {
+            gone.sweep_out(self.sweeper);
+        }
+    }
 }
 
 impl<R: Resource> Deref for Locked<'_, R> {
@@ -90,7 +107,7 @@ impl<R: Resource> DerefMut for Locked<'_, R> {
 
 impl<R: Resource> Drop for Locked<'_, R> {
     fn drop(&mut self) {
-        self.gone = self.shelf.gone();
+        self.fallen.gone = self.shelf.gone();
     }
 }
 
@@ -133,6 +150,7 @@ impl<R: Commands> Host<R> {
             shelves: (0..definition.spec.slots())
                 .map(|_| Aligned(Mutex::new(Shelf::new(hasher, setting.rules, &budget, &definition.spec))))
                 .collect(),
+            sweeper: Sweeper::new(setting.runtime.clone()),
             setting,
             salvaged: AtomicU64::new(0),
             unkept: Mutex::default(),
@@ -168,12 +186,12 @@ impl<R: Resource> Host<R> {
         self.sweep_out(slot, swept);
     }
 
-    /// Drops what was swept out of a slot, and says what nobody will take in any more.
+    /// Has what was swept out of a slot dropped, and says what nobody will take in any more.
     pub(super) fn sweep_out(&self, slot: Slot, swept: Option<Swept<R>>) {
         if let Some(forsaken) = swept.as_ref().and_then(|swept| swept.forsaken.as_ref()) {
             self.tell_forsaken(slot, forsaken);
         }
-        discard(swept);
+        swept.into_iter().for_each(|swept| swept.sweep_out(&self.sweeper));
     }
 
     /// Seals an open slot: starts nothing new, gives what runs [`SEAL_GRACE`], cancels the rest, then tells `drained`,
@@ -238,7 +256,7 @@ impl<R: Resource> Host<R> {
     pub(crate) fn forget_due(&self) {
         let now = self.clock().now();
         for shelf in &self.shelves {
-            shelf.lock().forget_due(now);
+            shelf.lock(&self.sweeper).forget_due(now);
         }
     }
 
@@ -259,7 +277,7 @@ impl<R: Resource> Host<R> {
 
     /// Locks what is kept of a slot; `None` when there is no such slot.
     pub(super) fn shelf(&self, slot: Slot) -> Option<Locked<'_, R>> {
-        self.shelves.get(slot.index()).map(Aligned::lock)
+        Some(self.shelves.get(slot.index())?.lock(&self.sweeper))
     }
 
     /// Commits and lets go: see [`Shelf::settle`].

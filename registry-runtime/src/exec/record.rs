@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::shelf::Receipt;
 use crate::codec::Raw;
-use crate::id::{Epoch, Position, Process, Slot};
+use crate::id::{Epoch, LinkId, Position, Process, Slot};
 use crate::policy::receipts::Saved;
 use crate::policy::replica::Stamp;
 
@@ -36,8 +36,9 @@ pub(crate) trait Line: Debug + Send + Sync {
     /// Says how far the stream is acknowledged. `false` when it cannot be said now.
     fn acknowledged(&self, slot: Slot, epoch: Epoch, position: Position) -> bool;
 
-    /// Says that a filling begins; its parts follow. `false` when it cannot be said now.
-    fn begin(&self, slot: Slot, filling: Filling) -> bool;
+    /// Says that a filling begins whose parts are going to travel over this connection. `false` when it cannot be said now, or another
+    /// connection is in the place of that one: what is said over two has no order.
+    fn begin(&self, slot: Slot, filling: Filling, over: LinkId) -> bool;
 }
 
 /// A filling of a whole slot.

@@ -18,7 +18,7 @@ use super::hash::Seeded;
 use super::lane::{Lane, Turn};
 use super::outcome::Refused;
 use super::record::Filling;
-use super::work::discard;
+use super::sweeper::Sweeper;
 use super::{Clock, Lease};
 use crate::id::{Epoch, Position, Process, Slot};
 use crate::policy::admission::RETRY_AFTER_MAX;
@@ -84,16 +84,25 @@ pub(super) struct Shelf<R: Resource> {
     seals: u64,
 }
 
-/// What a slot has let go of beside its instances; a user's `Drop` may run, and panic, when it goes.
+/// What a slot has let go of beside its instances; a user's `Drop` runs when it goes.
 #[derive(Debug)]
 pub(super) struct Gone<R: Resource> {
     fillings: Vec<Incoming<R>>,
     parts: Vec<Part<R>>,
 }
 
-impl<R: Resource> Drop for Gone<R> {
-    fn drop(&mut self) {
-        discard((std::mem::take(&mut self.fillings), std::mem::take(&mut self.parts)));
+impl<R: Resource> Gone<R> {
+    /// Has it all dropped.
+    pub(super) fn sweep_out(self, sweeper: &Sweeper) {
+        for Incoming { instances, touched, past, .. } in self.fillings {
+            sweeper.sweep(instances);
+            sweeper.sweep(touched);
+            sweeper.sweep(past.written);
+        }
+        for Part { instances, past, .. } in self.parts {
+            sweeper.sweep(instances);
+            sweeper.sweep(past.written);
+        }
     }
 }
 
@@ -162,7 +171,7 @@ pub(super) enum Stand {
     Task(usize),
 }
 
-/// What was swept away; drop it outside the lock.
+/// What was swept away; have it dropped outside the lock.
 #[derive(Debug)]
 #[must_use]
 pub(super) struct Swept<R: Resource> {
@@ -181,6 +190,18 @@ pub(super) enum Sealing {
     Drained(Epoch),
     /// Something runs: sound the alarm with this number when its time is up.
     Draining(u64),
+}
+
+impl<R: Resource> Swept<R> {
+    /// Has it all dropped.
+    pub(super) fn sweep_out(self, sweeper: &Sweeper) {
+        sweeper.sweep(self.lanes);
+        sweeper.sweep(self.states);
+        // Unless somebody is looking at it, who then drops it.
+        if let Some(forsaken) = self.forsaken.and_then(Arc::into_inner) {
+            sweeper.sweep(forsaken.instances);
+        }
+    }
 }
 
 impl<R: Resource> Shelf<R> {

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
-use crate::id::NodeId;
+use crate::id::{LinkId, NodeId};
 use crate::telemetry;
-use crate::transport::{Link, LinkId};
+use crate::transport::Link;
 
 /// What has been said of differences, so that each is said once for each connection and not with every new table.
 ///

@@ -10,9 +10,9 @@ use super::records::News;
 use crate::codec::Raw;
 use crate::engine::Report;
 use crate::exec::{AnyHost, Filling};
-use crate::id::{Epoch, Position, Slot};
+use crate::id::{Epoch, LinkId, Position, Slot};
 use crate::telemetry;
-use crate::transport::{Channel, Link, LinkId};
+use crate::transport::{Channel, Link};
 use crate::wire::record::{RecordFrame, RecordWord};
 
 /// A slot that a peer is to be sent.
@@ -152,7 +152,7 @@ async fn send(link: &Link, host: &Arc<dyn AnyHost>, job: Job) -> Result<(), Unse
     let peer = link.process();
     let content = match to {
         // Its beginning goes out with it, under the slot's lock, so that no record comes between.
-        Whom::Backup => host.content_for(slot, epoch, &peer),
+        Whom::Backup => host.content_for(slot, epoch, &peer, link.id()),
         Whom::Opener(stamp) => host.content(slot, epoch, stamp),
     };
     let Some(mut content) = content else { return Ok(()) };

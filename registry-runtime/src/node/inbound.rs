@@ -13,11 +13,11 @@ use super::owners::Owners;
 use super::records::{News, Records};
 use crate::codec::with_scratch;
 use crate::exec::{self, Answer, AnyHost, Cancel, Served, Wait};
-use crate::id::{Epoch, NodeId, Process, Slot};
+use crate::id::{Epoch, LinkId, NodeId, Process, Slot};
 use crate::policy::receipts::Ask;
 use crate::resource::Reason;
 use crate::telemetry::{Asked, Refusals};
-use crate::transport::{Handler, Link, LinkId, Part, Received, Replier, ReplySlot, Ticket};
+use crate::transport::{Handler, Link, Part, Received, Replier, ReplySlot, Ticket};
 use crate::wire::frame::{ReplyHead, WireCommand};
 use crate::wire::outcome::Outcome;
 

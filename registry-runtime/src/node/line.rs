@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::client::Peer;
 use crate::codec::{Raw, with_scratch};
 use crate::exec::{self, Filling};
-use crate::id::{Epoch, Position, Process, Slot};
+use crate::id::{Epoch, LinkId, Position, Process, Slot};
 use crate::transport::Channel;
 use crate::wire::record::{RecordFrame, RecordWord};
 
@@ -23,10 +23,14 @@ impl Line {
     }
 
     fn send(&self, slot: Slot, epoch: Epoch, word: RecordWord<'_>) -> bool {
+        self.send_over(None, slot, epoch, word)
+    }
+
+    fn send_over(&self, over: Option<LinkId>, slot: Slot, epoch: Epoch, word: RecordWord<'_>) -> bool {
         let link = self.peer.link();
         // Another process of that node knows nothing of what this one has.
         let link = link.as_ref().filter(|link| link.peer().start == self.process.start);
-        link.is_some_and(|link| {
+        link.filter(|link| over.is_none_or(|over| link.id() == over)).is_some_and(|link| {
             with_frame(self.registry, slot, epoch, word, |frame| link.send(Channel::Records, frame).is_ok())
         })
     }
@@ -49,9 +53,9 @@ impl exec::Line for Line {
         self.send(slot, epoch, RecordWord::Acknowledged { position })
     }
 
-    fn begin(&self, slot: Slot, filling: Filling) -> bool {
+    fn begin(&self, slot: Slot, filling: Filling, over: LinkId) -> bool {
         let Filling { epoch, number, stamp } = filling;
-        self.send(slot, epoch, RecordWord::Fill { number, stamp })
+        self.send_over(Some(over), slot, epoch, RecordWord::Fill { number, stamp })
     }
 }
 

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use super::differences::Differences;
 use crate::client::Peer;
 use crate::exec::Lease;
-use crate::id::{NodeId, Process, Start};
+use crate::id::{LinkId, NodeId, Process, Start};
 use crate::time::Moment;
-use crate::transport::{Link, LinkId};
+use crate::transport::Link;
 
 /// The nodes that this one has met, itself included.
 pub(super) struct Peers {

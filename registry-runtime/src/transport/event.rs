@@ -8,8 +8,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::end::{HandshakeError, Reason};
 use super::link::Link;
-use super::peer::LinkId;
-use crate::id::NodeId;
+use crate::id::{LinkId, NodeId};
 
 /// Something that happened between this node and another.
 #[derive(Debug)]

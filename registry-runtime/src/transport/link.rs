@@ -15,8 +15,8 @@ use super::bounds::{LANES, LANES_MAX};
 use super::channel::{Channel, Outbox, SendError};
 use super::end::{Ending, Reason};
 use super::lane::{Lane, LinkError, Pending, Replies, Soloist};
-use super::peer::{LinkId, PeerInfo};
-use crate::id::Process;
+use super::peer::PeerInfo;
+use crate::id::{LinkId, Process};
 use crate::wire::frame::Request;
 
 pub(super) use supervisor::{Mainspring, supervise};

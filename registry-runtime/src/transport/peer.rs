@@ -6,21 +6,6 @@ use crate::id::{Incarnation, NodeId, Start};
 use crate::wire::frame::WireCommand;
 use crate::wire::hello::{CommandKind, Hello};
 
-/// Numbers the connections that a node has had, from 1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct LinkId(u64);
-
-impl LinkId {
-    pub(crate) const fn new(number: u64) -> Self {
-        Self(number)
-    }
-
-    /// The number.
-    pub(crate) const fn get(self) -> u64 {
-        self.0
-    }
-}
-
 /// A node at the other end of a connection, as its certificate and its hello tell.
 #[derive(Debug)]
 pub(crate) struct PeerInfo {

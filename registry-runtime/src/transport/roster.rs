@@ -9,8 +9,7 @@ use tokio::time::Instant;
 
 use super::bounds::HANDSHAKE_TIME;
 use super::link::Link;
-use super::peer::LinkId;
-use crate::id::{NodeId, Start};
+use crate::id::{LinkId, NodeId, Start};
 use crate::wire::hello::Refusal;
 
 /// How long after its making a connection may still meet one that the other side began before it knew. Later, a peer that

@@ -9,7 +9,7 @@ use super::super::outcome::Refused;
 use super::super::pledge::Pledge;
 use super::super::record::{Filling, Line};
 use super::{Change, Claim, Clock, Gate, Incoming, Memory, Outcomes, Receipt, Shelf, Swept};
-use crate::id::{Epoch, Position, Process, Slot};
+use crate::id::{Epoch, LinkId, Position, Process, Slot};
 use crate::policy::receipts::Saved;
 use crate::policy::replica::{Next, Stamp};
 use crate::policy::stream::{Heard, Stream};
@@ -154,7 +154,7 @@ impl<R: Resource> Shelf<R> {
         &mut self,
         slot: Slot,
         epoch: Epoch,
-        to: &Process,
+        to: (&Process, LinkId),
         clock: &dyn Clock,
     ) -> Option<Cut<R>> {
         let applied = self.replica.stamp().1;

@@ -14,7 +14,7 @@ use crate::exec::shelf::{Change, Cut};
 use crate::exec::{
     Answer, AnyHost, Attempt, Filled, Filling, Lease, Line, Outcome, Replier, Request, Served, Standing, Started, Wait,
 };
-use crate::id::{Epoch, NodeId, Position, Process, Slot, Start};
+use crate::id::{Epoch, LinkId, NodeId, Position, Process, Slot, Start};
 use crate::policy::stream::{Heard, Stream};
 use crate::resource::{Definition, Resource};
 use crate::rules::Rules;
@@ -24,6 +24,8 @@ use crate::time::Moment;
 const FIRST: Epoch = Epoch::new(EPOCH.get() + 1);
 const SECOND: Epoch = Epoch::new(EPOCH.get() + 2);
 const KEY: u64 = 1;
+/// The connection to each backup.
+const LINK: LinkId = LinkId::new(1);
 
 fn process(name: &str) -> Process {
     Process { node: NodeId::new(name).unwrap(), start: Start::new(1) }
@@ -77,8 +79,8 @@ impl Line for Wire {
         self.put(Frame::Acknowledged(epoch, position))
     }
 
-    fn begin(&self, _: Slot, filling: Filling) -> bool {
-        self.put(Frame::Begin(filling))
+    fn begin(&self, _: Slot, filling: Filling, over: LinkId) -> bool {
+        over == LINK && self.put(Frame::Begin(filling))
     }
 }
 
@@ -173,7 +175,7 @@ impl Trio {
 
     /// Fills a backup whole, with the records that come meanwhile.
     fn fill(&self, at: usize, epoch: Epoch, meanwhile: impl FnOnce(&Self)) -> Position {
-        let mut content = self.owner.host.content_for(self.slot, epoch, &self.wires[at].to).unwrap();
+        let mut content = self.owner.host.content_for(self.slot, epoch, &self.wires[at].to, LINK).unwrap();
         let filling = content.filling();
         meanwhile(self);
         assert!(self.deliver(at).iter().all(|taken| *taken == Standing::Filling));
@@ -346,7 +348,7 @@ async fn a_backup_is_filled_for_no_opening_that_it_was_not_told_to_follow() {
     let base = owner.fence(trio.slot, SECOND, true);
     let lines = trio.wires.iter().map(|wire| Arc::clone(wire) as Arc<dyn Line>).collect();
     assert!(owner.begin_stream(trio.slot, SECOND, base, lines));
-    let mut content = owner.content_for(trio.slot, SECOND, &trio.wires[1].to).unwrap();
+    let mut content = owner.content_for(trio.slot, SECOND, &trio.wires[1].to, LINK).unwrap();
     let (filling, part) = (content.filling(), content.next().unwrap().unwrap());
     let fill = || {
         other.begin_filling(trio.slot, &process("owner"), filling, false);
@@ -557,7 +559,7 @@ async fn a_backup_that_is_being_filled_lacks_nothing() {
     let adopt = || backup.adopt(trio.slot, SECOND, base, trio.heard.clone());
     backup.fence(trio.slot, SECOND, false);
     assert_eq!(adopt(), Standing::Lacks);
-    let mut content = trio.owner.host.content_for(trio.slot, SECOND, &trio.wires[1].to).unwrap();
+    let mut content = trio.owner.host.content_for(trio.slot, SECOND, &trio.wires[1].to, LINK).unwrap();
     trio.deliver(1);
     assert_eq!(adopt(), Standing::Filling, "it is asked again while the parts are on their way");
     let (filling, part) = (content.filling(), content.next().unwrap().unwrap());
@@ -582,7 +584,7 @@ async fn what_a_peer_makes_up_changes_nothing() {
     assert!(backup.take(slot, FIRST, Position::new(2), &body).unwrap_err().contains("another key"));
 
     // Parts that were not announced, come twice, or do not decode.
-    let mut content = trio.owner.host.content_for(slot, FIRST, &trio.wires[1].to).unwrap();
+    let mut content = trio.owner.host.content_for(slot, FIRST, &trio.wires[1].to, LINK).unwrap();
     let (filling, part) = (content.filling(), content.next().unwrap().unwrap());
     let other = &trio.backups[1].host;
     assert_eq!(other.fill(slot, &process("owner"), filling, part.part, part.last, &part.body), Ok(Filled::Refused));
@@ -654,10 +656,28 @@ async fn between_its_promise_and_the_next_stream_an_owner_sends_a_backup_nothing
     trio.wires[1].sent.lock().unwrap().clear();
     trio.reaches(1, FIRST, Position::new(1));
     assert_eq!(trio.wires[1].next(), None);
-    assert!(trio.owner.host.content_for(trio.slot, FIRST, &backup).is_none());
+    assert!(trio.owner.host.content_for(trio.slot, FIRST, &backup, LINK).is_none());
     trio.open(SECOND);
     trio.reaches(0, SECOND, Position::new(2));
     assert_eq!(added.await, Outcome::Done(6));
+}
+
+/// While one of two connections takes the other's place, a filling's beginning and its parts would come in any order.
+#[tokio::test]
+async fn a_filling_does_not_begin_over_another_connection_than_its_parts_and_the_backup_is_asked_again() {
+    let trio = Trio::new();
+    let backup = trio.wires[1].to.clone();
+    trio.owner.host.ask(Some(&backup));
+    assert_eq!(trio.wires[1].next(), Some(Frame::Ask));
+    assert!(trio.owner.host.content_for(trio.slot, FIRST, &backup, LinkId::new(2)).is_none());
+    assert_eq!(trio.wires[1].next(), None, "nothing begins");
+    let made = trio.make(FIRST, 101).later();
+    assert_eq!(trio.wires[1].next(), None, "and no record comes without a beginning");
+    trio.owner.host.ask(None);
+    assert_eq!(trio.wires[1].next(), Some(Frame::Ask), "at the next look");
+    assert_eq!(trio.fill(1, FIRST, |_| ()), Position::new(1));
+    trio.reaches(1, FIRST, Position::new(1));
+    assert!(matches!(made.await, Outcome::Done(_)));
 }
 
 /// An instance that does not go quietly.

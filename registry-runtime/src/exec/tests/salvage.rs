@@ -13,7 +13,7 @@ use super::world::{Hands, end};
 use crate::exec::copies::Copies;
 use crate::exec::salvage::Remains;
 use crate::exec::{Attempt, Filled, Filling, Host, Lease, Line, Outcome, Remainder, Salvage, Setting, Stranded};
-use crate::id::{Epoch, NodeId, Position, Process, Slot, Start};
+use crate::id::{Epoch, LinkId, NodeId, Position, Process, Slot, Start};
 use crate::policy::lineage::Kinship;
 use crate::policy::replica::Stamp;
 use crate::resource::{Command, Commands, Definition, ErrorCodec, Origin, Resource, Run, States, Visitor};
@@ -115,7 +115,7 @@ impl Line for Deaf {
         true
     }
 
-    fn begin(&self, _: Slot, _: Filling) -> bool {
+    fn begin(&self, _: Slot, _: Filling, _: LinkId) -> bool {
         true
     }
 }
@@ -161,7 +161,7 @@ impl<const MERGES: bool> Side<MERGES> {
         let here = Process { node: NodeId::new("here").unwrap(), start: Start::new(1) };
         let mut content = from
             .host
-            .content_for(SLOT, epoch, &here)
+            .content_for(SLOT, epoch, &here, LinkId::new(1))
             .or_else(|| from.host.content(SLOT, epoch, from.host.fence(SLOT, epoch, false)))
             .unwrap();
         let filling = content.filling();

@@ -10,15 +10,15 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
 
 use crate::codec;
-use crate::id::{CommandId, Epoch, Incarnation, Mark, NodeId, Slot, Start};
+use crate::id::{CommandId, Epoch, Incarnation, LinkId, Mark, NodeId, Slot, Start};
 use crate::transport::bounds::LANES;
 use crate::transport::end::Closing;
 use crate::transport::endpoint::Endpoint;
 use crate::transport::stream::{Tag, read_tag};
 use crate::transport::tls::Tls;
 use crate::transport::{
-    Event, Gate, Handler, HandshakeError, Identity, Link, LinkId, Part, Reason, Received, Replier, Reply, ReplySlot,
-    Seeds, Setup, Socket, Ticket, Transport, bind,
+    Event, Gate, Handler, HandshakeError, Identity, Link, Part, Reason, Received, Replier, Reply, ReplySlot, Seeds,
+    Setup, Socket, Ticket, Transport, bind,
 };
 use crate::wire::frame::{Request, WireCommand};
 use crate::wire::hello::{self, Greeting, HASH_VERSION, Hello, HelloReply, PREFIX_BYTES};
