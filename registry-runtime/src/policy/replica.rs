@@ -46,11 +46,13 @@ impl Replica {
         self.fence = self.fence.max(epoch);
     }
 
-    /// Counts the copy as that of an opening, if it is what the opening takes over. A repetition changes nothing.
+    /// Counts the copy as that of an opening, if it is what the opening takes over; whether or not, nothing of earlier ones is taken any more.
+    /// A repetition changes nothing.
     pub(crate) fn adopt(&mut self, epoch: Epoch, base: Stamp) -> bool {
         let may = epoch >= self.fence;
         if may {
             self.followed = self.followed.max(epoch);
+            self.raise_fence(epoch);
         }
         let is_repeated = self.stamp.0 == epoch && self.stamp.1 >= base.1;
         let fits = may && (is_repeated || self.stamp == base);
@@ -84,9 +86,9 @@ impl Replica {
         self.raise_fence(stamp.0);
     }
 
-    /// The copy is empty again; what was promised stands.
+    /// The copy is empty again, and follows nobody; what was promised stands.
     pub(crate) fn clear(&mut self) {
-        self.stamp = Stamp::default();
+        (self.stamp, self.followed) = (Stamp::default(), Epoch::default());
     }
 }
 
@@ -123,6 +125,7 @@ mod tests {
         assert!(!replica.follows(Epoch::new(6)));
         assert!(!replica.adopt(Epoch::new(6), stamp(5, 8)));
         assert!(replica.follows(Epoch::new(6)), "it is to be filled");
+        assert_eq!(place(&replica, 5, 8), Next::Refused, "by the owner that it follows now");
         assert!(!replica.adopt(Epoch::new(6), stamp(4, 7)));
         assert!(!replica.adopt(Epoch::new(4), stamp(5, 7)), "below the fence");
         assert!(!replica.follows(Epoch::new(4)));
@@ -132,5 +135,6 @@ mod tests {
         assert_eq!(replica.stamp(), stamp(6, 9));
         replica.clear();
         assert_eq!((replica.stamp(), replica.fence()), (stamp(0, 0), Epoch::new(6)));
+        assert!(!replica.follows(Epoch::new(6)), "a filling that comes late is not taken");
     }
 }
