@@ -53,6 +53,13 @@ struct UnderWay {
     sum: Salvage,
 }
 
+impl UnderWay {
+    /// Whether it is what that node offers of that content.
+    fn is_of(&self, node: &NodeId, stamp: Stamp) -> bool {
+        self.node == *node && self.stamp == stamp
+    }
+}
+
 impl Salvages {
     pub(super) fn new(runtime: Handle, news: mpsc::UnboundedSender<News>) -> Self {
         Self { runtime, news, under_way: Arc::default() }
@@ -128,7 +135,7 @@ impl Salvages {
         let Some(since) = self.expect(place, &from.peer().node, stamp, first, host) else { return };
         let (this, link, host) = (self.clone(), from.clone(), Arc::clone(host));
         self.runtime.spawn(async move {
-            match this.take_in(place, since, remainder, &host).await {
+            match this.take_in(place, (&link.peer().node, stamp), since, remainder, &host).await {
                 Step::Next(next) => say(&link, &host, slot, RecordWord::Salvage { stamp, since, from: next }),
                 Step::Done => say(&link, &host, slot, RecordWord::Salvaged { stamp }),
                 Step::Stop => {}
@@ -152,14 +159,17 @@ impl Salvages {
             while let Some(since) = this.expect(place, host.node(), stamp, first, &host)
                 && let Some(Ok(remainder)) = host.remainder(slot, stamp, since, first)
             {
-                match this.take_in(place, since, remainder, &host).await {
+                match this.take_in(place, (host.node(), stamp), since, remainder, &host).await {
                     Step::Next(next) => first = next,
                     Step::Done => return host.let_go_of(slot, stamp),
                     Step::Stop => return,
                 }
             }
             // It is gone, or a part of it has no encoding: others may offer theirs.
-            this.lock().remove(&place);
+            let mut under_way = this.lock();
+            if under_way.get(&place).is_some_and(|entry| entry.is_of(host.node(), stamp)) {
+                under_way.remove(&place);
+            }
         });
     }
 
@@ -196,7 +206,7 @@ impl Salvages {
     ) -> Option<Position> {
         let mut under_way = self.lock();
         let entry = under_way.get_mut(&place)?;
-        if entry.node != *node || entry.stamp != stamp || entry.next != Some(first) {
+        if !entry.is_of(node, stamp) || entry.next != Some(first) {
             return None;
         }
         if host.kinship(place.1, &entry.lineage) != Some(Kinship::ForkedAt(entry.since)) {
@@ -208,10 +218,11 @@ impl Salvages {
         Some(entry.since)
     }
 
-    /// Takes in a part.
+    /// Takes in a part of an offer. One that took so long that another offer is heard by now is counted for nobody: it is offered again.
     async fn take_in(
         &self,
         place: (&'static str, Slot),
+        (node, stamp): (&NodeId, Stamp),
         since: Position,
         remainder: Remainder,
         host: &Arc<dyn AnyHost>,
@@ -219,7 +230,8 @@ impl Salvages {
         let Remainder { next, last, body } = remainder;
         let taken = host.salvage(place.1, since, body).await;
         let mut under_way = self.lock();
-        let Some(entry) = under_way.get_mut(&place) else { return Step::Stop };
+        let is_it = |entry: &&mut UnderWay| entry.is_of(node, stamp) && entry.next.is_none();
+        let Some(entry) = under_way.get_mut(&place).filter(is_it) else { return Step::Stop };
         match taken {
             Ok(taken) if !last => {
                 entry.sum.add(taken);
