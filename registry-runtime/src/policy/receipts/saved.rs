@@ -112,8 +112,10 @@ impl Receipts {
             }
             // Its session came before it.
             Saved::Kept { session, sequence, content, left, told } => {
-                if let Some(kept) = self.sessions.get_mut(session) {
-                    kept.keep(Kept { sequence, content, until: now + left, told }, &mut self.room);
+                let until = now + left;
+                if let Some(kept) = self.sessions.get_due(session, until) {
+                    self.soonest = self.soonest.min(until);
+                    kept.keep(Kept { sequence, content, until, told }, &mut self.room);
                 }
             }
             Saved::Named { name, content, left, told } => {

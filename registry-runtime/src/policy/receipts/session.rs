@@ -1,6 +1,7 @@
 //! What a slot keeps of one session: the receipts that it may still ask for.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use super::Told;
 use super::room::{EXPIRED_BYTES, RECEIPT_BYTES, Room, Share};
@@ -18,6 +19,10 @@ pub(super) const QUEUE_KEPT: usize = 8;
 /// How many times more room than entries a queue may have.
 const QUEUE_SPARE: usize = 8;
 
+/// How often receipts whose time is over are looked for among those of one session, at most: a look goes through all of them, since calls
+/// with a longer timeout may have lower numbers.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
 /// What is kept of one session.
 #[derive(Debug)]
 pub(super) struct Session {
@@ -30,6 +35,8 @@ pub(super) struct Session {
     pub(super) expired: VecDeque<u64>,
     /// By rising number.
     kept: VecDeque<Kept>,
+    /// When to look at it next. It may be earlier than there is something to do.
+    pub(super) due: Moment,
     /// When the last of its calls that were seen is over.
     pub(super) until: Moment,
 }
@@ -45,9 +52,9 @@ pub(super) struct Kept {
 
 impl Session {
     /// One of which nothing is kept yet and of whose numbers, from that one up, everything will be known.
-    pub(super) fn new(share: Share, mark: Mark) -> Self {
+    pub(super) fn new(share: Share, mark: Mark, due: Moment) -> Self {
         let forgotten = mark.get().saturating_sub(1);
-        Self { share, forgotten, expired: VecDeque::new(), kept: VecDeque::new(), until: Moment::default() }
+        Self { share, forgotten, expired: VecDeque::new(), kept: VecDeque::new(), due, until: Moment::default() }
     }
 
     /// Whether a number's receipt is gone, if there was one.
@@ -90,32 +97,38 @@ impl Session {
         give_back(&mut self.expired);
     }
 
-    /// Lets go of the receipts whose time is over, oldest first; their numbers stay.
-    pub(super) fn expire_due(&mut self, now: Moment, room: &mut Room) {
-        while let Some(first) = self.kept.pop_front_if(|first| first.until <= now) {
-            room.free(self.share, RECEIPT_BYTES.saturating_add(first.told.bytes()));
-            self.expire(first.sequence, room);
-            if self.expired.len() > EXPIRED_MAX
-                && let Some(lowest) = self.expired.pop_front()
-            {
-                room.free(self.share, EXPIRED_BYTES);
-                self.forgotten = self.forgotten.max(lowest);
+    /// Lets go of the receipts whose time is over; their numbers stay. Says when to look again, unless the session is over.
+    pub(super) fn expire_due(&mut self, now: Moment, room: &mut Room) -> Option<Moment> {
+        let mut kept = std::mem::take(&mut self.kept);
+        let mut soonest = None;
+        kept.retain(|receipt| {
+            let stays = receipt.until > now;
+            if stays {
+                soonest = soonest.into_iter().chain([receipt.until]).min();
+            } else {
+                room.free(self.share, RECEIPT_BYTES.saturating_add(receipt.told.bytes()));
+                self.expire(receipt.sequence, room);
             }
-        }
-        give_back(&mut self.kept);
+            stays
+        });
+        give_back(&mut kept);
+        self.kept = kept;
+        self.due = soonest.map_or(self.until, |soonest| soonest.max(now + LOOK_EVERY));
+        (self.due > now).then_some(self.due)
     }
 
-    /// Remembers of a number that it has ended.
+    /// Remembers of a number that it has ended. When there are too many of these, the lowest is forgotten.
     pub(super) fn expire(&mut self, sequence: u64, room: &mut Room) {
         if let Err(at) = self.expired.binary_search(&sequence) {
             room.take(self.share, EXPIRED_BYTES);
             self.expired.insert(at, sequence);
         }
-    }
-
-    /// When to look at it again.
-    pub(super) fn due(&self) -> Moment {
-        self.kept.front().map_or(self.until, |first| first.until)
+        if self.expired.len() > EXPIRED_MAX
+            && let Some(lowest) = self.expired.pop_front()
+        {
+            room.free(self.share, EXPIRED_BYTES);
+            self.forgotten = self.forgotten.max(lowest);
+        }
     }
 
     /// Where a number's receipt is, or would be.

@@ -71,6 +71,35 @@ fn time_forgets_the_oldest_first_and_then_the_session() {
     assert_eq!(receipts.room.taken(), 0);
 }
 
+/// Calls have timeouts of their own, so a receipt may be over before those of lower numbers.
+#[test]
+fn a_receipt_that_is_kept_for_long_keeps_no_other() {
+    let keep = |receipts: &mut Receipts, number: u64, left: u64, now: Moment| {
+        receipts.remember(&ask(1, number, 1), done(0), Duration::from_secs(left), WINDOW, now);
+    };
+    let mut owner = Receipts::default();
+    keep(&mut owner, 2, 3600, at(0));
+    (3..1000).for_each(|number| keep(&mut owner, number, 5, at(1)));
+    keep(&mut owner, 1000, 1, at(2));
+    let mut backup = Receipts::default();
+    owner.save(at(2)).into_iter().for_each(|saved| backup.restore(saved, at(2)));
+    for receipts in [&mut owner, &mut backup] {
+        let kept = |receipts: &mut Receipts| receipts.sessions.get_mut(1).unwrap().receipts().len();
+        receipts.forget_due(at(62));
+        assert_eq!(kept(receipts), 999);
+        assert_eq!(receipts.soonest, at(63), "the next");
+        receipts.forget_due(at(63));
+        assert_eq!(kept(receipts), 998, "the last is over first");
+        receipts.forget_due(at(66));
+        assert_eq!(kept(receipts), 1);
+        assert_eq!(receipts.look(&ask(1, 2, 1)), Known::Told(done(0)));
+        assert_eq!(receipts.look(&ask(1, 3, 1)), Known::Expired);
+        assert_eq!(receipts.room.taken(), SESSION_BYTES + 998 * EXPIRED_BYTES + RECEIPT_BYTES + 1);
+        receipts.forget_due(at(3660));
+        assert!(receipts.is_empty() && receipts.room.taken() == 0);
+    }
+}
+
 #[test]
 fn a_call_that_waits_is_not_taken_for_one_that_time_has_forgotten() {
     let mut receipts = Receipts::default();
