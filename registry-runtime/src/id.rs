@@ -332,13 +332,15 @@ impl fmt::Display for CommandId {
     }
 }
 
-/// What a call has from the command that makes it.
+/// What a command hands down to the calls that it makes: what it has from the command that makes it, if one does, and how it runs itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Descent {
     /// The command that no other one made, and that all of them serve: it names their trace.
     pub(crate) root: CommandId,
     /// For how long after the call's own time another run of the command that makes it may ask for its receipt.
     pub(crate) outlives: Duration,
+    /// Whether an earlier run, of this command or of one that makes it, may have made the calls that are made now.
+    pub(crate) rerun: bool,
 }
 
 /// The lowest number of a session that is still open in a slot: about lower ones nobody will ask again.

@@ -57,7 +57,8 @@ pub(super) struct Run<R: Commands, A: 'static, T: 'static, E: 'static> {
     /// For how long the machine had slept when the call began.
     asleep: Duration,
     attempts: u32,
-    /// Why an attempt may have run without telling: then nothing may claim that the command never ran.
+    /// Why an attempt may have run without telling, be it one of an earlier run of the command that makes the call: then nothing may claim
+    /// that the command never ran.
     unresolved: Option<Reason>,
     /// An owner that another node named, newer than the own table.
     hint: Option<(NodeId, Epoch)>,
@@ -72,7 +73,7 @@ struct Described {
     name: Option<IdempotencyName>,
     /// What it is, where its id cannot vouch for that.
     content: Option<u64>,
-    /// What it has from the command that makes it.
+    /// What it hands down to the calls that it makes, as far as its own attempts do not matter.
     descent: Option<Descent>,
 }
 
@@ -119,6 +120,9 @@ where
             }
             None => CommandId { session: port.session(), sequence: port.next_number() },
         };
+        // The next run of a command makes its calls under the same ids, and what the last one made of them is for their receipts to say.
+        let doubt = within.is_some_and(Calling::is_rerun) && command.kind() != Kind::Read;
+        let unresolved = doubt.then_some(Reason::OwnerLost).filter(|_| port.rules.keeps(Rule::NoMeansNo));
         // A run of a command is a session that nobody closes calls of: there, time does.
         let open = keeps_receipt && within.is_none();
         Self {
@@ -133,7 +137,7 @@ where
             deadline,
             asleep,
             attempts: 0,
-            unresolved: None,
+            unresolved,
             hint: None,
             hops: (0, Epoch::ZERO),
         }
@@ -263,6 +267,7 @@ where
         // Nobody can lose the answer of a call on this node, so it leaves a receipt only for its name, for the next run of the command that
         // makes it, or for the next owner, to whom the call goes when this node loses the slot.
         let Described { name, content, descent } = self.described();
+        let descent = self.handed_down(descent);
         let keeps = name.is_some() || self.derived || self.reach.subscription.spec.replicas > 1;
         let mark = if keeps { self.mark() } else { Mark::NOTHING };
         let attempt = Attempt {
@@ -301,6 +306,7 @@ where
         let mark = self.mark();
         let Self { slot, id, attempts, deadline, .. } = *self;
         let Described { name, content, descent } = self.described();
+        let descent = self.handed_down(descent);
         let sent = self.parts.show(|key, arguments| {
             let attempt = u8::try_from(attempts).unwrap_or(u8::MAX);
             let remaining = deadline.saturating_duration_since(now);
@@ -412,7 +418,7 @@ where
     pub(super) fn describe(&mut self, word: Option<&str>, within: Option<&Calling>) -> Result<(), CommandError<E>> {
         let keeps = keeps_receipt(self.command.kind());
         let (word, hashed) = (word.filter(|_| keeps), keeps && within.is_some());
-        let mut described = Described { descent: within.map(|outer| self.descent(outer)), ..Described::default() };
+        let mut described = Described { descent: within.map(|outer| self.inherited(outer)), ..Described::default() };
         if word.is_some() || hashed {
             let command = self.command.name;
             let shown = self.parts.show(|key, arguments| {
@@ -426,8 +432,20 @@ where
     }
 
     /// What the call has from the command that makes it. Of a command without a receipt, too: for the calls which it makes in its turn.
-    fn descent(&self, outer: &Calling) -> Descent {
-        Descent { root: outer.root(), outlives: outer.repeats_until().saturating_duration_since(self.deadline) }
+    fn inherited(&self, outer: &Calling) -> Descent {
+        let outlives = outer.repeats_until().saturating_duration_since(self.deadline);
+        Descent { root: outer.root(), outlives, rerun: outer.is_rerun() }
+    }
+
+    /// What the command hands down to the calls that it makes in this attempt.
+    fn handed_down(&self, inherited: Option<Descent>) -> Option<Descent> {
+        match self.unresolved {
+            None => inherited,
+            Some(_) => {
+                let own = Descent { root: self.id, outlives: Duration::ZERO, rerun: true };
+                Some(Descent { rerun: true, ..inherited.unwrap_or(own) })
+            }
+        }
     }
 
     /// What the caller hears of key or arguments that cannot travel, which is recorded, too.
@@ -450,10 +468,13 @@ where
 
     /// What the call may say at its end: with an attempt unresolved, not that the command never ran.
     pub(super) fn settle(&self, error: CommandError<E>) -> CommandError<E> {
+        use CommandError::{AlreadyExists, DeadlineExceeded, IdempotencyKeyReused, NotFound, Unknown};
         match (self.unresolved, error) {
+            // Who says so has looked for a receipt of the earlier run, and the command that makes the call is to go the same way again.
+            (Some(_), error @ (NotFound | AlreadyExists | IdempotencyKeyReused)) if self.derived => error,
             (Some(reason), error) if error.executed() == Executed::No => match error {
-                CommandError::DeadlineExceeded { .. } => CommandError::DeadlineExceeded { executed: Executed::Maybe },
-                _ => CommandError::Unknown { reason },
+                DeadlineExceeded { .. } => DeadlineExceeded { executed: Executed::Maybe },
+                _ => Unknown { reason },
             },
             (_, error) => error,
         }

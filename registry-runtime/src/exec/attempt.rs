@@ -34,7 +34,7 @@ pub(crate) struct Attempt<'a, R: Resource> {
     pub(crate) begun: Instant,
     /// When the call must have ended.
     pub(crate) deadline: Instant,
-    /// What the call has from the command that makes it, if one does.
+    /// What it hands down to the calls that it makes, if that does not follow from the rest.
     pub(crate) descent: Option<Descent>,
 }
 
@@ -57,7 +57,7 @@ pub(crate) struct Request<'a> {
     pub(crate) begun: Instant,
     /// When the call must have ended.
     pub(crate) deadline: Instant,
-    /// What the call has from the command that makes it, if one does.
+    /// What it hands down to the calls that it makes, if that does not follow from the rest.
     pub(crate) descent: Option<Descent>,
     /// The encoded key; empty for an action.
     pub(crate) key: &'a [u8],
@@ -74,6 +74,7 @@ pub(super) struct Kept {
     pub(super) deadline: Instant,
     pub(super) repeats_until: Instant,
     pub(super) root: CommandId,
+    pub(super) rerun: bool,
     pub(super) span: Span,
 }
 
@@ -110,6 +111,11 @@ impl<R: Resource> Attempt<'_, R> {
         self.descent.map_or(self.ask.id, |descent| descent.root)
     }
 
+    /// Whether the calls that it makes may have been made before.
+    fn is_rerun(&self) -> bool {
+        self.descent.is_some_and(|descent| descent.rerun)
+    }
+
     /// Without the key, for as long as it takes.
     pub(super) fn keep(&self, span: Span) -> Kept {
         Kept {
@@ -119,6 +125,7 @@ impl<R: Resource> Attempt<'_, R> {
             deadline: self.deadline,
             repeats_until: self.repeats_until(),
             root: self.root(),
+            rerun: self.is_rerun(),
             span,
         }
     }
@@ -134,6 +141,7 @@ impl<R: Resource> Attempt<'_, R> {
             deadline: self.deadline,
             repeats_until: self.repeats_until(),
             root: self.root(),
+            rerun: self.is_rerun(),
             id: self.ask.id,
             attempt: self.attempt,
         }
@@ -156,6 +164,7 @@ impl Kept {
             deadline: self.deadline,
             repeats_until: self.repeats_until,
             root: self.root,
+            rerun: self.rerun,
             id: self.asked.ask.id,
             attempt: self.attempt,
         }

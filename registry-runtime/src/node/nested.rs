@@ -9,12 +9,25 @@ use tokio::time::Instant;
 
 use super::Node;
 use crate::policy::receipts::GRACE;
-use crate::resource::{CommandError, Context, Invocation};
+use crate::resource::{CommandError, Context, Executed, Invocation, Reason};
 use crate::transport::Identity;
 
 registry! {
     purses { resource Purse; replicas 1; }
     tills { resource Purse; replicas 1; }
+    drawers { resource Drawer; replicas 1; }
+}
+
+/// One that has to be made.
+#[derive(Clone, Debug, Serialize, Deserialize, Resource)]
+struct Drawer {
+    #[key]
+    id: u64,
+}
+
+#[commands]
+impl Drawer {
+    fn shut(&mut self) {}
 }
 
 /// A sum that grows.
@@ -71,6 +84,11 @@ impl Purse {
 
 /// The context of another run of a command: its own, which counts its calls from the first.
 fn again(outer: &Context, deadline: Instant) -> Context {
+    run(outer, deadline, true)
+}
+
+/// The context of a run of a command, which may not be the first.
+fn run(outer: &Context, deadline: Instant, rerun: bool) -> Context {
     let (origin, caller, epoch, id) = (outer.origin(), outer.node(), outer.epoch(), outer.command_id());
     Invocation {
         origin,
@@ -80,6 +98,7 @@ fn again(outer: &Context, deadline: Instant) -> Context {
         deadline,
         repeats_until: deadline,
         root: outer.root(),
+        rerun,
         id,
         attempt: 1,
     }
@@ -126,6 +145,55 @@ async fn the_calls_of_a_second_run_meet_the_receipts_of_the_first_on_their_own_n
     assert_eq!(other().put(7, 11).await, Err(CommandError::IdempotencyKeyReused), "other arguments");
     assert_eq!(purses::client(&node).put(7, 1).await, Ok(17), "and neither has run");
     node.shutdown().await;
+}
+
+/// What an earlier run has made of a call is not known to who cannot ask the owner.
+#[tokio::test(start_paused = true)]
+async fn the_calls_of_a_second_run_do_not_say_that_they_never_ran() {
+    let left = Left::default();
+    let identity = Identity::shared_secret("a secret for a test");
+    let builder = Node::builder("n1").identity(identity).state(Arc::clone(&left));
+    let node = builder.host(purses::registry()).host(drawers::registry()).start().await.unwrap();
+    purses::client(&node).leave().await.unwrap();
+    let outer = left.lock().unwrap().pop().unwrap();
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let (first, second) = (|| run(&outer, deadline, false), || again(&outer, deadline));
+    let short = Duration::from_secs(1);
+
+    let no_host = async |context| tills::client(context).put(7, 1).timeout(short).await;
+    assert_eq!(no_host(first()).await, Err(CommandError::Unavailable { reason: Reason::NotHosted }));
+    assert_eq!(no_host(second()).await, Err(CommandError::DeadlineExceeded { executed: Executed::Maybe }));
+    let no_time = async |context| purses::client(context).put(7, 1).timeout(Duration::ZERO).await;
+    assert_eq!(no_time(first()).await, Err(CommandError::DeadlineExceeded { executed: Executed::No }));
+    assert_eq!(no_time(second()).await, Err(CommandError::DeadlineExceeded { executed: Executed::Maybe }));
+
+    // Who has looked for a receipt says what the first run heard.
+    let absent = async |context| drawers::client(context).shut(7).await;
+    assert_eq!(absent(first()).await, Err(CommandError::NotFound));
+    assert_eq!(absent(second()).await, Err(CommandError::NotFound));
+    node.shutdown().await;
+}
+
+#[tokio::test]
+async fn that_an_earlier_run_may_have_made_a_call_is_handed_down_from_node_to_node() {
+    let (here, there) = (Left::default(), Left::default());
+    let identity = || Identity::shared_secret("a secret for a test");
+    let builder = Node::builder("n1").identity(identity()).state(Arc::clone(&here)).host(purses::registry());
+    let first = builder.start().await.unwrap();
+    let seeds = [first.local_addr().to_string()];
+    let builder = Node::builder("n2").identity(identity()).state(Arc::clone(&there)).host(tills::registry());
+    let second = builder.join(seeds).start().await.unwrap();
+    assert_eq!(purses::client(&second).go().timeout(Duration::from_secs(20)).await, Ok(true));
+    let taken = |left: &Left| std::mem::take(&mut *left.lock().unwrap());
+    let are_reruns = || [taken(&here), taken(&there)].concat().iter().map(Context::is_rerun).collect::<Vec<_>>();
+    assert_eq!(are_reruns(), [false; 3]);
+    purses::client(&second).leave().await.unwrap();
+    let outer = taken(&here).remove(0);
+    let deadline = Instant::now() + Duration::from_secs(20);
+    assert_eq!(purses::client(again(&outer, deadline)).go().await, Ok(true));
+    assert_eq!(are_reruns(), [true; 3]);
+    first.shutdown().await;
+    second.shutdown().await;
 }
 
 #[tokio::test]

@@ -24,6 +24,7 @@ pub struct Context {
     deadline: Instant,
     repeats_until: Instant,
     root: CommandId,
+    rerun: bool,
     id: CommandId,
     attempt: u32,
     calls: Arc<AtomicU32>,
@@ -97,6 +98,11 @@ impl Context {
         self.root
     }
 
+    /// Whether an earlier run may have made the calls that are made now, so that none of them may say of itself that it never ran.
+    pub(crate) fn is_rerun(&self) -> bool {
+        self.rerun
+    }
+
     pub(crate) fn origin(&self) -> &Arc<Origin> {
         &self.origin
     }
@@ -138,6 +144,8 @@ pub struct Invocation<'a> {
     pub repeats_until: Instant,
     /// The command that no other one made, and that this one serves.
     pub root: CommandId,
+    /// Whether an earlier run may have made the calls that it makes.
+    pub rerun: bool,
     /// The command's id.
     pub id: CommandId,
     /// Which attempt this is, from 1.
@@ -155,6 +163,7 @@ impl Invocation<'_> {
             deadline: self.deadline,
             repeats_until: self.repeats_until,
             root: self.root,
+            rerun: self.rerun,
             id: self.id,
             attempt: self.attempt,
             calls: Arc::default(),

@@ -58,6 +58,7 @@ impl TestContext {
             deadline,
             repeats_until: deadline,
             root: id,
+            rerun: false,
             id,
             attempt: 1,
         }

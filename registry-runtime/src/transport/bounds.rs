@@ -32,8 +32,9 @@ pub(super) const HANDSHAKE_TIME: Duration = Duration::from_secs(5);
 /// these; a flood is made to prove its addresses, or refused.
 pub(super) const HANDSHAKES_AT_ONCE: usize = 256;
 
-/// How long one large frame may take: 4 MiB at 1 Mbit/s, or a peer that trickles.
-pub(super) const SOLO_TIME: Duration = Duration::from_secs(40);
+/// How long a peer may take to send a large frame, and to take a large reply: sixteen of 4 MiB side by side at 1 Mbit/s, or a peer that
+/// trickles. A large request waits for as long as its call does.
+pub(super) const SOLO_TIME: Duration = Duration::from_secs(600);
 
 /// How long a connection that lost against another of the same pair goes on, so that what is under way on it ends.
 pub(super) const LINGER_TIME: Duration = Duration::from_millis(500);

@@ -37,8 +37,8 @@ use self::pile::Pile;
 pub(super) use self::replier::Replies;
 pub(crate) use self::replier::{Replier, ReplySlot, Ticket};
 use self::ring::Ring;
-use self::solo::Solo;
 pub(super) use self::solo::Soloist;
+use self::solo::{Solo, Unsent};
 use crate::wire::frame::{Body, CANCEL_BYTES, Frame, Request, STAMP_BYTES_MAX, put_cancel, put_stamp};
 use crate::wire::limits::{COMMAND_BYTES_MAX, LARGE_FRAME};
 
@@ -71,8 +71,9 @@ struct State {
     stale: bool,
     pump: Option<Waker>,
     waiting: Ring<Waiting>,
-    /// The first number that the stream has not been given yet.
-    handed: u32,
+    /// How many requests were made, and how many of them the stream has been given.
+    made: u64,
+    handed: u64,
     /// What the stamps count from.
     begun: Instant,
     /// A request that was made no earlier than this has a stamp in front.
@@ -86,8 +87,17 @@ struct State {
 struct Waiting {
     deadline: Instant,
     stage: Stage,
+    /// How many were made before it. Not the number that it travels under, which begins anew while some wait for long.
+    made_after: u64,
     /// For a request that goes alone. It counts as sent from the start, since it does not wait for the pump.
     solo: Option<Solo>,
+}
+
+impl Waiting {
+    /// Whether it may have reached the peer, when the stream has been given that many.
+    fn is_sent(&self, handed: u64) -> bool {
+        self.made_after < handed || self.solo.is_some()
+    }
 }
 
 #[derive(Debug)]
@@ -106,6 +116,7 @@ impl Lane {
             stale: false,
             pump: None,
             waiting: Ring::new(WAITING_MAX),
+            made: 0,
             handed: 0,
             begun,
             stamp_at: begun,
@@ -137,7 +148,7 @@ impl Lane {
         if state.out.len().saturating_add(bytes) > OUT_BYTES_MAX {
             return Err(LinkError::Full);
         }
-        let number = state.wait(Waiting { deadline, stage, solo: None })?;
+        let number = state.wait(deadline, stage, None)?;
         state.stamp(deadline, request.remaining);
         request.put(state.out.space(bytes), number);
         let sweep = state.is_sooner(deadline);
@@ -167,12 +178,14 @@ impl Lane {
             return Err(LinkError::Lost { sent: false });
         }
         let (solo, stop) = Solo::new();
-        let number = state.wait(Waiting { deadline, stage, solo: Some(solo) })?;
+        let number = state.wait(deadline, stage, Some(solo))?;
         let sweep = state.is_sooner(deadline);
         drop(state);
         let mut frame = Vec::new();
         request.put(&mut frame, number);
-        self.soloist.request(self.number, frame, budget, stop);
+        let lane = self.clone();
+        let failed = move |unsent| lane.end(number, LinkError::Lost { sent: unsent == Unsent::Lost });
+        self.soloist.request(self.number, frame, budget, stop, failed);
         if sweep {
             self.sweeper.notify_one();
         }
@@ -195,7 +208,7 @@ impl Lane {
             }
             return Poll::Pending;
         }
-        state.handed = state.waiting.upcoming();
+        state.handed = state.made;
         state.out.drain_into(into);
         Poll::Ready(())
     }
@@ -231,7 +244,7 @@ impl Lane {
                 continue;
             }
             wakers.extend(waker.take());
-            let sent = is_before(number, *handed) || waiting.solo.is_some();
+            let sent = waiting.is_sent(*handed);
             waiting.stage = Stage::Ended(Err(LinkError::DeadlinePassed { sent }));
             waiting.solo = None;
             if sent {
@@ -249,6 +262,22 @@ impl Lane {
         earliest
     }
 
+    /// Ends a request that has no answer yet.
+    fn end(&self, number: u32, error: LinkError) {
+        let mut state = self.lock();
+        let waker = match state.waiting.get_mut(number) {
+            Some(Waiting { stage: stage @ Stage::Asked(_), .. }) => {
+                match std::mem::replace(stage, Stage::Ended(Err(error))) {
+                    Stage::Asked(waker) => waker,
+                    Stage::Ended(_) => None,
+                }
+            }
+            _ => None,
+        };
+        drop(state);
+        waker.into_iter().for_each(Waker::wake);
+    }
+
     /// Ends everything: the stream is gone.
     pub(super) fn fail(&self) {
         let mut wakers = Vec::new();
@@ -256,10 +285,10 @@ impl Lane {
         state.closed = true;
         state.out = Pile::default();
         let handed = state.handed;
-        for (number, waiting) in state.waiting.iter_mut() {
+        for (_, waiting) in state.waiting.iter_mut() {
+            let sent = waiting.is_sent(handed);
             if let Stage::Asked(waker) = &mut waiting.stage {
                 wakers.extend(waker.take());
-                let sent = is_before(number, handed) || waiting.solo.is_some();
                 waiting.stage = Stage::Ended(Err(LinkError::Lost { sent }));
                 waiting.solo = None;
             }
@@ -297,7 +326,7 @@ impl Lane {
         if state.closed || matches!(waiting.stage, Stage::Ended(_)) {
             return;
         }
-        if waiting.solo.is_none() && !is_before(number, state.handed) {
+        if !waiting.is_sent(state.handed) {
             state.stale = true;
             return;
         }
@@ -314,8 +343,11 @@ impl Lane {
 }
 
 impl State {
-    fn wait(&mut self, waiting: Waiting) -> Result<u32, LinkError> {
-        self.waiting.insert(waiting).ok_or(LinkError::Full)
+    fn wait(&mut self, deadline: Instant, stage: Stage, solo: Option<Solo>) -> Result<u32, LinkError> {
+        let waiting = Waiting { deadline, stage, made_after: self.made, solo };
+        let number = self.waiting.insert(waiting).ok_or(LinkError::Full)?;
+        self.made = self.made.wrapping_add(1);
+        Ok(number)
     }
 
     /// Puts a stamp in front of a request that was made long enough after the last one.
@@ -351,9 +383,4 @@ impl State {
         }
         sooner
     }
-}
-
-/// Whether a number comes before another; numbers wrap, and those that wait lie close together.
-fn is_before(number: u32, other: u32) -> bool {
-    number.wrapping_sub(other) > u32::MAX / 2
 }

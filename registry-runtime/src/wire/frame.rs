@@ -61,7 +61,7 @@ pub(crate) struct Request<'a> {
     pub(crate) name: Option<IdempotencyName>,
     /// A hash of the command, its key and its arguments, if its id follows from another command's and so may come to stand for two.
     pub(crate) content: Option<u64>,
-    /// What it has from the command that makes it, if one does; the time travels in microseconds.
+    /// What it hands down to the calls that it makes, if that does not follow from the rest; the time travels in microseconds.
     pub(crate) descent: Option<Descent>,
     /// What the caller has seen of the slot, if a backup may answer it: the epoch and position of a record.
     pub(crate) seen: Option<(Epoch, Position)>,
@@ -162,8 +162,11 @@ const HASHED: u8 = 2;
 /// The flag of a request that a backup may answer.
 const SEEN: u8 = 4;
 
-/// The flag of a request that a command makes.
+/// The flag of a request that a command makes, or that is repeated.
 const DESCENDED: u8 = 8;
+
+/// The flag, beside that, of a request whose command may have run before.
+const RERUN: u8 = 16;
 
 /// The bit of a reply's outcome that says that what was shown of the slot goes before it.
 const SHOWN: u8 = 0x80;
@@ -211,7 +214,11 @@ impl<'a> Request<'a> {
         let named = if self.name.is_some() { NAMED } else { 0 };
         let hashed = if self.content.is_some() { HASHED } else { 0 };
         let seen = if self.seen.is_some() { SEEN } else { 0 };
-        let descended = if self.descent.is_some() { DESCENDED } else { 0 };
+        let descended = match self.descent {
+            None => 0,
+            Some(descent) if descent.rerun => DESCENDED | RERUN,
+            Some(_) => DESCENDED,
+        };
         out.extend_from_slice(&[self.attempt, named | hashed | seen | descended]);
         out.extend_from_slice(&self.command.0.to_le_bytes());
         out.extend_from_slice(&self.slot.get().to_le_bytes());
@@ -227,7 +234,7 @@ impl<'a> Request<'a> {
         if let Some(content) = self.content {
             out.extend_from_slice(&content.to_le_bytes());
         }
-        if let Some(Descent { root, outlives }) = self.descent {
+        if let Some(Descent { root, outlives, rerun: _ }) = self.descent {
             out.extend_from_slice(&root.session.to_le_bytes());
             put_variable(out, root.sequence);
             put_micros(out, outlives);
@@ -252,7 +259,8 @@ impl<'a> Request<'a> {
         let behind = parts.variable()?;
         let mark = Mark::new(sequence.checked_sub(behind).ok_or(BadFrame::Number)?);
         let remaining = read_micros(&mut parts)?;
-        if flags & !(NAMED | HASHED | SEEN | DESCENDED) != 0 {
+        let is_rerun_alone = flags & (DESCENDED | RERUN) == RERUN;
+        if flags & !(NAMED | HASHED | SEEN | DESCENDED | RERUN) != 0 || is_rerun_alone {
             return Err(BadFrame::Tag(flags));
         }
         let name = if flags & NAMED == 0 {
@@ -266,7 +274,7 @@ impl<'a> Request<'a> {
             None
         } else {
             let root = CommandId { session: parts.fixed_u64()?, sequence: parts.variable()? };
-            Some(Descent { root, outlives: read_micros(&mut parts)? })
+            Some(Descent { root, outlives: read_micros(&mut parts)?, rerun: flags & RERUN != 0 })
         };
         let seen = if flags & SEEN == 0 { None } else { Some(read_record(&mut parts)?) };
         let key = usize::try_from(parts.variable()?).map_err(|_| BadFrame::Number)?;
@@ -391,6 +399,7 @@ mod tests {
             descent: Some(Descent {
                 root: CommandId { session: 8, sequence: u64::MAX },
                 outlives: Duration::from_secs(299),
+                rerun: true,
             }),
             seen: None,
             remaining: Duration::from_micros(4_999_999),
@@ -456,12 +465,16 @@ mod tests {
 
     #[test]
     fn what_a_request_may_lack_travels_by_its_absence() {
-        for (named, hashed, descended) in
-            [(false, false, false), (false, true, true), (true, false, false), (false, false, true)]
-        {
+        for (named, hashed, descended, rerun) in [
+            (false, false, false, false),
+            (false, true, true, true),
+            (true, false, false, false),
+            (false, false, true, false),
+        ] {
             let whole = request(b"k", b"a");
             let (name, content) = (whole.name.filter(|_| named), whole.content.filter(|_| hashed));
-            let part = Request { name, content, descent: whole.descent.filter(|_| descended), ..whole };
+            let descent = whole.descent.filter(|_| descended).map(|descent| Descent { rerun, ..descent });
+            let part = Request { name, content, descent, ..whole };
             let mut out = Vec::new();
             part.put(&mut out, 77);
             assert_eq!(Frame::read(body(&out)), Ok(Frame { correlation: 77, body: Body::Request(part) }));
@@ -499,7 +512,7 @@ mod tests {
                 "04030201",
                 "01",
                 "02",
-                "0b",
+                "1b",
                 "07000300",
                 "ff0f0000",
                 "050000005af9f362",

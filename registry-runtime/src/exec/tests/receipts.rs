@@ -85,7 +85,8 @@ async fn a_receipt_lives_by_its_calls_deadline_however_long_the_command_took() {
 #[tokio::test(start_paused = true)]
 async fn the_receipt_of_a_call_that_a_command_makes_lives_as_long_as_that_command_may_run_again() {
     let world = World::with(1, 5);
-    let descent = Descent { root: CommandId { session: 9, sequence: 1 }, outlives: Duration::from_secs(300) };
+    let descent =
+        Descent { root: CommandId { session: 9, sequence: 1 }, outlives: Duration::from_secs(300), rerun: false };
     let made = Attempt { descent: Some(descent), ..world.repeatable(1, ask(100)) };
     assert_eq!(world.host.call(&ADD, made, (Do::Add(1),), &mut |_, _| ()).ready(), Outcome::Done(6));
     let over = 5 + 300 + GRACE.as_secs();

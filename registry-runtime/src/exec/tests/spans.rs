@@ -128,7 +128,7 @@ async fn the_span_of_a_call_that_a_command_makes_names_the_command_at_the_beginn
     let (spans, _recording) = Spans::record(Level::DEBUG);
     let world = World::with(1, 0);
     let root = CommandId { session: 9, sequence: 1 };
-    let descent = Some(Descent { root, outlives: Duration::ZERO });
+    let descent = Some(Descent { root, outlives: Duration::ZERO, rerun: false });
     let made = Attempt { descent, ..world.repeatable(1, ask(100)) };
     assert_eq!(world.host.call(&ADD, made, (Do::Add(1),), &mut |_, _| ()).ready(), Outcome::Done(1));
     let seen = spans.seen();

@@ -85,7 +85,7 @@ impl Replies {
     }
 
     /// Puts a frame into the lane, or sends it alone.
-    pub(super) fn put(&self, frame: Vec<u8>) {
+    pub(super) fn put(self: &Arc<Self>, frame: Vec<u8>) {
         if frame.is_empty() {
             return;
         }
@@ -108,11 +108,13 @@ impl Replies {
     }
 
     /// Sends a large frame alone; gives back what is to go on the lane.
-    fn send_alone(&self, frame: Vec<u8>) -> Option<Vec<u8>> {
+    fn send_alone(self: &Arc<Self>, frame: Vec<u8>) -> Option<Vec<u8>> {
         if frame.len() <= LARGE_FRAME {
             return Some(frame);
         }
-        self.soloist.reply(self.number, frame).err().map(|frame| instead_of(&frame))
+        let this = Arc::clone(self);
+        let failed = move |frame: &[u8]| this.put(instead_of(frame));
+        self.soloist.reply(self.number, frame, failed).err().map(|frame| instead_of(&frame))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

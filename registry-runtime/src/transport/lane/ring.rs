@@ -27,11 +27,6 @@ impl<T> Ring<T> {
         self.used
     }
 
-    /// The number that the next thing gets, unless that place is taken.
-    pub(super) fn upcoming(&self) -> u32 {
-        self.next
-    }
-
     /// Puts a thing in and says its number; `None` when the table is full.
     #[inline]
     pub(super) fn insert(&mut self, thing: T) -> Option<u32> {

@@ -53,29 +53,45 @@ impl Soloist {
         self.requests.reserve(bytes)
     }
 
-    /// Sends a request, unless it is stopped.
-    pub(super) fn request(&self, lane: u8, frame: Vec<u8>, reserved: Reserved, stop: Stop) {
+    /// Sends a request, unless it is stopped, which it is at its deadline. Says if the peer does not get it.
+    pub(super) fn request(
+        &self,
+        lane: u8,
+        frame: Vec<u8>,
+        reserved: Reserved,
+        stop: Stop,
+        failed: impl FnOnce(Unsent) + Send + 'static,
+    ) {
         let connection = self.connection.clone();
         self.tasks.spawn(async move {
             let _reserved = reserved;
-            let sending = send(&connection, Tag::SoloRequest, lane, frame);
+            let sending = send(&connection, Tag::SoloRequest, lane, Bytes::from(frame));
             tokio::pin!(sending);
-            tokio::select! {
+            let sent = tokio::select! {
                 biased;
                 // Asked first, so that nothing is sent of a request that was over before its turn came.
-                () = stop.0.notified() => {}
-                () = &mut sending => {}
-            }
+                () = stop.0.notified() => Ok(()),
+                sent = &mut sending => sent,
+            };
+            sent.unwrap_or_else(failed);
         });
     }
 
-    /// Sends a reply. Gives it back when too many bytes wait already.
-    pub(super) fn reply(&self, lane: u8, frame: Vec<u8>) -> Result<(), Vec<u8>> {
+    /// Sends a reply. Gives it back when too many bytes wait already; says if the peer does not get it.
+    pub(super) fn reply(
+        &self,
+        lane: u8,
+        frame: Vec<u8>,
+        failed: impl FnOnce(&[u8]) + Send + 'static,
+    ) -> Result<(), Vec<u8>> {
         let Some(reserved) = self.replies.reserve(frame.len()) else { return Err(frame) };
-        let connection = self.connection.clone();
+        let (connection, frame) = (self.connection.clone(), Bytes::from(frame));
         self.tasks.spawn(async move {
             let _reserved = reserved;
-            send(&connection, Tag::SoloReply, lane, frame).await;
+            match timeout(SOLO_TIME, send(&connection, Tag::SoloReply, lane, frame.clone())).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) | Err(_) => failed(&frame),
+            }
         });
         Ok(())
     }
@@ -118,29 +134,35 @@ impl Drop for Solo {
     }
 }
 
-/// Sends one frame. When it is dropped on the way, the stream is reset, so that the peer sees no half of a frame.
-async fn send(connection: &quinn::Connection, tag: Tag, lane: u8, frame: Vec<u8>) {
-    let sending = async {
-        let mut whole = Unfinished(connection.open_uni().await.ok());
-        let Some(stream) = &mut whole.0 else { return };
-        let mut chunks = [Bytes::copy_from_slice(&[tag.byte(), lane]), Bytes::from(frame)];
-        if stream.write_all_chunks(&mut chunks).await.is_ok() {
-            let _ = stream.finish();
-            whole.0 = None;
-        }
-    };
-    // Whoever waits for the frame has given up by then.
-    let _ = timeout(SOLO_TIME, sending).await;
+/// A frame that the peer does not get.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unsent {
+    /// Not whole.
+    Cut,
+    /// Not that anybody would know: the connection was lost when all of it was under way.
+    Lost,
 }
 
-/// A stream that is reset when it is dropped; quinn would finish it.
-struct Unfinished(Option<SendStream>);
+/// Sends one frame, until the peer has it. When it is dropped on the way, the stream is reset: the peer sees no half of a frame, and what has
+/// not arrived, for it waits behind others or was lost, is taken back.
+async fn send(connection: &quinn::Connection, tag: Tag, lane: u8, frame: Bytes) -> Result<(), Unsent> {
+    let mut whole = OnTheWay(connection.open_uni().await.map_err(|_| Unsent::Cut)?);
+    let mut chunks = [Bytes::copy_from_slice(&[tag.byte(), lane]), frame];
+    whole.0.write_all_chunks(&mut chunks).await.map_err(|_| Unsent::Cut)?;
+    whole.0.finish().map_err(|_| Unsent::Cut)?;
+    match whole.0.stopped().await {
+        Ok(None) => Ok(()),
+        Ok(Some(_)) => Err(Unsent::Cut),
+        Err(_) => Err(Unsent::Lost),
+    }
+}
 
-impl Drop for Unfinished {
+/// A stream that is reset when it is dropped, which does nothing to one that has arrived; quinn would finish it.
+struct OnTheWay(SendStream);
+
+impl Drop for OnTheWay {
     fn drop(&mut self) {
-        if let Some(stream) = &mut self.0 {
-            let _ = stream.reset(VarInt::from_u32(0));
-        }
+        let _ = self.0.reset(VarInt::from_u32(0));
     }
 }
 

@@ -36,6 +36,7 @@ pub(in crate::transport) async fn supervise(link: Link, spring: Mainspring) -> R
     let connection = link.0.connection.clone();
     let expiry = Instant::now().checked_add(spring.good_for);
     let mut tasks = JoinSet::new();
+    let waiting = Waiting(&link);
     let crew = Arc::new(Crew { link: link.clone(), spring, taken: Mutex::default() });
     tasks.spawn(sweep(link.clone()));
     for at in 0..link.0.lanes.len() {
@@ -59,9 +60,19 @@ pub(in crate::transport) async fn supervise(link: Link, spring: Mainspring) -> R
         }
     };
     // First: a task inside a user's body ends only when that does, and nobody who waits for a reply is to wait for it.
-    link.fail();
+    drop(waiting);
     tasks.shutdown().await;
     link.0.ending.reason().unwrap_or_else(|| lost.into())
+}
+
+/// Those who wait for something of a connection: they hear of its end, even when what ends it is the end of the runtime that drives it, for
+/// their own may be another.
+struct Waiting<'a>(&'a Link);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fail();
+    }
 }
 
 /// Sleeps until a moment, or for ever.

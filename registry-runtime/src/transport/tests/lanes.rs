@@ -307,6 +307,25 @@ async fn the_end_of_the_endpoint_is_told() {
     timeout(PATIENCE, broken.transport.shutdown()).await.unwrap();
 }
 
+/// A caller may live on another runtime than the node that it calls from.
+#[tokio::test]
+async fn who_waits_hears_of_the_end_of_the_runtime_that_drives_the_connection() {
+    let b = Node::start("b");
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let address = b.transport.local_addr();
+    let dialling = async move {
+        let a = Node::start("a");
+        let link = a.transport.dial(address, None, PATIENCE).await.unwrap();
+        (a, link)
+    };
+    let (a, link) = runtime.spawn(dialling).await.unwrap();
+    let pending = link.request(0, &request(KEEP, 1, b""), soon()).unwrap();
+    until("the request comes", || !b.desk.kept.lock().unwrap().is_empty()).await;
+    runtime.shutdown_background();
+    assert_eq!(timeout(PATIENCE, pending).await.unwrap(), Err(LinkError::Lost { sent: true }));
+    drop(a);
+}
+
 /// A task that is in a user's body cannot be ended, and the sweeper of deadlines is gone with the connection.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn who_waits_for_a_peer_that_is_gone_waits_for_no_body_that_it_began() {

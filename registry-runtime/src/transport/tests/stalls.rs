@@ -10,8 +10,9 @@ use tokio::time::Instant;
 use super::support::*;
 use crate::transport::LinkError;
 use crate::transport::lane::Intake;
+use crate::transport::stream::{Tag, read_tag};
 use crate::wire::frame::{Body, Frame, Request};
-use crate::wire::limits::{LANE_FRAME_BYTES_MAX, LARGE_FRAME};
+use crate::wire::limits::{COMMAND_BYTES_MAX, LANE_FRAME_BYTES_MAX, LARGE_FRAME};
 
 /// The number of the request that comes after all others.
 const LAST: u64 = u64::MAX;
@@ -104,6 +105,44 @@ async fn what_a_peer_finds_too_late_has_no_time_left() {
     assert!(in_time.iter().all(|left| *left > PATIENCE / 2), "{in_time:?}");
     assert_eq!(late, [Duration::ZERO; 20]);
     assert!(again.last().unwrap() > &(PATIENCE / 2), "{again:?}");
+}
+
+/// A cancellation on the lane would come before it, and find nothing.
+#[tokio::test]
+async fn a_large_request_that_is_over_before_it_arrives_is_taken_back() {
+    let ((_a, to_b), (b, _)) = pair().await;
+    let large = vec![1; 2 * LARGE_FRAME];
+    b.gate.shut(|_| true);
+    let pending = to_b.request(0, &request(KEEP, 77, &large), Instant::now() + PATIENCE).unwrap();
+    for _ in 0..100 {
+        // Meanwhile all of it is handed to the connection, which loses it.
+        tokio::task::yield_now().await;
+    }
+    drop(pending);
+    b.gate.open();
+    call(&to_b, ECHO, &large).await;
+    call(&to_b, ECHO, b"small").await;
+    assert!(!b.desk.order.lock().unwrap().contains(&77));
+}
+
+#[tokio::test]
+async fn a_large_request_that_the_peer_does_not_take_ends_without_an_answer() {
+    let mut node = Node::start("node");
+    let rogue = Rogue::welcomed("rogue", &node).await;
+    let link = node.connected().await;
+    let _lanes = rogue.lanes().await;
+    // More than may be under way before the peer reads.
+    let large = vec![1; COMMAND_BYTES_MAX - 100];
+    let pending = link.request(0, &request(KEEP, 1, &large), Instant::now() + PATIENCE).unwrap();
+    let mut channels = Vec::new();
+    loop {
+        let mut stream = rogue.connection.accept_uni().await.unwrap();
+        match read_tag(&mut stream).await.unwrap() {
+            (Tag::SoloRequest, _) => break,
+            _ => channels.push(stream),
+        }
+    }
+    assert_eq!(pending.await, Err(LinkError::Lost { sent: false }));
 }
 
 #[tokio::test]
