@@ -36,6 +36,10 @@ pub(crate) const FOREIGN_SLOTS_MAX: u32 = 1 << 20;
 /// The most slots that a registry may have.
 pub(crate) const SLOTS_MAX: u32 = 65_536;
 
+/// The most processes that are told to be forgotten, and that are remembered so before it is known that they are Down: as many as the member
+/// list has room for.
+pub(crate) const FORGOTTEN_MAX: usize = 1024;
+
 /// The most rows that answer digests, those of a registry with the default number of slots: 100 to 250 KiB as a rule, and 2 MiB with seven
 /// replicas and the longest names, a quarter of what a channel holds. Who needs more asks again.
 pub(crate) const ROWS_TOLD_MAX: usize = 4 * WORDS_MAX;
@@ -69,6 +73,8 @@ pub(crate) enum Body {
     Told(Told),
     /// Words about many slots of one registry.
     Batch(Batch),
+    /// These have been Down for so long, while I saw a majority, that nobody needs to wait for them.
+    Forgotten(Vec<Process>),
 }
 
 /// Asks for a lease on every slot that the sender owns, and compares tables.

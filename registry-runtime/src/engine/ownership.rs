@@ -33,7 +33,7 @@ use super::view::{HostedRegistry, Life, Member, MemberState, Profile, View, Weig
 #[cfg(test)]
 use crate::id::Slot;
 use crate::id::{Incarnation, NodeId, Process, RegistryName};
-use crate::message::{Body, Heartbeat, Message, REGISTRIES_MAX};
+use crate::message::{Body, FORGOTTEN_MAX, Heartbeat, Message, REGISTRIES_MAX};
 use crate::rules::Rules;
 use crate::time::{Moment, Timing};
 
@@ -310,7 +310,10 @@ impl Ownership {
 
     fn connected(&mut self, process: Process) {
         self.forget_asked(&process);
-        self.shared.peers.insert(process.node.clone(), Peer::new(process, self.shared.now));
+        self.shared.peers.insert(process.node.clone(), Peer::new(process.clone(), self.shared.now));
+        if self.shared.sight.sees_majority() {
+            self.tell_forgotten(&process);
+        }
         // Founding, leases and the comparison of tables should not wait for the next round.
         self.beat_at = self.shared.now;
     }
@@ -336,13 +339,26 @@ impl Ownership {
 
     fn look_around(&mut self) -> bool {
         let Shared { sight, view, me, timing, now, .. } = &mut self.shared;
-        let was_halted = sight.is_halted();
+        let (was_halted, were_forgotten) = (sight.is_halted(), sight.forgotten().len());
         let changed = sight.look(*now, view, &me.node, timing);
-        let is_halted = sight.is_halted();
+        let (is_halted, forgotten) = (sight.is_halted(), sight.forgotten().len());
+        if forgotten > were_forgotten {
+            let peers: Vec<_> = self.shared.peers.values().map(|peer| peer.process.clone()).collect();
+            peers.iter().for_each(|peer| self.tell_forgotten(peer));
+        }
         if was_halted != is_halted {
             self.shared.event(if is_halted { Event::Halted } else { Event::Resumed });
         }
         changed
+    }
+
+    /// Tells a peer whom nobody needs to wait for. Who has just started would count them for ever: names that never come back.
+    fn tell_forgotten(&mut self, peer: &Process) {
+        let Shared { sight, outputs, me, .. } = &mut self.shared;
+        let forgotten: Vec<_> = sight.forgotten().take(FORGOTTEN_MAX).cloned().collect();
+        if !forgotten.is_empty() {
+            outputs.push_back(send(me.start, peer, Body::Forgotten(forgotten)));
+        }
     }
 
     fn look_whether_to_found(&mut self) {

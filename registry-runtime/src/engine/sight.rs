@@ -1,16 +1,22 @@
 //! How much of the cluster this node sees, and what follows when time goes by: the one place where time alone may cost
 //! data or stop a node.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::view::{MemberState, View};
+use super::view::{Life, MemberState, View};
 use crate::id::{NodeId, Process};
+use crate::message::FORGOTTEN_MAX;
 use crate::time::{Moment, Timing};
 
 /// What share of the known hosting members is live, and for how long it has been too small.
 #[derive(Debug, Default)]
 pub(crate) struct Sight {
+    /// Since when each was Down here while this node saw a majority. How long it had been Down elsewhere, or before, does not count: those who
+    /// see too little stop only when they have seen it for half of that time.
+    missed: BTreeMap<Process, Moment>,
     forgotten: BTreeSet<Process>,
+    /// Whom others have forgotten, before it is known here that they are Down.
+    told: BTreeSet<Process>,
     sees_majority: bool,
     dim_since: Option<Moment>,
     halted: bool,
@@ -20,7 +26,10 @@ impl Sight {
     /// Looks around. Returns whether anything that others ask for has changed.
     pub(crate) fn look(&mut self, now: Moment, view: &View, me: &NodeId, timing: &Timing) -> bool {
         let before = (self.forgotten.len(), self.sees_majority, self.halted);
+        let is_down = |process: &Process| matches!(view.life(process), Life::Down(_));
         self.forgotten.retain(|process| !view.is_live(process));
+        self.told.retain(|process| !view.is_live(process));
+        self.forgotten.extend(self.told.extract_if(.., |process| is_down(process)));
         let counted = || {
             view.members().filter(|member| {
                 let gone = member.state == MemberState::Left || self.forgotten.contains(&member.process);
@@ -38,13 +47,28 @@ impl Sight {
         self.dim_since = if dim { self.dim_since.or(Some(now)) } else { None };
         self.halted = self.dim_since.is_some_and(|since| now.since(since) >= timing.forget_after / 2);
         if self.sees_majority {
-            let down_too_long = view.members().filter(|member| match view.life(&member.process) {
-                super::view::Life::Down(since) => now.since(since) >= timing.forget_after,
-                _ => false,
-            });
-            self.forgotten.extend(down_too_long.map(|member| member.process.clone()));
+            self.missed.retain(|process, _| is_down(process));
+            for member in view.members().filter(|member| is_down(&member.process)) {
+                let since = *self.missed.entry(member.process.clone()).or_insert(now);
+                if now.since(since) >= timing.forget_after {
+                    self.forgotten.insert(member.process.clone());
+                }
+            }
+        } else {
+            self.missed.clear();
         }
         before != (self.forgotten.len(), self.sees_majority, self.halted)
+    }
+
+    /// A peer that saw a majority has forgotten these, which do not live here.
+    pub(crate) fn hear(&mut self, processes: impl Iterator<Item = Process>) {
+        let room = FORGOTTEN_MAX.saturating_sub(self.told.len());
+        self.told.extend(processes.take(room));
+    }
+
+    /// Whom openings need not wait for, in the order of their names.
+    pub(crate) fn forgotten(&self) -> impl ExactSizeIterator<Item = &Process> {
+        self.forgotten.iter()
     }
 
     /// Whether the process was Down for so long, while a majority was seen, that openings need not wait for it.
@@ -60,5 +84,94 @@ impl Sight {
     /// Whether this node has seen too few for so long that others may have forgotten it: it serves nothing.
     pub(crate) fn is_halted(&self) -> bool {
         self.halted
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::view::{HostedRegistry, Member, Profile};
+    use super::*;
+    use crate::id::{Incarnation, RegistryName, Start};
+    use crate::spec::Failover;
+
+    const OTHERS: [&str; 4] = ["b", "c", "d", "e"];
+
+    fn process(name: &str) -> Process {
+        Process { node: NodeId::new(name).unwrap(), start: Start::new(1) }
+    }
+
+    fn at(seconds: u64) -> Moment {
+        Moment::from_origin(Duration::from_secs(seconds))
+    }
+
+    /// What `a` sees: of the others so many are Down, since long ago by what others say.
+    fn see(view: &mut View, now: Moment, down: usize, incarnation: u64) {
+        let name = RegistryName::new("r").unwrap();
+        let hosted = HostedRegistry {
+            name,
+            slots: 1,
+            failover: Failover::AutoReassign,
+            replicas: 3,
+            serves_all: false,
+            weighs: false,
+        };
+        for (place, name) in ["a"].into_iter().chain(OTHERS).enumerate() {
+            let is_down = place > OTHERS.len() - down;
+            let member = Member {
+                process: process(name),
+                incarnation: Incarnation::new(incarnation),
+                address: ([127, 0, 0, 1], 1).into(),
+                state: if is_down { MemberState::Down } else { MemberState::Up },
+                down_for: is_down.then_some(Duration::from_secs(100_000)),
+                profile: Some(Profile { hosted: vec![hosted.clone()], ..Profile::default() }),
+            };
+            view.update(now, member);
+        }
+    }
+
+    fn forgotten(sight: &Sight) -> Vec<&str> {
+        sight.forgotten().map(|process| process.node.as_str()).collect()
+    }
+
+    #[test]
+    fn nobody_is_forgotten_for_having_been_down_while_no_majority_was_seen() {
+        let (mut sight, mut view, timing) = (Sight::default(), View::default(), Timing::fast());
+        let (me, forget_after) = (process("a").node, timing.forget_after.as_secs());
+        let mut look = |view: &View, now| {
+            sight.look(at(now), view, &me, &timing);
+            forgotten(&sight).join(" ")
+        };
+        see(&mut view, at(1000), 4, 1);
+        assert_eq!(look(&view, 1000), "", "cut off from all");
+        see(&mut view, at(2000), 2, 2);
+        assert_eq!(look(&view, 2000), "");
+        assert_eq!(look(&view, 2000 + forget_after - 1), "");
+        see(&mut view, at(2000 + forget_after - 1), 3, 3);
+        assert_eq!(look(&view, 2000 + forget_after), "", "the majority is lost again");
+        see(&mut view, at(4000), 2, 4);
+        assert_eq!(look(&view, 4000), "");
+        assert_eq!(look(&view, 4000 + forget_after), "d e");
+        see(&mut view, at(5000), 0, 5);
+        assert_eq!(look(&view, 5000), "", "they are back");
+    }
+
+    #[test]
+    fn whom_others_have_forgotten_counts_no_more_once_it_is_known_to_be_down() {
+        let (mut sight, mut view, timing) = (Sight::default(), View::default(), Timing::fast());
+        let me = process("a").node;
+        sight.hear([process("c"), process("d"), process("e")].into_iter());
+        sight.look(at(1), &view, &me, &timing);
+        assert_eq!(forgotten(&sight), [""; 0]);
+        see(&mut view, at(1), 3, 1);
+        assert!(sight.look(at(1), &view, &me, &timing));
+        assert_eq!(forgotten(&sight), ["c", "d", "e"]);
+        assert!(sight.sees_majority(), "a and b are all that counts");
+        see(&mut view, at(2), 1, 2);
+        sight.look(at(2), &view, &me, &timing);
+        see(&mut view, at(3), 3, 3);
+        sight.look(at(3), &view, &me, &timing);
+        assert_eq!(forgotten(&sight), ["e"], "who came back is counted from then on");
     }
 }

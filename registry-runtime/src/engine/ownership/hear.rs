@@ -9,8 +9,8 @@ use super::super::view::Life;
 use super::Ownership;
 use crate::id::{NodeId, Process, RegistryName, Slot};
 use crate::message::{
-    Batch, Body, FOREIGN_SLOTS_MAX, Heartbeat, Lend, Message, REGISTRIES_MAX, SETS_MAX, SLOTS_MAX, SUPERSEDED_MAX,
-    WORDS_MAX, Word,
+    Batch, Body, FOREIGN_SLOTS_MAX, FORGOTTEN_MAX, Heartbeat, Lend, Message, REGISTRIES_MAX, SETS_MAX, SLOTS_MAX,
+    SUPERSEDED_MAX, WORDS_MAX, Word,
 };
 
 /// Something that no sound peer says, and what is wrong with it.
@@ -32,6 +32,7 @@ impl Ownership {
                 Ok(())
             }
             Body::Batch(batch) => self.hear_batch(&from, batch),
+            Body::Forgotten(processes) => self.hear_forgotten(processes),
         };
         if let Err(what) = heard {
             self.shared.event(Event::BadInput { from: from.node, what });
@@ -68,6 +69,18 @@ impl Ownership {
         let Shared { borrowed, now, timing, rules, .. } = &mut self.shared;
         borrowed.lent(*now, from, lend, timing.lease, *rules);
         self.registries.values_mut().for_each(|registry| registry.lent(from, &mut self.shared));
+        Ok(())
+    }
+
+    /// A peer has forgotten members that this one, which may be younger, still counts.
+    fn hear_forgotten(&mut self, processes: Vec<Process>) -> Result<(), Bad> {
+        if processes.len() > FORGOTTEN_MAX {
+            return Err("too many members that are forgotten");
+        }
+        let Shared { sight, view, me, .. } = &mut self.shared;
+        let others = processes.into_iter().filter(|process| process.node != me.node && !view.is_live(process));
+        sight.hear(others);
+        self.look_at_members(false);
         Ok(())
     }
 

@@ -264,6 +264,25 @@ fn of_two_nodes_the_one_with_the_smaller_id_goes_on() {
     assert_eq!(losses(&sim), 24, "of each set of two one has lost its memory");
 }
 
+/// Machines that died without a goodbye, and were replaced by others with other names, stay in every list of members.
+#[test]
+fn who_starts_after_more_names_have_died_than_live_is_told_whom_to_forget() {
+    let options = Options { nodes: 7, charter: 3, ..Options::default() };
+    let forget_after = u64::try_from(options.timing.forget_after.as_micros()).unwrap();
+    let mut sim = founded(options);
+    for pair in [[3, 4], [5, 6]] {
+        pair.into_iter().for_each(|index| sim.kill(index));
+        sim.run(forget_after + 5 * SECOND);
+        balance(&mut sim, 20 * SECOND);
+    }
+    sim.boot(2);
+    balance(&mut sim, 20 * SECOND);
+    sim.run(forget_after);
+    assert!(slots(&sim).all(|slot| is_as_planned(&sim, slot)));
+    assert!(!owned_by(&sim, 2).is_empty());
+    assert_eq!(count(&sim, |event| matches!(event, Event::Halted)), 0);
+}
+
 #[test]
 fn two_of_three_restarted_at_once_leave_what_there_is() {
     let mut sim = founded(Options::default());
