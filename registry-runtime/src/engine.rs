@@ -14,7 +14,7 @@
 //! | `store` | what is asked of the store that holds the slots' data, and its answers |
 //! | `lease`, `held` | who may show acknowledged state, and until when |
 //! | `failover` | who may take a slot: the one rule, in one file |
-//! | `moves` | which step brings an open slot nearer to the plan |
+//! | `moves`, `places` | which step brings an open slot nearer to the plan, and how many at once |
 //! | `registry`, `ownership` | what looks at all of these and acts |
 //! | `share` | how large a share of the slots a busy node asks for |
 //! | `silence` | connections that bring nothing any more |
@@ -34,6 +34,7 @@ mod opening;
 mod outbox;
 mod output;
 pub(crate) mod ownership;
+mod places;
 mod plan;
 mod registry;
 mod row;

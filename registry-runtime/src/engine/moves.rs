@@ -9,10 +9,6 @@ use super::opening::Why;
 use super::set::Set;
 use crate::id::Process;
 
-/// How many slots of one registry a node re-opens or hands over at once. Each fills a newcomer with a whole slot, and the
-/// fillings share one line with the calls; thirty-two of them keep a round trip of a few milliseconds busy.
-pub(crate) const MOVES_MAX: usize = 32;
-
 /// One step of an owner.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Move {

@@ -9,15 +9,15 @@ mod carry;
 mod store;
 mod tend;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::agenda::Agenda;
 use super::failover::{Case, Verdict};
 use super::held::{Holdings, Lending, Stage};
-use super::moves::MOVES_MAX;
 use super::opening::{Opening, Phase, Retry, Why};
 use super::output::{Closing, Output};
+use super::places::Places;
 use super::plan::Plan;
 use super::set::Set;
 use super::shared::Shared;
@@ -48,10 +48,10 @@ pub(crate) struct Registry {
     pauses: BTreeMap<Slot, Retry>,
     /// Slots whose content could not be sent to a newcomer, and until when nobody is added to their sets.
     unfit: BTreeMap<Slot, Moment>,
-    /// Slots that are re-opened or handed over for the plan's sake or a backup's.
-    moving: BTreeSet<Slot>,
-    /// Slots that wait for others to be moved.
-    waiting: BTreeSet<Slot>,
+    /// Slots that are moved, and those that wait for that.
+    places: Places,
+    /// Who has not taken a slot that it was handed, and from when on it may be handed it again.
+    rebuffs: BTreeMap<Slot, (Process, Retry)>,
     agenda: Agenda,
     table_changed: bool,
 }
@@ -73,8 +73,8 @@ impl Registry {
             openings: BTreeMap::new(),
             pauses: BTreeMap::new(),
             unfit: BTreeMap::new(),
-            moving: BTreeSet::new(),
-            waiting: BTreeSet::new(),
+            places: Places::default(),
+            rebuffs: BTreeMap::new(),
             agenda: Agenda::default(),
             table_changed: false,
         }
@@ -154,8 +154,7 @@ impl Registry {
                 let again = self.look(slot, shared);
                 self.agenda.look_at(slot, again);
             }
-            let next = if self.moving.len() < MOVES_MAX { self.waiting.pop_first() } else { None };
-            let Some(next) = next else { break };
+            let Some(next) = self.places.next(shared.now) else { break };
             self.agenda.look(next);
         }
         if std::mem::take(&mut self.table_changed) {
@@ -165,7 +164,7 @@ impl Registry {
 
     /// When the next slot's time comes.
     pub(crate) fn deadline(&self) -> Option<Moment> {
-        self.agenda.deadline()
+        self.agenda.deadline().into_iter().chain(self.places.deadline()).min()
     }
 
     /// Whether nothing here depends on this process any more: it has nothing open, and no set names it; or nobody is left
@@ -211,7 +210,7 @@ impl Registry {
         self.forget_what_is_over(slot, shared);
         if let Some(opening) = self.openings.get_mut(&slot) {
             again = again.into_iter().chain([opening.retry().at()]).min();
-        } else if self.has_moved(slot, shared) && self.moving.remove(&slot) {
+        } else if self.has_moved(slot, shared) && self.places.end(slot) {
             self.agenda.look(slot);
         }
         self.publish(slot, shared);
@@ -281,6 +280,7 @@ impl Registry {
     fn close(&mut self, slot: Slot, shared: &mut Shared, why: Closing) {
         if let Some(held) = self.holdings.close(slot) {
             shared.close(&self.name, slot, held.epoch, why);
+            self.rebuffs.remove(&slot);
             self.openings.remove(&slot);
             self.agenda.look(slot);
         }

@@ -172,9 +172,10 @@ impl<R: Resource> Flow<R> {
         found.is_some()
     }
 
-    /// More of a filling is on its way to a backup. Whether that is one.
+    /// More of a filling is on its way to a backup. Whether that is one and still takes it: one that is to say first how far it reaches has
+    /// given up what it was sent.
     pub(super) fn carries(&mut self, to: &Process) -> bool {
-        let found = self.find(to);
+        let found = self.find(to).filter(|at| self.stream.flows(*at));
         found.into_iter().for_each(|at| self.stream.carries(at));
         found.is_some()
     }

@@ -35,13 +35,17 @@ pub(super) enum Whom {
 }
 
 impl Job {
-    /// What there is one job of at a time. Backups come first: what is served waits for them.
+    /// What there is one job of at a time.
     fn place(&self) -> Place {
-        (matches!(self.to, Whom::Opener(_)), self.registry, self.slot)
+        (self.is_for_backup(), self.registry, self.slot)
+    }
+
+    fn is_for_backup(&self) -> bool {
+        self.to == Whom::Backup
     }
 }
 
-/// Whether it is for an opener, the registry, and the slot.
+/// Whether it is for a backup, the registry, and the slot.
 type Place = (bool, &'static str, Slot);
 
 /// The slots that wait to be sent, by connection.
@@ -54,10 +58,23 @@ pub(super) struct Fillers {
 
 /// What one connection has to carry; there is a task for it as long as there is a queue. Bounded by the slots that exist, whatever a peer
 /// asks for: a slot waits for the latest opening alone.
-#[derive(Default)]
-struct Queue {
-    waiting: BTreeMap<Place, (Job, Arc<dyn AnyHost>)>,
+struct Queue<H = Arc<dyn AnyHost>> {
+    waiting: BTreeMap<Place, Waiting<H>>,
+    /// Openers come first, for nobody serves the slot meanwhile; otherwise who has waited for longest.
+    turns: BTreeMap<(bool, u64), Place>,
+    arrivals: u64,
     under_way: Option<Job>,
+}
+
+struct Waiting<H = Arc<dyn AnyHost>> {
+    job: Job,
+    host: H,
+}
+
+impl<H> Default for Queue<H> {
+    fn default() -> Self {
+        Self { waiting: BTreeMap::new(), turns: BTreeMap::new(), arrivals: 0, under_way: None }
+    }
 }
 
 impl Fillers {
@@ -92,23 +109,34 @@ impl Fillers {
     }
 }
 
-impl Queue {
+impl<H: Clone> Queue<H> {
     /// Lets a job wait, in the place of one for an earlier opening.
-    fn add(&mut self, job: Job, host: &Arc<dyn AnyHost>) {
-        let is_late = self.waiting.get(&job.place()).is_some_and(|(other, _)| other.epoch > job.epoch);
-        if !is_late {
-            self.waiting.insert(job.place(), (job, Arc::clone(host)));
+    fn add(&mut self, job: Job, host: &H) {
+        match self.waiting.get_mut(&job.place()) {
+            Some(waiting) if waiting.job.epoch > job.epoch => {}
+            Some(waiting) => waiting.job = job,
+            None => {
+                self.arrivals = self.arrivals.saturating_add(1);
+                self.turns.insert((job.is_for_backup(), self.arrivals), job.place());
+                self.waiting.insert(job.place(), Waiting { job, host: host.clone() });
+            }
         }
     }
 
+    /// Takes the job whose turn it is.
+    fn next(&mut self) -> Option<Waiting<H>> {
+        let (_, place) = self.turns.pop_first()?;
+        self.waiting.remove(&place)
+    }
+
     fn is_waiting(&self, job: &Job) -> bool {
-        self.waiting.get(&job.place()).is_some_and(|(waiting, _)| waiting == job)
+        self.waiting.get(&job.place()).is_some_and(|waiting| waiting.job == *job)
     }
 }
 
 /// Sends one slot after another until none is left, or the connection ends.
 async fn work(queues: Arc<Mutex<BTreeMap<LinkId, Queue>>>, link: Link, news: mpsc::UnboundedSender<News>) {
-    while let Some((job, host)) = next(&queues, &link) {
+    while let Some(Waiting { job, host }) = next(&queues, &link) {
         match send(&link, &host, job).await {
             Ok(()) => {}
             // Who opens asks again, and others.
@@ -135,11 +163,11 @@ enum Unsent {
 }
 
 /// Takes the next job; without one the queue is over.
-fn next(queues: &Mutex<BTreeMap<LinkId, Queue>>, link: &Link) -> Option<(Job, Arc<dyn AnyHost>)> {
+fn next(queues: &Mutex<BTreeMap<LinkId, Queue>>, link: &Link) -> Option<Waiting> {
     let mut queues = lock(queues);
     let queue = queues.get_mut(&link.id())?;
-    let next = queue.waiting.pop_first().map(|(_, next)| next);
-    queue.under_way = next.as_ref().map(|(job, _)| *job);
+    let next = queue.next();
+    queue.under_way = next.as_ref().map(|next| next.job);
     if next.is_none() {
         queues.remove(&link.id());
     }
@@ -192,4 +220,24 @@ fn write(frame: &mut Vec<u8>, registry: &str, slot: Slot, epoch: Epoch, word: Re
 
 fn lock(queues: &Mutex<BTreeMap<LinkId, Queue>>) -> MutexGuard<'_, BTreeMap<LinkId, Queue>> {
     queues.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn openers_come_first_and_otherwise_who_has_waited_for_longest() {
+        let mut queue = Queue::default();
+        let epoch = Epoch::new;
+        let backup = |registry, slot, of| Job { registry, slot: Slot::new(slot), epoch: epoch(of), to: Whom::Backup };
+        let opener = |slot, of| Job { to: Whom::Opener((epoch(1), Position::new(9))), ..backup("r", slot, of) };
+        let jobs =
+            [backup("z", 1, 5), backup("a", 2, 5), opener(3, 6), backup("z", 1, 7), backup("a", 2, 4), opener(1, 6)];
+        jobs.iter().for_each(|job| queue.add(*job, &()));
+        assert!(queue.is_waiting(&backup("z", 1, 7)) && !queue.is_waiting(&backup("z", 1, 5)), "the latest opening");
+        let order: Vec<_> = std::iter::from_fn(|| queue.next()).map(|next| next.job).collect();
+        assert_eq!(order, [opener(3, 6), opener(1, 6), backup("z", 1, 7), backup("a", 2, 5)]);
+        assert!(queue.waiting.is_empty() && queue.turns.is_empty());
+    }
 }

@@ -1,9 +1,10 @@
 //! An open slot: repaired, brought to where the plan wants it, handed over, taken back.
 
 use super::super::held::Stage;
-use super::super::moves::{self, MOVES_MAX, Move};
+use super::super::moves::{self, Move};
 use super::super::opening::{Retry, Why};
 use super::super::output::Event;
+use super::super::places::Turn;
 use super::super::set::Set;
 use super::super::shared::Shared;
 use super::Registry;
@@ -25,8 +26,10 @@ impl Registry {
         if let Some((to, until)) = held.ends() {
             // Who is not planned with any more has left off hosting, or is about to leave: it opens nothing.
             if shared.now >= until || !shared.view.is_live(to) || !self.plan.contains(to) {
+                let to = to.clone();
                 let live = held.set().members().iter().filter(|member| shared.view.is_live(member));
                 let set = Set::of(&shared.me, live.cloned(), held.set().len());
+                self.rebuffed(slot, to, shared);
                 self.start(slot, set, Why::TakeBack, shared);
                 return None;
             }
@@ -35,10 +38,27 @@ impl Registry {
         let missing = self.ask_to_store(slot, shared);
         let paused = self.pauses.get(&slot).map(Retry::at).filter(|at| *at > shared.now);
         let unfit = self.unfit_until(slot, shared);
+        let rebuffed = self.rebuffs.get(&slot).map(|(_, retry)| retry.at()).filter(|at| *at > shared.now);
         if paused.is_none() {
             self.make_a_move(slot, shared);
         }
-        missing.into_iter().chain(paused).chain(unfit).min()
+        missing.into_iter().chain(paused).chain(unfit).chain(rebuffed).min()
+    }
+
+    /// A slot was not taken by whom it was handed to. It is served here again, and handed over no sooner than after a pause as long as the
+    /// attempt was: while it is tried again and again nobody serves it.
+    fn rebuffed(&mut self, slot: Slot, to: Process, shared: &mut Shared) {
+        let (random, pause) = (shared.random(), shared.timing.lease * PATIENCE_LEASES);
+        let (by, retry) = self.rebuffs.entry(slot).or_insert_with(|| (to.clone(), Retry::default()));
+        if *by != to {
+            (*by, *retry) = (to, Retry::default());
+        }
+        retry.tried(shared.now, pause, random);
+    }
+
+    /// Whether a slot is not handed to that process for now.
+    fn is_rebuffed(&self, slot: Slot, to: &Process, now: Moment) -> bool {
+        self.rebuffs.get(&slot).is_some_and(|(by, retry)| by == to && retry.at() > now)
     }
 
     /// Until when nobody is added to the slot's set, if its content could not be sent to a newcomer.
@@ -53,24 +73,29 @@ impl Registry {
         let is_live = |process: &Process| shared.view.is_live(process);
         let next = moves::next(held.set(), &rank, self.replicas, calm, is_live, |process| held.has_stored(process));
         let next = if self.unfit_until(slot, shared).is_some() { next.without_newcomers(held.set()) } else { next };
+        let next = match next {
+            Move::HandOver(to) if self.is_rebuffed(slot, &to, shared.now) => Move::Stay,
+            next => next,
+        };
         let (next, may_wait) = match next {
             Move::Stay | Move::HandOver(_) if held.is_interrupted => {
                 (Move::Reopen(held.set().clone(), Why::TakeBack), false)
             }
-            next => (next, !held.is_interrupted && !self.moving.contains(&slot)),
+            next => (next, !held.is_interrupted && !self.places.has(slot)),
         };
-        if next != Move::Stay && may_wait && self.moving.len() >= MOVES_MAX {
-            self.waiting.insert(slot);
+        if next != Move::Stay && may_wait && !self.places.is_free(shared.now) {
+            let turn = if matches!(next, Move::Reopen(_, Why::Repair)) { Turn::Repair } else { Turn::Planned };
+            self.places.wait(slot, turn);
             return;
         }
         match next {
             Move::Stay => {}
             Move::Reopen(set, why) => {
-                self.moving.insert(slot);
+                self.places.begin(slot, shared.now);
                 self.start(slot, set, why, shared);
             }
             Move::HandOver(to) => {
-                self.moving.insert(slot);
+                self.places.begin(slot, shared.now);
                 let until = shared.now + shared.timing.lease * PATIENCE_LEASES;
                 let epoch = held.epoch;
                 if let Some(held) = self.holdings.get_mut(slot) {

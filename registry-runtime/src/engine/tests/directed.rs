@@ -7,6 +7,7 @@ use super::sim::{MS, Micros, Options, Sim, registry};
 use crate::engine::opening::Why;
 use crate::engine::output::{Event, Output, StopReason};
 use crate::engine::ownership::Input;
+use crate::engine::places::MOVES_MAX;
 use crate::engine::set::Set;
 use crate::engine::table::SlotState;
 use crate::engine::view::MemberState;
@@ -262,6 +263,30 @@ fn of_two_nodes_the_one_with_the_smaller_id_goes_on() {
     sim.boot(0);
     settle(&mut sim, 10 * SECOND);
     assert_eq!(losses(&sim), 24, "of each set of two one has lost its memory");
+}
+
+#[test]
+fn a_slot_that_is_not_taken_is_served_between_the_attempts_and_keeps_no_other_waiting() {
+    let mut sim = founded(Options { nodes: 3, slots: 240, ..Options::default() });
+    sim.add();
+    sim.takes_nothing.insert(3);
+    sim.run(60 * SECOND);
+    let planned = |sim: &Sim, slot| {
+        let engine = sim.nodes[0].engine.as_ref().unwrap();
+        engine.plan(&registry()).unwrap().owner(slot).cloned() == Some(sim.nodes[3].process.clone())
+    };
+    let untaken: Vec<_> = slots(&sim).filter(|slot| planned(&sim, *slot)).collect();
+    assert!(untaken.len() > 3 * MOVES_MAX / 2, "{}", untaken.len());
+    // Served for most of the time, however often it is tried.
+    let mut served = 0;
+    for _ in 0..60 {
+        sim.run(SECOND);
+        served += untaken.iter().filter(|slot| (0..3).any(|node| sim.has_right(node, **slot))).count();
+    }
+    assert!(served > 60 * untaken.len() * 8 / 10, "{served} of {}", 60 * untaken.len());
+    // And whoever dies now is replaced, as far as the plan has others.
+    sim.takes_nothing.clear();
+    balance(&mut sim, 120 * SECOND);
 }
 
 /// Machines that died without a goodbye, and were replaced by others with other names, stay in every list of members.

@@ -100,6 +100,8 @@ pub(crate) struct Sim {
     written: u64,
     /// How many of the next streams cannot begin.
     pub(crate) unbegun: usize,
+    /// Nodes that do not hear what they are handed over.
+    pub(crate) takes_nothing: BTreeSet<usize>,
     /// Slots whose content cannot be sent to anybody.
     pub(crate) unfit: BTreeSet<Slot>,
     /// The openings whose streams could not.
@@ -191,6 +193,7 @@ impl Sim {
             cut: BTreeSet::new(),
             counts: Counts::default(),
             unbegun: 0,
+            takes_nothing: BTreeSet::new(),
             unfit: BTreeSet::new(),
             void: BTreeSet::new(),
             written: 0,
@@ -587,7 +590,12 @@ impl Sim {
         }
     }
 
-    fn post(&mut self, from: usize, to: &NodeId, message: Message) {
+    fn post(&mut self, from: usize, to: &NodeId, mut message: Message) {
+        if let Body::Batch(batch) = &mut message.body
+            && self.index(to).is_some_and(|to| self.takes_nothing.contains(&to))
+        {
+            batch.words.retain(|(_, word)| !matches!(word, Word::HandOver { .. }));
+        }
         let name = self.nodes[from].process.node.clone();
         match &message.body {
             Body::Batch(Batch { words, .. }) => {

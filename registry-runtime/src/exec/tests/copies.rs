@@ -680,6 +680,17 @@ async fn a_filling_does_not_begin_over_another_connection_than_its_parts_and_the
     assert!(matches!(made.await, Outcome::Done(_)));
 }
 
+#[tokio::test]
+async fn a_filling_that_a_backup_has_given_up_is_not_sent_to_its_end() {
+    let trio = Trio::new();
+    let backup = trio.wires[1].to.clone();
+    let content = trio.owner.host.content_for(trio.slot, FIRST, &backup, LINK);
+    assert!(content.is_some() && trio.owner.host.carries(trio.slot, FIRST, &backup));
+    trio.owner.host.ask(Some(&backup));
+    assert!(!trio.owner.host.carries(trio.slot, FIRST, &backup), "it gives up what came when it is asked");
+    trio.fill(1, FIRST, |trio| assert!(trio.owner.host.carries(trio.slot, FIRST, &trio.wires[1].to)));
+}
+
 /// An instance that does not go quietly.
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 struct Brittle(u64);
