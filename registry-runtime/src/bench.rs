@@ -15,6 +15,7 @@ use tokio::time::Instant;
 
 use crate::codec;
 use crate::id::{CommandId, Epoch, Incarnation, Mark, NodeId, Slot, Start};
+use crate::time::Timing;
 use crate::transport::{
     Event, Gate, Handler, Identity, Link, Part, Received, ReplySlot, Seeds, Setup, Socket, Ticket, Transport, bind,
 };
@@ -40,6 +41,7 @@ impl Echo {
             incarnation: Incarnation::new(1),
             address,
             client_only: false,
+            times: Timing::fast().into(),
             catalogue: Vec::new(),
             profile: Vec::new(),
         };

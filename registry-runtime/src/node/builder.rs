@@ -114,7 +114,8 @@ impl NodeBuilder {
         self
     }
 
-    /// How soon silent nodes are declared Down. Default: [`Timing::balanced`]. All nodes use the same one.
+    /// How soon silent nodes are declared Down. Default: [`Timing::balanced`]. All nodes use the same one: two that host one registry and
+    /// count on different times refuse each other.
     pub fn timing(mut self, timing: Timing) -> Self {
         self.timing = timing;
         self

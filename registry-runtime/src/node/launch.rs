@@ -124,6 +124,7 @@ pub(super) async fn launch(builder: NodeBuilder, id: NodeId) -> Result<Node, Sta
         incarnation: Incarnation::new(start.get()),
         address: listen,
         client_only,
+        times: timing.into(),
         catalogue: hosts.iter().map(|host| catalogue_entry(&**host)).collect(),
         profile: Vec::new(),
     };

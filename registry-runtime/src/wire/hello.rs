@@ -7,6 +7,7 @@ mod catalogue;
 mod refusal;
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +18,7 @@ use super::limits::{CATALOGUE_COMMANDS_MAX, HELLO_BYTES_MAX};
 use crate::codec::{self, DecodeError};
 use crate::id::{Incarnation, NAME_BYTES_MAX, NodeId, Start};
 use crate::message::REGISTRIES_MAX;
+use crate::time::Timing;
 
 /// The version of frames, hello and channels. Peers of different versions refuse each other.
 pub(crate) const PROTOCOL_VERSION: u16 = 1;
@@ -41,10 +43,27 @@ pub(crate) struct Hello {
     pub(crate) address: SocketAddr,
     /// Whether it only calls, and hosts and owns nothing.
     pub(crate) client_only: bool,
+    /// What it goes by when others are silent.
+    pub(crate) times: Times,
     /// What it hosts. A registry's place in this list is its number in requests to this node.
     pub(crate) catalogue: Vec<RegistryEntry>,
     /// What higher rooms add; opaque here.
     pub(crate) profile: Vec<u8>,
+}
+
+/// Times that nodes which own slots together count on of each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Times {
+    /// For how long a node's word holds.
+    pub(crate) lease: Duration,
+    /// After how long nobody waits for a member that is Down; who sees too few others stops after half of it.
+    pub(crate) forget_after: Duration,
+}
+
+impl From<Timing> for Times {
+    fn from(timing: Timing) -> Self {
+        Self { lease: timing.lease, forget_after: timing.forget_after }
+    }
 }
 
 /// What the dialling side says first.
@@ -132,11 +151,17 @@ impl Hello {
         }
         for ours in &self.catalogue {
             let Some(yours) = peer.registry(&ours.name) else { continue };
-            if let Some(what) = ours.differs(yours) {
+            if let Some(what) = ours.differs(yours).or_else(|| self.times_differ(peer)) {
                 return Err(Refusal::Registry { name: ours.name.clone(), what });
             }
         }
         Ok(())
+    }
+
+    /// How the times of two nodes that host one registry differ, if they do: one would take the other's word for longer than it holds.
+    fn times_differ(&self, peer: &Self) -> Option<String> {
+        let (ours, yours) = (self.times.lease, peer.times.lease);
+        (self.times != peer.times).then(|| format!("timing: leases of {ours:?} here, {yours:?} there"))
     }
 
     fn life(&self) -> Life {
@@ -157,8 +182,6 @@ impl Hello {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::spec::{Failover, LoadBalancing, OnPartition, Reads, Sharding, Spec, Then};
 
@@ -186,6 +209,7 @@ mod tests {
             incarnation: Incarnation::new(1),
             address: "127.0.0.1:7400".parse().unwrap(),
             client_only: false,
+            times: Timing::balanced().into(),
             catalogue: specs.iter().map(|spec| RegistryEntry::new(spec, Some(3), vec![command.clone()])).collect(),
             profile: vec![1, 2, 3],
         }
@@ -227,6 +251,7 @@ mod tests {
             Spec { sharding: Sharding::ByAttribute { field: "tenant", slots: 64 }, ..ORDERS },
             Spec { replicas: 1, ..ORDERS },
             Spec { failover: wait(30, Then::Reassign), ..ORDERS },
+            Spec { on_partition: OnPartition::ServeAll, ..ORDERS },
         ] {
             let refused = hello("a", &[ORDERS]).check(&hello("b", &[other]));
             assert!(matches!(refused, Err(Refusal::Registry { name, .. }) if name == "orders"), "{other:?}");
@@ -240,6 +265,12 @@ mod tests {
         let refused = Refusal::Registry { name: "orders".into(), what };
         assert_eq!(hello("a", &[ORDERS]).check(&keeping(Some(4))), Err(refused));
         check(keeping(None), Ok(()));
+        let fast = |specs: &[Spec]| Hello { times: Timing::fast().into(), ..hello("b", specs) };
+        let what = "timing: leases of 1.2s here, 600ms there".to_owned();
+        let refused = Refusal::Registry { name: "orders".into(), what };
+        assert_eq!(hello("a", &[ORDERS]).check(&fast(&[ORDERS])), Err(refused));
+        check(fast(&[]), Ok(()));
+        check(fast(&[Spec { name: "users", ..ORDERS }]), Ok(()));
         let with = |failover| hello("b", &[Spec { failover, ..ORDERS }]);
         assert!(
             with(wait(30, Then::Fail))

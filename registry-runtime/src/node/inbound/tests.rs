@@ -21,6 +21,7 @@ use crate::node::load::LoadMeter;
 use crate::node::owners::Owners;
 use crate::resource::{Origin, States};
 use crate::rules::Rules;
+use crate::time::Timing;
 use crate::transport::{Channel, Event, Gate, Identity, Link, Seeds, Setup, Socket, Transport, bind};
 use crate::wire::frame::{Request, WireCommand};
 use crate::wire::hello::{HASH_VERSION, Hello};
@@ -137,6 +138,7 @@ fn transport(name: &str, identity: Identity, inbound: Arc<Inbound>) -> (Transpor
         incarnation: Incarnation::new(1),
         address,
         client_only: false,
+        times: Timing::fast().into(),
         catalogue: Vec::new(),
         profile: Vec::new(),
     };

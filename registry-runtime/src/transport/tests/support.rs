@@ -11,6 +11,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::codec;
 use crate::id::{CommandId, Epoch, Incarnation, LinkId, Mark, NodeId, Slot, Start};
+use crate::time::Timing;
 use crate::transport::bounds::LANES;
 use crate::transport::end::Closing;
 use crate::transport::endpoint::Endpoint;
@@ -84,6 +85,7 @@ pub(super) fn hello(name: &str) -> Hello {
         incarnation: Incarnation::new(1),
         address: loopback(),
         client_only: false,
+        times: Timing::fast().into(),
         catalogue: Vec::new(),
         profile: Vec::new(),
     }

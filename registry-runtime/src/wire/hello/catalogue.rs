@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::id::NAME_BYTES_MAX;
-use crate::spec::{Failover, LoadBalancing, Sharding, Spec, Then};
+use crate::spec::{Failover, LoadBalancing, OnPartition, Sharding, Spec, Then};
 
 /// One registry that a node hosts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,6 +22,8 @@ pub(crate) struct RegistryEntry {
     pub(crate) failover: Option<Wait>,
     /// The size of a slot's replica set.
     pub(crate) replicas: u8,
+    /// Whether every side of a partition goes on with what it has.
+    pub(crate) serves_all: bool,
     /// A hash over the shapes of key and resource, as copies of instances travel; `None` where it cannot be told.
     pub(crate) instances: Option<u64>,
     /// Its commands. A command's place in this list is its number in requests to this node.
@@ -91,6 +93,7 @@ impl RegistryEntry {
                 Failover::WaitForNode { wait, then } => Some(Wait { span: wait, then_fail: then == Then::Fail }),
             },
             replicas: spec.replicas,
+            serves_all: spec.on_partition == OnPartition::ServeAll,
             instances,
             commands,
         }
@@ -130,6 +133,10 @@ impl RegistryEntry {
         }
         if self.failover != other.failover {
             return differ("failover", word(self.failover), word(other.failover));
+        }
+        if self.serves_all != other.serves_all {
+            let word = |serves_all: bool| if serves_all { "serve_all" } else { "pause_minority" }.to_owned();
+            return differ("on_partition", word(self.serves_all), word(other.serves_all));
         }
         if let (Some(ours), Some(yours)) = (self.instances, other.instances)
             && ours != yours
