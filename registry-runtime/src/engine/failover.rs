@@ -6,6 +6,7 @@
 //! - Nobody of the set lives: the plan's first member tries, and succeeds when the set's members come back or when it may
 //!   go on without them.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::charter::Charter;
@@ -13,6 +14,7 @@ use super::opening::Why;
 use super::plan::Plan;
 use super::row::Active;
 use super::set::Set;
+use super::shared::Peer;
 use super::sight::Sight;
 use super::view::{Life, Member, MemberState, View};
 use crate::id::{NodeId, Process, Slot};
@@ -33,6 +35,8 @@ pub(crate) struct Case<'a> {
     pub(crate) sight: &'a Sight,
     pub(crate) charter: &'a Charter,
     pub(crate) plan: &'a Plan,
+    /// Who has a connection with this node.
+    pub(crate) peers: &'a BTreeMap<NodeId, Peer>,
     pub(crate) slot: Slot,
     pub(crate) active: Option<&'a Active>,
     pub(crate) failover: Failover,
@@ -174,9 +178,15 @@ impl Case<'_> {
         }
     }
 
+    /// Opens it with those that come next in the plan, but with whom this node can reach before all others: who is cut off from it, and not
+    /// from everybody, would keep the slot shut. There is nothing to fill when a slot is founded.
     fn open(&self, why: Why) -> Verdict {
-        let others = self.plan.rank(self.slot).cloned();
-        Verdict::Open(Set::of(self.me, others, self.replicas), why)
+        let rank: Vec<_> = self.plan.rank(self.slot).collect();
+        let is_near = |process: &&&Process| {
+            why == Why::Founding || self.peers.get(&process.node).is_some_and(|peer| peer.process == ***process)
+        };
+        let (near, far) = (rank.iter().filter(is_near), rank.iter().filter(|process| !is_near(process)));
+        Verdict::Open(Set::of(self.me, near.chain(far).copied().cloned(), self.replicas), why)
     }
 
     /// A node that the view does not have after `forget_after` is one that all others have forgotten.

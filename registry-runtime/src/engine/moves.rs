@@ -38,14 +38,15 @@ impl Move {
 
 /// The next step for a slot that `set`'s owner holds. `rank` names the eligible members, the plan's owner first.
 ///
-/// Lost backups come first. The rest can wait, and does while somebody is under suspicion (`calm` is false).
-/// Until the next owner has stored the slot, it stays.
+/// Lost backups come first. The rest can wait, and does while somebody is under suspicion (`calm` is false), or while the newcomer cannot be
+/// reached and filled (`is_near`): nobody is given up for it. Until the next owner has stored the slot, it stays.
 pub(crate) fn next(
     set: &Set,
     rank: &[&Process],
     replicas: usize,
     calm: bool,
     is_live: impl Fn(&Process) -> bool,
+    is_near: impl Fn(&Process) -> bool,
     has_stored: impl Fn(&Process) -> bool,
 ) -> Move {
     let me = set.owner();
@@ -75,6 +76,10 @@ pub(crate) fn next(
         return change(None, newcomer, Why::Repair);
     }
     let (true, Some(&owner)) = (calm, rank.first()) else { return Move::Stay };
+    let arrival = if owner == me { newcomer } else { Some(owner).filter(|owner| !set.contains(owner)) };
+    if arrival.is_some_and(|arrival| !is_near(arrival)) {
+        return Move::Stay;
+    }
     let surplus = || backups().rfind(|member| !wanted.contains(member));
     // Whether those that stay and are filled are a majority of the new set.
     let goes_on = |out: Option<&Process>, new: Option<&Process>| {
@@ -123,7 +128,7 @@ mod tests {
         let rank = processes(rank);
         let rank: Vec<_> = rank.iter().collect();
         let is_live = |process: &Process| !dead.contains(process.node.as_str());
-        match next(&Set::new(processes(set)).unwrap(), &rank, replicas, true, is_live, |_| true) {
+        match next(&Set::new(processes(set)).unwrap(), &rank, replicas, true, is_live, |_| true, |_| true) {
             Move::Stay => "=".into(),
             Move::Reopen(set, _) => set.members().iter().map(|member| member.node.as_str()).collect(),
             Move::HandOver(to) => format!(">{}", to.node),
@@ -176,8 +181,11 @@ mod tests {
         let [a, b, c, d] = [0, 1, 2, 3].map(|index| &processes[index]);
         let set = Set::new(vec![a.clone(), b.clone(), c.clone()]).unwrap();
         let all = |_: &Process| true;
-        assert_eq!(next(&set, &[b, a, c], 3, false, all, all), Move::Stay);
-        assert!(matches!(next(&set, &[a, b, d], 3, false, |process| process != c, all), Move::Reopen(_, Why::Repair)));
+        assert_eq!(next(&set, &[b, a, c], 3, false, all, all, all), Move::Stay);
+        assert!(matches!(
+            next(&set, &[a, b, d], 3, false, |process| process != c, all, all),
+            Move::Reopen(_, Why::Repair)
+        ));
     }
 
     #[test]
@@ -186,7 +194,7 @@ mod tests {
         let [a, b, c, d] = [0, 1, 2, 3].map(|index| &processes[index]);
         let step = |members: &[&Process], rank: &[&Process], replicas, empty: &Process| {
             let set = Set::new(members.iter().copied().cloned().collect()).unwrap();
-            next(&set, rank, replicas, true, |_| true, |process| process != empty)
+            next(&set, rank, replicas, true, |_| true, |_| true, |process| process != empty)
         };
         assert_eq!(step(&[a, b, c], &[a, c], 2, c), Move::Stay);
         assert_eq!(step(&[a, b, c], &[d, a], 2, b), Move::Stay);
@@ -201,9 +209,20 @@ mod tests {
         let processes = processes("abc");
         let [a, b, c] = [0, 1, 2].map(|index| &processes[index]);
         let set = Set::new(processes.clone()).unwrap();
-        let step = |stored: &Process| next(&set, &[b, a, c], 3, true, |_| true, |process| process == stored);
+        let step = |stored: &Process| next(&set, &[b, a, c], 3, true, |_| true, |_| true, |process| process == stored);
         assert_eq!(step(c), Move::Stay);
         assert_eq!(step(b), Move::HandOver(b.clone()));
+    }
+
+    #[test]
+    fn nobody_is_given_up_for_one_that_cannot_be_reached() {
+        let processes = processes("abcd");
+        let [a, b, c, d] = [0, 1, 2, 3].map(|index| &processes[index]);
+        let set = Set::new(vec![a.clone(), b.clone(), c.clone()]).unwrap();
+        let step = |rank: &[&Process]| next(&set, rank, 3, true, |_| true, |process| process != d, |_| true);
+        assert_eq!(step(&[a, b, d, c]), Move::Stay);
+        assert_eq!(step(&[d, a, b, c]), Move::Stay);
+        assert_eq!(step(&[b, a, d, c]), Move::HandOver(b.clone()));
     }
 
     #[test]

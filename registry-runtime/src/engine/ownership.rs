@@ -314,6 +314,8 @@ impl Ownership {
         if self.shared.sight.sees_majority() {
             self.tell_forgotten(&process);
         }
+        // It can be filled from now on.
+        self.registries.values_mut().for_each(Registry::look_at_all);
         // Founding, leases and the comparison of tables should not wait for the next round.
         self.beat_at = self.shared.now;
     }

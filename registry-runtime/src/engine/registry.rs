@@ -321,6 +321,7 @@ impl Registry {
             sight: &shared.sight,
             charter: &shared.charter,
             plan: &self.plan,
+            peers: &shared.peers,
             slot,
             active: self.table.row(slot).and_then(|row| row.active()),
             failover: self.failover,

@@ -88,6 +88,11 @@ macro_rules! list {
 }
 
 impl Shared {
+    /// Whether a process has a connection with this node: it can be asked, and filled.
+    pub(crate) fn is_near(&self, process: &Process) -> bool {
+        self.peers.get(&process.node).is_some_and(|peer| peer.process == *process)
+    }
+
     /// The pause after a first unanswered question: two heartbeats' time is far more than a round trip.
     pub(crate) fn first_pause(&self) -> Duration {
         self.timing.heartbeat / 2

@@ -71,7 +71,9 @@ impl Registry {
         let rank: Vec<_> = self.plan.rank(slot).collect();
         let calm = !shared.view.is_suspecting();
         let is_live = |process: &Process| shared.view.is_live(process);
-        let next = moves::next(held.set(), &rank, self.replicas, calm, is_live, |process| held.has_stored(process));
+        let (is_near, has_stored) =
+            (|process: &Process| shared.is_near(process), |process: &Process| held.has_stored(process));
+        let next = moves::next(held.set(), &rank, self.replicas, calm, is_live, is_near, has_stored);
         let next = if self.unfit_until(slot, shared).is_some() { next.without_newcomers(held.set()) } else { next };
         let next = match next {
             Move::HandOver(to) if self.is_rebuffed(slot, &to, shared.now) => Move::Stay,

@@ -289,6 +289,28 @@ fn a_slot_that_is_not_taken_is_served_between_the_attempts_and_keeps_no_other_wa
     balance(&mut sim, 120 * SECOND);
 }
 
+/// Two see the newcomers through a third, so nobody is declared Down, and cannot reach them.
+#[test]
+fn an_heir_that_is_cut_off_from_newcomers_opens_with_whom_it_reaches() {
+    let mut sim = founded(Options { nodes: 3, charter: 3, slots: 60, ..Options::default() });
+    balance(&mut sim, 10 * SECOND);
+    for newcomer in [3, 4] {
+        [0, 1].into_iter().for_each(|old| sim.cut.extend([(old, newcomer), (newcomer, old)]));
+        sim.add();
+        for (one, other) in [(0, newcomer), (1, newcomer), (newcomer, 0), (newcomer, 1)] {
+            sim.tell(one, sim.member(other, MemberState::Up), 5 * MS);
+        }
+    }
+    sim.run(10 * SECOND);
+    let names = [1, 0, 2].map(|index| sim.nodes[index].process.clone());
+    let is_left = |slot: &Slot| sim.nodes[1].serving[slot].set.members() == names;
+    let left: Vec<_> = owned_by(&sim, 1).into_iter().filter(is_left).collect();
+    assert!(left.len() > 5, "it gives up nobody for whom it cannot fill");
+    sim.kill(1);
+    let opened = |sim: &Sim| left.iter().all(|slot| sim.has_right(0, *slot));
+    assert!(sim.run_until(10 * SECOND, opened), "two of its set are there");
+}
+
 /// Machines that died without a goodbye, and were replaced by others with other names, stay in every list of members.
 #[test]
 fn who_starts_after_more_names_have_died_than_live_is_told_whom_to_forget() {
