@@ -88,8 +88,6 @@ pub(crate) struct Config {
     pub(crate) timing: Timing,
     /// How many entries the `join` list has; 0 without one.
     pub(crate) join_entries: usize,
-    /// The entry that names this node, if that can be told.
-    pub(crate) own_entry: Option<usize>,
     /// The addresses of the `join` list, as far as they are known.
     pub(crate) join: Vec<SocketAddr>,
     /// What this node says of itself.
@@ -117,8 +115,6 @@ pub(crate) enum Input {
         address: SocketAddr,
         /// The address that this side had dialled, if it had.
         dialled: Option<SocketAddr>,
-        /// The entry of the `join` list that it was found behind, if any.
-        entry: Option<usize>,
     },
     /// The last connection with a node is gone.
     Disconnected {
@@ -132,10 +128,13 @@ pub(crate) enum Input {
         /// The address, as in [`Output::Dial`].
         address: SocketAddr,
     },
-    /// This node itself was found behind an entry of the `join` list.
-    Myself {
+    /// An entry of the `join` list stands for this process now, which may be this node's own; without one, nobody can tell for
+    /// whom it stands.
+    Entry {
         /// The entry.
         entry: usize,
+        /// The process.
+        process: Option<Process>,
     },
     /// The `join` list has been looked up again.
     Join(Vec<SocketAddr>),
@@ -252,7 +251,7 @@ pub(crate) struct Engine {
 impl Engine {
     /// A node that knows nobody yet.
     pub(crate) fn new(now: Moment, config: Config) -> Self {
-        let Config { node, start, address, timing, join_entries, own_entry, join, profile, seed, rules } = config;
+        let Config { node, start, address, timing, join_entries, join, profile, seed, rules } = config;
         let me = Process { node: node.clone(), start };
         let hosted = profile.hosted.clone();
         let ownership = Ownership::new(
@@ -281,8 +280,8 @@ impl Engine {
             rules,
         };
         // Without a list, this node alone is the list.
-        if let Some(entry) = own_entry.or((join_entries == 0).then_some(0)) {
-            engine.decide(now, ownership::Input::Charter(entry, me));
+        if join_entries == 0 {
+            engine.decide(now, ownership::Input::Charter(0, Some(me)));
         }
         engine
     }
@@ -295,11 +294,8 @@ impl Engine {
                 self.decide(now, ownership::Input::Tick);
                 self.hear(now, membership::Input::Tick);
             }
-            Input::Connected { node, start, incarnation, address, dialled, entry } => {
+            Input::Connected { node, start, incarnation, address, dialled } => {
                 let process = Process { node: node.clone(), start };
-                if let Some(entry) = entry {
-                    self.decide(now, ownership::Input::Charter(entry, process.clone()));
-                }
                 self.silences.connect(now, &process);
                 let peer = Identity { node, address, start, incarnation };
                 self.hear(now, membership::Input::Connected { peer, dialled });
@@ -309,10 +305,7 @@ impl Engine {
             Input::DialFailed { node, address } => {
                 self.hear(now, membership::Input::DialFailed { node, address });
             }
-            Input::Myself { entry } => {
-                let me = self.membership.identity().process();
-                self.decide(now, ownership::Input::Charter(entry, me));
-            }
+            Input::Entry { entry, process } => self.decide(now, ownership::Input::Charter(entry, process)),
             Input::Join(addresses) => self.hear(now, membership::Input::Join(addresses)),
             Input::Letter { from, letter } => {
                 self.silences.hear(now, &from);

@@ -5,6 +5,8 @@ mod differences;
 mod driver;
 mod error;
 mod fillers;
+#[cfg(test)]
+mod founding;
 mod inbound;
 mod join;
 mod launch;
@@ -74,6 +76,9 @@ enum Order {
     /// Panic.
     #[cfg(test)]
     Fail,
+    /// Take this for what a lookup has brought.
+    #[cfg(test)]
+    Resolve(join::Resolved),
 }
 
 impl Node {

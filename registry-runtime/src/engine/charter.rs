@@ -1,5 +1,7 @@
 //! Who may found: the `join` list, as the set that stands before every first opening.
 
+use std::collections::BTreeSet;
+
 use crate::id::{NodeId, Process};
 use crate::time::Moment;
 
@@ -8,6 +10,9 @@ use crate::time::Moment;
 /// It works like a replica set: an entry is the process that was first found there, and a restarted one does not answer
 /// for the entry, lest two foundings count one entry twice. What differs is that exactly half is never enough, since
 /// entries have no smallest id before they are known.
+///
+/// An entry of which nobody can tell for whom it stands counts for nobody, and a node that stands behind several counts for the first
+/// of them: it might take itself for most of a cluster that it does not see.
 #[derive(Debug)]
 pub(crate) struct Charter {
     entries: Vec<Option<Entry>>,
@@ -19,6 +24,10 @@ pub(crate) struct Charter {
 struct Entry {
     first: Process,
     latest: Process,
+    /// Whether it stands for the latest process for sure.
+    is_sure: bool,
+    /// Whether it is, besides, the first that stands for that node.
+    counts: bool,
 }
 
 /// The longest `join` list that is read: with more, founding would wait for more than 32 nodes.
@@ -30,26 +39,32 @@ impl Charter {
         Self { entries: vec![None; entries.clamp(1, CHARTER_MAX)], ready_since: None }
     }
 
-    /// Learns which process answers behind an entry.
-    pub(crate) fn learn(&mut self, entry: usize, process: &Process) {
-        match self.entries.get_mut(entry) {
-            Some(Some(entry)) if entry.latest.node == process.node && entry.latest.start >= process.start => {}
-            Some(Some(entry)) => entry.latest = process.clone(),
-            Some(unknown) => *unknown = Some(Entry { first: process.clone(), latest: process.clone() }),
-            None => {}
+    /// Learns which process an entry stands for, or that nobody can tell.
+    pub(crate) fn learn(&mut self, entry: usize, process: Option<Process>) {
+        match (self.entries.get_mut(entry), process) {
+            (Some(Some(known)), process) => known.learn(process),
+            (Some(unknown), Some(process)) => *unknown = Some(Entry::new(process)),
+            (Some(None), None) | (None, _) => {}
+        }
+        let mut nodes = BTreeSet::new();
+        for entry in self.entries.iter_mut().flatten() {
+            entry.counts = entry.is_sure && nodes.insert(entry.latest.node.clone());
         }
     }
 
     /// The processes that can be asked.
     pub(crate) fn processes(&self) -> impl Iterator<Item = &Process> {
-        self.entries.iter().flatten().map(|entry| &entry.latest)
+        self.counted().map(|entry| &entry.latest)
+    }
+
+    fn counted(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.iter().flatten().filter(|entry| entry.counts)
     }
 
     /// Whether enough entries have promised: more than half by the process first found there; or, where too many have
     /// restarted for that, more than half by anybody and every other one is `excused`.
     pub(crate) fn is_promised(&self, has: impl Fn(&Process) -> bool, excused: impl Fn(&Process) -> bool) -> bool {
-        let count =
-            |answers: &dyn Fn(&Entry) -> bool| self.entries.iter().flatten().filter(|entry| answers(entry)).count();
+        let count = |answers: &dyn Fn(&Entry) -> bool| self.counted().filter(|entry| answers(entry)).count();
         let all = self.entries.len();
         let by_first = count(&|entry| has(&entry.first));
         let by_anybody = count(&|entry| has(&entry.latest));
@@ -88,6 +103,21 @@ impl Charter {
     }
 }
 
+impl Entry {
+    fn new(process: Process) -> Self {
+        Self { first: process.clone(), latest: process, is_sure: true, counts: false }
+    }
+
+    fn learn(&mut self, process: Option<Process>) {
+        self.is_sure = process.is_some();
+        if let Some(process) = process
+            && (self.latest.node != process.node || self.latest.start < process.start)
+        {
+            self.latest = process;
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -100,9 +130,9 @@ mod tests {
     #[test]
     fn a_restarted_process_does_not_answer_for_its_entry_unless_all_have_settled() {
         let mut charter = Charter::new(3);
-        charter.learn(0, &process("a", 1));
-        charter.learn(1, &process("b", 1));
-        charter.learn(1, &process("b", 2));
+        charter.learn(0, Some(process("a", 1)));
+        charter.learn(1, Some(process("b", 1)));
+        charter.learn(1, Some(process("b", 2)));
         let check = |charter: &Charter, have: &[(&str, u64)], excused: &str, expected: bool| {
             let has = |process: &Process| {
                 have.iter().any(|(name, start)| process.node == **name && process.start.get() == *start)
@@ -111,10 +141,65 @@ mod tests {
         };
         check(&charter, &[("a", 1), ("b", 1)], "", true);
         check(&charter, &[("a", 1), ("b", 2)], "", false);
-        charter.learn(2, &process("c", 7));
+        charter.learn(2, Some(process("c", 7)));
         check(&charter, &[("a", 1), ("b", 2)], "", false);
         check(&charter, &[("a", 1), ("b", 2)], "c", true);
         check(&charter, &[("a", 1), ("b", 2), ("c", 7)], "", true);
         check(&charter, &[("a", 1)], "c", false);
+    }
+
+    /// Whether this node, which is "a", may found at once with nobody but itself, and whether its own promise is enough.
+    fn check_alone(charter: &mut Charter, expected: bool) {
+        let is_me = |process: &Process| *process == self::process("a", 1);
+        charter.look(Moment::default(), is_me);
+        assert_eq!(charter.ready_since().is_some(), expected);
+        assert_eq!(charter.is_promised(is_me, |_| false), expected);
+        assert_eq!(charter.is_seen(|node| *node == *"a"), expected);
+    }
+
+    #[test]
+    fn an_entry_of_which_nobody_can_tell_for_whom_it_stands_counts_for_nobody() {
+        let mut charter = Charter::new(1);
+        charter.learn(0, None);
+        check_alone(&mut charter, false);
+        charter.learn(0, Some(process("a", 1)));
+        check_alone(&mut charter, true);
+        charter.learn(0, None);
+        check_alone(&mut charter, false);
+        assert_eq!(charter.processes().count(), 0);
+        charter.learn(0, Some(process("a", 1)));
+        check_alone(&mut charter, true);
+        charter.learn(1, Some(process("a", 1)));
+        check_alone(&mut charter, true);
+    }
+
+    #[test]
+    fn a_restart_is_not_forgotten_while_nobody_can_tell() {
+        let mut charter = Charter::new(3);
+        charter.learn(0, Some(process("a", 1)));
+        charter.learn(0, None);
+        charter.learn(0, Some(process("a", 2)));
+        charter.learn(1, Some(process("b", 1)));
+        let is_promised = |start: u64| {
+            let have = [process("a", start), process("b", 1)];
+            charter.is_promised(|process| have.contains(process), |_| false)
+        };
+        assert!(is_promised(1));
+        assert!(!is_promised(2));
+    }
+
+    #[test]
+    fn a_node_behind_several_entries_counts_once() {
+        let mut charter = Charter::new(3);
+        for entry in 0..3 {
+            charter.learn(entry, Some(process("a", 1)));
+        }
+        check_alone(&mut charter, false);
+        assert_eq!(charter.processes().count(), 1);
+        // The first of them turns out to be another: the next one counts.
+        charter.learn(0, Some(process("b", 1)));
+        assert_eq!(charter.processes().count(), 2);
+        charter.learn(0, None);
+        assert_eq!(charter.processes().count(), 1);
     }
 }

@@ -74,8 +74,8 @@ pub(crate) enum Input {
     Connected(Process),
     /// There is none with this node any more.
     Disconnected(NodeId),
-    /// Behind this entry of the `join` list this process was found.
-    Charter(usize, Process),
+    /// This entry of the `join` list stands for this process now; or nobody can tell for whom.
+    Charter(usize, Option<Process>),
     /// A message came over the authenticated connection with a node.
     Received(NodeId, Message),
     /// Something has become of slots of a registry.
@@ -175,7 +175,7 @@ impl Ownership {
             Input::MemberRemoved(node) => self.member_removed(&node),
             Input::Connected(process) => self.connected(process),
             Input::Disconnected(node) => _ = self.shared.peers.remove(&node),
-            Input::Charter(entry, process) => self.shared.charter.learn(entry, &process),
+            Input::Charter(entry, process) => self.shared.charter.learn(entry, process),
             Input::Received(from, message) => self.received(&from, message),
             Input::Slots(registry, report) => {
                 if let Some(registry) = self.registries.get_mut(&registry) {

@@ -80,6 +80,11 @@ impl NodeBuilder {
     /// More than half of the list must be up to found the cluster; after that the list only serves to find somebody. Without
     /// one the node founds a cluster of its own at every start. Entries that do not resolve or answer are tried again and
     /// again, with back-off.
+    ///
+    /// Each entry is to stand for one node, so that a node alone never takes itself for the whole list. A name that stands for several
+    /// nodes (a headless service) serves to find them, but counts for none where a cluster is founded; one with several addresses of a
+    /// single node counts when the node was found behind all of those that can be dialled from here. An address behind which now one
+    /// node answers and now another (a load balancer) does not belong in the list.
     pub fn join<I>(mut self, addresses: I) -> Self
     where
         I: IntoIterator,

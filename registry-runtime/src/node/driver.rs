@@ -188,6 +188,7 @@ impl Driver {
     #[must_use = "nothing happens unless the driver is run"]
     pub(super) async fn run(mut self, mut sources: Sources) {
         self.carry_out();
+        self.tell_entries();
         let end = loop {
             // Not on a tick: with much to do there may be none for long.
             self.tell_load();
@@ -222,10 +223,7 @@ impl Driver {
                 self.subscriptions.push(subscription);
                 self.stale.everything = true;
             }
-            Happening::Resolved(resolved) => {
-                self.join.resolve(resolved);
-                self.tell(Input::Join(self.join.addresses()));
-            }
+            Happening::Resolved(resolved) => self.resolve(resolved),
             Happening::FailedDial(failed) => self.take_failed_dial(failed),
             Happening::Order(Order::Leave) => {
                 self.leaving_since.get_or_insert(self.clock.now());
@@ -235,6 +233,26 @@ impl Driver {
             Happening::Order(Order::Shutdown) => self.end = Some(Stopped::Shutdown),
             #[cfg(test)]
             Happening::Order(Order::Fail) => panic!("as a test has ordered"),
+            #[cfg(test)]
+            Happening::Order(Order::Resolve(resolved)) => self.resolve(resolved),
+        }
+    }
+
+    /// Takes in what a name of the join list stands for now.
+    fn resolve(&mut self, resolved: Resolved) {
+        self.join.resolve(resolved);
+        for link in self.peers.links() {
+            // It may have connected before anybody knew that it is behind this name.
+            self.join.meet(&link.process(), link.peer().address, None);
+        }
+        self.tell_entries();
+        self.tell(Input::Join(self.join.addresses()));
+    }
+
+    /// Tells the engine whom the entries of the join list stand for, where that has changed.
+    fn tell_entries(&mut self) {
+        for (entry, process) in self.join.news() {
+            self.tell(Input::Entry { entry, process });
         }
     }
 
@@ -347,6 +365,8 @@ impl Driver {
             Event::Connected { link, dialled } => {
                 telemetry::connected(&self.port.node, &link.peer().node, link.peer().address);
                 self.dials.remove(&link.peer().address);
+                // Each connection tells of an address, also one that gives way.
+                self.join.meet(&link.process(), link.peer().address, dialled);
                 // Of two connections of one pair that began at once, the later event may be about the one that gives way.
                 let link = self.transport.link(&link.peer().node).unwrap_or(link);
                 self.connect(link, dialled);
@@ -389,7 +409,9 @@ impl Driver {
     fn connect(&mut self, link: Link, dialled: Option<SocketAddr>) {
         self.peers.connect(link.clone());
         self.stale.everything = true;
-        self.tell(connected(&link, dialled, &self.join));
+        self.join.meet(&link.process(), link.peer().address, dialled);
+        self.tell_entries();
+        self.tell(connected(&link, dialled));
         // What was on its way on an earlier connection may be lost.
         let process = link.process();
         self.kept.values().for_each(|kept| kept.host.ask(Some(&process)));
@@ -399,8 +421,9 @@ impl Driver {
         let FailedDial { node, address, error } = failed;
         let myself =
             matches!(error, HandshakeError::Refused(Refusal::Myself) | HandshakeError::RefusedByPeer(Refusal::Myself));
-        if let (true, Some(entry)) = (myself, self.join.entry_of(address)) {
-            self.tell(Input::Myself { entry });
+        if myself {
+            self.join.meet_myself(address);
+            self.tell_entries();
         }
         self.look_for_twin(&error);
         let text = error.to_string();
@@ -551,15 +574,13 @@ fn is_race(error: &HandshakeError) -> bool {
 }
 
 /// What the engine hears of a new connection.
-fn connected(link: &Link, dialled: Option<SocketAddr>, join: &Join) -> Input {
+fn connected(link: &Link, dialled: Option<SocketAddr>) -> Input {
     let peer = link.peer();
-    let entry = dialled.and_then(|address| join.entry_of(address)).or_else(|| join.entry_of(peer.address));
     Input::Connected {
         node: peer.node.clone(),
         start: peer.start,
         incarnation: peer.incarnation,
         address: peer.address,
         dialled,
-        entry,
     }
 }

@@ -143,7 +143,7 @@ pub(super) async fn launch(builder: NodeBuilder, id: NodeId) -> Result<Node, Sta
     })?;
     let local_addr = transport.local_addr();
 
-    let known = Join::new(&join);
+    let known = Join::new(&join, Process { node: id.clone(), start }, local_addr);
     let engine = Engine::new(
         clock.now(),
         engine::Config {
@@ -152,7 +152,6 @@ pub(super) async fn launch(builder: NodeBuilder, id: NodeId) -> Result<Node, Sta
             address: local_addr,
             timing,
             join_entries: known.len(),
-            own_entry: known.entry_of(local_addr),
             join: known.addresses(),
             profile: profile(&hosts, client_only),
             seed: engine_seed,

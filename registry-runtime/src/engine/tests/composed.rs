@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::engine::membership::{self, HostedFailover, HostedRegistry, Load, Weight};
 use crate::engine::output;
 use crate::engine::{Adopt, Change, Config, Engine, Event, Fence, Fenced, Input, Output, Report, Stored, Task};
-use crate::id::{Incarnation, NodeId, RegistryName, Slot, Start};
+use crate::id::{Incarnation, NodeId, Process, RegistryName, Slot, Start};
 use crate::rules::Rules;
 use crate::time::{Moment, Timing};
 
@@ -59,6 +59,10 @@ impl Cluster {
             revision: 1,
             load_revision: 1,
         };
+        let found_itself = |number: u16| {
+            let process = Process { node: id(number), start: Start::new(number.into()) };
+            (id(number), entry(process, number))
+        };
         let engine = |number| {
             let config = Config {
                 node: id(number),
@@ -66,7 +70,6 @@ impl Cluster {
                 address: address(number),
                 timing: Timing::fast(),
                 join_entries: usize::from(size),
-                own_entry: Some(usize::from(number) - 1),
                 join: (1..=size).map(address).collect(),
                 profile: profile.clone(),
                 seed: number.into(),
@@ -77,7 +80,7 @@ impl Cluster {
         Self {
             now,
             engines: (1..=size).map(engine).collect(),
-            inputs: Vec::new(),
+            inputs: (1..=size).map(found_itself).collect(),
             connected: BTreeSet::new(),
             mute: BTreeSet::new(),
             events: Vec::new(),
@@ -151,10 +154,10 @@ impl Cluster {
             let identity = peer.membership().identity();
             let (start, address) = (identity.start, identity.address);
             let incarnation = Incarnation::new(identity.incarnation.get());
-            let entry = Some(usize::from(address.port()) - 1);
-            let input = Input::Connected { node: other.clone(), start, incarnation, address, dialled, entry };
+            let found = entry(Process { node: other.clone(), start }, address.port());
+            let input = Input::Connected { node: other.clone(), start, incarnation, address, dialled };
             self.connected.insert((one.clone(), other.clone()));
-            self.inputs.push((one.clone(), input));
+            self.inputs.extend([(one.clone(), found), (one.clone(), input)]);
         }
     }
 
@@ -162,6 +165,11 @@ impl Cluster {
     fn first(&self, is_it: impl Fn(&NodeId, &Event) -> bool) -> Option<usize> {
         self.events.iter().position(|(node, event)| is_it(node, event))
     }
+}
+
+/// A process is found behind the entry of the join list that names it.
+fn entry(process: Process, number: u16) -> Input {
+    Input::Entry { entry: usize::from(number) - 1, process: Some(process) }
 }
 
 fn is_down(event: &Event) -> bool {

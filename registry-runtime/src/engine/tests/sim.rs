@@ -287,10 +287,10 @@ impl Sim {
         if self.options.charter_is_remembered {
             for entry in 0..self.options.charter {
                 let process = Process { node: node_id(entry), start: Start::new(1) };
-                self.handle(index, Input::Charter(entry, process));
+                self.handle(index, Input::Charter(entry, Some(process)));
             }
         } else if index < self.options.charter {
-            self.handle(index, Input::Charter(index, process));
+            self.handle(index, Input::Charter(index, Some(process)));
         }
     }
 
@@ -638,7 +638,7 @@ impl Sim {
                 let entry = self.index(&process.node).filter(|entry| *entry < self.options.charter);
                 self.handle(index, Input::Connected(process.clone()));
                 if let (Some(entry), false) = (entry, self.options.charter_is_remembered) {
-                    self.handle(index, Input::Charter(entry, process));
+                    self.handle(index, Input::Charter(entry, Some(process)));
                 }
             }
         }
