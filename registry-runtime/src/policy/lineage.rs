@@ -14,6 +14,9 @@ use crate::id::Position;
 pub(crate) const EPOCHS_MAX: usize = 32;
 
 /// The epochs that a copy went through, rising, each with its last record that is in the copy.
+///
+/// An owner that opens its slot again takes over what it has under way, and that comes into its copy, and into those that it fills, record by
+/// record. So an epoch may end behind the copy's own end; of such a one that much counts which the copy reaches.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Lineage {
     ends: VecDeque<Stamp>,
@@ -41,6 +44,15 @@ impl Lineage {
         }
     }
 
+    /// Another epoch begins on what was taken over, of which the copy has only as much as its new stamp says: the rest comes as records of
+    /// that epoch.
+    pub(crate) fn begin(&mut self, base: Stamp, stamp: Stamp) {
+        // What an opening that came to nothing was to carry over does not come any more.
+        self.ends.iter_mut().for_each(|end| end.1 = end.1.min(base.1));
+        self.reach(base);
+        self.reach(stamp);
+    }
+
     /// Of a copy that went through these.
     pub(crate) fn of(ends: impl IntoIterator<Item = Stamp>) -> Self {
         let mut this = Self::default();
@@ -48,14 +60,24 @@ impl Lineage {
         this
     }
 
-    /// The epochs and their last records, rising.
+    /// The epochs and their last records that are in the copy, rising.
     pub(crate) fn ends(&self) -> impl Iterator<Item = Stamp> {
+        self.ends.iter().map(|end| (end.0, self.has_of(end)))
+    }
+
+    /// The same, and what is still to come: for who is sent the copy, and hears of that, too.
+    pub(crate) fn ends_to_come(&self) -> impl Iterator<Item = Stamp> {
         self.ends.iter().copied()
+    }
+
+    /// The last record of an epoch that is in the copy.
+    fn has_of(&self, end: &Stamp) -> Position {
+        self.ends.back().map_or(end.1, |tip| end.1.min(tip.1))
     }
 
     /// How a copy with these epochs is related to this one. Their order does not matter; none of them is trusted to be the peer's own.
     pub(crate) fn kinship(&self, other: &[Stamp]) -> Kinship {
-        let end_here = |stamp: &Stamp| self.ends.iter().find(|end| end.0 == stamp.0).map(|end| end.1);
+        let end_here = |stamp: &Stamp| self.ends.iter().find(|end| end.0 == stamp.0).map(|end| self.has_of(end));
         let tip = other.iter().max();
         let shared = other.iter().filter_map(|stamp| Some(stamp.1.min(end_here(stamp)?))).max().unwrap_or_default();
         // Records are counted on from epoch to epoch, so a copy has changed since they were one only if it reaches further.
@@ -110,6 +132,34 @@ mod tests {
         check(&[(7, 3)], &[(1, 5), (2, 6)], Some(0));
         check(&[], &[(1, 5)], Some(0));
         check(&[], &[(1, 0)], None);
+    }
+
+    #[test]
+    fn what_is_carried_over_counts_when_it_has_come() {
+        let mut carries = lineage(&[(1, 5)]);
+        carries.begin(stamp((1, 7)), stamp((2, 5)));
+        let other = |position| [stamp((1, position))];
+        assert_eq!(carries.kinship(&other(7)), Kinship::ForkedAt(Position::new(5)));
+        assert_eq!(Lineage::of(carries.ends()), lineage(&[(1, 5), (2, 5)]));
+        carries.reach(stamp((2, 6)));
+        assert_eq!(carries.kinship(&other(7)), Kinship::ForkedAt(Position::new(6)));
+        let mut filled = Lineage::of(carries.ends_to_come());
+        for copy in [&mut carries, &mut filled] {
+            copy.reach(stamp((2, 9)));
+            assert_eq!(*copy, lineage(&[(1, 7), (2, 9)]));
+            assert_eq!(copy.kinship(&other(7)), Kinship::Contained);
+            assert_eq!(copy.kinship(&other(8)), Kinship::ForkedAt(Position::new(7)));
+        }
+    }
+
+    #[test]
+    fn what_was_to_be_carried_over_and_never_came_does_not_count() {
+        let mut failed = lineage(&[(1, 5)]);
+        failed.begin(stamp((1, 7)), stamp((2, 5)));
+        failed.reach(stamp((2, 6)));
+        failed.begin(stamp((2, 6)), stamp((3, 6)));
+        failed.reach(stamp((3, 9)));
+        assert_eq!(failed, lineage(&[(1, 6), (2, 6), (3, 9)]));
     }
 
     #[test]

@@ -95,7 +95,7 @@ impl<R: Resource> Shelf<R> {
             self.flow = former;
             return false;
         }
-        self.restamp((epoch, stamp.1));
+        self.begin_epoch(base, (epoch, stamp.1));
         self.stop_filling(|_| true);
         let stream = Stream::new(epoch, base.1, last.unwrap_or(base.1), lines.len(), self.rules);
         let reads = if self.reading.is_some() { Reads::Replicas } else { Reads::Owner };
@@ -266,10 +266,8 @@ impl<R: Resource> Shelf<R> {
         if adopts {
             self.flow = None;
             self.stop_filling(|_| true);
-            if let Some(past) = &mut self.past {
-                past.reach(self.replica.stamp());
-            }
             if before != epoch {
+                self.begin_epoch(base, self.replica.stamp());
                 self.copy_replaced();
             }
         }

@@ -50,7 +50,7 @@ pub(in crate::exec) struct Aside<R: Resource> {
 /// What a filling tells of the past of its content.
 #[derive(Debug)]
 pub(in crate::exec) struct Memory<K> {
-    /// The epochs that it went through, each with its last record.
+    /// The epochs that it went through, each with its last record; also with what is still to come of it.
     pub(in crate::exec) ends: Vec<Stamp>,
     /// Nothing is known of changes up to this record.
     pub(in crate::exec) since: Position,
@@ -105,7 +105,7 @@ impl<R: Resource> Past<R> {
     /// What is known, for whoever takes the content over.
     pub(super) fn tell(&self) -> Memory<R::Key> {
         let written = self.written.iter().map(|(key, position)| (key.clone(), *position)).collect();
-        Memory { ends: self.lineage.ends().collect(), since: self.since, written }
+        Memory { ends: self.lineage.ends_to_come().collect(), since: self.since, written }
     }
 
     /// Whether a record after that one may have changed an instance.
@@ -120,6 +120,14 @@ impl<R: Resource> Shelf<R> {
         self.replica.restamp(stamp);
         if let Some(past) = &mut self.past {
             past.reach(stamp);
+        }
+    }
+
+    /// Another epoch begins on what was taken over, of which the content has so much yet.
+    pub(super) fn begin_epoch(&mut self, base: Stamp, stamp: Stamp) {
+        self.replica.restamp(stamp);
+        if let Some(past) = &mut self.past {
+            past.lineage.begin(base, stamp);
         }
     }
 

@@ -21,19 +21,19 @@ use crate::rules::Rules;
 use crate::spec::Reads;
 use crate::time::Moment;
 
-const FIRST: Epoch = Epoch::new(EPOCH.get() + 1);
-const SECOND: Epoch = Epoch::new(EPOCH.get() + 2);
-const KEY: u64 = 1;
+pub(super) const FIRST: Epoch = Epoch::new(EPOCH.get() + 1);
+pub(super) const SECOND: Epoch = Epoch::new(EPOCH.get() + 2);
+pub(super) const KEY: u64 = 1;
 /// The connection to each backup.
-const LINK: LinkId = LinkId::new(1);
+pub(super) const LINK: LinkId = LinkId::new(1);
 
-fn process(name: &str) -> Process {
+pub(super) fn process(name: &str) -> Process {
     Process { node: NodeId::new(name).unwrap(), start: Start::new(1) }
 }
 
 /// What an owner has sent on a line.
 #[derive(Clone, Debug, PartialEq)]
-enum Frame {
+pub(super) enum Frame {
     Record(Epoch, Position, Vec<u8>),
     Ask,
     Begin(Filling),
@@ -42,9 +42,9 @@ enum Frame {
 
 /// A line that ends in the test.
 #[derive(Debug)]
-struct Wire {
-    to: Process,
-    sent: Mutex<VecDeque<Frame>>,
+pub(super) struct Wire {
+    pub(super) to: Process,
+    pub(super) sent: Mutex<VecDeque<Frame>>,
 }
 
 impl Wire {
@@ -57,7 +57,7 @@ impl Wire {
         true
     }
 
-    fn next(&self) -> Option<Frame> {
+    pub(super) fn next(&self) -> Option<Frame> {
         self.sent.lock().unwrap().pop_front()
     }
 }
@@ -85,13 +85,13 @@ impl Line for Wire {
 }
 
 /// An owner with two backups.
-struct Trio {
-    owner: World,
-    backups: [World; 2],
-    wires: [Arc<Wire>; 2],
-    slot: Slot,
+pub(super) struct Trio {
+    pub(super) owner: World,
+    pub(super) backups: [World; 2],
+    pub(super) wires: [Arc<Wire>; 2],
+    pub(super) slot: Slot,
     /// Whether the backups have heard the owner lately.
-    heard: Lease,
+    pub(super) heard: Lease,
 }
 
 impl Trio {
@@ -100,7 +100,7 @@ impl Trio {
         Self::of([World::new(), World::new(), World::new()])
     }
 
-    fn of(worlds: [World; 3]) -> Self {
+    pub(super) fn of(worlds: [World; 3]) -> Self {
         let slot = worlds[0].slot(KEY);
         for world in &worlds {
             world.host.close(slot);
@@ -118,7 +118,7 @@ impl Trio {
     }
 
     /// Opens on what the owner has; the backups adopt it if they can.
-    fn open(&self, epoch: Epoch) {
+    pub(super) fn open(&self, epoch: Epoch) {
         let base = self.owner.host.fence(self.slot, epoch, true);
         let lines = self.wires.iter().map(|wire| Arc::clone(wire) as Arc<dyn Line>).collect();
         assert!(self.owner.host.begin_stream(self.slot, epoch, base, lines));
@@ -131,17 +131,17 @@ impl Trio {
         assert!(self.owner.host.open(self.slot, epoch, Lease::forever()));
     }
 
-    fn add(&self, epoch: Epoch, number: i64, sequence: u64) -> Started<i64, No> {
+    pub(super) fn add(&self, epoch: Epoch, number: i64, sequence: u64) -> Started<i64, No> {
         let attempt = Attempt { epoch, ask: ask(sequence), may_repeat: true, ..self.owner.attempt(KEY) };
         self.owner.host.call(&ADD, attempt, (Do::Add(number),), &mut |_, _| ())
     }
 
-    fn make(&self, epoch: Epoch, sequence: u64) -> Started<Tally, No> {
+    pub(super) fn make(&self, epoch: Epoch, sequence: u64) -> Started<Tally, No> {
         let attempt = Attempt { epoch, ask: ask(sequence), may_repeat: true, ..self.owner.attempt(KEY) };
         self.owner.host.call(&MAKE, attempt, (Do::Add(5),), &mut |_, _| ())
     }
 
-    fn sum(&self, epoch: Epoch) -> Option<i64> {
+    pub(super) fn sum(&self, epoch: Epoch) -> Option<i64> {
         let attempt = Attempt { epoch, ..self.owner.attempt(KEY) };
         match self.owner.host.call(&SUM, attempt, (), &mut |_, _| ()).ready() {
             Outcome::Done(sum) => Some(sum),
@@ -150,7 +150,7 @@ impl Trio {
     }
 
     /// Gives a backup all that was sent to it; what it says does not come back by itself.
-    fn deliver(&self, at: usize) -> Vec<Standing> {
+    pub(super) fn deliver(&self, at: usize) -> Vec<Standing> {
         let mut taken = Vec::new();
         while let Some(frame) = self.wires[at].next() {
             match frame {
@@ -169,12 +169,12 @@ impl Trio {
         taken
     }
 
-    fn reaches(&self, at: usize, epoch: Epoch, position: Position) -> Heard {
+    pub(super) fn reaches(&self, at: usize, epoch: Epoch, position: Position) -> Heard {
         self.owner.host.hear(self.slot, epoch, &self.wires[at].to, position)
     }
 
     /// Fills a backup whole, with the records that come meanwhile.
-    fn fill(&self, at: usize, epoch: Epoch, meanwhile: impl FnOnce(&Self)) -> Position {
+    pub(super) fn fill(&self, at: usize, epoch: Epoch, meanwhile: impl FnOnce(&Self)) -> Position {
         let mut content = self.owner.host.content_for(self.slot, epoch, &self.wires[at].to, LINK).unwrap();
         let filling = content.filling();
         meanwhile(self);
@@ -192,7 +192,7 @@ impl Trio {
     }
 
     /// What a backup would serve if it were to open the slot.
-    fn promoted(&self, at: usize, epoch: Epoch) -> (Option<i64>, Outcome<i64, No>) {
+    pub(super) fn promoted(&self, at: usize, epoch: Epoch) -> (Option<i64>, Outcome<i64, No>) {
         let world = &self.backups[at];
         let base = world.host.fence(self.slot, epoch, true);
         assert!(world.host.begin_stream(self.slot, epoch, base, Vec::new()));

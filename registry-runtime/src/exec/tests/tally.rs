@@ -350,6 +350,10 @@ pub(super) static ALONE: Definition<Tally> =
 pub(super) static READ_ANYWHERE: Definition<Tally> =
     Definition { spec: Spec { reads: Reads::Replicas, ..spec("read_anywhere") }, route: |key| *key };
 
+/// The same where every side of a partition serves.
+pub(super) static EVERYWHERE: Definition<Tally> =
+    Definition { spec: Spec { on_partition: OnPartition::ServeAll, ..spec("everywhere") }, route: |key| *key };
+
 pub(super) const fn spec(name: &'static str) -> Spec {
     Spec {
         name,
