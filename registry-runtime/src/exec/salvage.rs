@@ -109,8 +109,12 @@ pub(crate) trait Remains {
     /// As the owner: a content that comes from there has been taken in.
     fn took_in(&self, slot: Slot, lineage: &[Stamp]);
 
-    /// As the owner: the epoch of the slot's stream, and the backups, which know nothing of receipts that were taken in.
-    fn followers(&self, slot: Slot) -> Option<(Epoch, Vec<Process>)>;
+    /// As the owner: the backups that are to be filled for receipts that were taken in, each with the epoch of its slot's stream. The same
+    /// ones again, until that is on its way and they say that they have it.
+    fn owed(&self) -> Vec<(Slot, Epoch, Process)>;
+
+    /// As the owner: a backup has the filling with this number whole.
+    fn hear_filled(&self, slot: Slot, epoch: Epoch, from: &Process, number: u64);
 
     /// Gives up everything that waits for an owner, and says so.
     fn forsake(&self);
@@ -185,8 +189,19 @@ impl<R: Resource> Remains for Arc<Host<R>> {
         }
     }
 
-    fn followers(&self, slot: Slot) -> Option<(Epoch, Vec<Process>)> {
-        self.shelf(slot)?.followers()
+    fn owed(&self) -> Vec<(Slot, Epoch, Process)> {
+        let slots = (0..self.definition.spec.slots()).map(Slot::new);
+        let of = |slot: Slot| {
+            let owed = self.shelf(slot).map(|shelf| shelf.owed()).unwrap_or_default();
+            owed.into_iter().map(move |(epoch, backup)| (slot, epoch, backup))
+        };
+        slots.flat_map(of).collect()
+    }
+
+    fn hear_filled(&self, slot: Slot, epoch: Epoch, from: &Process, number: u64) {
+        if let Some(mut shelf) = self.shelf(slot) {
+            shelf.hear_filled(epoch, from, number);
+        }
     }
 
     fn forsake(&self) {

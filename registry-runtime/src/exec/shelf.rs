@@ -2,6 +2,7 @@
 
 mod copy;
 mod judge;
+mod owed;
 mod past;
 mod reading;
 mod settle;
@@ -110,6 +111,8 @@ impl<R: Resource> Gone<R> {
 #[derive(Debug)]
 struct Incoming<R: Resource> {
     filling: Filling,
+    /// Whether the copy has all of it but receipts: it stays what it is, and takes records as ever.
+    adds: bool,
     /// Who sends it: of one opening there may be several who have something.
     from: Process,
     /// How far it reaches with the records that came meanwhile.

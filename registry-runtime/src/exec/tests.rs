@@ -9,6 +9,7 @@ mod limits;
 mod mixture;
 mod on_demand;
 mod receipts;
+mod refills;
 mod reopened;
 mod salvage;
 mod spans;

@@ -292,6 +292,7 @@ impl Driver {
             self.asked = now;
             self.kept.values().for_each(|kept| kept.host.ask(None));
             self.offer_remains();
+            self.fill_owed();
         }
     }
 
@@ -312,29 +313,24 @@ impl Driver {
         }
     }
 
-    /// Tells the engine what has become of a slot's content, or fills its backups.
-    fn take_news(&mut self, news: News) {
-        match news {
-            News::Report { registry, report } => {
-                if let Some(registry) = RegistryName::new(registry) {
-                    self.tell(Input::Slots(registry, report));
-                }
-            }
-            News::Refill { registry, slot } => {
-                if let Some(kept) = RegistryName::new(registry).and_then(|registry| self.kept.get(&registry)) {
-                    self.fill_followers(kept, slot);
+    /// Fills backups that lack receipts which this node has taken in from another side of a partition. One that is not connected is filled
+    /// when it has come back.
+    fn fill_owed(&self) {
+        let serves_all = |kept: &&Kept| kept.host.spec().on_partition == OnPartition::ServeAll;
+        for kept in self.kept.values().filter(serves_all) {
+            for (slot, epoch, backup) in kept.host.owed() {
+                if let Some(link) = self.peers.link(&backup.node).filter(|link| link.peer().start == backup.start) {
+                    self.inbound.records().fill(link, &kept.host, slot, epoch);
                 }
             }
         }
     }
 
-    /// Fills the backups of a slot anew. One that is not connected is filled when it comes back.
-    fn fill_followers(&self, kept: &Kept, slot: Slot) {
-        let Some((epoch, backups)) = kept.host.followers(slot) else { return };
-        for backup in backups {
-            if let Some(link) = self.peers.link(&backup.node).filter(|link| link.peer().start == backup.start) {
-                self.inbound.records().fill_anew(link, &kept.host, slot, epoch);
-            }
+    /// Tells the engine what has become of a slot's content.
+    fn take_news(&mut self, news: News) {
+        let News { registry, report } = news;
+        if let Some(registry) = RegistryName::new(registry) {
+            self.tell(Input::Slots(registry, report));
         }
     }
 

@@ -144,7 +144,7 @@ async fn work(queues: Arc<Mutex<BTreeMap<LinkId, Queue>>>, link: Link, news: mps
             Err(Unsent::Unfit) => {
                 let report = Report::Unfillable(job.slot, job.epoch, link.process());
                 // A driver that has stopped wants to know nothing.
-                let _ = news.send(News::Report { registry: job.registry, report });
+                let _ = news.send(News { registry: job.registry, report });
             }
             Err(Unsent::Cut) => {
                 lock(&queues).remove(&link.id());

@@ -13,27 +13,18 @@ use crate::codec::Raw;
 use crate::engine::{Report, Stored, may_be_of};
 use crate::exec::{AnyHost, Filled, Filling, Remainder, Standing};
 use crate::id::{Epoch, NodeId, Process, Slot};
+use crate::spec::OnPartition;
 use crate::telemetry::{self, Asked, Refusals};
 use crate::transport::{Channel, Link};
 use crate::wire::record::{RecordFrame, RecordWord};
 
-/// What has become of a slot's content.
+/// What has become of a slot's content, for the engine.
 #[derive(Debug)]
-pub(super) enum News {
-    /// For the engine.
-    Report {
-        /// The registry.
-        registry: &'static str,
-        /// What has happened.
-        report: Report,
-    },
-    /// The backups lack what this node has taken in from another side of a partition.
-    Refill {
-        /// The registry.
-        registry: &'static str,
-        /// The slot.
-        slot: Slot,
-    },
+pub(super) struct News {
+    /// The registry.
+    pub(super) registry: &'static str,
+    /// What has happened.
+    pub(super) report: Report,
 }
 
 /// Takes what comes on the channels of records.
@@ -55,7 +46,7 @@ impl Records {
         news: mpsc::UnboundedSender<News>,
     ) -> Self {
         let hosts = hosts.iter().map(|host| (host.spec().name, Arc::clone(host))).collect();
-        let salvages = Salvages::new(runtime.clone(), news.clone());
+        let salvages = Salvages::new(runtime.clone());
         Self { me, hosts, fillers: Fillers::new(runtime, news.clone()), salvages, refusals, news }
     }
 
@@ -64,8 +55,13 @@ impl Records {
         &self.salvages
     }
 
+    /// Fills a backup of this node's, which goes on meanwhile, unless that is on its way.
+    pub(super) fn fill(&self, backup: &Link, host: &Arc<dyn AnyHost>, slot: Slot, epoch: Epoch) {
+        self.fillers.add(backup, host, to_backup(host, slot, epoch));
+    }
+
     /// Fills a backup of this node's anew, if it is one, whatever is on its way there.
-    pub(super) fn fill_anew(&self, backup: &Link, host: &Arc<dyn AnyHost>, slot: Slot, epoch: Epoch) {
+    fn fill_anew(&self, backup: &Link, host: &Arc<dyn AnyHost>, slot: Slot, epoch: Epoch) {
         if host.hear_lack(slot, epoch, &backup.process()) {
             self.fillers.add_anew(backup, host, to_backup(host, slot, epoch));
         }
@@ -126,7 +122,12 @@ impl Records {
                     telemetry::is_filled(&self.me.node, registry, slot, epoch, &from.peer().node);
                 }
                 match filled {
-                    Ok(Filled::Whole((of, position))) if of == epoch => answer(RecordWord::Reaches { position }),
+                    Ok(Filled::Whole((of, position))) if of == epoch => {
+                        answer(RecordWord::Reaches { position });
+                        if host.spec().on_partition == OnPartition::ServeAll {
+                            answer(RecordWord::Filled { number });
+                        }
+                    }
                     Ok(Filled::Whole(_)) => self.tell(host, Report::Fetched(slot, epoch)),
                     Ok(Filled::More | Filled::Refused) => {}
                     Err(fault) => self.refuse(&from.peer().node, registry, &fault),
@@ -152,12 +153,13 @@ impl Records {
                 self.salvages.came(from, host, slot, stamp, first, remainder);
             }
             RecordWord::Salvaged { stamp } => host.let_go_of(slot, stamp),
+            RecordWord::Filled { number } => host.hear_filled(slot, epoch, &from.process(), number),
         }
     }
 
     fn tell(&self, host: &Arc<dyn AnyHost>, report: Report) {
         // A driver that has stopped wants to know nothing.
-        let _ = self.news.send(News::Report { registry: host.spec().name, report });
+        let _ = self.news.send(News { registry: host.spec().name, report });
     }
 
     fn refuse(&self, peer: &NodeId, registry: &str, fault: &str) {

@@ -8,11 +8,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::line::with_frame;
-use super::records::News;
 use crate::codec::{self, Raw};
 use crate::exec::{AnyHost, Remainder, Salvage, Stranded};
 use crate::id::{Epoch, NodeId, Position, Slot};
@@ -32,8 +30,6 @@ const TAKING_TIME: Duration = Duration::from_secs(600);
 #[derive(Clone)]
 pub(super) struct Salvages {
     runtime: Handle,
-    /// Told of slots whose backups are to be filled anew.
-    news: mpsc::UnboundedSender<News>,
     /// By slot, so it is bounded by those.
     under_way: Arc<Mutex<BTreeMap<(&'static str, Slot), UnderWay>>>,
 }
@@ -61,8 +57,8 @@ impl UnderWay {
 }
 
 impl Salvages {
-    pub(super) fn new(runtime: Handle, news: mpsc::UnboundedSender<News>) -> Self {
-        Self { runtime, news, under_way: Arc::default() }
+    pub(super) fn new(runtime: Handle) -> Self {
+        Self { runtime, under_way: Arc::default() }
     }
 
     /// Offers what this node has written to those that own the slots now.
@@ -251,7 +247,6 @@ impl Salvages {
         host.took_in(place.1, &lineage);
         let Salvage { taken, merged, given_up } = sum;
         telemetry::salvaged(host.node(), &node, place.0, place.1, (taken, merged, given_up));
-        let _ = self.news.send(News::Refill { registry: place.0, slot: place.1 });
         Step::Done
     }
 

@@ -108,6 +108,11 @@ pub(crate) enum RecordWord<'a> {
         /// The content's stamp.
         stamp: (Epoch, Position),
     },
+    /// A backup, where every side of a partition serves: I have this filling whole.
+    Filled {
+        /// Which one.
+        number: u64,
+    },
 }
 
 impl<'a> RecordFrame<'a> {
@@ -138,6 +143,7 @@ mod tests {
             RecordWord::Fill { number: 3, stamp },
             RecordWord::Part { number: 3, stamp, part: 1, last: true, body: Raw(b"parts") },
             RecordWord::Pull { stamp },
+            RecordWord::Filled { number: 3 },
         ];
         for word in words {
             let frame = RecordFrame { registry: "orders", slot: Slot::new(4095), epoch: stamp.0, word };

@@ -128,12 +128,18 @@ impl<R: Resource> Shelf<R> {
 
     /// A backup has missed something. Whether it is to be filled.
     pub(in crate::exec) fn hear_lack(&mut self, epoch: Epoch, from: &Process) -> bool {
-        self.flow.as_mut().filter(|flow| flow.epoch() == epoch).is_some_and(|flow| flow.interrupt(from))
+        let flow = self.flow.as_mut().filter(|flow| flow.epoch() == epoch);
+        let is_backup = flow.is_some_and(|flow| flow.interrupt(from));
+        if is_backup {
+            self.ask_owed(Some(from));
+        }
+        is_backup
     }
 
     /// Asks backups that are sent nothing how far they reach; without a process that is one look after all that waits.
     pub(in crate::exec) fn ask(&mut self, slot: Slot, process: Option<&Process>) -> Outcomes<R> {
         let mut outcomes = Outcomes::none();
+        self.ask_owed(process);
         if let Some(flow) = &mut self.flow {
             flow.ask(slot, process);
             if process.is_none() {
@@ -146,7 +152,13 @@ impl<R: Resource> Shelf<R> {
 
     /// More of a filling is on its way to a backup. Whether that still is one, of this epoch.
     pub(in crate::exec) fn carries(&mut self, epoch: Epoch, to: &Process) -> bool {
-        self.flow.as_mut().filter(|flow| flow.epoch() == epoch).is_some_and(|flow| flow.carries(to))
+        let flow = self.flow.as_mut().filter(|flow| flow.epoch() == epoch);
+        let carries = flow.is_some_and(|flow| flow.carries(to));
+        match carries {
+            true => self.carry_owed(to),
+            false => self.ask_owed(Some(to)),
+        }
+        carries
     }
 
     /// Begins to fill a backup. `None` when it is none of this epoch, or cannot be reached.
@@ -159,6 +171,7 @@ impl<R: Resource> Shelf<R> {
     ) -> Option<Cut<R>> {
         let applied = self.replica.stamp().1;
         let filling = self.flow.as_mut().filter(|flow| flow.epoch() == epoch)?.fill(slot, to, applied)?;
+        self.begin_owed(to.0, filling);
         Some(self.cut(filling, clock))
     }
 
@@ -176,11 +189,6 @@ impl<R: Resource> Shelf<R> {
             receipts: self.receipts.save(clock.now()),
             past: self.past.as_ref().map(|past| past.tell()),
         }
-    }
-
-    /// The epoch of the stream that is led here, and who follows it.
-    pub(in crate::exec) fn followers(&self) -> Option<(Epoch, Vec<Process>)> {
-        self.flow.as_ref().map(|flow| (flow.epoch(), flow.backups().cloned().collect()))
     }
 
     /// Whether changes wait for backups.
@@ -283,9 +291,10 @@ impl<R: Resource> Shelf<R> {
         }
     }
 
-    /// How far the copy reaches in this epoch, for an owner that has lost count. What was being filled has to begin anew.
+    /// How far the copy reaches in this epoch, for an owner that has lost count. What was being filled has to begin anew, unless that needs no
+    /// records.
     pub(in crate::exec) fn reaches(&mut self, epoch: Epoch) -> Option<Position> {
-        self.stop_filling(|incoming| incoming.filling.epoch == epoch);
+        self.stop_filling(|incoming| incoming.filling.epoch == epoch && !incoming.adds);
         let (of, position) = self.replica.stamp();
         (of == epoch && self.is_backup()).then_some(position)
     }
@@ -304,7 +313,8 @@ impl<R: Resource> Shelf<R> {
             outcomes.states.extend(state);
             return Standing::Lacks;
         }
-        if let Some(incoming) = self.incoming.as_mut().filter(|incoming| incoming.filling.epoch == epoch) {
+        let is_replaced = |incoming: &&mut Box<Incoming<R>>| incoming.filling.epoch == epoch && !incoming.adds;
+        if let Some(incoming) = self.incoming.as_mut().filter(is_replaced) {
             if position != incoming.reaches.next() {
                 outcomes.states.extend(state);
                 return if position <= incoming.reaches { Standing::Filling } else { Standing::Lacks };
@@ -340,14 +350,19 @@ impl<R: Resource> Shelf<R> {
     /// A filling begins, in the place of an earlier one. One that would take the copy back is late. One of an owner whose opening this node
     /// was not told to follow is early: with it this node would count among those that have stored the opening, and lend its word for it,
     /// without knowing to whom.
+    ///
+    /// Where every side of a partition serves, one of the copy's own epoch that tells nothing new of instances is taken for its receipts.
     pub(in crate::exec) fn begin_filling(&mut self, filling: Filling, from: &Process, own: bool) {
         let is_early = !own && !self.replica.follows(filling.epoch);
-        let is_late = filling.stamp < self.replica.stamp() || filling.epoch < self.replica.fence();
+        let is_older = filling.stamp < self.replica.stamp();
+        let adds = self.adds(filling);
+        let is_late = (is_older && !adds) || filling.epoch < self.replica.fence();
         if self.is_backup() && !is_early && !is_late {
             let hasher = *self.lanes.hasher();
             self.stop_filling(|_| true);
             self.incoming = Some(Box::new(Incoming {
                 filling,
+                adds,
                 from: from.clone(),
                 reaches: filling.stamp.1,
                 part: 1,
@@ -359,7 +374,13 @@ impl<R: Resource> Shelf<R> {
         }
     }
 
-    /// Takes one part of a filling; with the last, the copy is replaced. What was here is handed out.
+    /// Whether all that a filling has is in the copy, but for receipts that its owner has taken in from elsewhere.
+    fn adds(&self, filling: Filling) -> bool {
+        let (epoch, position) = self.replica.stamp();
+        self.past.is_some() && (filling.epoch, filling.stamp.0) == (epoch, epoch) && filling.stamp.1 <= position
+    }
+
+    /// Takes one part of a filling; with the last, the copy is replaced, unless it only takes receipts. What was here is handed out.
     pub(in crate::exec) fn take_part(
         &mut self,
         (filling, from): (Filling, &Process),
@@ -376,6 +397,9 @@ impl<R: Resource> Shelf<R> {
             return (Filled::Refused, None);
         };
         incoming.part = part.saturating_add(1);
+        if incoming.adds {
+            return (self.take_receipts(brought, last, clock), None);
+        }
         let Part { instances, receipts, past } = brought;
         let mut outdated = Part::default();
         for (key, state) in instances {
@@ -408,6 +432,18 @@ impl<R: Resource> Shelf<R> {
         }
         self.copy_replaced();
         (Filled::Whole(stamp), Some(swept))
+    }
+
+    /// Takes from one part of a filling what the copy does not have.
+    fn take_receipts(&mut self, mut brought: Part<R>, last: bool, clock: &dyn Clock) -> Filled {
+        let receipts = std::mem::take(&mut brought.receipts);
+        receipts.into_iter().for_each(|saved| self.receipts.restore(saved, clock.now()));
+        self.let_fall(None, Some(brought));
+        if !last {
+            return Filled::More;
+        }
+        self.stop_filling(|_| true);
+        Filled::Whole(self.replica.stamp())
     }
 
     /// Whether the copy is written to by others.

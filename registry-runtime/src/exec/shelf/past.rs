@@ -4,6 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use super::super::hash::Seeded;
+use super::owed::Owed;
 use super::{Clock, Shelf};
 use crate::id::Position;
 use crate::policy::lineage::{Kinship, Lineage};
@@ -33,6 +34,8 @@ pub(super) struct Past<R: Resource> {
     /// Contents of other sides that were taken in, so that nobody's offer of them is taken in twice.
     taken_in: VecDeque<Lineage>,
     asides: Vec<Arc<Aside<R>>>,
+    /// The backups that do not have all receipts that were taken in.
+    pub(super) owed: Vec<Owed>,
 }
 
 /// A content that another stream has taken the place of, until that stream's owner has looked at it.
@@ -72,6 +75,7 @@ impl<R: Resource> Past<R> {
             since: Position::default(),
             taken_in: VecDeque::new(),
             asides: Vec::new(),
+            owed: Vec::new(),
         }
     }
 
@@ -100,6 +104,7 @@ impl<R: Resource> Past<R> {
         self.written.clear();
         told.written.into_iter().for_each(|(key, position)| self.wrote(&key, position));
         self.taken_in.clear();
+        self.owed.clear();
     }
 
     /// What is known, for whoever takes the content over.
@@ -177,9 +182,10 @@ impl<R: Resource> Shelf<R> {
         Some(if past.taken_in.iter().any(is_in) { Kinship::Contained } else { past.lineage.kinship(lineage) })
     }
 
-    /// A content with this lineage has been taken in.
+    /// A content with this lineage has been taken in. The backups have heard of its instances by records, and of its receipts not at all.
     pub(in crate::exec) fn took_in(&mut self, lineage: &[Stamp]) {
         if let Some(past) = &mut self.past {
+            past.owed = self.flow.iter().flat_map(|flow| flow.backups()).cloned().map(Owed::new).collect();
             past.taken_in.push_back(Lineage::of(lineage.iter().copied()));
             while past.taken_in.len() > TAKEN_IN_MAX {
                 past.taken_in.pop_front();
