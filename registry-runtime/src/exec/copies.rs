@@ -65,7 +65,8 @@ pub(crate) trait Copies {
     fn carries(&self, slot: Slot, epoch: Epoch, to: &Process) -> bool;
 
     /// As the owner: asks the backups that are sent nothing how far they reach; with a process, only that one, which has a new connection.
-    /// Whoever waits for a record for too long is told that nobody knows.
+    /// Whoever waits for a record for too long is told that nobody knows. Without a process that is one of many looks, which passes over slots
+    /// that somebody is at.
     fn ask(&self, process: Option<&Process>);
 
     /// As the owner: the content for a backup, which hears from now on of all that changes.
@@ -185,7 +186,8 @@ impl<R: Resource> Copies for Arc<Host<R>> {
 
     fn ask(&self, process: Option<&Process>) {
         for slot in (0..self.definition.spec.slots()).map(Slot::new) {
-            let asked = self.shelf(slot).map(|mut shelf| shelf.ask(slot, process));
+            let shelf = if process.is_some() { self.shelf(slot) } else { self.shelf_if_free(slot) };
+            let asked = shelf.map(|mut shelf| shelf.ask(slot, process));
             asked.into_iter().for_each(|outcomes| self.finish(slot, outcomes));
         }
     }

@@ -4,7 +4,7 @@ use std::fmt::{self, Debug};
 use std::ops::{Deref, DerefMut};
 use std::pin::Pin;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError, Weak};
 use std::time::Duration;
 
 use tokio::runtime::Handle as Runtime;
@@ -66,6 +66,15 @@ impl<R: Resource> Aligned<R> {
         // Only a key's `Hash`, `Eq` or `Clone` could panic in there, and the map is whole even then.
         let shelf = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         Locked { shelf, fallen: Fallen { gone: None, sweeper } }
+    }
+
+    fn try_lock<'a>(&'a self, sweeper: &'a Sweeper) -> Option<Locked<'a, R>> {
+        let shelf = match self.0.try_lock() {
+            Ok(shelf) => shelf,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return None,
+        };
+        Some(Locked { shelf, fallen: Fallen { gone: None, sweeper } })
     }
 }
 
@@ -252,11 +261,13 @@ impl<R: Resource> Host<R> {
         }
     }
 
-    /// Lets go of receipts that nobody can ask for any more, in all slots.
+    /// Lets go of receipts that nobody can ask for any more, in all slots that nobody is at: the next look finds the others.
     pub(crate) fn forget_due(&self) {
         let now = self.clock().now();
         for shelf in &self.shelves {
-            shelf.lock(&self.sweeper).forget_due(now);
+            if let Some(mut shelf) = shelf.try_lock(&self.sweeper) {
+                shelf.forget_due(now);
+            }
         }
     }
 
@@ -273,6 +284,12 @@ impl<R: Resource> Host<R> {
 
     pub(super) fn clock(&self) -> &dyn Clock {
         &*self.setting.clock
+    }
+
+    /// Locks what is kept of a slot; `None` when there is no such slot, or somebody is at it, perhaps for as long as it takes to go through all
+    /// that is in it.
+    pub(super) fn shelf_if_free(&self, slot: Slot) -> Option<Locked<'_, R>> {
+        self.shelves.get(slot.index())?.try_lock(&self.sweeper)
     }
 
     /// Locks what is kept of a slot; `None` when there is no such slot.

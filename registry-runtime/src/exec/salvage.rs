@@ -192,7 +192,7 @@ impl<R: Resource> Remains for Arc<Host<R>> {
     fn owed(&self) -> Vec<(Slot, Epoch, Process)> {
         let slots = (0..self.definition.spec.slots()).map(Slot::new);
         let of = |slot: Slot| {
-            let owed = self.shelf(slot).map(|shelf| shelf.owed()).unwrap_or_default();
+            let owed = self.shelf_if_free(slot).map(|shelf| shelf.owed()).unwrap_or_default();
             owed.into_iter().map(move |(epoch, backup)| (slot, epoch, backup))
         };
         slots.flat_map(of).collect()
