@@ -3,6 +3,8 @@
 //! Everything about slots travels in a [`Batch`]: one registry, a dictionary of replica sets, and many [`Word`]s, each
 //! about one slot. An opening of four thousand slots is then a handful of frames.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::id::{Epoch, Position, Process, RegistryName, Slot, Start};
@@ -73,8 +75,17 @@ pub(crate) enum Body {
     Told(Told),
     /// Words about many slots of one registry.
     Batch(Batch),
-    /// These have been Down for so long, while I saw a majority, that nobody needs to wait for them.
-    Forgotten(Vec<Process>),
+    /// Nobody needs to wait for these.
+    Forgotten(Forgotten),
+}
+
+/// Members that were Down for so long, while the sender saw a majority, that nobody needs to wait for them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Forgotten {
+    /// For how long at least. Those who see too few others stop in time only for those who wait as long as they do.
+    pub(crate) after: Duration,
+    /// The members.
+    pub(crate) processes: Vec<Process>,
 }
 
 /// Asks for a lease on every slot that the sender owns, and compares tables.

@@ -60,6 +60,8 @@ pub(super) struct Run<R: Commands, A: 'static, T: 'static, E: 'static> {
     /// Why an attempt may have run without telling, be it one of an earlier run of the command that makes the call: then nothing may claim
     /// that the command never ran.
     unresolved: Option<Reason>,
+    /// Whether an attempt of this very call is among those.
+    own_unresolved: bool,
     /// An owner that another node named, newer than the own table.
     hint: Option<(NodeId, Epoch)>,
     /// The owners followed on the word of other nodes since the own table was in this epoch.
@@ -138,6 +140,7 @@ where
             asleep,
             attempts: 0,
             unresolved,
+            own_unresolved: false,
             hint: None,
             hops: (0, Epoch::ZERO),
         }
@@ -396,6 +399,7 @@ where
     fn learn(&mut self, again: &mut Again) -> bool {
         if again.started && self.reach.port.rules.keeps(Rule::NoMeansNo) {
             self.unresolved.get_or_insert(again.reason);
+            self.own_unresolved = true;
         }
         self.hint = None;
         let Some((node, epoch)) = again.hint.take() else { return false };
@@ -470,8 +474,8 @@ where
     pub(super) fn settle(&self, error: CommandError<E>) -> CommandError<E> {
         use CommandError::{AlreadyExists, DeadlineExceeded, IdempotencyKeyReused, NotFound, Unknown};
         match (self.unresolved, error) {
-            // Who says so has looked for a receipt of the earlier run, and the command that makes the call is to go the same way again.
-            (Some(_), error @ (NotFound | AlreadyExists | IdempotencyKeyReused)) if self.derived => error,
+            // Of an earlier run alone: who says so has looked for its receipt, and the command that makes the call is to go the same way again.
+            (Some(_), error @ (NotFound | AlreadyExists | IdempotencyKeyReused)) if !self.own_unresolved => error,
             (Some(reason), error) if error.executed() == Executed::No => match error {
                 DeadlineExceeded { .. } => DeadlineExceeded { executed: Executed::Maybe },
                 _ => Unknown { reason },

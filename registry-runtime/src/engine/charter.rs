@@ -66,7 +66,8 @@ impl Charter {
     pub(crate) fn is_promised(&self, has: impl Fn(&Process) -> bool, excused: impl Fn(&Process) -> bool) -> bool {
         let count = |answers: &dyn Fn(&Entry) -> bool| self.counted().filter(|entry| answers(entry)).count();
         let all = self.entries.len();
-        let by_first = count(&|entry| has(&entry.first));
+        // An entry that was found to stand for another node since says nothing of the first.
+        let by_first = count(&|entry| entry.first.node == entry.latest.node && has(&entry.first));
         let by_anybody = count(&|entry| has(&entry.latest));
         let settled = count(&|entry| has(&entry.latest) || excused(&entry.latest));
         2 * by_first > all || (2 * by_anybody > all && settled == all)
@@ -199,6 +200,7 @@ mod tests {
         // The first of them turns out to be another: the next one counts.
         charter.learn(0, Some(process("b", 1)));
         assert_eq!(charter.processes().count(), 2);
+        assert!(!charter.is_promised(|process| *process == self::process("a", 1), |_| false), "one promise is one");
         charter.learn(0, None);
         assert_eq!(charter.processes().count(), 1);
     }

@@ -53,6 +53,8 @@ pub(crate) fn next(
     let wanted = rank.get(..replicas.min(rank.len())).unwrap_or_default();
     let backups = || set.members().iter().skip(1);
     let newcomer = wanted.iter().copied().find(|process| !set.contains(process));
+    // Whom this node does not reach it cannot fill: somebody else takes the place for now.
+    let helper = || rank.iter().copied().find(|process| !set.contains(process) && is_near(process));
     let change = |out: Option<&Process>, new: Option<&Process>, why| {
         let kept = backups().filter(|member| Some(*member) != out);
         let mut others: Vec<Process> = kept.chain(new).cloned().collect();
@@ -61,19 +63,22 @@ pub(crate) fn next(
     };
 
     if let Some(lost) = backups().find(|member| !is_live(member)) {
-        let repaired = change(Some(lost), newcomer, Why::Repair);
+        let repaired = change(Some(lost), helper(), Why::Repair);
         // A set that most have left cannot be repaired member by member: it would never be stored.
         return match repaired {
             Move::Reopen(set, _) if !set.is_majority(&is_live) => {
                 let live = backups().filter(|member| is_live(member));
-                let others = live.chain(wanted.iter().copied()).cloned();
+                let near = rank.iter().copied().filter(|process| is_near(process));
+                let others = live.chain(near).chain(wanted.iter().copied()).cloned();
                 Move::Reopen(Set::of(me, others, replicas), Why::Repair)
             }
             repaired => repaired,
         };
     }
-    if set.len() < replicas && newcomer.is_some() {
-        return change(None, newcomer, Why::Repair);
+    if set.len() < replicas
+        && let Some(helper) = helper()
+    {
+        return change(None, Some(helper), Why::Repair);
     }
     let (true, Some(&owner)) = (calm, rank.first()) else { return Move::Stay };
     let arrival = if owner == me { newcomer } else { Some(owner).filter(|owner| !set.contains(owner)) };
@@ -223,6 +228,17 @@ mod tests {
         assert_eq!(step(&[a, b, d, c]), Move::Stay);
         assert_eq!(step(&[d, a, b, c]), Move::Stay);
         assert_eq!(step(&[b, a, d, c]), Move::HandOver(b.clone()));
+        let repair = |members: &[&Process], replicas, dead: &Process| {
+            let set = Set::new(members.iter().copied().cloned().collect()).unwrap();
+            match next(&set, &[a, d, b, c], replicas, true, |process| process != dead, |process| process != d, |_| true)
+            {
+                Move::Reopen(set, Why::Repair) => set.members().to_vec(),
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(repair(&[a], 2, d), [a.clone(), b.clone()], "another one is there");
+        assert_eq!(repair(&[a, c], 2, c), [a.clone(), b.clone()]);
+        assert_eq!(repair(&[a, b, c], 3, c), [a.clone(), b.clone()], "nobody else is");
     }
 
     #[test]

@@ -33,7 +33,7 @@ use super::view::{HostedRegistry, Life, Member, MemberState, Profile, View, Weig
 #[cfg(test)]
 use crate::id::Slot;
 use crate::id::{Incarnation, NodeId, Process, RegistryName};
-use crate::message::{Body, FORGOTTEN_MAX, Heartbeat, Message, REGISTRIES_MAX};
+use crate::message::{Body, FORGOTTEN_MAX, Forgotten, Heartbeat, Message, REGISTRIES_MAX};
 use crate::rules::Rules;
 use crate::time::{Moment, Timing};
 
@@ -314,8 +314,7 @@ impl Ownership {
         if self.shared.sight.sees_majority() {
             self.tell_forgotten(&process);
         }
-        // It can be filled from now on.
-        self.registries.values_mut().for_each(Registry::look_at_all);
+        self.registries.values_mut().for_each(|registry| registry.meet(&process));
         // Founding, leases and the comparison of tables should not wait for the next round.
         self.beat_at = self.shared.now;
     }
@@ -341,10 +340,10 @@ impl Ownership {
 
     fn look_around(&mut self) -> bool {
         let Shared { sight, view, me, timing, now, .. } = &mut self.shared;
-        let (was_halted, were_forgotten) = (sight.is_halted(), sight.forgotten().len());
+        let was_halted = sight.is_halted();
         let changed = sight.look(*now, view, &me.node, timing);
-        let (is_halted, forgotten) = (sight.is_halted(), sight.forgotten().len());
-        if forgotten > were_forgotten {
+        let is_halted = sight.is_halted();
+        if sight.take_news() {
             let peers: Vec<_> = self.shared.peers.values().map(|peer| peer.process.clone()).collect();
             peers.iter().for_each(|peer| self.tell_forgotten(peer));
         }
@@ -356,9 +355,10 @@ impl Ownership {
 
     /// Tells a peer whom nobody needs to wait for. Who has just started would count them for ever: names that never come back.
     fn tell_forgotten(&mut self, peer: &Process) {
-        let Shared { sight, outputs, me, .. } = &mut self.shared;
-        let forgotten: Vec<_> = sight.forgotten().take(FORGOTTEN_MAX).cloned().collect();
-        if !forgotten.is_empty() {
+        let Shared { sight, outputs, me, timing, .. } = &mut self.shared;
+        let processes: Vec<_> = sight.forgotten().take(FORGOTTEN_MAX).cloned().collect();
+        if !processes.is_empty() {
+            let forgotten = Forgotten { after: timing.forget_after, processes };
             outputs.push_back(send(me.start, peer, Body::Forgotten(forgotten)));
         }
     }

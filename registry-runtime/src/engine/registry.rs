@@ -132,6 +132,13 @@ impl Registry {
         (0..self.slots).map(Slot::new).for_each(|slot| self.agenda.look(slot));
     }
 
+    /// A process has a connection: slots that are held here may be waiting to be brought there.
+    pub(crate) fn meet(&mut self, process: &Process) {
+        if self.plan.contains(process) {
+            self.holdings.slots().for_each(|slot| self.agenda.look(slot));
+        }
+    }
+
     /// Looks at the slots that nobody has opened.
     pub(crate) fn look_at_unopened(&mut self) {
         for slot in (0..self.slots).map(Slot::new) {

@@ -17,6 +17,8 @@ pub(crate) struct Sight {
     forgotten: BTreeSet<Process>,
     /// Whom others have forgotten, before it is known here that they are Down.
     told: BTreeSet<Process>,
+    /// Whether others may not know whom this node has forgotten.
+    news: bool,
     sees_majority: bool,
     dim_since: Option<Moment>,
     halted: bool,
@@ -25,11 +27,18 @@ pub(crate) struct Sight {
 impl Sight {
     /// Looks around. Returns whether anything that others ask for has changed.
     pub(crate) fn look(&mut self, now: Moment, view: &View, me: &NodeId, timing: &Timing) -> bool {
-        let before = (self.forgotten.len(), self.sees_majority, self.halted);
+        let (saw_majority, was_halted) = (self.sees_majority, self.halted);
         let is_down = |process: &Process| matches!(view.life(process), Life::Down(_));
-        self.forgotten.retain(|process| !view.is_live(process));
+        let mut forgets = false;
+        self.forgotten.retain(|process| {
+            let is_back = view.is_live(process);
+            forgets |= is_back;
+            !is_back
+        });
         self.told.retain(|process| !view.is_live(process));
-        self.forgotten.extend(self.told.extract_if(.., |process| is_down(process)));
+        for process in self.told.extract_if(.., |process| is_down(process)) {
+            forgets |= self.forgotten.insert(process);
+        }
         let counted = || {
             view.members().filter(|member| {
                 let gone = member.state == MemberState::Left || self.forgotten.contains(&member.process);
@@ -48,22 +57,29 @@ impl Sight {
         self.halted = self.dim_since.is_some_and(|since| now.since(since) >= timing.forget_after / 2);
         if self.sees_majority {
             self.missed.retain(|process, _| is_down(process));
-            for member in view.members().filter(|member| is_down(&member.process)) {
-                let since = *self.missed.entry(member.process.clone()).or_insert(now);
-                if now.since(since) >= timing.forget_after {
-                    self.forgotten.insert(member.process.clone());
+            for process in view.members().map(|member| &member.process) {
+                let Life::Down(down) = view.life(process) else { continue };
+                let missed = *self.missed.entry(process.clone()).or_insert(now);
+                if now.since(missed.max(down)) >= timing.forget_after {
+                    forgets |= self.forgotten.insert(process.clone());
                 }
             }
         } else {
             self.missed.clear();
         }
-        before != (self.forgotten.len(), self.sees_majority, self.halted)
+        self.news |= self.sees_majority && (forgets || !saw_majority);
+        forgets || (saw_majority, was_halted) != (self.sees_majority, self.halted)
     }
 
     /// A peer that saw a majority has forgotten these, which do not live here.
     pub(crate) fn hear(&mut self, processes: impl Iterator<Item = Process>) {
         let room = FORGOTTEN_MAX.saturating_sub(self.told.len());
         self.told.extend(processes.take(room));
+    }
+
+    /// Whether peers are to be told whom this node has forgotten. Who met it before it saw a majority was not.
+    pub(crate) fn take_news(&mut self) -> bool {
+        std::mem::take(&mut self.news)
     }
 
     /// Whom openings need not wait for, in the order of their names.

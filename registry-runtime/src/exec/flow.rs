@@ -197,12 +197,12 @@ impl<R: Resource> Flow<R> {
         self.fillings = self.fillings.saturating_add(1);
         let epoch = self.stream.epoch();
         let filling = Filling { epoch, number: self.fillings, stamp: (epoch, applied) };
-        self.stream.resume(at);
-        self.forget_told(at);
+        // A stream that flows over another connection goes on there.
         if !self.lines.get(at)?.begin(slot, filling, over) {
-            self.stream.interrupt(at);
             return None;
         }
+        self.stream.resume(at);
+        self.forget_told(at);
         self.send_after(slot, at, applied, applied);
         Some(filling)
     }

@@ -17,7 +17,9 @@ use super::hash::Seeded;
 use super::outcome::Refused;
 use super::record::{Body, lend};
 use super::reply::Unfit;
-use super::shelf::{Change, Claim, Effect, Gone, Outcomes, Receipt, Sealing, Settled, Settling, Shelf, Stand, Swept};
+use super::shelf::{
+    Aside, Change, Claim, Effect, Gone, Outcomes, Receipt, Sealing, Settled, Settling, Shelf, Stand, Swept,
+};
 use super::sweeper::Sweeper;
 use super::work::{contain, discard};
 use super::{Clock, Lease, Load};
@@ -193,6 +195,13 @@ impl<R: Resource> Host<R> {
     pub(crate) fn clear(&self, slot: Slot) {
         let swept = self.shelf(slot).and_then(|mut shelf| shelf.clear(self.clock()));
         self.sweep_out(slot, swept);
+    }
+
+    /// Has what was left of a partition dropped, unless somebody else is looking at it, who then has.
+    pub(super) fn drop_aside(&self, aside: Arc<Aside<R>>) {
+        if let Some(aside) = Arc::into_inner(aside) {
+            self.sweeper.sweep(aside.instances);
+        }
     }
 
     /// Has what was swept out of a slot dropped, and says what nobody will take in any more.

@@ -18,7 +18,7 @@ use super::host::Host;
 use super::outcome::Outcome;
 use super::record::{PART_BYTES, keep, lend};
 use super::shelf::Aside;
-use super::work::{contain, discard, fresh};
+use super::work::{contain, fresh};
 use super::{Attempt, codec};
 use crate::codec::{self as bytes, Raw, is_same};
 use crate::id::{CommandId, Epoch, Mark, Position, Process, Slot};
@@ -150,13 +150,13 @@ impl<R: Resource> Remains for Arc<Host<R>> {
     fn remainder(&self, slot: Slot, stamp: Stamp, since: Position, from: u32) -> Option<Result<Remainder, String>> {
         let aside = self.shelf(slot)?.asides().iter().find(|aside| aside.stamp == stamp).cloned()?;
         let written = contain(|| self.write_remainder(slot, &aside, since, from));
-        discard(aside);
+        self.drop_aside(aside);
         Some(written.unwrap_or_else(|| Err("encoding panicked".into())))
     }
 
     fn let_go_of(&self, slot: Slot, stamp: Stamp) {
         let gone = self.shelf(slot).and_then(|mut shelf| shelf.let_go_of(stamp));
-        discard(gone);
+        gone.into_iter().for_each(|aside| self.drop_aside(aside));
     }
 
     fn kinship(&self, slot: Slot, lineage: &[Stamp]) -> Option<Kinship> {
@@ -208,7 +208,7 @@ impl<R: Resource> Remains for Arc<Host<R>> {
         for slot in (0..self.definition.spec.slots()).map(Slot::new) {
             for aside in self.shelf(slot).map(|mut shelf| shelf.forsake()).unwrap_or_default() {
                 self.tell_forsaken(slot, &aside);
-                discard(aside);
+                self.drop_aside(aside);
             }
         }
     }

@@ -4,6 +4,7 @@
 //! neither side holds more than a part, and takes in one offer for each slot at a time.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -32,11 +33,15 @@ pub(super) struct Salvages {
     runtime: Handle,
     /// By slot, so it is bounded by those.
     under_way: Arc<Mutex<BTreeMap<(&'static str, Slot), UnderWay>>>,
+    /// Counts the offers that were begun.
+    begun: Arc<AtomicU64>,
 }
 
 /// An offer that is being taken in.
 #[derive(Debug)]
 struct UnderWay {
+    /// Tells it from others, of the same content too.
+    number: u64,
     node: NodeId,
     stamp: Stamp,
     lineage: Vec<Stamp>,
@@ -58,7 +63,7 @@ impl UnderWay {
 
 impl Salvages {
     pub(super) fn new(runtime: Handle) -> Self {
-        Self { runtime, under_way: Arc::default() }
+        Self { runtime, under_way: Arc::default(), begun: Arc::default() }
     }
 
     /// Offers what this node has written to those that own the slots now.
@@ -128,10 +133,10 @@ impl Salvages {
         remainder: Remainder,
     ) {
         let place = (host.spec().name, slot);
-        let Some(since) = self.expect(place, &from.peer().node, stamp, first, host) else { return };
+        let Some((number, since)) = self.expect(place, &from.peer().node, stamp, first, host) else { return };
         let (this, link, host) = (self.clone(), from.clone(), Arc::clone(host));
         self.runtime.spawn(async move {
-            match this.take_in(place, (&link.peer().node, stamp), since, remainder, &host).await {
+            match this.take_in(place, number, since, remainder, &host).await {
                 Step::Next(next) => say(&link, &host, slot, RecordWord::Salvage { stamp, since, from: next }),
                 Step::Done => say(&link, &host, slot, RecordWord::Salvaged { stamp }),
                 Step::Stop => {}
@@ -152,10 +157,10 @@ impl Salvages {
         let (this, host, place) = (self.clone(), Arc::clone(host), (host.spec().name, slot));
         self.runtime.spawn(async move {
             let mut first = 0;
-            while let Some(since) = this.expect(place, host.node(), stamp, first, &host)
+            while let Some((number, since)) = this.expect(place, host.node(), stamp, first, &host)
                 && let Some(Ok(remainder)) = host.remainder(slot, stamp, since, first)
             {
-                match this.take_in(place, (host.node(), stamp), since, remainder, &host).await {
+                match this.take_in(place, number, since, remainder, &host).await {
                     Step::Next(next) => first = next,
                     Step::Done => return host.let_go_of(slot, stamp),
                     Step::Stop => return,
@@ -185,13 +190,14 @@ impl Salvages {
         if under_way.get(&place).is_some_and(|other| other.until > now) {
             return false;
         }
+        let number = self.begun.fetch_add(1, Ordering::Relaxed);
         let (node, sum, until) = (node.clone(), Salvage::default(), now + PART_TIME);
-        under_way.insert(place, UnderWay { node, stamp, lineage, since, next: Some(0), until, sum });
+        under_way.insert(place, UnderWay { number, node, stamp, lineage, since, next: Some(0), until, sum });
         true
     }
 
     /// Whether a part is the one that was asked for, and the slot still is what it was asked for; it is being taken in from now on. Says
-    /// up to where the two were one.
+    /// of which offer it is, and up to where the two were one.
     fn expect(
         &self,
         place: (&'static str, Slot),
@@ -199,7 +205,7 @@ impl Salvages {
         stamp: Stamp,
         first: u32,
         host: &Arc<dyn AnyHost>,
-    ) -> Option<Position> {
+    ) -> Option<(u64, Position)> {
         let mut under_way = self.lock();
         let entry = under_way.get_mut(&place)?;
         if !entry.is_of(node, stamp) || entry.next != Some(first) {
@@ -211,14 +217,14 @@ impl Salvages {
             return None;
         }
         (entry.next, entry.until) = (None, Instant::now() + TAKING_TIME);
-        Some(entry.since)
+        Some((entry.number, entry.since))
     }
 
     /// Takes in a part of an offer. One that took so long that another offer is heard by now is counted for nobody: it is offered again.
     async fn take_in(
         &self,
         place: (&'static str, Slot),
-        (node, stamp): (&NodeId, Stamp),
+        number: u64,
         since: Position,
         remainder: Remainder,
         host: &Arc<dyn AnyHost>,
@@ -226,8 +232,7 @@ impl Salvages {
         let Remainder { next, last, body } = remainder;
         let taken = host.salvage(place.1, since, body).await;
         let mut under_way = self.lock();
-        let is_it = |entry: &&mut UnderWay| entry.is_of(node, stamp) && entry.next.is_none();
-        let Some(entry) = under_way.get_mut(&place).filter(is_it) else { return Step::Stop };
+        let Some(entry) = under_way.get_mut(&place).filter(|entry| entry.number == number) else { return Step::Stop };
         match taken {
             Ok(taken) if !last => {
                 entry.sum.add(taken);

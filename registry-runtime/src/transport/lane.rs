@@ -37,8 +37,8 @@ use self::pile::Pile;
 pub(super) use self::replier::Replies;
 pub(crate) use self::replier::{Replier, ReplySlot, Ticket};
 use self::ring::Ring;
+use self::solo::Solo;
 pub(super) use self::solo::Soloist;
-use self::solo::{Solo, Unsent};
 use crate::wire::frame::{Body, CANCEL_BYTES, Frame, Request, STAMP_BYTES_MAX, put_cancel, put_stamp};
 use crate::wire::limits::{COMMAND_BYTES_MAX, LARGE_FRAME};
 
@@ -184,7 +184,7 @@ impl Lane {
         let mut frame = Vec::new();
         request.put(&mut frame, number);
         let lane = self.clone();
-        let failed = move |unsent| lane.end(number, LinkError::Lost { sent: unsent == Unsent::Lost });
+        let failed = move || lane.end(number, LinkError::Lost { sent: false });
         self.soloist.request(self.number, frame, budget, stop, failed);
         if sweep {
             self.sweeper.notify_one();

@@ -9,8 +9,8 @@ use super::super::view::Life;
 use super::Ownership;
 use crate::id::{NodeId, Process, RegistryName, Slot};
 use crate::message::{
-    Batch, Body, FOREIGN_SLOTS_MAX, FORGOTTEN_MAX, Heartbeat, Lend, Message, REGISTRIES_MAX, SETS_MAX, SLOTS_MAX,
-    SUPERSEDED_MAX, WORDS_MAX, Word,
+    Batch, Body, FOREIGN_SLOTS_MAX, FORGOTTEN_MAX, Forgotten, Heartbeat, Lend, Message, REGISTRIES_MAX, SETS_MAX,
+    SLOTS_MAX, SUPERSEDED_MAX, WORDS_MAX, Word,
 };
 
 /// Something that no sound peer says, and what is wrong with it.
@@ -32,7 +32,7 @@ impl Ownership {
                 Ok(())
             }
             Body::Batch(batch) => self.hear_batch(&from, batch),
-            Body::Forgotten(processes) => self.hear_forgotten(processes),
+            Body::Forgotten(forgotten) => self.hear_forgotten(forgotten),
         };
         if let Err(what) = heard {
             self.shared.event(Event::BadInput { from: from.node, what });
@@ -73,11 +73,16 @@ impl Ownership {
     }
 
     /// A peer has forgotten members that this one, which may be younger, still counts.
-    fn hear_forgotten(&mut self, processes: Vec<Process>) -> Result<(), Bad> {
+    fn hear_forgotten(&mut self, forgotten: Forgotten) -> Result<(), Bad> {
+        let Forgotten { after, processes } = forgotten;
         if processes.len() > FORGOTTEN_MAX {
             return Err("too many members that are forgotten");
         }
-        let Shared { sight, view, me, .. } = &mut self.shared;
+        let Shared { sight, view, me, timing, .. } = &mut self.shared;
+        // Who only calls may go by other times than those who serve.
+        if after < timing.forget_after {
+            return Ok(());
+        }
         let others = processes.into_iter().filter(|process| process.node != me.node && !view.is_live(process));
         sight.hear(others);
         self.look_at_members(false);

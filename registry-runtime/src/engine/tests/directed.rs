@@ -327,6 +327,15 @@ fn who_starts_after_more_names_have_died_than_live_is_told_whom_to_forget() {
     sim.run(forget_after);
     assert!(slots(&sim).all(|slot| is_as_planned(&sim, slot)));
     assert!(!owned_by(&sim, 2).is_empty());
+    // And two of the three at once, whom nobody may tell before the third sees them both.
+    sim.kill(1);
+    sim.kill(2);
+    sim.run(5 * SECOND);
+    sim.boot(1);
+    sim.boot(2);
+    balance(&mut sim, 20 * SECOND);
+    sim.run(forget_after);
+    assert!(slots(&sim).all(|slot| is_as_planned(&sim, slot)));
     assert_eq!(count(&sim, |event| matches!(event, Event::Halted)), 0);
 }
 

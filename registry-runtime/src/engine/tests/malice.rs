@@ -1,6 +1,7 @@
 //! A peer that says what no sound peer says: it is not believed, and nothing breaks.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
 
 use rand::{Rng, RngExt};
 use rand_chacha::ChaCha8Rng;
@@ -86,6 +87,7 @@ fn what_is_out_of_bounds_is_refused_with_a_reason() {
     let tables = vec![(registry(), 0); REGISTRIES_MAX + 1];
     check(Body::Heartbeat(Heartbeat { sequence: 1, heard: 0, tables }), Some("a heartbeat with too many registries"));
     let forgotten = vec![members[2].clone(); FORGOTTEN_MAX + 1];
+    let forgotten = Forgotten { after: Duration::from_secs(3600), processes: forgotten };
     check(Body::Forgotten(forgotten), Some("too many members that are forgotten"));
     let entry = Superseded { registry: registry(), slot: Slot::new(0), epoch: far };
     let lend = |superseded| Body::Lend(Lend { sequence: 0, version: 0, superseded, complete: true });
@@ -139,7 +141,7 @@ fn nonsense(sim: &mut Sim) -> Message {
             complete: rng.random(),
         }),
         2 => Body::Digests(Digests { registry, number: rng.next_u64(), slots: 24, buckets: vec![rng.next_u64()] }),
-        4 => Body::Forgotten(set(rng, &members)),
+        4 => Body::Forgotten(Forgotten { after: Duration::from_secs(3600), processes: set(rng, &members) }),
         3 => Body::Told(Told { registry, number: rng.random_range(0..100), whole: rng.random() }),
         _ => {
             let sets = (0..rng.random_range(0..4)).map(|_| set(rng, &members)).collect();

@@ -153,7 +153,8 @@ impl<R: Resource> Shelf<R> {
     /// More of a filling is on its way to a backup. Whether that still is one, of this epoch.
     pub(in crate::exec) fn carries(&mut self, epoch: Epoch, to: &Process) -> bool {
         let flow = self.flow.as_mut().filter(|flow| flow.epoch() == epoch);
-        let carries = flow.is_some_and(|flow| flow.carries(to));
+        // For receipts a backup takes a filling to its end, whatever becomes of its records meanwhile.
+        let carries = flow.is_some_and(|flow| flow.carries(to)) || self.is_carried_what_it_is_owed(epoch, to);
         match carries {
             true => self.carry_owed(to),
             false => self.ask_owed(Some(to)),

@@ -40,6 +40,13 @@ impl<R: Resource> Shelf<R> {
         due.map(|owed| (epoch, owed.backup.clone())).collect()
     }
 
+    /// Whether a filling is on its way to a backup that is owed it.
+    pub(super) fn is_carried_what_it_is_owed(&self, epoch: Epoch, to: &Process) -> bool {
+        let owed = self.past.iter().flat_map(|past| &past.owed).find(|owed| owed.backup == *to);
+        owed.and_then(|owed| owed.filling).is_some_and(|filling| filling.epoch == epoch)
+            && self.flow.as_ref().is_some_and(|flow| flow.epoch() == epoch && flow.backups().any(|backup| backup == to))
+    }
+
     /// A backup has a filling whole.
     pub(in crate::exec) fn hear_filled(&mut self, epoch: Epoch, from: &Process, number: u64) {
         if let Some(past) = &mut self.past {

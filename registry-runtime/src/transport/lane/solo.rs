@@ -60,20 +60,24 @@ impl Soloist {
         frame: Vec<u8>,
         reserved: Reserved,
         stop: Stop,
-        failed: impl FnOnce(Unsent) + Send + 'static,
+        failed: impl FnOnce() + Send + 'static,
     ) {
         let connection = self.connection.clone();
         self.tasks.spawn(async move {
-            let _reserved = reserved;
             let sending = send(&connection, Tag::SoloRequest, lane, Bytes::from(frame));
             tokio::pin!(sending);
             let sent = tokio::select! {
                 biased;
                 // Asked first, so that nothing is sent of a request that was over before its turn came.
-                () = stop.0.notified() => Ok(()),
+                () = stop.0.notified() => return,
                 sent = &mut sending => sent,
             };
-            sent.unwrap_or_else(failed);
+            drop(reserved);
+            match sent {
+                // Until the request is over: what has not arrived by then is taken back.
+                Ok(_under_way) => stop.0.notified().await,
+                Err(Unsent) => failed(),
+            }
         });
     }
 
@@ -89,8 +93,8 @@ impl Soloist {
         self.tasks.spawn(async move {
             let _reserved = reserved;
             match timeout(SOLO_TIME, send(&connection, Tag::SoloReply, lane, frame.clone())).await {
-                Ok(Ok(())) => {}
-                Ok(Err(_)) | Err(_) => failed(&frame),
+                Ok(Ok(sent)) => sent.let_go(),
+                Ok(Err(Unsent)) | Err(_) => failed(&frame),
             }
         });
         Ok(())
@@ -134,35 +138,36 @@ impl Drop for Solo {
     }
 }
 
-/// A frame that the peer does not get.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Unsent {
-    /// Not whole.
-    Cut,
-    /// Not that anybody would know: the connection was lost when all of it was under way.
-    Lost,
-}
+/// A frame that the peer does not take whole.
+#[derive(Debug)]
+struct Unsent;
 
-/// Sends one frame, until the peer has it. When it is dropped on the way, the stream is reset: the peer sees no half of a frame, and what has
-/// not arrived, for it waits behind others or was lost, is taken back.
-async fn send(connection: &quinn::Connection, tag: Tag, lane: u8, frame: Bytes) -> Result<(), Unsent> {
-    let mut whole = OnTheWay(connection.open_uni().await.map_err(|_| Unsent::Cut)?);
+/// Sends one frame. When it is dropped on the way, the stream is reset, so that the peer sees no half of a frame; and so is one that is all
+/// under way when that is dropped, for it may wait behind others or be lost.
+async fn send(connection: &quinn::Connection, tag: Tag, lane: u8, frame: Bytes) -> Result<OnTheWay, Unsent> {
+    let mut whole = OnTheWay(Some(connection.open_uni().await.map_err(|_| Unsent)?));
+    let Some(stream) = &mut whole.0 else { return Err(Unsent) };
     let mut chunks = [Bytes::copy_from_slice(&[tag.byte(), lane]), frame];
-    whole.0.write_all_chunks(&mut chunks).await.map_err(|_| Unsent::Cut)?;
-    whole.0.finish().map_err(|_| Unsent::Cut)?;
-    match whole.0.stopped().await {
-        Ok(None) => Ok(()),
-        Ok(Some(_)) => Err(Unsent::Cut),
-        Err(_) => Err(Unsent::Lost),
-    }
+    stream.write_all_chunks(&mut chunks).await.map_err(|_| Unsent)?;
+    stream.finish().map_err(|_| Unsent)?;
+    Ok(whole)
 }
 
 /// A stream that is reset when it is dropped, which does nothing to one that has arrived; quinn would finish it.
-struct OnTheWay(SendStream);
+struct OnTheWay(Option<SendStream>);
+
+impl OnTheWay {
+    /// Lets the rest of it arrive.
+    fn let_go(mut self) {
+        self.0 = None;
+    }
+}
 
 impl Drop for OnTheWay {
     fn drop(&mut self) {
-        let _ = self.0.reset(VarInt::from_u32(0));
+        if let Some(stream) = &mut self.0 {
+            let _ = stream.reset(VarInt::from_u32(0));
+        }
     }
 }
 
