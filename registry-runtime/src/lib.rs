@@ -156,7 +156,7 @@
 //! Nodes compare what they were compiled with. A command whose parameters or reply have other fields there ends as
 //! [`Incompatible`](CommandError::Incompatible), and the others work. Two nodes that host one registry and whose resources have other fields refuse each other's connection, and say so, for one
 //! would read the other's copies as something else: a release that changes a resource's fields is not rolled out node by node. Give it a new wire name, or stop all nodes that
-//! host it.
+//! host it. The same goes for two that differ in `sharding`, `failover`, `replicas` or `on_partition` of a registry, or in [`Timing`], for they would not agree on who owns a key, or for how long.
 //!
 //! # Errors
 //!

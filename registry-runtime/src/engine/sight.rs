@@ -30,12 +30,13 @@ impl Sight {
         let (saw_majority, was_halted) = (self.sees_majority, self.halted);
         let is_down = |process: &Process| matches!(view.life(process), Life::Down(_));
         let mut forgets = false;
+        // Who is back counts again, and a life that is over is waited for by nobody.
         self.forgotten.retain(|process| {
-            let is_back = view.is_live(process);
-            forgets |= is_back;
-            !is_back
+            let stays = is_down(process);
+            forgets |= !stays;
+            stays
         });
-        self.told.retain(|process| !view.is_live(process));
+        self.told.retain(|process| !matches!(view.life(process), Life::Live | Life::Over));
         for process in self.told.extract_if(.., |process| is_down(process)) {
             forgets |= self.forgotten.insert(process);
         }
@@ -189,5 +190,10 @@ mod tests {
         see(&mut view, at(3), 3, 3);
         sight.look(at(3), &view, &me, &timing);
         assert_eq!(forgotten(&sight), ["e"], "who came back is counted from then on");
+        let mut again = view.members().find(|member| member.process == process("e")).unwrap().clone();
+        (again.process.start, again.incarnation) = (Start::new(2), Incarnation::new(4));
+        view.update(at(4), again);
+        sight.look(at(4), &view, &me, &timing);
+        assert_eq!(forgotten(&sight), [""; 0], "that life is over, and the next was not missed for long");
     }
 }
