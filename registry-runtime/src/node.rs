@@ -18,6 +18,8 @@ mod machine;
 mod member;
 #[cfg(test)]
 mod nested;
+#[cfg(test)]
+mod notes;
 mod owners;
 mod peers;
 mod publish;

@@ -14,7 +14,7 @@ use super::opening::Why;
 use super::plan::Plan;
 use super::row::Active;
 use super::set::Set;
-use super::shared::Peer;
+use super::shared::{Peer, is_near};
 use super::sight::Sight;
 use super::view::{Life, Member, MemberState, View};
 use crate::id::{NodeId, Process, Slot};
@@ -181,12 +181,10 @@ impl Case<'_> {
     /// Opens it with those that come next in the plan, but with whom this node can reach before all others: who is cut off from it, and not
     /// from everybody, would keep the slot shut. There is nothing to fill when a slot is founded.
     fn open(&self, why: Why) -> Verdict {
-        let rank: Vec<_> = self.plan.rank(self.slot).collect();
-        let is_near = |process: &&&Process| {
-            why == Why::Founding || self.peers.get(&process.node).is_some_and(|peer| peer.process == ***process)
-        };
-        let (near, far) = (rank.iter().filter(is_near), rank.iter().filter(|process| !is_near(process)));
-        Verdict::Open(Set::of(self.me, near.chain(far).copied().cloned(), self.replicas), why)
+        let rank = self.plan.rank(self.slot);
+        let (near, far): (Vec<_>, Vec<_>) =
+            rank.partition(|process| why == Why::Founding || is_near(self.peers, process));
+        Verdict::Open(Set::of(self.me, near.into_iter().chain(far).cloned(), self.replicas), why)
     }
 
     /// A node that the view does not have after `forget_after` is one that all others have forgotten.

@@ -55,6 +55,11 @@ pub(crate) struct Peer {
     pub(crate) unanswered: u32,
 }
 
+/// Whether a process has a connection with this node, whose peers these are: it can be asked, and filled.
+pub(crate) fn is_near(peers: &BTreeMap<NodeId, Peer>, process: &Process) -> bool {
+    peers.get(&process.node).is_some_and(|peer| peer.process == *process)
+}
+
 /// When a peer may be asked about a registry again.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct AskAgain {
@@ -88,11 +93,6 @@ macro_rules! list {
 }
 
 impl Shared {
-    /// Whether a process has a connection with this node: it can be asked, and filled.
-    pub(crate) fn is_near(&self, process: &Process) -> bool {
-        self.peers.get(&process.node).is_some_and(|peer| peer.process == *process)
-    }
-
     /// The pause after a first unanswered question: two heartbeats' time is far more than a round trip.
     pub(crate) fn first_pause(&self) -> Duration {
         self.timing.heartbeat / 2

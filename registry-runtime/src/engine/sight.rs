@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::view::{Life, MemberState, View};
 use crate::id::{NodeId, Process};
-use crate::message::FORGOTTEN_MAX;
+use crate::message::{FORGOTTEN_MAX, Forgotten};
 use crate::time::{Moment, Timing};
 
 /// What share of the known hosting members is live, and for how long it has been too small.
@@ -72,10 +72,14 @@ impl Sight {
         forgets || (saw_majority, was_halted) != (self.sees_majority, self.halted)
     }
 
-    /// A peer that saw a majority has forgotten these, which do not live here.
-    pub(crate) fn hear(&mut self, processes: impl Iterator<Item = Process>) {
-        let room = FORGOTTEN_MAX.saturating_sub(self.told.len());
-        self.told.extend(processes.take(room));
+    /// A peer that saw a majority has forgotten these. Believed of who does not live here, this node included, and only if the peer waited for
+    /// as long as this node would: who only calls may go by other times than those who serve.
+    pub(crate) fn hear(&mut self, forgotten: Forgotten, view: &View, timing: &Timing) {
+        if forgotten.after >= timing.forget_after {
+            let room = FORGOTTEN_MAX.saturating_sub(self.told.len());
+            let gone = forgotten.processes.into_iter().filter(|process| !view.is_live(process));
+            self.told.extend(gone.take(room));
+        }
     }
 
     /// Whether peers are to be told whom this node has forgotten. Who met it before it saw a majority was not.
@@ -178,13 +182,22 @@ mod tests {
     fn whom_others_have_forgotten_counts_no_more_once_it_is_known_to_be_down() {
         let (mut sight, mut view, timing) = (Sight::default(), View::default(), Timing::fast());
         let me = process("a").node;
-        sight.hear([process("c"), process("d"), process("e")].into_iter());
+        let hear = |sight: &mut Sight, after, names: &[&str], view: &View| {
+            let processes = names.iter().map(|name| process(name)).collect();
+            sight.hear(Forgotten { after, processes }, view, &timing);
+        };
+        hear(&mut sight, timing.forget_after, &["c", "d", "e"], &view);
+        hear(&mut sight, timing.forget_after - Duration::from_millis(1), &["b"], &view);
         sight.look(at(1), &view, &me, &timing);
         assert_eq!(forgotten(&sight), [""; 0]);
         see(&mut view, at(1), 3, 1);
         assert!(sight.look(at(1), &view, &me, &timing));
         assert_eq!(forgotten(&sight), ["c", "d", "e"]);
         assert!(sight.sees_majority(), "a and b are all that counts");
+        hear(&mut sight, timing.forget_after, &["a", "b"], &view);
+        see(&mut view, at(1), 4, 1);
+        sight.look(at(1), &view, &me, &timing);
+        assert_eq!(forgotten(&sight), ["c", "d", "e"], "b waited for less long, and then it lived");
         see(&mut view, at(2), 1, 2);
         sight.look(at(2), &view, &me, &timing);
         see(&mut view, at(3), 3, 3);

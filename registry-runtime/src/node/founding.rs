@@ -3,40 +3,12 @@
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
-use registry_macros::{Resource, commands, registry};
-use serde::{Deserialize, Serialize};
-
 use super::join::Resolved;
+use super::notes::notes;
 use super::{Node, NodeBuilder, Order};
 use crate::resource::{CommandError, Reason};
 use crate::time::Timing;
 use crate::transport::{self, Gate, Identity, Socket};
-
-registry! {
-    crate crate;
-
-    notes { resource Note; }
-}
-
-#[derive(Clone, Serialize, Deserialize, Resource)]
-#[resource(on_demand, crate = crate)]
-struct Note {
-    #[key]
-    id: u64,
-}
-
-impl From<u64> for Note {
-    fn from(id: u64) -> Self {
-        Self { id }
-    }
-}
-
-#[commands(crate = crate)]
-impl Note {
-    fn touch(&mut self) -> u64 {
-        self.id
-    }
-}
 
 /// A name that no lookup knows (RFC 6761, section 6.4): the test says what it stands for.
 const NAME: &str = "db.invalid:7400";

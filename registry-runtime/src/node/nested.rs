@@ -147,6 +147,19 @@ async fn the_calls_of_a_second_run_meet_the_receipts_of_the_first_on_their_own_n
     node.shutdown().await;
 }
 
+/// Two nodes, each with one of the registries and with what its commands leave, after one call that went to and fro.
+async fn gone() -> [(Node, Left); 2] {
+    let (here, there) = (Left::default(), Left::default());
+    let identity = || Identity::shared_secret("a secret for a test");
+    let builder = Node::builder("n1").identity(identity()).state(Arc::clone(&here)).host(purses::registry());
+    let first = builder.start().await.unwrap();
+    let seeds = [first.local_addr().to_string()];
+    let builder = Node::builder("n2").identity(identity()).state(Arc::clone(&there)).host(tills::registry());
+    let second = builder.join(seeds).start().await.unwrap();
+    assert_eq!(purses::client(&second).go().timeout(Duration::from_secs(20)).await, Ok(true));
+    [(first, here), (second, there)]
+}
+
 /// What an earlier run has made of a call is not known to who cannot ask the owner.
 #[tokio::test(start_paused = true)]
 async fn the_calls_of_a_second_run_do_not_say_that_they_never_ran() {
@@ -176,14 +189,7 @@ async fn the_calls_of_a_second_run_do_not_say_that_they_never_ran() {
 
 #[tokio::test]
 async fn that_an_earlier_run_may_have_made_a_call_is_handed_down_from_node_to_node() {
-    let (here, there) = (Left::default(), Left::default());
-    let identity = || Identity::shared_secret("a secret for a test");
-    let builder = Node::builder("n1").identity(identity()).state(Arc::clone(&here)).host(purses::registry());
-    let first = builder.start().await.unwrap();
-    let seeds = [first.local_addr().to_string()];
-    let builder = Node::builder("n2").identity(identity()).state(Arc::clone(&there)).host(tills::registry());
-    let second = builder.join(seeds).start().await.unwrap();
-    assert_eq!(purses::client(&second).go().timeout(Duration::from_secs(20)).await, Ok(true));
+    let [(first, here), (second, there)] = gone().await;
     let taken = |left: &Left| std::mem::take(&mut *left.lock().unwrap());
     let are_reruns = || [taken(&here), taken(&there)].concat().iter().map(Context::is_rerun).collect::<Vec<_>>();
     assert_eq!(are_reruns(), [false; 3]);
@@ -198,14 +204,7 @@ async fn that_an_earlier_run_may_have_made_a_call_is_handed_down_from_node_to_no
 
 #[tokio::test]
 async fn calls_inherit_the_trace_from_node_to_node() {
-    let (here, there) = (Left::default(), Left::default());
-    let identity = || Identity::shared_secret("a secret for a test");
-    let builder = Node::builder("n1").identity(identity()).state(Arc::clone(&here)).host(purses::registry());
-    let first = builder.start().await.unwrap();
-    let seeds = [first.local_addr().to_string()];
-    let builder = Node::builder("n2").identity(identity()).state(Arc::clone(&there)).host(tills::registry());
-    let second = builder.join(seeds).start().await.unwrap();
-    assert_eq!(purses::client(&second).go().timeout(Duration::from_secs(20)).await, Ok(true));
+    let [(first, here), (second, there)] = gone().await;
     let at = |left: &Left| left.lock().unwrap().clone();
     let contexts = [&at(&here)[..1], &at(&there), &at(&here)[1..]].concat();
     let ways: Vec<_> = contexts.iter().map(|context| (context.caller().as_str(), context.node().as_str())).collect();

@@ -60,45 +60,15 @@ fn describe(failure: JoinError) -> Arc<str> {
 mod tests {
     use std::time::Duration;
 
-    use serde::{Deserialize, Serialize};
     use tokio::time::timeout;
 
+    use super::super::notes::notes;
     use super::super::{Node, Order};
     use super::*;
     use crate::node::LeaveError;
     use crate::resource::{CommandError, Reason};
     use crate::time::Timing;
     use crate::transport::Identity;
-    use registry_macros::{Resource, commands, registry};
-
-    registry! {
-        crate crate;
-
-        notes {
-            resource Note;
-            sharding singleton;
-        }
-    }
-
-    #[derive(Clone, Serialize, Deserialize, Resource)]
-    #[resource(on_demand, crate = crate)]
-    struct Note {
-        #[key]
-        id: u64,
-    }
-
-    impl From<u64> for Note {
-        fn from(id: u64) -> Self {
-            Self { id }
-        }
-    }
-
-    #[commands(crate = crate)]
-    impl Note {
-        fn touch(&mut self) -> u64 {
-            self.id
-        }
-    }
 
     #[tokio::test]
     async fn a_node_whose_driver_fails_serves_nobody_and_says_why() {

@@ -74,17 +74,11 @@ impl Ownership {
 
     /// A peer has forgotten members that this one, which may be younger, still counts.
     fn hear_forgotten(&mut self, forgotten: Forgotten) -> Result<(), Bad> {
-        let Forgotten { after, processes } = forgotten;
-        if processes.len() > FORGOTTEN_MAX {
+        if forgotten.processes.len() > FORGOTTEN_MAX {
             return Err("too many members that are forgotten");
         }
-        let Shared { sight, view, me, timing, .. } = &mut self.shared;
-        // Who only calls may go by other times than those who serve.
-        if after < timing.forget_after {
-            return Ok(());
-        }
-        let others = processes.into_iter().filter(|process| process.node != me.node && !view.is_live(process));
-        sight.hear(others);
+        let Shared { sight, view, timing, .. } = &mut self.shared;
+        sight.hear(forgotten, view, timing);
         self.look_at_members(false);
         Ok(())
     }

@@ -6,7 +6,7 @@ use super::super::opening::{Retry, Why};
 use super::super::output::Event;
 use super::super::places::Turn;
 use super::super::set::Set;
-use super::super::shared::Shared;
+use super::super::shared::{Shared, is_near};
 use super::Registry;
 use crate::id::{Process, Slot};
 use crate::message::Word;
@@ -71,9 +71,9 @@ impl Registry {
         let rank: Vec<_> = self.plan.rank(slot).collect();
         let calm = !shared.view.is_suspecting();
         let is_live = |process: &Process| shared.view.is_live(process);
-        let (is_near, has_stored) =
-            (|process: &Process| shared.is_near(process), |process: &Process| held.has_stored(process));
-        let next = moves::next(held.set(), &rank, self.replicas, calm, is_live, is_near, has_stored);
+        let (is_at_hand, has_stored) =
+            (|process: &Process| is_near(&shared.peers, process), |process: &Process| held.has_stored(process));
+        let next = moves::next(held.set(), &rank, self.replicas, calm, is_live, is_at_hand, has_stored);
         let next = if self.unfit_until(slot, shared).is_some() { next.without_newcomers(held.set()) } else { next };
         let next = match next {
             Move::HandOver(to) if self.is_rebuffed(slot, &to, shared.now) => Move::Stay,
