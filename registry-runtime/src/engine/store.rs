@@ -119,7 +119,8 @@ pub(crate) struct Adopt {
     /// The stream's epoch. Nothing of lower ones is taken from now on.
     pub(crate) epoch: Epoch,
     /// What the stream goes on from. Whoever holds exactly that stamps it with the new epoch, at its position, and tells
-    /// the owner that it is stored; whoever holds some of the new epoch says so again; others are filled.
+    /// the owner that it is stored; whoever holds some of the new epoch says so again; whoever lacks only the last records
+    /// is sent these, if the owner has them; others are filled.
     pub(crate) base: (Epoch, Position),
     /// Whose stream it is.
     pub(crate) owner: Process,

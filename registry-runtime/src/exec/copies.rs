@@ -39,7 +39,7 @@ pub(crate) trait Copies {
     fn hear_acknowledged(&self, slot: Slot, epoch: Epoch, position: Position);
 
     /// As a member: how far the copy reaches in this epoch.
-    fn reaches(&self, slot: Slot, epoch: Epoch) -> Option<Position>;
+    fn reaches(&self, slot: Slot, epoch: Epoch) -> Standing;
 
     /// A filling begins: for a member that follows the opening, or for the opener (`own`).
     fn begin_filling(&self, slot: Slot, from: &Process, filling: Filling, own: bool);
@@ -57,6 +57,9 @@ pub(crate) trait Copies {
 
     /// As the owner: a backup says how far it reaches.
     fn hear(&self, slot: Slot, epoch: Epoch, from: &Process, reaches: Position) -> Heard;
+
+    /// As the owner: a backup says how far it reaches in what the opening took over, of which it lacks the rest.
+    fn hear_trails(&self, slot: Slot, epoch: Epoch, from: &Process, reaches: Position) -> Heard;
 
     /// As the owner: a backup says that it has missed something. Whether it is one.
     fn hear_lack(&self, slot: Slot, epoch: Epoch, from: &Process) -> bool;
@@ -121,8 +124,8 @@ impl<R: Resource> Copies for Arc<Host<R>> {
         }
     }
 
-    fn reaches(&self, slot: Slot, epoch: Epoch) -> Option<Position> {
-        self.shelf(slot)?.reaches(epoch)
+    fn reaches(&self, slot: Slot, epoch: Epoch) -> Standing {
+        self.shelf(slot).map_or(Standing::Lacks, |mut shelf| shelf.reaches(epoch))
     }
 
     fn begin_filling(&self, slot: Slot, from: &Process, filling: Filling, own: bool) {
@@ -174,6 +177,10 @@ impl<R: Resource> Copies for Arc<Host<R>> {
         };
         self.finish(slot, outcomes);
         heard
+    }
+
+    fn hear_trails(&self, slot: Slot, epoch: Epoch, from: &Process, reaches: Position) -> Heard {
+        self.shelf(slot).map(|mut shelf| shelf.hear_trails(slot, epoch, from, reaches)).unwrap_or_default()
     }
 
     fn hear_lack(&self, slot: Slot, epoch: Epoch, from: &Process) -> bool {

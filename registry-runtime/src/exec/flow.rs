@@ -157,12 +157,24 @@ impl<R: Resource> Flow<R> {
     pub(super) fn hear(&mut self, slot: Slot, from: &Process, applied: Position, reaches: Position) -> Heard {
         let Some(at) = self.find(from) else { return Heard::default() };
         let heard = self.stream.hear(at, applied, reaches);
+        self.resume(slot, at, applied, heard);
+        heard
+    }
+
+    /// A backup has what the opening took over up to here, and lacks the rest of it.
+    pub(super) fn hear_trails(&mut self, slot: Slot, from: &Process, applied: Position, reaches: Position) -> Heard {
+        let Some(at) = self.find(from) else { return Heard::default() };
+        let heard = self.stream.hear_trails(at, applied, reaches);
+        self.resume(slot, at, applied, heard);
+        heard
+    }
+
+    fn resume(&mut self, slot: Slot, at: usize, applied: Position, heard: Heard) {
         // Between an own promise and the new stream nothing is sent: a record that a backup took now would be newer than the promise.
         if let Some(after) = heard.resume_after.filter(|_| !self.held) {
             self.forget_told(at);
             self.send_after(slot, at, applied, after);
         }
-        heard
     }
 
     /// A backup has missed something.

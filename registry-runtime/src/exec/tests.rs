@@ -14,6 +14,7 @@ mod reopened;
 mod salvage;
 mod spans;
 mod tally;
+mod trailing;
 mod world;
 
 /// One may run and two may wait.

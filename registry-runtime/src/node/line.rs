@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::client::Peer;
 use crate::codec::{Raw, with_scratch};
-use crate::exec::{self, Filling};
+use crate::exec::{self, Filling, Standing};
 use crate::id::{Epoch, LinkId, Position, Process, Slot};
 use crate::transport::Channel;
 use crate::wire::record::{RecordFrame, RecordWord};
@@ -62,6 +62,16 @@ impl exec::Line for Line {
 impl Debug for Line {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Line({} to {})", self.registry, self.process.node)
+    }
+}
+
+/// What an owner is told of where its backup stands, unless that has something to wait for.
+pub(super) fn standing_word(standing: Standing) -> Option<RecordWord<'static>> {
+    match standing {
+        Standing::Reaches(position) => Some(RecordWord::Reaches { position }),
+        Standing::Trails(position) => Some(RecordWord::Trails { position }),
+        Standing::Lacks => Some(RecordWord::Lacks),
+        Standing::Filling => None,
     }
 }
 

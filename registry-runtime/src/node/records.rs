@@ -7,7 +7,7 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
 use super::fillers::{Fillers, Job, Whom};
-use super::line::with_frame;
+use super::line::{standing_word, with_frame};
 use super::salvages::Salvages;
 use crate::codec::Raw;
 use crate::engine::{Report, Stored, may_be_of};
@@ -80,10 +80,16 @@ impl Records {
             // What is lost with the connection is asked for on the next one.
             with_frame(registry, slot, epoch, word, |frame| _ = from.send(Channel::Records, frame));
         };
+        let is_owners = matches!(word, RecordWord::Record { .. } | RecordWord::Acknowledged { .. } | RecordWord::Ask);
+        // Epochs are known to all members; each has the tag of the opener that drew it, who alone speaks for it.
+        if is_owners && !may_be_of(epoch, &from.process(), registry, slot) {
+            return self.refuse(&from.peer().node, registry, "a record of somebody else's opening");
+        }
         match word {
             RecordWord::Record { position, body: Raw(body) } => match host.take(slot, epoch, position, body) {
                 Ok(Standing::Reaches(position)) => answer(RecordWord::Reaches { position }),
-                Ok(Standing::Filling) => {}
+                // Of what comes before the opening's end nothing is said until all of it is here.
+                Ok(Standing::Filling | Standing::Trails(_)) => {}
                 Ok(Standing::Lacks) => answer(RecordWord::Lacks),
                 Err(fault) => self.refuse(&from.peer().node, registry, &fault),
             },
@@ -97,15 +103,21 @@ impl Records {
                     self.tell(host, Report::Stored(Stored { slot, epoch, by: process }));
                 }
             }
+            RecordWord::Trails { position } => {
+                if host.hear_trails(slot, epoch, &from.process(), position).fill {
+                    self.fillers.add(from, host, to_backup(host, slot, epoch));
+                }
+            }
             RecordWord::Lacks => {
                 if !self.fillers.has(from, &to_backup(host, slot, epoch)) {
                     self.fill_anew(from, host, slot, epoch);
                 }
             }
-            RecordWord::Ask => match host.reaches(slot, epoch) {
-                Some(position) => answer(RecordWord::Reaches { position }),
-                None => answer(RecordWord::Lacks),
-            },
+            RecordWord::Ask => {
+                if let Some(word) = standing_word(host.reaches(slot, epoch)) {
+                    answer(word);
+                }
+            }
             RecordWord::Acknowledged { position } => host.hear_acknowledged(slot, epoch, position),
             RecordWord::Fill { number, stamp } => {
                 let sender = from.process();

@@ -16,7 +16,15 @@ pub(crate) struct Replica {
     /// Nothing below this epoch is taken.
     fence: Epoch,
     /// The last opening that this node was told to follow as a member, whether or not it had what that took over.
-    followed: Epoch,
+    followed: Opening,
+}
+
+/// An opening as its members hear of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Opening {
+    epoch: Epoch,
+    /// What it takes over.
+    base: Stamp,
 }
 
 /// What becomes of a record that comes in.
@@ -51,7 +59,7 @@ impl Replica {
     pub(crate) fn adopt(&mut self, epoch: Epoch, base: Stamp) -> bool {
         let may = epoch >= self.fence;
         if may {
-            self.followed = self.followed.max(epoch);
+            self.followed = Opening { epoch, base };
             self.raise_fence(epoch);
         }
         let is_repeated = self.stamp.0 == epoch && self.stamp.1 >= base.1;
@@ -64,12 +72,21 @@ impl Replica {
 
     /// Whether this node was told to follow the opening.
     pub(crate) fn follows(&self, epoch: Epoch) -> bool {
-        self.followed == epoch
+        self.followed.epoch == epoch
     }
 
-    /// Where a record belongs.
+    /// How far the copy reaches that lacks only the last records of what an opening takes over, which was told to follow. With these it is what
+    /// the opening goes on from, for content is the result of its stream.
+    pub(crate) fn trails(&self, epoch: Epoch) -> Option<Position> {
+        let Opening { epoch: followed, base } = self.followed;
+        let trails = followed == epoch && self.fence <= epoch && self.stamp.0 == base.0 && self.stamp.1 < base.1;
+        trails.then_some(self.stamp.1)
+    }
+
+    /// Where a record belongs that the owner of this opening sends: the next one of its stream, or of what it took over.
     pub(crate) fn place(&self, epoch: Epoch, position: Position, rules: Rules) -> Next {
-        if epoch != self.stamp.0 || epoch < self.fence {
+        let trails = self.trails(epoch).is_some() && position <= self.followed.base.1;
+        if epoch < self.fence || !(epoch == self.stamp.0 || trails) {
             Next::Refused
         } else if position <= self.stamp.1 {
             Next::Known
@@ -88,7 +105,7 @@ impl Replica {
 
     /// The copy is empty again, and follows nobody; what was promised stands.
     pub(crate) fn clear(&mut self) {
-        (self.stamp, self.followed) = (Stamp::default(), Epoch::default());
+        (self.stamp, self.followed) = (Stamp::default(), Opening::default());
     }
 }
 
@@ -116,6 +133,31 @@ mod tests {
         replica.raise_fence(Epoch::new(6));
         assert_eq!(place(&replica, 5, 2), Next::Refused, "a promise holds");
         assert_eq!(replica.stamp(), stamp(5, 1));
+    }
+
+    #[test]
+    fn who_lacks_the_last_records_of_what_is_taken_over_takes_these() {
+        let mut replica = Replica::default();
+        replica.restamp(stamp(5, 7));
+        assert!(!replica.adopt(Epoch::new(6), stamp(5, 9)));
+        assert_eq!(replica.trails(Epoch::new(6)), Some(Position::new(7)));
+        assert_eq!(place(&replica, 5, 8), Next::Refused, "of nobody but the owner that it follows");
+        assert_eq!(place(&replica, 6, 7), Next::Known);
+        assert_eq!(place(&replica, 6, 9), Next::Refused);
+        assert_eq!(place(&replica, 6, 8), Next::Fits);
+        replica.restamp(stamp(5, 8));
+        assert_eq!(place(&replica, 6, 10), Next::Refused, "that is not of what was taken over");
+        replica.restamp(stamp(5, 9));
+        assert_eq!(replica.trails(Epoch::new(6)), None);
+        assert_eq!(place(&replica, 6, 10), Next::Refused, "it has not joined yet");
+        assert!(replica.adopt(Epoch::new(6), stamp(5, 9)));
+        assert_eq!(place(&replica, 6, 10), Next::Fits);
+        assert!(!replica.adopt(Epoch::new(7), stamp(5, 11)));
+        assert_eq!(replica.trails(Epoch::new(7)), None, "it has what was written in another epoch");
+        assert!(!replica.adopt(Epoch::new(8), stamp(6, 11)));
+        assert_eq!(replica.trails(Epoch::new(8)), Some(Position::new(9)));
+        replica.raise_fence(Epoch::new(9));
+        assert_eq!(replica.trails(Epoch::new(8)), None, "the slot is promised to another");
     }
 
     #[test]

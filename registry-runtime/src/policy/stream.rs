@@ -33,6 +33,17 @@ struct Backup {
     stands: u32,
 }
 
+impl Backup {
+    /// What is to be sent to one that reaches so far. Records after `applied` are still kept.
+    fn catch_up(&mut self, applied: Position, reaches: Position) -> Heard {
+        if self.flows {
+            return Heard::default();
+        }
+        self.flows = reaches >= applied;
+        Heard { resume_after: self.flows.then_some(reaches), fill: !self.flows, stored: false }
+    }
+}
+
 /// How often a backup is looked after in vain until what it was sent counts as lost. With one look a second this is longer than what waits
 /// in a channel takes over a slow line; while a slot is being sent, every part of it counts as progress.
 const STANDS_MAX: u32 = 30;
@@ -120,17 +131,17 @@ impl Stream {
             backup.stands = 0;
         }
         let stored = reaches >= base && before.is_none_or(|before| before < base);
-        let mut heard = Heard { stored, ..Heard::default() };
-        if !backup.flows {
-            if reaches >= applied {
-                backup.flows = true;
-                heard.resume_after = Some(reaches);
-            } else {
-                heard.fill = true;
-            }
-        }
+        let heard = Heard { stored, ..backup.catch_up(applied, reaches) };
         self.count();
         heard
+    }
+
+    /// A backup has what the opening took over up to here, which lies before its end. That counts for nothing in this epoch yet: in it, only who
+    /// has all of the base has any record.
+    pub(crate) fn hear_trails(&mut self, at: usize, applied: Position, reaches: Position) -> Heard {
+        let base = self.base;
+        let backup = self.backups.get_mut(at).filter(|_| reaches < base);
+        backup.map(|backup| backup.catch_up(applied, reaches)).unwrap_or_default()
     }
 
     /// Raises what is acknowledged to what more than half reach.
@@ -215,6 +226,18 @@ mod tests {
             assert!(!stream.look_after(0));
         }
         assert!(stream.look_after(0) && !stream.flows(0));
+    }
+
+    #[test]
+    fn what_was_taken_over_is_sent_again_as_far_as_it_is_kept_and_counts_when_all_is_there() {
+        let mut stream = Stream::new(Epoch::new(2), at(6), at(7), 2, Rules::ALL);
+        assert_eq!(stream.hear_trails(0, at(4), at(3)), Heard { fill: true, ..Heard::default() });
+        assert_eq!(stream.hear_trails(0, at(4), at(6)), Heard::default(), "that is all of it");
+        assert_eq!(stream.hear_trails(0, at(4), at(5)), Heard { resume_after: Some(at(5)), ..Heard::default() });
+        stream.count();
+        assert_eq!(stream.acknowledged(), at(0));
+        assert!(stream.hear(0, at(4), at(6)).stored);
+        assert_eq!(stream.acknowledged(), at(6));
     }
 
     #[test]

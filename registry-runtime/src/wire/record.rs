@@ -37,6 +37,11 @@ pub(crate) enum RecordWord<'a> {
         /// The last one.
         position: Position,
     },
+    /// A backup: I have what this opening took over up to this record, and follow it from there.
+    Trails {
+        /// The last one.
+        position: Position,
+    },
     /// A backup: I have not what this opening or this record goes on from.
     Lacks,
     /// The owner: how far do you reach?
@@ -137,6 +142,7 @@ mod tests {
         let words = [
             RecordWord::Record { position: stamp.1, body: Raw(b"body") },
             RecordWord::Reaches { position: stamp.1 },
+            RecordWord::Trails { position: stamp.1 },
             RecordWord::Lacks,
             RecordWord::Ask,
             RecordWord::Acknowledged { position: stamp.1 },

@@ -113,6 +113,8 @@ pub(crate) struct Sim {
 pub(crate) struct Counts {
     pub(crate) records: usize,
     pub(crate) fills: usize,
+    /// Copies that lacked the last records of what an opening took over, and were sent them.
+    pub(crate) catch_ups: usize,
     pub(crate) fetches: usize,
     pub(crate) acknowledgements: usize,
     pub(crate) forgotten: usize,
@@ -125,6 +127,7 @@ impl Counts {
     pub(crate) fn add(&mut self, other: &Self) {
         self.records += other.records;
         self.fills += other.fills;
+        self.catch_ups += other.catch_ups;
         self.fetches += other.fetches;
         self.acknowledgements += other.acknowledgements;
         self.forgotten += other.forgotten;
@@ -473,6 +476,11 @@ impl Sim {
         !self.cut.contains(&(a, b))
     }
 
+    /// Whether another process of its node has followed this one.
+    fn is_over(&self, process: &Process) -> bool {
+        self.index(&process.node).is_some_and(|index| self.nodes[index].process != *process)
+    }
+
     fn index(&self, node: &NodeId) -> Option<usize> {
         self.nodes.iter().position(|other| other.process.node == *node)
     }
@@ -634,6 +642,8 @@ impl Sim {
                 }
             }
             Happening::Fact(index, member) => self.handle(index, Input::MembersChanged(vec![member])),
+            // A connection with a process that another one has followed since does not come about.
+            Happening::Connected(_, process) if self.is_over(&process) => {}
             Happening::Connected(index, process) => {
                 let entry = self.index(&process.node).filter(|entry| *entry < self.options.charter);
                 self.handle(index, Input::Connected(process.clone()));
@@ -686,6 +696,7 @@ impl Sim {
         match heard {
             Heard::Nothing => {}
             Heard::Taken => self.counts.records += 1,
+            Heard::CaughtUp => self.counts.catch_ups += 1,
             Heard::Filled => self.counts.fills += 1,
             Heard::Fetched(epoch) => {
                 self.counts.fetches += 1;

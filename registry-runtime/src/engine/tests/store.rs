@@ -19,6 +19,8 @@ pub(crate) enum Frame {
     Record { epoch: Epoch, position: usize, value: u64 },
     /// All up to this position is held.
     Holds { epoch: Epoch, position: usize },
+    /// Of what the opening took over the last records are missing.
+    Trails { epoch: Epoch, position: usize },
     /// What came before is missing.
     Lacks { epoch: Epoch },
     /// An owner's whole content.
@@ -40,6 +42,8 @@ pub(crate) enum Heard {
     Taken,
     /// Whole content was taken from an owner.
     Filled,
+    /// The last records were taken of what an opening takes over.
+    CaughtUp,
     /// What an opening asked for is here.
     Fetched(Epoch),
     /// A member holds what the opening took over, and did not before.
@@ -52,6 +56,8 @@ pub(crate) struct Store {
     fence: Epoch,
     epoch: Epoch,
     pub(crate) log: Vec<u64>,
+    /// The opening that is followed, and what it takes over.
+    followed: Option<(Epoch, Stamp)>,
     fetching: Option<(Epoch, Stamp)>,
     stream: Option<Stream>,
 }
@@ -74,7 +80,15 @@ struct Stream {
 
 impl Store {
     pub(crate) fn new(rules: Rules) -> Self {
-        Self { rules, fence: Epoch::ZERO, epoch: Epoch::ZERO, log: Vec::new(), fetching: None, stream: None }
+        Self {
+            rules,
+            fence: Epoch::ZERO,
+            epoch: Epoch::ZERO,
+            log: Vec::new(),
+            followed: None,
+            fetching: None,
+            stream: None,
+        }
     }
 
     pub(crate) fn accepted(&self) -> Stamp {
@@ -128,11 +142,31 @@ impl Store {
         }
         self.raise_fence(epoch);
         self.stream = None;
-        if self.accepted() == base {
+        self.followed = Some((epoch, base));
+        self.join();
+        let answer = match self.trails(epoch) {
+            _ if self.epoch == epoch => self.holds(),
+            true => Frame::Trails { epoch, position: self.log.len() },
+            false => Frame::Lacks { epoch },
+        };
+        vec![(adopt.owner.clone(), answer)]
+    }
+
+    /// Counts the content as that of the opening that is followed, if it is what that takes over.
+    fn join(&mut self) {
+        if let Some((epoch, base)) =
+            self.followed.filter(|(epoch, base)| *epoch >= self.fence && *base == self.accepted())
+        {
+            debug_assert!(base.0 <= epoch);
             self.epoch = epoch;
         }
-        let answer = if self.epoch == epoch { self.holds() } else { Frame::Lacks { epoch } };
-        vec![(adopt.owner.clone(), answer)]
+    }
+
+    /// Whether only the last records of what the opening takes over are missing.
+    fn trails(&self, epoch: Epoch) -> bool {
+        let base =
+            self.followed.filter(|(followed, _)| *followed == epoch && epoch >= self.fence).map(|(_, base)| base);
+        base.is_some_and(|base| base.0 == self.epoch && self.accepted() < base)
     }
 
     /// Serves the new epoch. Returns what the opening took over: where that was, and what.
@@ -193,6 +227,12 @@ impl Store {
         let answer = |frame| vec![(from.clone(), frame)];
         match frame {
             Frame::Record { epoch, .. } | Frame::Fill { epoch, .. } if self.refuses(epoch) => {}
+            Frame::Record { epoch, position, value } if self.trails(epoch) && position == self.log.len() + 1 => {
+                self.log.push(value);
+                self.join();
+                let caught_up = (Heard::CaughtUp, answer(self.holds()));
+                return if self.epoch == epoch { caught_up } else { (Heard::Taken, Mail::new()) };
+            }
             Frame::Record { epoch, position, value } if epoch == self.epoch => {
                 let next = self.log.len() + 1;
                 if position > next {
@@ -231,6 +271,11 @@ impl Store {
                         return (Heard::Stored(epoch), self.send_last());
                     }
                 }
+            }
+            Frame::Trails { epoch, position } if self.stream.as_ref().is_some_and(|stream| stream.epoch == epoch) => {
+                let record = |(at, value): (usize, &u64)| Frame::Record { epoch, position: at + 1, value: *value };
+                let missing = self.log.iter().enumerate().skip(position).map(record);
+                return (Heard::Nothing, missing.map(|record| (from.clone(), record)).collect());
             }
             Frame::Lacks { epoch } if self.stream.as_ref().is_some_and(|stream| stream.epoch == epoch) => {
                 return (Heard::Nothing, answer(Frame::Fill { epoch, log: self.log.clone() }));

@@ -24,6 +24,8 @@ pub(crate) enum Standing {
     Reaches(Position),
     /// It is being filled, and will.
     Filling,
+    /// It reaches this far in what the opening takes over, and lacks only what comes after that.
+    Trails(Position),
     /// It lacks what comes before.
     Lacks,
 }
@@ -124,6 +126,19 @@ impl<R: Resource> Shelf<R> {
         let heard = flow.hear(slot, from, applied, reaches);
         let outcomes = self.advance(slot, clock);
         (heard, outcomes)
+    }
+
+    /// A backup lacks only the last records of what the opening took over.
+    pub(in crate::exec) fn hear_trails(
+        &mut self,
+        slot: Slot,
+        epoch: Epoch,
+        from: &Process,
+        reaches: Position,
+    ) -> Heard {
+        let applied = self.replica.stamp().1;
+        let flow = self.flow.as_mut().filter(|flow| flow.epoch() == epoch);
+        flow.map(|flow| flow.hear_trails(slot, from, applied, reaches)).unwrap_or_default()
     }
 
     /// A backup has missed something. Whether it is to be filled.
@@ -270,9 +285,19 @@ impl<R: Resource> Shelf<R> {
         if !self.is_backup() {
             return Standing::Lacks;
         }
+        let adopts = self.join(epoch, base);
+        if self.replica.fence() <= epoch {
+            // One that has to be filled first follows that owner, too.
+            self.follow(heard);
+        }
+        if adopts || self.replica.stamp().0 != epoch { self.standing(epoch) } else { Standing::Lacks }
+    }
+
+    /// Counts the copy as that of an opening from now on if it is what that takes over.
+    fn join(&mut self, epoch: Epoch, base: Stamp) -> bool {
         let before = self.replica.stamp().0;
-        let adopts = self.replica.adopt(epoch, base);
-        if adopts {
+        let joins = self.replica.adopt(epoch, base);
+        if joins {
             self.flow = None;
             self.stop_filling(|_| true);
             if before != epoch {
@@ -280,24 +305,24 @@ impl<R: Resource> Shelf<R> {
                 self.copy_replaced();
             }
         }
-        if self.replica.fence() <= epoch {
-            // One that has to be filled first follows that owner, too.
-            self.follow(heard);
-        }
+        joins
+    }
+
+    /// Where the copy stands in an opening.
+    fn standing(&self, epoch: Epoch) -> Standing {
         let is_coming = self.incoming.as_ref().is_some_and(|incoming| incoming.filling.epoch == epoch);
         match self.replica.stamp() {
-            (of, position) if adopts && of == epoch => Standing::Reaches(position),
+            (of, position) if of == epoch => Standing::Reaches(position),
             _ if is_coming => Standing::Filling,
-            _ => Standing::Lacks,
+            _ => self.replica.trails(epoch).map_or(Standing::Lacks, Standing::Trails),
         }
     }
 
     /// How far the copy reaches in this epoch, for an owner that has lost count. What was being filled has to begin anew, unless that needs no
     /// records.
-    pub(in crate::exec) fn reaches(&mut self, epoch: Epoch) -> Option<Position> {
+    pub(in crate::exec) fn reaches(&mut self, epoch: Epoch) -> Standing {
         self.stop_filling(|incoming| incoming.filling.epoch == epoch && !incoming.adds);
-        let (of, position) = self.replica.stamp();
-        (of == epoch && self.is_backup()).then_some(position)
+        if self.is_backup() { self.standing(epoch) } else { Standing::Lacks }
     }
 
     /// Takes a record of the owner's: the instance is there in this state from now on, or gone.
@@ -334,12 +359,17 @@ impl<R: Resource> Shelf<R> {
                 if let Some(Receipt { ask, told, left, window }) = receipt {
                     self.receipts.remember(&ask, told, left, window, clock.now());
                 }
-                self.restamp((epoch, position));
-                Standing::Reaches(position)
+                let trailed = self.replica.trails(epoch).is_some();
+                let stamp = (self.replica.stamp().0, position);
+                self.restamp(stamp);
+                if trailed && self.replica.trails(epoch).is_none() {
+                    self.join(epoch, stamp);
+                }
+                self.standing(epoch)
             }
             Next::Known => {
                 outcomes.states.extend(state);
-                Standing::Reaches(self.replica.stamp().1)
+                self.standing(epoch)
             }
             Next::Refused => {
                 outcomes.states.extend(state);

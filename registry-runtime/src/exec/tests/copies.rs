@@ -357,7 +357,7 @@ async fn a_backup_is_filled_for_no_opening_that_it_was_not_told_to_follow() {
     assert_eq!(fill(), Filled::Refused, "it would count, and lend its word, without knowing to whom");
     // One that has something else than what the opening takes over is to be filled, and follows it nevertheless.
     let unknown = (FIRST, Position::new(9));
-    assert!(matches!(other.adopt(trio.slot, SECOND, unknown, trio.heard.clone()), Standing::Lacks));
+    assert!(matches!(other.adopt(trio.slot, SECOND, unknown, trio.heard.clone()), Standing::Trails(_)));
     assert!(matches!(fill(), Filled::Whole(_)));
 }
 
@@ -558,7 +558,7 @@ async fn a_backup_that_is_being_filled_lacks_nothing() {
     let backup = &trio.backups[1].host;
     let adopt = || backup.adopt(trio.slot, SECOND, base, trio.heard.clone());
     backup.fence(trio.slot, SECOND, false);
-    assert_eq!(adopt(), Standing::Lacks);
+    assert_eq!(adopt(), Standing::Trails(Position::new(0)));
     let mut content = trio.owner.host.content_for(trio.slot, SECOND, &trio.wires[1].to, LINK).unwrap();
     trio.deliver(1);
     assert_eq!(adopt(), Standing::Filling, "it is asked again while the parts are on their way");

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use super::super::line::{self, Line};
+use super::super::line::{Line, standing_word, with_frame};
 use super::super::peers::Peers;
 use super::{Drained, Driver, Kept};
 use crate::engine::{Adopt, Begin, Fence, Fenced, Fetch, Input, Opened, Report, Task};
-use crate::exec::{self, Standing};
+use crate::exec;
 use crate::id::{Epoch, Process, RegistryName, Slot};
 use crate::rules::Rule;
 use crate::telemetry;
@@ -77,18 +77,16 @@ impl Driver {
 
     fn adopt(&self, registry: &RegistryName, kept: &Kept, adopt: &Adopt) {
         let Adopt { slot, epoch, base, owner } = adopt;
-        let word = match kept.host.adopt(*slot, *epoch, *base, self.peers.heard(owner)) {
-            Standing::Reaches(position) => RecordWord::Reaches { position },
-            Standing::Filling => return,
-            Standing::Lacks => RecordWord::Lacks,
-        };
-        self.say(registry, owner, *slot, *epoch, word);
+        let standing = kept.host.adopt(*slot, *epoch, *base, self.peers.heard(owner));
+        if let Some(word) = standing_word(standing) {
+            self.say(registry, owner, *slot, *epoch, word);
+        }
     }
 
     /// Says something about a slot's content to the process that it is meant for.
     fn say(&self, registry: &RegistryName, to: &Process, slot: Slot, epoch: Epoch, word: RecordWord<'_>) {
         let Some(link) = self.peers.link(&to.node).filter(|link| link.peer().start == to.start) else { return };
-        line::with_frame(registry.as_str(), slot, epoch, word, |frame| {
+        with_frame(registry.as_str(), slot, epoch, word, |frame| {
             // What is lost with the connection is said again when it is asked for again.
             let _ = link.send(Channel::Records, frame);
         });

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use tracing::subscriber::DefaultGuard;
 
 use super::Inbound;
+use crate::codec::Raw;
 use crate::engine::tag;
 use crate::exec::{AnyHost, BootClock, Setting};
 use crate::id::{CommandId, Epoch, Incarnation, Mark, NodeId, Position, Process, Slot, Start};
@@ -238,7 +239,7 @@ async fn what_cannot_be_taken_is_refused_by_name_and_recorded_without_a_flood() 
     tokio::join!(host.shutdown(), visitor.shutdown());
 }
 
-/// The owner of an opening fills, and who has promised it fills the opener; nobody else has anything to do with it.
+/// The owner of an opening sends its records and fills, and who has promised it fills the opener; nobody else has anything to do with it.
 #[tokio::test]
 async fn nobody_fills_or_asks_for_what_is_not_its_opening() {
     let process = |name: &str| Process { node: NodeId::new(name).unwrap(), start: Start::new(1) };
@@ -248,6 +249,8 @@ async fn nobody_fills_or_asks_for_what_is_not_its_opening() {
     let cases = [
         ("somebody", RecordWord::Fill { number: 1, stamp }, "a filling for somebody else's opening"),
         ("own", RecordWord::Pull { stamp }, "it asks for somebody else's opening"),
+        ("somebody", RecordWord::Record { position: stamp.1, body: Raw(b"") }, "a record of somebody else's opening"),
+        ("own", RecordWord::Acknowledged { position: stamp.1 }, "a record of somebody else's opening"),
     ];
     for (name, word, refusal) in cases {
         let (record, _recording) = Record::begin();
@@ -257,6 +260,7 @@ async fn nobody_fills_or_asks_for_what_is_not_its_opening() {
         };
         say("visitor", RecordWord::Fill { number: 1, stamp });
         say("own", RecordWord::Fill { number: 0, stamp });
+        say("visitor", RecordWord::Acknowledged { position: stamp.1 });
         say("visitor", RecordWord::Pull { stamp });
         say(name, word);
         tokio::time::timeout(PATIENCE, async {
