@@ -28,6 +28,7 @@ mod copies;
 mod door;
 mod erased;
 mod flow;
+mod guests;
 mod handle;
 mod hash;
 mod host;

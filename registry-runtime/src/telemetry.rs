@@ -134,8 +134,14 @@ pub(crate) fn connections(node: &NodeId, counts: &dyn Debug) {
 }
 
 /// A stranger was refused.
-pub(crate) fn refused(node: &NodeId, address: SocketAddr, error: &dyn Display) {
-    warn!(%node, %address, %error, "refused a peer");
+pub(crate) fn refused(node: &NodeId, address: SocketAddr, error: &dyn Display, line: Line) {
+    let Line { total, silent } = line;
+    warn!(%node, %address, %error, total, silent, "refused a peer");
+}
+
+/// A stranger was refused, as others were a moment ago.
+pub(crate) fn refused_again(node: &NodeId, address: SocketAddr, error: &dyn Display) {
+    debug!(%node, %address, %error, "refused a peer");
 }
 
 /// Many strangers come at once, so one of them has to show that it receives at its address.

@@ -20,6 +20,7 @@ mod kernel;
 mod lane;
 mod link;
 mod peer;
+mod places;
 mod roster;
 mod seeds;
 mod socket;

@@ -285,6 +285,7 @@ where
             begun: now,
             deadline: self.deadline,
             descent,
+            bytes: 0,
         };
         let parts = &mut self.parts;
         match host.call(self.command, attempt, arguments, &mut |key, arguments| parts.spare(key, arguments)) {

@@ -36,6 +36,8 @@ pub(crate) struct Attempt<'a, R: Resource> {
     pub(crate) deadline: Instant,
     /// What it hands down to the calls that it makes, if that does not follow from the rest.
     pub(crate) descent: Option<Descent>,
+    /// The bytes that it came with; 0 from a caller in this process.
+    pub(crate) bytes: usize,
 }
 
 /// One attempt at a command by a caller elsewhere, with its parts still encoded.

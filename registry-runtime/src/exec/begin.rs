@@ -238,7 +238,7 @@ impl<R: Resource> Host<R> {
             }
         };
         let Some(nesting) = Nesting::enter(&place) else {
-            return Ok(self.postpone(command, &attempt, grip, place, args));
+            return self.postpone(command, &attempt, grip, place, args);
         };
         let span = self.span(command, &attempt);
         let mut flight = match span.in_scope(|| self.start(command, &attempt, grip.as_ref(), state, args)) {
@@ -286,7 +286,7 @@ impl<R: Resource> Host<R> {
         args: A,
     ) -> Result<Begun<R, A, T, E, D, J>, Refused> {
         match self.door.enter() {
-            Ok(place) => Ok(self.postpone(command, &attempt, grip, place, args)),
+            Ok(place) => self.postpone(command, &attempt, grip, place, args),
             Err(full) => {
                 discard(args);
                 Err(self.turn_away(grip, full))
@@ -302,11 +302,19 @@ impl<R: Resource> Host<R> {
         grip: Option<Grip<R>>,
         place: Place,
         args: A,
-    ) -> Begun<R, A, T, E, D, J> {
+    ) -> Result<Begun<R, A, T, E, D, J>, Refused> {
+        let held = match self.door.hold(attempt.bytes) {
+            Ok(held) => held,
+            Err(full) => {
+                discard(args);
+                return Err(self.turn_away(grip, full));
+            }
+        };
         let control = Arc::new(Control::ready());
         let seat = grip.map(|grip| Seat::from_place(self, grip, &control));
         let kept = attempt.keep(self.span(command, attempt));
-        Begun::Later(Box::new(Job::new(self, command, kept, control, place, seat, Stage::Waiting(args))))
+        let stage = Stage::Waiting(args, held);
+        Ok(Begun::Later(Box::new(Job::new(self, command, kept, control, place, seat, stage))))
     }
 
     /// Lets go of everything, for there is room neither to run nor to wait.
@@ -325,11 +333,12 @@ impl<R: Resource> Host<R> {
         key: R::Key,
         args: A,
     ) -> Result<Begun<R, A, T, E, D, J>, Refused> {
-        let place = self.door.enter_waiting()?;
+        let (held, place) = (self.door.hold(attempt.bytes)?, self.door.enter_waiting()?);
         let control = Arc::new(Control::queued());
         let seat = Seat::in_line(self, attempt.slot, attempt.epoch, key, &control)?;
         let kept = attempt.keep(self.span(command, &attempt));
-        Ok(Begun::Later(Box::new(Job::new(self, command, kept, control, place, Some(seat), Stage::Waiting(args)))))
+        let stage = Stage::Waiting(args, held);
+        Ok(Begun::Later(Box::new(Job::new(self, command, kept, control, place, Some(seat), stage))))
     }
 
     /// Makes the reply (`ran` is `None` when the body panicked), commits, and gives the lane back. The time since `since`

@@ -1,14 +1,18 @@
 //! Keeps a registry's commands within the limits of this node, and counts them.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::control::Control;
-use crate::policy::admission::{Admission, Entry, Full, Ticket};
+use crate::policy::admission::{Admission, Entry, Full, RETRY_AFTER_MAX, Ticket};
 use crate::spec::Spec;
+
+/// The bytes of requests from elsewhere that may wait for their lane or for a place to run: sixty-four of the largest, or a quarter of a MiB
+/// for each that may wait by default. What callers in this process wait with lies in their own memory.
+const WAITING_BYTES_MAX: usize = 256 << 20;
 
 /// How busy a registry is on this node.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -41,6 +45,8 @@ pub(super) struct Door {
     /// A copy of the admission's count, so that looking at the load takes no lock.
     waiting: AtomicU32,
     busy_ns: AtomicU64,
+    /// The bytes that commands wait with.
+    held: AtomicUsize,
     admission: Mutex<Admission<Arc<Control>>>,
 }
 
@@ -52,6 +58,7 @@ impl Door {
             in_line: AtomicU32::new(0),
             waiting: AtomicU32::new(0),
             busy_ns: AtomicU64::new(0),
+            held: AtomicUsize::new(0),
             admission: Mutex::new(Admission::new(spec)),
         }
     }
@@ -76,6 +83,15 @@ impl Door {
     pub(super) fn enter_waiting(self: &Arc<Self>) -> Result<Place, Full> {
         self.with(Admission::enter_waiting)?;
         Ok(Place { door: Arc::clone(self), stage: Stage::Waiting })
+    }
+
+    /// Sets bytes aside for a command that waits with so many.
+    pub(super) fn hold(self: &Arc<Self>, bytes: usize) -> Result<Held, Full> {
+        let more = |held: usize| held.checked_add(bytes).filter(|held| *held <= WAITING_BYTES_MAX);
+        match self.held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more) {
+            Ok(_) => Ok(Held { door: Arc::clone(self), bytes }),
+            Err(_) => Err(Full { retry_after: RETRY_AFTER_MAX }),
+        }
     }
 
     pub(super) fn load(&self) -> Load {
@@ -133,6 +149,19 @@ impl Drop for Inside<'_> {
     #[inline]
     fn drop(&mut self) {
         self.0.give_back();
+    }
+}
+
+/// Bytes that a command waits with; dropping it frees them.
+#[derive(Debug)]
+pub(super) struct Held {
+    door: Arc<Door>,
+    bytes: usize,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.door.held.fetch_sub(self.bytes, Ordering::Relaxed);
     }
 }
 
@@ -206,6 +235,20 @@ impl Drop for Place {
 mod tests {
     use super::*;
     use crate::exec::tests::narrow;
+
+    #[test]
+    fn what_commands_wait_with_is_bounded() {
+        let door = Arc::new(Door::new(&narrow()));
+        let half = door.hold(WAITING_BYTES_MAX / 2).unwrap();
+        let rest = door.hold(WAITING_BYTES_MAX / 2).unwrap();
+        assert!(door.hold(1).is_err());
+        assert!(door.hold(0).is_ok());
+        drop(half);
+        assert!(door.hold(usize::MAX).is_err());
+        assert!(door.hold(1).is_ok());
+        drop(rest);
+        assert_eq!(door.held.load(Ordering::Relaxed), 0);
+    }
 
     #[tokio::test]
     async fn a_place_that_was_handed_to_one_who_left_goes_on_to_the_next() {

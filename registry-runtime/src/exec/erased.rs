@@ -52,6 +52,9 @@ pub(crate) trait AnyHost: Copies + Remains + Debug + Send + Sync + 'static {
     /// See [`Host::close`].
     fn close(&self, slot: Slot);
 
+    /// See [`Host::stop`].
+    fn stop(&self);
+
     /// See [`Host::clear`].
     fn clear(&self, slot: Slot);
 
@@ -190,6 +193,10 @@ impl<R: Resource> AnyHost for Arc<Host<R>> {
         Host::close(self, slot);
     }
 
+    fn stop(&self) {
+        Host::stop(self);
+    }
+
     fn clear(&self, slot: Slot) {
         Host::clear(self, slot);
     }
@@ -286,8 +293,9 @@ where
         };
         let Request { slot, epoch, seen, ask, attempt, caller, begun, deadline, descent, .. } = request;
         let seen = seen.filter(|_| command.kind() == Kind::Read);
+        let bytes = request.key.len().saturating_add(request.args.len());
         let attempt =
-            Attempt { slot, epoch, seen, key, ask, may_repeat: true, attempt, caller, begun, deadline, descent };
+            Attempt { slot, epoch, seen, key, ask, may_repeat: true, attempt, caller, begun, deadline, descent, bytes };
         let bytes_max = host.setting.reply_bytes_max;
         let start = buffer.len();
         let begun = {

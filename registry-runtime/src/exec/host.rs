@@ -13,6 +13,7 @@ use super::attempt::Asked;
 use super::codec;
 use super::door::Door;
 use super::erased::{self, Erased};
+use super::guests::Guests;
 use super::hash::Seeded;
 use super::outcome::Refused;
 use super::record::{Body, lend};
@@ -51,6 +52,7 @@ pub(crate) struct Host<R: Resource> {
     pub(super) commands: Vec<Option<Box<dyn Erased<R>>>>,
     pub(super) setting: Setting,
     pub(super) door: Arc<Door>,
+    pub(super) guests: Arc<Guests>,
     shelves: Box<[Aligned<R>]>,
     sweeper: Sweeper,
     /// How many commands have taken in what other sides of partitions wrote.
@@ -158,6 +160,7 @@ impl<R: Commands> Host<R> {
             definition,
             commands: erased::list(),
             door: Arc::new(Door::new(&definition.spec)),
+            guests: Arc::default(),
             shelves: (0..definition.spec.slots())
                 .map(|_| Aligned(Mutex::new(Shelf::new(hasher, setting.rules, &budget, &definition.spec))))
                 .collect(),
@@ -189,6 +192,12 @@ impl<R: Resource> Host<R> {
     pub(crate) fn close(&self, slot: Slot) {
         let closed = self.shelf(slot).map(|mut shelf| shelf.close());
         closed.into_iter().for_each(|outcomes| self.finish(slot, outcomes));
+    }
+
+    /// Closes all slots, and stops what runs beside them: the node stops.
+    pub(crate) fn stop(&self) {
+        self.guests.close();
+        (0..self.definition.spec.slots()).map(Slot::new).for_each(|slot| self.close(slot));
     }
 
     /// Gives up the instances of a closed slot.

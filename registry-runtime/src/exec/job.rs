@@ -11,7 +11,8 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use super::attempt::Kept;
 use super::begin::{agreed, in_time};
 use super::control::{Control, Stop};
-use super::door::Place;
+use super::door::{Held, Place};
+use super::guests::Guest;
 use super::host::Host;
 use super::outcome::{Outcome, Refused};
 use super::pledge::{Decided, Pledge};
@@ -36,8 +37,8 @@ pub(super) struct Job<R: Resource, A: 'static, T: 'static, E: 'static> {
 
 /// How far a command is that has to be driven.
 pub(super) enum Stage<R: Resource, A, T, E> {
-    /// It has not been started.
-    Waiting(A),
+    /// It has not been started, and waits with so many bytes.
+    Waiting(A, Held),
     /// It has been polled once.
     Running(Flight<R, T, E>),
 }
@@ -47,6 +48,8 @@ struct Hold<R: Resource, A: 'static, T: 'static, E: 'static> {
     command: &'static Command<R, A, T, E>,
     /// `None` for an action.
     seat: Option<Seat<R>>,
+    /// Of an action.
+    _guest: Option<Guest>,
     stay: Stay,
     host: Arc<Host<R>>,
 }
@@ -78,8 +81,9 @@ impl<R: Resource, A, T, E> Job<R, A, T, E> {
     ) -> Self {
         let set_back = if host.setting.rules.keeps(Rule::Deadline) { Duration::ZERO } else { SET_BACK };
         let ends_at = kept.deadline + set_back;
+        let guest = seat.is_none().then(|| host.guests.enter(&control));
         let host = Arc::clone(host);
-        Self { stage, hold: Hold { command, seat, stay: Stay { kept, control, place, ends_at }, host } }
+        Self { stage, hold: Hold { command, seat, _guest: guest, stay: Stay { kept, control, place, ends_at }, host } }
     }
 
     /// What stops it from outside.
@@ -97,8 +101,11 @@ impl<R: Resource, A, T, E> Job<R, A, T, E> {
         let ends_at = hold.stay.ends_at;
         let begun = match stage {
             Stage::Running(flight) => Ok(flight),
-            Stage::Waiting(args) => match hold.stay.granted().await {
-                Ok(()) => hold.begin(args, reply),
+            Stage::Waiting(args, held) => match hold.stay.granted().await {
+                Ok(()) => {
+                    drop(held);
+                    hold.begin(args, reply)
+                }
                 Err(refused) => Err(refuse(refused, args)),
             },
         };
@@ -185,7 +192,7 @@ impl<R: Resource, A, T, E> Hold<R, A, T, E> {
 
     /// Makes the reply, commits, and lets go of the slot. With a pledge the commit is yet to be acknowledged.
     fn end<S: Reply<T, E>>(&mut self, ran: Option<Ran<R, T, E>>, reply: &mut S) -> EndedFor<T, E, S> {
-        let Self { command, seat, stay: Stay { kept, .. }, host } = self;
+        let Self { command, seat, stay: Stay { kept, .. }, host, .. } = self;
         let seat = seat.take();
         let key = seat.as_ref().map(|seat| &seat.key);
         let exclusive = seat.is_some() && command.kind() != Kind::Read;

@@ -398,6 +398,7 @@ impl<R: Resource> Host<R> {
             begun: Instant::now(),
             deadline,
             descent: None,
+            bytes: 0,
         };
         match self.call(command, attempt, args, &mut |_, _| ()) {
             Started::Ready(outcome) => outcome,

@@ -3,7 +3,7 @@
 mod slots;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -46,6 +46,10 @@ const ASK_EVERY: Duration = Duration::from_secs(1);
 
 /// How often this node looks how busy it is: a few times for each time that it may tell the others, which is once a second.
 const LOAD_EVERY: Duration = Duration::from_millis(250);
+
+/// How many addresses are remembered that could not be dialled, with what was said of each, so that it is not said again: as many as a
+/// cluster has members. Beyond that all are forgotten, and a line more is written for each.
+const DIALS_MAX: usize = 1024;
 
 /// How long a goodbye may take to be sent.
 const GOODBYE: Duration = Duration::from_millis(500);
@@ -116,6 +120,15 @@ impl Sources {
         if let Ok(news) = self.news.try_recv() {
             return Some(Happening::News(news));
         }
+        if let Ok(wish) = self.wishes.try_recv() {
+            return Some(Happening::Wish(wish));
+        }
+        if let Ok(resolved) = self.resolved.try_recv() {
+            return Some(Happening::Resolved(resolved));
+        }
+        if let Ok(failed) = self.failed_dials.try_recv() {
+            return Some(Happening::FailedDial(failed));
+        }
         self.events.try_recv().ok().map(Happening::Transport)
     }
 }
@@ -162,6 +175,8 @@ pub(super) struct Driver {
     pub(super) stale: Stale,
     /// What peers did wrong, so that one that goes on with it fills no disk.
     pub(super) wrongs: Ration<(NodeId, Wrong)>,
+    /// Of strangers that were refused.
+    pub(super) strangers: Ration<(u8, Option<IpAddr>)>,
     /// When receipts were last looked through.
     pub(super) receipts_seen: Moment,
     /// When backups were last asked how far they reach.
@@ -207,6 +222,10 @@ impl Driver {
                 self.take_in(happened);
                 burst += 1;
                 happening = if burst < BURST && self.end.is_none() { sources.next_now() } else { None };
+            }
+            if burst == BURST {
+                // What never lets up, and may be nothing but noise, is not to hold up what is due.
+                self.take_in(Happening::Tick);
             }
         };
         self.stop(end, sources).await;
@@ -394,7 +413,10 @@ impl Driver {
                 self.look_for_twin(&error);
                 match is_race(&error) {
                     true => telemetry::gave_way(&self.port.node, address),
-                    false => telemetry::refused(&self.port.node, address, &error),
+                    false => match self.strangers.count(&error.class(address), self.clock.now()) {
+                        Some(line) => telemetry::refused(&self.port.node, address, &error, line),
+                        None => telemetry::refused_again(&self.port.node, address, &error),
+                    },
                 }
             }
             Event::Ended { reason } => self.end = Some(Stopped::Endpoint(reason)),
@@ -427,6 +449,9 @@ impl Driver {
             telemetry::dial_failed_again(&self.port.node, address, &error);
         } else {
             telemetry::dial_failed(&self.port.node, address, &error);
+            if self.dials.len() >= DIALS_MAX {
+                self.dials.clear();
+            }
             self.dials.insert(address, text);
         }
         self.tell(Input::DialFailed { node, address });
@@ -530,6 +555,10 @@ impl Driver {
                 subscription.routes.publish(table);
             }
         }
+        if everything {
+            let members: BTreeSet<_> = self.engine.membership().members().map(|member| member.process.node).collect();
+            self.peers.forget(|node| members.contains(node));
+        }
         let status = publish::status(&self.engine);
         self.status.send_replace(Arc::new(status));
     }
@@ -538,9 +567,7 @@ impl Driver {
     async fn stop(mut self, end: Stopped, mut sources: Sources) {
         self.port.close();
         for (registry, kept) in &self.kept {
-            for slot in (0..kept.leases.len()).filter_map(|slot| u32::try_from(slot).ok()).map(Slot::new) {
-                kept.host.close(slot);
-            }
+            kept.host.stop();
             kept.host.forsake();
             tracing::debug!(%registry, "closed");
         }

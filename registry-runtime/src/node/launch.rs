@@ -195,6 +195,7 @@ pub(super) async fn launch(builder: NodeBuilder, id: NodeId) -> Result<Node, Sta
         lease: timing.lease,
         dial_timeout: timing.suspicion.max(DIAL_MIN),
         dials: BTreeMap::new(),
+        strangers: Default::default(),
         sealed: BTreeMap::new(),
         rules,
         idle: drained_sender,

@@ -48,6 +48,13 @@ impl Peers {
         self.met.entry(node.clone()).or_insert_with(|| Met::new(Peer::new(node.clone(), false)));
     }
 
+    /// Forgets nodes that are no members any more, have no connection, and that no caller's table points at: clients come and go for ever.
+    pub(super) fn forget(&mut self, is_member: impl Fn(&NodeId) -> bool) {
+        let Self { own, met, .. } = self;
+        let is_needed = |met: &Met| met.link.is_some() || Arc::strong_count(&met.peer) > 1;
+        met.retain(|node, met| node == own || is_needed(met) || is_member(node));
+    }
+
     /// A connection stands.
     pub(super) fn connect(&mut self, link: Link) {
         let node = link.peer().node.clone();

@@ -9,7 +9,6 @@ use tokio::task::{JoinError, JoinHandle};
 use super::error::Stopped;
 use super::status::Status;
 use crate::client::Port;
-use crate::id::Slot;
 use crate::telemetry;
 use crate::transport::Transport;
 
@@ -33,9 +32,7 @@ impl Supervisor {
         let what = describe(failure);
         telemetry::driver_failed(&self.port.node, &what);
         self.port.close();
-        for host in self.port.hosts().values() {
-            (0..host.spec().slots()).map(Slot::new).for_each(|slot| host.close(slot));
-        }
+        self.port.hosts().values().for_each(|host| host.stop());
         if let Some(transport) = self.transport.upgrade() {
             transport.shutdown().await;
         }
@@ -65,6 +62,7 @@ mod tests {
     use super::super::notes::notes;
     use super::super::{Node, Order};
     use super::*;
+    use crate::id::Slot;
     use crate::node::LeaveError;
     use crate::resource::{CommandError, Reason};
     use crate::time::Timing;

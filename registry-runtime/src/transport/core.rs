@@ -8,11 +8,11 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use quinn::Connection;
 use tokio::runtime::Handle;
+use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::{Semaphore, mpsc};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::bounds::{HANDSHAKE_TIME, HANDSHAKES_AT_ONCE, LINGER_TIME};
+use super::bounds::{HANDSHAKE_TIME, LINGER_TIME};
 use super::counters::Counters;
 use super::end::{HandshakeError, Reason, code};
 use super::endpoint::Endpoint;
@@ -20,6 +20,7 @@ use super::event::Event;
 use super::handler::Handler;
 use super::handshake::{self, Acquaintance};
 use super::link::{Link, Mainspring, supervise};
+use super::places::Places;
 use super::roster::Roster;
 use crate::id::{LinkId, NodeId};
 use crate::policy::ration::Ration;
@@ -111,18 +112,17 @@ impl Core {
 
     /// Takes strangers until the endpoint is closed, and tells when it ends by itself. No stranger holds up another.
     pub(super) async fn accept(self: Arc<Self>) {
-        let places = Arc::new(Semaphore::new(HANDSHAKES_AT_ONCE));
+        let places = Arc::new(Places::default());
         let (began, mut crowd) = (Instant::now(), Ration::default());
         while let Some(incoming) = self.endpoint.accept().await {
-            let crowded = places.available_permits() < HANDSHAKES_AT_ONCE / 2;
-            if crowded && incoming.may_retry() && !incoming.remote_address_validated() {
+            if places.are_crowded() && incoming.may_retry() && !incoming.remote_address_validated() {
                 // Under load, who dials must first show that it receives at its address.
                 self.counters.retried();
                 telemetry::stranger_tried(&self.hello().node, incoming.remote_address());
                 let _ = incoming.retry();
                 continue;
             }
-            let Ok(place) = places.clone().try_acquire_owned() else {
+            let Some(place) = places.take(incoming.remote_address().ip()) else {
                 self.counters.crowded_out();
                 if let Some(line) = crowd.count(&(), Moment::from_origin(began.elapsed())) {
                     telemetry::crowded_out(&self.hello().node, incoming.remote_address(), line);
@@ -157,7 +157,7 @@ impl Core {
             self.counters.stranger_refused(&error);
             let told = self.events.try_send(Event::Refused { address, error });
             if let Err(Event::Refused { address, error }) = told.map_err(TrySendError::into_inner) {
-                telemetry::refused(&self.hello().node, address, &error);
+                telemetry::refused_again(&self.hello().node, address, &error);
             }
         }
     }

@@ -1,5 +1,6 @@
 //! How streams and connections end, in words that the rest of the node understands.
 
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use quinn::{ConnectionError, ReadError, VarInt, WriteError};
@@ -246,6 +247,23 @@ pub(crate) enum HandshakeError {
     /// The node is shutting down.
     #[error("the node is shutting down")]
     ShuttingDown,
+}
+
+impl HandshakeError {
+    /// What tells it apart from others when it is counted, among strangers: its kind, and where it comes from if that was proven. An address
+    /// that nobody had to prove may be another for each packet.
+    pub(crate) fn class(&self, address: SocketAddr) -> (u8, Option<IpAddr>) {
+        match self {
+            Self::TimedOut => (0, None),
+            Self::Connection(_) => (1, None),
+            Self::Address(_) => (2, None),
+            Self::ShuttingDown => (3, None),
+            Self::Hello(_) => (4, Some(address.ip())),
+            Self::Refused(_) => (5, Some(address.ip())),
+            Self::RefusedByPeer(_) => (6, Some(address.ip())),
+            Self::Unexpected { .. } => (7, Some(address.ip())),
+        }
+    }
 }
 
 impl From<ConnectionError> for HandshakeError {

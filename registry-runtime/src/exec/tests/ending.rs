@@ -53,6 +53,20 @@ async fn a_running_command_is_cancelled_at_each_of_its_awaits() {
 }
 
 #[tokio::test]
+async fn what_runs_when_its_node_stops_is_ended_whether_or_not_it_has_a_slot() {
+    let world = World::with(1, 0);
+    let read = world.call(&SUM_SLOWLY, 1, (1, Do::Add(0))).later();
+    let action = world.call(&PING_SLOWLY, 1, (1, Do::Add(0))).later();
+    world.stage.insiders(2).await;
+    world.host.stop();
+    assert_eq!((read.await, action.await), (Outcome::Lost, Outcome::Lost));
+    let late = world.call(&PING_SLOWLY, 1, (1, Do::Add(0))).later();
+    assert_eq!(late.await, Outcome::Lost);
+    world.stage.insiders(0).await;
+    world.idle().await;
+}
+
+#[tokio::test]
 async fn a_caller_that_stops_polling_holds_up_nobody() {
     let world = World::with(1, 0);
     let first = world.call(&ADD_SLOWLY, 1, (1, Do::Add(1))).later();

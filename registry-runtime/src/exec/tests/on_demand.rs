@@ -139,6 +139,7 @@ where
         begun: Instant::now(),
         deadline: Instant::now() + Duration::from_secs(5),
         descent: None,
+        bytes: 0,
     };
     end(host.call(command, attempt, args, &mut |_, _| ())).await
 }

@@ -209,6 +209,7 @@ impl<const MERGES: bool> Side<MERGES> {
             begun: Instant::now(),
             deadline: Instant::now() + Duration::from_secs(5),
             descent: None,
+            bytes: 0,
         };
         end(self.host.call(command, attempt, args, &mut |_, _| ())).await
     }

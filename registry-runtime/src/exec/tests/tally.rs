@@ -261,6 +261,7 @@ pub(super) static DIVE: Command<Tally, (u32,), u32, Infallible> = command(
                 begun: Instant::now(),
                 deadline,
                 descent: None,
+                bytes: 0,
             };
             let started = host.call(&DIVE, attempt, (levels - 1,), &mut |_, _| ());
             match end(started).await {

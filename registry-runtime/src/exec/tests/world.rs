@@ -176,6 +176,7 @@ impl World {
             begun: Instant::now(),
             deadline: Instant::now() + Duration::from_secs(5),
             descent: None,
+            bytes: 0,
         }
     }
 
