@@ -3,6 +3,7 @@
 
 mod cluster;
 mod context;
+mod seats;
 mod settled;
 
 pub use cluster::{Cluster, ClusterBuilder};

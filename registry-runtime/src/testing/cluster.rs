@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
+use super::seats::Seats;
 use super::settled::unsettled;
 use crate::exec::Hosted;
 use crate::id::NodeId;
 use crate::node::{LeaveError, Node, NodeBuilder, StartError};
 use crate::resource::States;
 use crate::time::Timing;
-use crate::transport::{self, Gate, Identity, Socket};
+use crate::transport::{self, Identity, Socket};
 
 /// How long [`Cluster::settled`] waits: longer than any failover of `Timing::fast()`, shorter than a person's patience.
 const SETTLE: Duration = Duration::from_secs(30);
@@ -30,7 +31,7 @@ const REBIND: Duration = Duration::from_secs(5);
 pub struct Cluster {
     recipe: Recipe,
     join: Vec<SocketAddr>,
-    seats: Mutex<Vec<Seat>>,
+    seats: Mutex<Seats>,
 }
 
 /// What every node of the cluster is made from.
@@ -40,15 +41,6 @@ struct Recipe {
     states: States,
     timing: Timing,
     identity: Identity,
-}
-
-/// One node's place, over all its lives.
-#[derive(Debug)]
-struct Seat {
-    node: Node,
-    address: SocketAddr,
-    gate: Gate,
-    live: bool,
 }
 
 /// Sets up a [`Cluster`].
@@ -97,9 +89,9 @@ impl ClusterBuilder {
         let sockets = (0..self.nodes).map(|_| bind(loopback())).collect::<Result<Vec<_>, _>>()?;
         let join = sockets.iter().map(|(_, address)| *address).collect();
         let cluster = Cluster { recipe: self.recipe, join, seats: Mutex::default() };
-        for (index, (socket, address)) in sockets.into_iter().enumerate() {
-            let seat = cluster.launch(index, socket, address).await?;
-            cluster.seats().push(seat);
+        let places: Vec<_> = sockets.iter().map(|(_, address)| cluster.seats().reserve(*address)).collect();
+        for (index, (socket, address)) in places.into_iter().zip(sockets) {
+            cluster.launch(index, socket, address).await?;
         }
         cluster.settled().await;
         Ok(cluster)
@@ -126,7 +118,7 @@ impl Cluster {
     ///
     /// When there is no such node.
     pub fn node(&self, index: usize) -> Node {
-        self.with_seat(index, |seat| seat.node.clone())
+        self.seats().node(index)
     }
 
     /// The place of the node with this name.
@@ -135,7 +127,8 @@ impl Cluster {
     ///
     /// When no node has this name.
     pub fn index_of(&self, id: &NodeId) -> usize {
-        match self.seats().iter().position(|seat| seat.node.id() == id) {
+        let found = self.seats().index_of(id);
+        match found {
             Some(index) => index,
             None => panic!("no node of this cluster is called `{id}`"),
         }
@@ -151,29 +144,26 @@ impl Cluster {
         self.len() == 0
     }
 
-    /// Ends a node without a word to the others, as `kill -9` would. Clients of it end their calls as `Unavailable`, and work again once it is
-    /// [restarted](Self::restart). [`Node::shutdown`] and [`Node::leave`] are the orderly ways.
+    /// Ends a node without a word to the others, as `kill -9` would. Clients of it end their calls as `Unavailable`, for good: get new ones
+    /// from the [node](Self::node) that is [restarted](Self::restart). [`Node::shutdown`] and [`Node::leave`] are the orderly ways.
     pub async fn kill(&self, index: usize) {
-        let (node, gate) = self.with_seat(index, |seat| {
-            seat.live = false;
-            (seat.node.clone(), seat.gate.clone())
-        });
-        gate.shut(|_| true);
+        let node = self.seats().ends(index);
+        self.seats().cut_off(index);
         node.shutdown().await;
     }
 
-    /// Starts a node again that was killed or has left: same name, same address, new incarnation.
+    /// Starts a node again that was killed or has left: same name, same address, new incarnation. A [partition](Self::partition) holds for it as
+    /// before.
     ///
     /// # Errors
     ///
     /// Whatever keeps it from starting.
     pub async fn restart(&self, index: usize) -> Result<(), StartError> {
-        let (former, address) = self.with_seat(index, |seat| (seat.node.clone(), seat.address));
+        let former = self.seats().ends(index);
         former.shutdown().await;
+        let address = self.seats().address(index);
         let socket = rebind(address).await?;
-        let seat = self.launch(index, socket, address).await?;
-        self.with_seat(index, |place| *place = seat);
-        Ok(())
+        self.launch(index, socket, address).await
     }
 
     /// Has a node leave: it hands everything over and stops.
@@ -182,10 +172,7 @@ impl Cluster {
     ///
     /// When not everything could be handed over.
     pub async fn leave(&self, index: usize) -> Result<(), LeaveError> {
-        let node = self.with_seat(index, |seat| {
-            seat.live = false;
-            seat.node.clone()
-        });
+        let node = self.seats().ends(index);
         node.leave().await
     }
 
@@ -195,36 +182,22 @@ impl Cluster {
     ///
     /// When it does not start.
     pub async fn add(&self) -> usize {
-        let index = self.len();
-        let seat = match bind(loopback()) {
-            Ok((socket, address)) => self.launch(index, socket, address).await,
-            Err(error) => Err(error),
-        };
-        match seat {
-            Ok(seat) => self.seats().push(seat),
-            Err(error) => panic!("node {index} does not start: {error}"),
-        }
+        let (socket, address) = bind(loopback()).unwrap_or_else(|error| panic!("a node has no socket: {error}"));
+        let index = self.seats().reserve(address);
+        let started = self.launch(index, socket, address).await;
+        started.unwrap_or_else(|error| panic!("node {index} does not start: {error}"));
         index
     }
 
     /// Drops every packet between nodes that share no group, in both directions; a node in no group is cut off from all
-    /// others. Groups may overlap: `&[&[0, 1], &[1, 2]]` cuts only 0 from 2. A former partition is replaced.
+    /// others, also one that starts later. Groups may overlap: `&[&[0, 1], &[1, 2]]` cuts only 0 from 2. A former partition is replaced.
     pub async fn partition(&self, groups: &[&[usize]]) {
-        let seats = self.seats();
-        let joined =
-            |one: usize, other: usize| groups.iter().any(|group| group.contains(&one) && group.contains(&other));
-        for (index, seat) in seats.iter().enumerate().filter(|(_, seat)| seat.live) {
-            let cut = seats.iter().enumerate().filter(|(other, _)| *other != index && !joined(index, *other));
-            let cut: Vec<SocketAddr> = cut.map(|(_, seat)| seat.address).collect();
-            seat.gate.shut(move |address| cut.contains(&address));
-        }
+        self.seats().part(Some(groups));
     }
 
     /// Lets all packets pass again.
     pub async fn heal(&self) {
-        for seat in self.seats().iter().filter(|seat| seat.live) {
-            seat.gate.open();
-        }
+        self.seats().part(None);
     }
 
     /// Waits until all live nodes hold the same view and every slot has an open owner, and all its replicas, where the plan wants them. That
@@ -243,13 +216,13 @@ impl Cluster {
 
     /// What keeps the cluster from being settled.
     fn unsettled(&self) -> Option<String> {
-        let live: Vec<Node> = self.seats().iter().filter(|seat| seat.live).map(|seat| seat.node.clone()).collect();
+        let live = self.seats().live();
         unsettled(&live)
     }
 
-    async fn launch(&self, index: usize, socket: UdpSocket, address: SocketAddr) -> Result<Seat, StartError> {
-        let gate = Gate::default();
-        let socket = Socket::new(socket, gate.clone()).map_err(|source| StartError::Listen { address, source })?;
+    async fn launch(&self, index: usize, socket: UdpSocket, address: SocketAddr) -> Result<(), StartError> {
+        let gate = self.seats().begin(index);
+        let socket = Socket::new(socket, gate).map_err(|source| StartError::Listen { address, source })?;
         let mut builder: NodeBuilder = Node::builder(format!("node-{index}"))
             .join(&self.join)
             .identity(self.recipe.identity.clone())
@@ -260,20 +233,13 @@ impl Cluster {
             builder = builder.host(*hosted);
         }
         let node = builder.start().await?;
-        Ok(Seat { node, address, gate, live: true })
+        self.seats().started(index, node);
+        Ok(())
     }
 
-    fn seats(&self) -> MutexGuard<'_, Vec<Seat>> {
+    fn seats(&self) -> MutexGuard<'_, Seats> {
+        // A test that has panicked may still want to look.
         self.seats.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn with_seat<T>(&self, index: usize, look: impl FnOnce(&mut Seat) -> T) -> T {
-        let mut seats = self.seats();
-        let count = seats.len();
-        match seats.get_mut(index) {
-            Some(seat) => look(seat),
-            None => panic!("there is no node {index} in a cluster of {count}"),
-        }
     }
 }
 

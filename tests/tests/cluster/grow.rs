@@ -38,3 +38,15 @@ async fn slots_move_to_an_added_node() {
         assert!(answers.iter().any(|ran| ran.node == added.id().as_str()), "{} owns nothing", added.id());
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nodes_that_are_added_at_once_have_places_of_their_own() {
+    let cluster = crate::three_nodes().await;
+    let (one, other) = tokio::join!(cluster.add(), cluster.add());
+    assert_eq!((one.min(other), one.max(other), cluster.len()), (3, 4, 5));
+    for index in [one, other] {
+        assert_eq!(cluster.node(index).id().as_str(), format!("node-{index}"));
+        cluster.node(index).wait_for_members(5).await.unwrap();
+    }
+    cluster.settled().await;
+}

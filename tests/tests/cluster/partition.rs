@@ -87,6 +87,30 @@ async fn all_alone_serve_nothing_and_find_together_again() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_partition_holds_for_nodes_that_start_while_it_lasts() {
+    let cluster = crate::three_nodes().await;
+    cluster.partition(&[&[0], &[1, 2]]).await;
+    for index in [0, 1] {
+        cluster.kill(index).await;
+        cluster.restart(index).await.unwrap();
+    }
+    let newcomer = cluster.add().await;
+    cluster.node(1).wait_for_members(2).await.unwrap();
+    let sees = |one: usize, other: usize| {
+        let (one, other) = (cluster.node(one), cluster.node(other));
+        state_of(&one, other.id().as_str()).as_deref() == Some("Up")
+    };
+    assert!(sees(1, 2));
+    for (one, other) in [(0, 1), (1, 0), (newcomer, 0), (newcomer, 1), (1, newcomer)] {
+        assert!(!sees(one, other), "{one} has met {other}");
+    }
+    cluster.heal().await;
+    for node in crate::nodes(&cluster, &[0, 1, 2, newcomer]) {
+        node.wait_for_members(4).await.unwrap();
+    }
+}
+
 /// The writers of a test: at every node one task that writes to all keys in turn and notes what is acknowledged.
 struct Writers {
     acknowledged: Arc<Acknowledged>,
