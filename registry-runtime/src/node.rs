@@ -35,7 +35,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::timeout;
 
 pub use builder::NodeBuilder;
 pub use error::{LeaveError, StartError, Stopped, WaitError};
@@ -125,20 +125,13 @@ impl Node {
     ///
     /// [`WaitError::TimedOut`] says who was seen.
     pub async fn wait_for_members_within(&self, count: usize, patience: Duration) -> Result<(), WaitError> {
-        let until = Instant::now() + patience;
         let mut status = self.inner.status.clone();
-        loop {
-            let now = Arc::clone(&status.borrow_and_update());
-            if let Some(stopped) = &now.stopped {
-                return Err(WaitError::Stopped(stopped.clone()));
-            }
-            if now.up().count() >= count {
-                return Ok(());
-            }
-            if !matches!(timeout_at(until, status.changed()).await, Ok(Ok(()))) {
-                return Err(WaitError::TimedOut { wanted: count, seen: now.up().cloned().collect() });
-            }
+        let is_over = |now: &Arc<Status>| now.stopped.is_some() || now.up().count() >= count;
+        if let Ok(Ok(now)) = timeout(patience, status.wait_for(is_over)).await {
+            return now.stopped.clone().map_or(Ok(()), |stopped| Err(WaitError::Stopped(stopped)));
         }
+        let seen = self.inner.status.borrow().up().cloned().collect();
+        Err(WaitError::TimedOut { wanted: count, seen })
     }
 
     /// Drains, hands everything over, then stops: commands that still run here have five seconds to end once all slots are handed over. Who asks while the node is leaving already hears of the same outcome.

@@ -14,7 +14,7 @@ use super::bounds::{CHANNEL_OUT_BYTES_MAX, CONTROL_QUEUED_BYTES_MAX, PATIENT_OUT
 use super::end::StreamEnd;
 use super::event::{ControlFrame, Event};
 use super::handler::{Handler, Part};
-use super::lane::Intake;
+use super::lane::{FRAMES_PER_TURN, Intake, Turn};
 use super::link::Link;
 use crate::wire::frame::LENGTH_BYTES;
 use crate::wire::limits::{CHANNEL_FRAME_BYTES_MAX, RECORD_FRAME_BYTES_MAX};
@@ -206,16 +206,16 @@ pub(super) async fn control(stream: RecvStream, link: Link, events: mpsc::Sender
 /// Hands the frames of a peer's records channel to the handler, until the stream ends.
 pub(super) async fn records(stream: RecvStream, link: Link, handler: Arc<dyn Handler>) -> StreamEnd {
     let mut intake = Intake::new(stream, RECORD_FRAME_BYTES_MAX);
-    let mut turn = 0_usize;
+    let mut turn = Turn::default();
     loop {
         match intake.cutter.next() {
             Err(error) => return error.into(),
             Ok(Some(cut)) => {
                 let part = Part::new(cut);
                 let _ = catch_unwind(AssertUnwindSafe(|| handler.record(&link, part)));
-                turn = turn.wrapping_add(1);
-                if turn.is_multiple_of(super::lane::FRAMES_PER_TURN) {
+                if turn.is_over(FRAMES_PER_TURN) {
                     tokio::task::yield_now().await;
+                    turn = Turn::default();
                 }
             }
             Ok(None) => match poll_fn(|task| intake.poll_more(task)).await {

@@ -52,6 +52,7 @@ pub(super) async fn greet(
         HelloReply::Refused(Refusal::NameTaken { .. }) if !proven.bears(&own.node) => {
             return Err(HandshakeError::Refused(Refusal::Malformed));
         }
+        HelloReply::Refused(refusal) if !refusal.is_within_limits() => return Err(malformed()),
         HelloReply::Refused(refusal) => return Err(HandshakeError::RefusedByPeer(refusal)),
     };
     let checked = proven.check(&own, &hello).and_then(|()| {

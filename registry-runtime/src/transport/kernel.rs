@@ -10,11 +10,13 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use quinn::udp::{RecvMeta, Transmit, UdpSocketState};
 use quinn::{AsyncUdpSocket, UdpPoller};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
+use tokio::time::{Sleep, sleep};
 
 /// A UDP socket of the operating system on tokio.
 #[derive(Debug)]
@@ -44,7 +46,7 @@ fn watch(socket: UdpSocket, interest: Interest) -> io::Result<AsyncFd<UdpSocket>
 
 impl AsyncUdpSocket for KernelSocket {
     fn create_io_poller(self: Arc<Self>) -> Pin<Box<dyn UdpPoller>> {
-        Box::pin(Room { socket: self, watched: None })
+        Box::pin(Room { socket: self, wait: Wait::Nothing })
     }
 
     fn try_send(&self, transmit: &Transmit<'_>) -> io::Result<()> {
@@ -94,33 +96,53 @@ impl AsyncUdpSocket for KernelSocket {
     }
 }
 
+/// How long a full socket is left alone where its room cannot be watched: some packets' time on a line of 100 Mbit/s.
+const PAUSE: Duration = Duration::from_millis(1);
+
 /// Waits for room in a full socket: through a second descriptor, which is watched for just so long.
 #[derive(Debug)]
 struct Room {
     socket: Arc<KernelSocket>,
-    watched: Option<AsyncFd<UdpSocket>>,
+    wait: Wait,
+}
+
+#[derive(Debug)]
+enum Wait {
+    Nothing,
+    Watched(AsyncFd<UdpSocket>),
+    /// The process has no descriptor left, which must not cost it the connections that it has.
+    Paused(Pin<Box<Sleep>>),
+}
+
+impl Wait {
+    fn begin(socket: &UdpSocket) -> Self {
+        let watched = socket.try_clone().and_then(|socket| watch(socket, Interest::WRITABLE));
+        watched.map_or_else(|_| Self::Paused(Box::pin(sleep(PAUSE))), Self::Watched)
+    }
+
+    fn poll(&mut self, task: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Nothing => Poll::Ready(Ok(())),
+            Self::Watched(watched) => watched.poll_write_ready(task).map_ok(drop),
+            Self::Paused(pause) => pause.as_mut().poll(task).map(Ok),
+        }
+    }
 }
 
 impl UdpPoller for Room {
     fn poll_writable(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if !self.socket.full.load(Ordering::Relaxed) {
-            self.watched = None;
+        let Self { socket, wait } = &mut *self;
+        if !socket.full.load(Ordering::Relaxed) {
+            *wait = Wait::Nothing;
             return Poll::Ready(Ok(()));
         }
-        let watched = match self.watched.take() {
-            Some(watched) => watched,
-            None => watch(self.socket.io.get_ref().try_clone()?, Interest::WRITABLE)?,
-        };
-        match watched.poll_write_ready(task) {
-            Poll::Ready(ready) => {
-                self.socket.full.store(false, Ordering::Relaxed);
-                Poll::Ready(ready.map(drop))
-            }
-            Poll::Pending => {
-                self.watched = Some(watched);
-                Poll::Pending
-            }
+        if let Wait::Nothing = wait {
+            *wait = Wait::begin(socket.io.get_ref());
         }
+        let ended = ready!(wait.poll(task));
+        *wait = Wait::Nothing;
+        socket.full.store(false, Ordering::Relaxed);
+        Poll::Ready(ended)
     }
 }
 
@@ -173,6 +195,15 @@ mod tests {
         tokio::task::yield_now().await;
         from.try_send(&Transmit { destination, ecn: None, contents: b"x", segment_size: None, src_ip: None }).unwrap();
         assert_eq!(reading.await.unwrap(), [b"x"]);
+    }
+
+    #[tokio::test]
+    async fn a_full_socket_that_cannot_be_watched_is_tried_again_after_a_while() {
+        let socket = socket();
+        socket.full.store(true, Ordering::Relaxed);
+        let mut room = Room { socket: socket.clone(), wait: Wait::Paused(Box::pin(sleep(PAUSE))) };
+        poll_fn(|task| Pin::new(&mut room).poll_writable(task)).await.unwrap();
+        assert!(!socket.full.load(Ordering::Relaxed));
     }
 
     #[tokio::test]

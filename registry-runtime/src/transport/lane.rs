@@ -31,7 +31,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 pub(crate) use self::answer::{LinkError, Reply};
-pub(super) use self::intake::{FRAMES_PER_TURN, Intake};
+pub(super) use self::intake::{FRAMES_PER_TURN, Intake, Turn};
 pub(crate) use self::pending::Pending;
 use self::pile::Pile;
 pub(super) use self::replier::Replies;
@@ -303,12 +303,18 @@ impl Lane {
     }
 
     fn poll_end(&self, number: u32, task: &mut Context<'_>) -> Poll<Result<Reply, LinkError>> {
+        // A waker may be the user's own: it is cloned before the lock is taken, and the former one dropped when it is open again.
+        let mut waker = None;
         let mut state = self.lock();
+        if state.is_asked_by_another(number, task.waker()) {
+            drop(state);
+            waker = Some(task.waker().clone());
+            state = self.lock();
+        }
         match state.waiting.get_mut(number) {
-            Some(Waiting { stage: Stage::Asked(waker), .. }) => {
-                match waker {
-                    Some(waker) => waker.clone_from(task.waker()),
-                    None => *waker = Some(task.waker().clone()),
+            Some(Waiting { stage: Stage::Asked(asks), .. }) => {
+                if waker.is_some() {
+                    std::mem::swap(asks, &mut waker);
                 }
                 Poll::Pending
             }
@@ -321,8 +327,11 @@ impl Lane {
 
     /// The caller has lost interest.
     fn forget(&self, number: u32) {
+        // Dropped when the lock is open again: its waker may be the user's own.
+        let waiting;
         let mut state = self.lock();
-        let Some(waiting) = state.waiting.remove(number) else { return };
+        waiting = state.waiting.remove(number);
+        let Some(waiting) = &waiting else { return };
         if state.closed || matches!(waiting.stage, Stage::Ended(_)) {
             return;
         }
@@ -343,6 +352,14 @@ impl Lane {
 }
 
 impl State {
+    /// Whether a request has no answer yet, and another waker than this one is to be woken with it.
+    fn is_asked_by_another(&mut self, number: u32, waker: &Waker) -> bool {
+        match self.waiting.get_mut(number) {
+            Some(Waiting { stage: Stage::Asked(asks), .. }) => !asks.as_ref().is_some_and(|asks| asks.will_wake(waker)),
+            _ => false,
+        }
+    }
+
     fn wait(&mut self, deadline: Instant, stage: Stage, solo: Option<Solo>) -> Result<u32, LinkError> {
         let waiting = Waiting { deadline, stage, made_after: self.made, solo };
         let number = self.waiting.insert(waiting).ok_or(LinkError::Full)?;

@@ -136,6 +136,9 @@ impl Hello {
     /// Registries that both host must be cut into the same slots and kept in the same way, or the two would disagree about
     /// who owns a key. Commands may differ: that is found out command by command, with [`RegistryEntry::number_of`].
     pub(crate) fn check(&self, peer: &Self) -> Result<(), Refusal> {
+        if !peer.is_within_limits() {
+            return Err(Refusal::OverLimits);
+        }
         if self.cluster != peer.cluster {
             return Err(Refusal::Cluster { yours: peer.cluster.clone(), ours: self.cluster.clone() });
         }
@@ -145,9 +148,6 @@ impl Hello {
         if self.node == peer.node {
             let refusal = Refusal::NameTaken { yours: peer.life(), ours: self.life() };
             return Err(if self.start == peer.start { Refusal::Myself } else { refusal });
-        }
-        if !peer.is_within_limits() {
-            return Err(Refusal::OverLimits);
         }
         for ours in &self.catalogue {
             let Some(yours) = peer.registry(&ours.name) else { continue };
@@ -160,8 +160,9 @@ impl Hello {
 
     /// How the times of two nodes that host one registry differ, if they do: one would take the other's word for longer than it holds.
     fn times_differ(&self, peer: &Self) -> Option<String> {
-        let (ours, yours) = (self.times.lease, peer.times.lease);
-        (self.times != peer.times).then(|| format!("timing: leases of {ours:?} here, {yours:?} there"))
+        let said =
+            |times: &Times| format!("leases of {:?}, members forgotten after {:?}", times.lease, times.forget_after);
+        (self.times != peer.times).then(|| format!("timing: {} here, {} there", said(&self.times), said(&peer.times)))
     }
 
     fn life(&self) -> Life {
@@ -266,7 +267,8 @@ mod tests {
         assert_eq!(hello("a", &[ORDERS]).check(&keeping(Some(4))), Err(refused));
         check(keeping(None), Ok(()));
         let fast = |specs: &[Spec]| Hello { times: Timing::fast().into(), ..hello("b", specs) };
-        let what = "timing: leases of 1.2s here, 600ms there".to_owned();
+        let what = "timing: leases of 1.2s, members forgotten after 300s here, leases of 600ms, members forgotten after 30s there";
+        let what = what.to_owned();
         let refused = Refusal::Registry { name: "orders".into(), what };
         assert_eq!(hello("a", &[ORDERS]).check(&fast(&[ORDERS])), Err(refused));
         check(fast(&[]), Ok(()));

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use quinn::{RecvStream, SendStream};
 use tokio::time::Instant;
 
-use super::intake::{FRAMES_PER_TURN, Intake, poll_write};
+use super::intake::{FRAMES_PER_TURN, Intake, Turn, poll_write};
 use super::lag::Lag;
 use super::pile::Pile;
 use super::replier::{Replies, ReplySlot, Ticket};
@@ -110,7 +110,8 @@ impl Pump {
     }
 
     fn poll_read(&mut self, desk: &mut Desk<'_>, task: &mut Context<'_>) -> Poll<StreamEnd> {
-        for _ in 0..self.turn {
+        let mut turn = Turn::default();
+        loop {
             if desk.replies.is_full(self.out.len()) {
                 // Whoever answers, the stream when it takes more, or a large reply that was sent wakes the task again.
                 desk.replies.wait(task);
@@ -138,6 +139,9 @@ impl Pump {
                     Poll::Ready(Ok(false)) => return Poll::Ready(StreamEnd::Finished),
                     Poll::Ready(Ok(true)) => {}
                 }
+            }
+            if turn.is_over(self.turn) {
+                break;
             }
         }
         task.waker().wake_by_ref();

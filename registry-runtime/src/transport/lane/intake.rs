@@ -3,14 +3,44 @@
 use std::collections::VecDeque;
 use std::pin::pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use quinn::{ReadError, RecvStream, SendStream, WriteError};
+use tokio::time::Instant;
 
 use crate::wire::cutter::Cutter;
 
 /// The frames that a lane handles before it lets other tasks run: about a tenth of a millisecond of small commands.
 pub(in crate::transport) const FRAMES_PER_TURN: usize = 256;
+
+/// For how long a lane handles frames before it lets other tasks run, whatever their number: bodies run in place, and what takes a user's
+/// code a millisecond each is not to keep a busy runtime from its heartbeats.
+const TURN_TIME: Duration = Duration::from_millis(1);
+
+/// How many frames are handled between two looks at the clock: few enough for slow bodies, enough that small commands do not feel it.
+const FRAMES_PER_LOOK: usize = 8;
+
+/// How long a task has handled frames without letting others run.
+#[derive(Debug, Default)]
+pub(in crate::transport) struct Turn {
+    handled: usize,
+    began: Option<Instant>,
+}
+
+impl Turn {
+    /// Counts a frame. Whether it is time to let others run.
+    #[inline]
+    pub(in crate::transport) fn is_over(&mut self, frames: usize) -> bool {
+        self.handled = self.handled.saturating_add(1);
+        self.handled >= frames || (self.handled.is_multiple_of(FRAMES_PER_LOOK) && self.takes_long())
+    }
+
+    fn takes_long(&mut self) -> bool {
+        let now = Instant::now();
+        now.duration_since(*self.began.get_or_insert(now)) >= TURN_TIME
+    }
+}
 
 /// The chunks that are taken from a stream under one lock. A chunk is what one packet carried.
 const CHUNKS: usize = 16;

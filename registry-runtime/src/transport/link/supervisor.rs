@@ -49,7 +49,12 @@ pub(in crate::transport) async fn supervise(link: Link, spring: Mainspring) -> R
         tokio::select! {
             biased;
             lost = connection.closed() => break lost,
-            Some(ended) = tasks.join_next() => crew.judge(ended.unwrap_or(StreamEnd::Lost)),
+            Some(ended) = tasks.join_next() => match ended {
+                Ok(end) => crew.judge(end),
+                // A lane without its task would leave callers waiting on a connection that lives.
+                Err(failure) if failure.is_panic() => link.end(Reason::Failed("one of its tasks has panicked".into())),
+                Err(_) => {}
+            },
             Ok((send, receive)) = connection.accept_bi() => {
                 tasks.spawn(crew.clone().inbound_lane(send, receive));
             }

@@ -150,7 +150,8 @@ impl RegistryEntry {
     /// Whether every name has 1 to 128 bytes.
     pub(super) fn has_names(&self) -> bool {
         let fits = |name: &str| (1..=NAME_BYTES_MAX).contains(&name.len());
-        fits(&self.name) && self.commands.iter().all(|entry| fits(&entry.name))
+        let spread = if let Spread::Field(field) = &self.sharding { fits(field) } else { true };
+        fits(&self.name) && spread && self.commands.iter().all(|entry| fits(&entry.name))
     }
 }
 

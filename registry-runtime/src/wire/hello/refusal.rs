@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{NodeId, Start};
+use crate::id::{NAME_BYTES_MAX, NodeId, Start};
 
 /// Why a node will not work with another; "ours" is the side that refuses.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
@@ -77,6 +77,20 @@ pub(crate) enum Refusal {
     /// The node is shutting down or has no room for another peer.
     #[error("the node takes no connections now")]
     Closed,
+}
+
+/// The most bytes of what is said about a difference: names and numbers of two registries fit in several times.
+const WHAT_BYTES_MAX: usize = 1024;
+
+impl Refusal {
+    /// Whether its texts are no longer than any node makes them. They end up in logs.
+    pub(crate) fn is_within_limits(&self) -> bool {
+        match self {
+            Self::Cluster { yours, ours } => yours.len().max(ours.len()) <= NAME_BYTES_MAX,
+            Self::Registry { name, what } => name.len() <= NAME_BYTES_MAX && what.len() <= WHAT_BYTES_MAX,
+            _ => true,
+        }
+    }
 }
 
 /// One of two processes under one node id.
