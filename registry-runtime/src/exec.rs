@@ -44,6 +44,7 @@ mod salvage;
 mod seat;
 mod shelf;
 mod sweeper;
+mod trail;
 mod work;
 
 #[cfg(test)]

@@ -333,7 +333,14 @@ impl<R: Resource> Host<R> {
         key: R::Key,
         args: A,
     ) -> Result<Begun<R, A, T, E, D, J>, Refused> {
-        let (held, place) = (self.door.hold(attempt.bytes)?, self.door.enter_waiting()?);
+        let entered = self.door.hold(attempt.bytes).and_then(|held| Ok((held, self.door.enter_waiting()?)));
+        let (held, place) = match entered {
+            Ok(entered) => entered,
+            Err(full) => {
+                discard((args, key));
+                return Err(full.into());
+            }
+        };
         let control = Arc::new(Control::queued());
         let seat = Seat::in_line(self, attempt.slot, attempt.epoch, key, &control)?;
         let kept = attempt.keep(self.span(command, &attempt));

@@ -38,8 +38,8 @@ pub(crate) trait Copies {
     /// As a member: the owner says how far its stream is acknowledged.
     fn hear_acknowledged(&self, slot: Slot, epoch: Epoch, position: Position);
 
-    /// As a member: how far the copy reaches in this epoch.
-    fn reaches(&self, slot: Slot, epoch: Epoch) -> Standing;
+    /// As a member: where the copy stands in this epoch. `None` where this node does not follow its opening.
+    fn reaches(&self, slot: Slot, epoch: Epoch) -> Option<Standing>;
 
     /// A filling begins: for a member that follows the opening, or for the opener (`own`).
     fn begin_filling(&self, slot: Slot, from: &Process, filling: Filling, own: bool);
@@ -124,8 +124,8 @@ impl<R: Resource> Copies for Arc<Host<R>> {
         }
     }
 
-    fn reaches(&self, slot: Slot, epoch: Epoch) -> Standing {
-        self.shelf(slot).map_or(Standing::Lacks, |mut shelf| shelf.reaches(epoch))
+    fn reaches(&self, slot: Slot, epoch: Epoch) -> Option<Standing> {
+        self.shelf(slot)?.reaches(epoch)
     }
 
     fn begin_filling(&self, slot: Slot, from: &Process, filling: Filling, own: bool) {

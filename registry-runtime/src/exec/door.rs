@@ -10,8 +10,8 @@ use super::control::Control;
 use crate::policy::admission::{Admission, Entry, Full, RETRY_AFTER_MAX, Ticket};
 use crate::spec::Spec;
 
-/// The bytes of requests from elsewhere that may wait for their lane or for a place to run: sixty-four of the largest, or a quarter of a MiB
-/// for each that may wait by default. What callers in this process wait with lies in their own memory.
+/// The bytes of requests from elsewhere that may wait for their lane or for a place to run, for each registry and as they came: sixty-four of
+/// the largest, or a quarter of a MiB for each that may wait by default. What callers in this process wait with was in its memory before.
 const WAITING_BYTES_MAX: usize = 256 << 20;
 
 /// How busy a registry is on this node.
@@ -87,9 +87,12 @@ impl Door {
 
     /// Sets bytes aside for a command that waits with so many.
     pub(super) fn hold(self: &Arc<Self>, bytes: usize) -> Result<Held, Full> {
+        if bytes == 0 {
+            return Ok(Held(None));
+        }
         let more = |held: usize| held.checked_add(bytes).filter(|held| *held <= WAITING_BYTES_MAX);
         match self.held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more) {
-            Ok(_) => Ok(Held { door: Arc::clone(self), bytes }),
+            Ok(_) => Ok(Held(Some((Arc::clone(self), bytes)))),
             Err(_) => Err(Full { retry_after: RETRY_AFTER_MAX }),
         }
     }
@@ -154,14 +157,13 @@ impl Drop for Inside<'_> {
 
 /// Bytes that a command waits with; dropping it frees them.
 #[derive(Debug)]
-pub(super) struct Held {
-    door: Arc<Door>,
-    bytes: usize,
-}
+pub(super) struct Held(Option<(Arc<Door>, usize)>);
 
 impl Drop for Held {
     fn drop(&mut self) {
-        self.door.held.fetch_sub(self.bytes, Ordering::Relaxed);
+        if let Some((door, bytes)) = &self.0 {
+            door.held.fetch_sub(*bytes, Ordering::Relaxed);
+        }
     }
 }
 

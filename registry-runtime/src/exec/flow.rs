@@ -10,6 +10,7 @@ use super::outcome::Refused;
 use super::pledge::Pledge;
 use super::record::{Filling, Line};
 use super::shelf::{Change, Receipt};
+use super::trail::Trail;
 use crate::id::{Epoch, LinkId, Position, Process, Slot};
 use crate::policy::stream::{Heard, Stream};
 use crate::resource::Resource;
@@ -37,6 +38,8 @@ pub(super) struct Flow<R: Resource> {
     pending: VecDeque<Box<Pending<R>>>,
     /// The bytes of what is pending.
     bytes: usize,
+    /// What was applied lately, while a backup has not stored the opening.
+    trail: Trail,
     /// Another opening of this owner's is under way: nothing is sent or acknowledged until it begins.
     held: bool,
     fillings: u64,
@@ -71,10 +74,10 @@ impl<R: Resource> Flow<R> {
     /// Begins to send to the backups of an opening. What was pending before goes on.
     pub(super) fn begin(stream: Stream, lines: Vec<Arc<dyn Line>>, former: Option<Self>, reads: Reads) -> Self {
         let told = if reads == Reads::Replicas { vec![None; lines.len()] } else { Vec::new() };
-        let (pending, bytes, fillings) =
-            former.map(|former| (former.pending, former.bytes, former.fillings)).unwrap_or_default();
+        let (pending, bytes, trail, fillings) =
+            former.map(|former| (former.pending, former.bytes, former.trail, former.fillings)).unwrap_or_default();
         let lines = lines.into_iter().collect();
-        let mut this = Self { stream, lines, pending, bytes, held: false, fillings, told };
+        let mut this = Self { stream, lines, pending, bytes, trail, held: false, fillings, told };
         this.stream.count();
         this
     }
@@ -138,8 +141,11 @@ impl<R: Resource> Flow<R> {
         if self.held || next > self.stream.acknowledged() {
             return None;
         }
-        let record = self.pending.pop_front()?;
+        let mut record = self.pending.pop_front()?;
         self.bytes = self.bytes.saturating_sub(record.body.len());
+        if !self.stream.is_stored_by_all() {
+            self.trail.keep(std::mem::take(&mut record.body));
+        }
         Some((next, record))
     }
 
@@ -156,15 +162,18 @@ impl<R: Resource> Flow<R> {
     /// A backup says how far it reaches.
     pub(super) fn hear(&mut self, slot: Slot, from: &Process, applied: Position, reaches: Position) -> Heard {
         let Some(at) = self.find(from) else { return Heard::default() };
-        let heard = self.stream.hear(at, applied, reaches);
+        let heard = self.stream.hear(at, self.trail.after(applied), reaches);
         self.resume(slot, at, applied, heard);
+        if heard.stored && self.stream.is_stored_by_all() {
+            self.trail.clear();
+        }
         heard
     }
 
     /// A backup has what the opening took over up to here, and lacks the rest of it.
     pub(super) fn hear_trails(&mut self, slot: Slot, from: &Process, applied: Position, reaches: Position) -> Heard {
         let Some(at) = self.find(from) else { return Heard::default() };
-        let heard = self.stream.hear_trails(at, applied, reaches);
+        let heard = self.stream.hear_trails(at, self.trail.after(applied), reaches);
         self.resume(slot, at, applied, heard);
         heard
     }
@@ -239,10 +248,10 @@ impl<R: Resource> Flow<R> {
 
     fn send_after(&mut self, slot: Slot, at: usize, applied: Position, after: Position) {
         let Some(line) = self.lines.get(at) else { return };
-        let mut position = applied;
-        for record in &self.pending {
+        let mut position = self.trail.after(applied);
+        for body in self.trail.bodies().chain(self.pending.iter().map(|record| record.body.as_slice())) {
             position = position.next();
-            if position > after && !line.record(slot, self.stream.epoch(), position, &record.body) {
+            if position > after && !line.record(slot, self.stream.epoch(), position, body) {
                 self.stream.interrupt(at);
                 return;
             }

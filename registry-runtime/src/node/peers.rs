@@ -129,3 +129,25 @@ impl Drop for Peers {
         self.clear();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_no_member_is_forgotten_unless_somebody_points_at_it() {
+        let node = |name: &str| NodeId::new(name).unwrap();
+        let mut peers = Peers::new(node("own"));
+        for name in ["member", "pointed-at", "gone"] {
+            peers.meet(&node(name));
+        }
+        let held = peers.get(&node("pointed-at")).cloned();
+        peers.forget(|peer| *peer == node("member"));
+        let known =
+            |peers: &Peers| ["own", "member", "pointed-at", "gone"].map(|name| peers.get(&node(name)).is_some());
+        assert_eq!(known(&peers), [true, true, true, false]);
+        drop(held);
+        peers.forget(|_| false);
+        assert_eq!(known(&peers), [true, false, false, false]);
+    }
+}

@@ -81,7 +81,7 @@ impl Records {
             with_frame(registry, slot, epoch, word, |frame| _ = from.send(Channel::Records, frame));
         };
         let is_owners = matches!(word, RecordWord::Record { .. } | RecordWord::Acknowledged { .. } | RecordWord::Ask);
-        // Epochs are known to all members; each has the tag of the opener that drew it, who alone speaks for it.
+        // Epochs are known to all members; each has the tag of the opener that drew it, who speaks for it.
         if is_owners && !may_be_of(epoch, &from.process(), registry, slot) {
             return self.refuse(&from.peer().node, registry, "a record of somebody else's opening");
         }
@@ -114,7 +114,7 @@ impl Records {
                 }
             }
             RecordWord::Ask => {
-                if let Some(word) = standing_word(host.reaches(slot, epoch)) {
+                if let Some(word) = host.reaches(slot, epoch).and_then(standing_word) {
                     answer(word);
                 }
             }

@@ -34,12 +34,12 @@ struct Backup {
 }
 
 impl Backup {
-    /// What is to be sent to one that reaches so far. Records after `applied` are still kept.
-    fn catch_up(&mut self, applied: Position, reaches: Position) -> Heard {
+    /// What is to be sent to one that reaches so far. Records after `kept` can still be sent.
+    fn catch_up(&mut self, kept: Position, reaches: Position) -> Heard {
         if self.flows {
             return Heard::default();
         }
-        self.flows = reaches >= applied;
+        self.flows = reaches >= kept;
         Heard { resume_after: self.flows.then_some(reaches), fill: !self.flows, stored: false }
     }
 }
@@ -121,8 +121,13 @@ impl Stream {
         }
     }
 
-    /// A backup says how far it reaches in this epoch; records after `applied` are still kept, to be sent again.
-    pub(crate) fn hear(&mut self, at: usize, applied: Position, reaches: Position) -> Heard {
+    /// Whether every backup has all that the opening took over.
+    pub(crate) fn is_stored_by_all(&self) -> bool {
+        self.backups.iter().all(|backup| backup.reaches >= Some(self.base))
+    }
+
+    /// A backup says how far it reaches in this epoch; records after `kept` can still be sent again.
+    pub(crate) fn hear(&mut self, at: usize, kept: Position, reaches: Position) -> Heard {
         let (base, last) = (self.base, self.last);
         let Some(backup) = self.backups.get_mut(at).filter(|_| reaches <= last) else { return Heard::default() };
         let before = backup.reaches;
@@ -131,17 +136,17 @@ impl Stream {
             backup.stands = 0;
         }
         let stored = reaches >= base && before.is_none_or(|before| before < base);
-        let heard = Heard { stored, ..backup.catch_up(applied, reaches) };
+        let heard = Heard { stored, ..backup.catch_up(kept, reaches) };
         self.count();
         heard
     }
 
     /// A backup has what the opening took over up to here, which lies before its end. That counts for nothing in this epoch yet: in it, only who
     /// has all of the base has any record.
-    pub(crate) fn hear_trails(&mut self, at: usize, applied: Position, reaches: Position) -> Heard {
+    pub(crate) fn hear_trails(&mut self, at: usize, kept: Position, reaches: Position) -> Heard {
         let base = self.base;
         let backup = self.backups.get_mut(at).filter(|_| reaches < base);
-        backup.map(|backup| backup.catch_up(applied, reaches)).unwrap_or_default()
+        backup.map(|backup| backup.catch_up(kept, reaches)).unwrap_or_default()
     }
 
     /// Raises what is acknowledged to what more than half reach.

@@ -272,17 +272,27 @@ impl Store {
                     }
                 }
             }
-            Frame::Trails { epoch, position } if self.stream.as_ref().is_some_and(|stream| stream.epoch == epoch) => {
+            Frame::Trails { epoch, position } if self.may_send_after(epoch, position) => {
                 let record = |(at, value): (usize, &u64)| Frame::Record { epoch, position: at + 1, value: *value };
                 let missing = self.log.iter().enumerate().skip(position).map(record);
                 return (Heard::Nothing, missing.map(|record| (from.clone(), record)).collect());
             }
-            Frame::Lacks { epoch } if self.stream.as_ref().is_some_and(|stream| stream.epoch == epoch) => {
+            Frame::Lacks { epoch } | Frame::Trails { epoch, .. } if self.streams(epoch) => {
                 return (Heard::Nothing, answer(Frame::Fill { epoch, log: self.log.clone() }));
             }
             _ => {}
         }
         (Heard::Nothing, Mail::new())
+    }
+
+    /// Whether it is the owner of that opening.
+    fn streams(&self, epoch: Epoch) -> bool {
+        self.stream.as_ref().is_some_and(|stream| stream.epoch == epoch)
+    }
+
+    /// Whether the records after that one are kept: those that were never acknowledged are.
+    fn may_send_after(&self, epoch: Epoch, position: usize) -> bool {
+        self.streams(epoch) && self.stream.as_ref().is_some_and(|stream| position >= stream.acknowledged)
     }
 
     fn holds(&self) -> Frame {

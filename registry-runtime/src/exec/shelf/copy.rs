@@ -318,11 +318,11 @@ impl<R: Resource> Shelf<R> {
         }
     }
 
-    /// How far the copy reaches in this epoch, for an owner that has lost count. What was being filled has to begin anew, unless that needs no
-    /// records.
-    pub(in crate::exec) fn reaches(&mut self, epoch: Epoch) -> Standing {
+    /// Where the copy stands, for an owner that has lost count. What was being filled has to begin anew, unless that needs no records. `None`
+    /// where this node was not told yet to follow that opening: it would be filled in vain. It will be told.
+    pub(in crate::exec) fn reaches(&mut self, epoch: Epoch) -> Option<Standing> {
         self.stop_filling(|incoming| incoming.filling.epoch == epoch && !incoming.adds);
-        if self.is_backup() { self.standing(epoch) } else { Standing::Lacks }
+        (self.is_backup() && self.replica.follows(epoch)).then(|| self.standing(epoch))
     }
 
     /// Takes a record of the owner's: the instance is there in this state from now on, or gone.

@@ -157,7 +157,7 @@ async fn a_question_in_between_stops_no_receipts() {
     let mut content = trio.owner.host.content_for(trio.slot, FIRST, &trio.wires[0].to, LINK).unwrap();
     trio.deliver(0);
     let backup = &trio.backups[0].host;
-    assert_eq!(backup.reaches(trio.slot, FIRST), Standing::Reaches(Position::new(2)));
+    assert_eq!(backup.reaches(trio.slot, FIRST), Some(Standing::Reaches(Position::new(2))));
     let (filling, part) = (content.filling(), content.next().unwrap().unwrap());
     let filled = backup.fill(trio.slot, &process("owner"), filling, part.part, part.last, &part.body);
     assert_eq!(filled, Ok(Filled::Whole((FIRST, Position::new(2)))));

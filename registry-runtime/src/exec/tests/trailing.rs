@@ -101,6 +101,42 @@ async fn where_every_side_serves_what_came_that_way_is_contained_in_what_goes_on
 }
 
 #[tokio::test]
+async fn who_is_last_is_sent_what_is_applied_meanwhile() {
+    let mut again = Again::of(&TALLIES).await;
+    let trio = &again.trio;
+    for at in [0, 1] {
+        assert_eq!(again.adopt(at), Standing::Trails(Position::new(1)));
+    }
+    again.hear(0, 1);
+    trio.deliver(0);
+    trio.reaches(0, SECOND, Position::new(3));
+    assert!(trio.owner.host.open(trio.slot, SECOND, Lease::forever()));
+    assert_eq!((&mut again.added).await, Outcome::Done(6));
+    let trio = &again.trio;
+    let next = trio.add(SECOND, 4, 102).later();
+    trio.deliver(0);
+    trio.reaches(0, SECOND, Position::new(4));
+    assert_eq!(next.await, Outcome::Done(10));
+    // The other one has not been heard of for so long.
+    assert!(!again.hear(1, 1).fill);
+    let taken = [2, 3, 4].map(Position::new);
+    assert_eq!(trio.deliver(1), [Standing::Trails(taken[0]), Standing::Reaches(taken[1]), Standing::Reaches(taken[2])]);
+    assert!(trio.reaches(1, SECOND, taken[2]).stored);
+    // From now on whoever misses what is applied is filled.
+    trio.owner.host.ask(Some(&trio.wires[1].to));
+    assert!(trio.reaches(1, SECOND, taken[1]).fill);
+}
+
+#[tokio::test]
+async fn who_was_not_told_to_follow_an_opening_says_nothing_of_it() {
+    let again = Again::of(&TALLIES).await;
+    let backup = &again.trio.backups[0].host;
+    assert_eq!(backup.reaches(again.trio.slot, SECOND), None, "it would be filled in vain");
+    again.adopt(0);
+    assert_eq!(backup.reaches(again.trio.slot, SECOND), Some(Standing::Trails(Position::new(1))));
+}
+
+#[tokio::test]
 async fn a_later_opener_meets_what_is_there() {
     let again = Again::of(&TALLIES).await;
     assert_eq!(again.adopt(1), Standing::Trails(Position::new(1)));
@@ -114,10 +150,10 @@ async fn a_later_opener_meets_what_is_there() {
     assert_eq!(take(FIRST, position), Ok(Standing::Lacks), "the former opening is over");
     assert_eq!(take(SECOND, position), Ok(Standing::Trails(Position::new(2))));
     assert_eq!(take(SECOND, position), Ok(Standing::Trails(Position::new(2))), "again");
-    assert_eq!(backup.reaches(trio.slot, SECOND), Standing::Trails(Position::new(2)));
+    assert_eq!(backup.reaches(trio.slot, SECOND), Some(Standing::Trails(Position::new(2))));
     assert_eq!(backup.fence(trio.slot, THIRD, false), (FIRST, Position::new(2)));
     assert_eq!(take(SECOND, Position::new(3)), Ok(Standing::Lacks));
-    assert_eq!(backup.reaches(trio.slot, SECOND), Standing::Lacks);
+    assert_eq!(backup.reaches(trio.slot, SECOND), Some(Standing::Lacks));
 }
 
 #[tokio::test]
