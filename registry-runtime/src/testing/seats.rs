@@ -62,16 +62,15 @@ impl Seats {
 
     /// The node in its latest life.
     pub(super) fn node(&self, index: usize) -> Node {
-        let count = self.seats.len();
-        match self.seats.get(index).and_then(|seat| seat.node.as_ref()) {
+        match &self.seat(index).node {
             Some(node) => node.clone(),
-            None => panic!("there is no node {index} in a cluster of {count}"),
+            None => panic!("node {index} has not started"),
         }
     }
 
     /// Where the node listens, in each of its lives.
-    pub(super) fn address(&mut self, index: usize) -> SocketAddr {
-        self.seat_mut(index).address
+    pub(super) fn address(&self, index: usize) -> SocketAddr {
+        self.seat(index).address
     }
 
     /// The place of the node with this name.
@@ -109,11 +108,16 @@ impl Seats {
         }
     }
 
+    fn seat(&self, index: usize) -> &Seat {
+        self.seats.get(index).unwrap_or_else(|| absent(index, self.seats.len()))
+    }
+
     fn seat_mut(&mut self, index: usize) -> &mut Seat {
         let count = self.seats.len();
-        match self.seats.get_mut(index) {
-            Some(seat) => seat,
-            None => panic!("there is no node {index} in a cluster of {count}"),
-        }
+        self.seats.get_mut(index).unwrap_or_else(|| absent(index, count))
     }
+}
+
+fn absent(index: usize, count: usize) -> ! {
+    panic!("there is no node {index} in a cluster of {count}")
 }

@@ -34,7 +34,7 @@ pub(super) const HANDSHAKES_AT_ONCE: usize = 256;
 
 /// How many of these may come from one address: enough for the nodes of a machine, or behind one translated address, that start together;
 /// few enough that one stranger cannot keep all others out.
-pub(super) const HANDSHAKES_OF_ONE: usize = HANDSHAKES_AT_ONCE / 4;
+pub(super) const HANDSHAKES_OF_ONE: usize = HANDSHAKES_AT_ONCE / 2;
 
 /// How long a peer may take to send a large frame, and to take a large reply: sixteen of 4 MiB side by side at 1 Mbit/s, or a peer that
 /// trickles. A large request waits for as long as its call does.

@@ -218,11 +218,20 @@ pub(super) async fn records(stream: RecvStream, link: Link, handler: Arc<dyn Han
                     turn = Turn::default();
                 }
             }
-            Ok(None) => match poll_fn(|task| intake.poll_more(task)).await {
-                Err(error) => return error.into(),
-                Ok(false) => return StreamEnd::Finished,
-                Ok(true) => {}
-            },
+            Ok(None) => {
+                let more = poll_fn(|task| {
+                    let more = intake.poll_more(task);
+                    if more.is_pending() {
+                        turn = Turn::default();
+                    }
+                    more
+                });
+                match more.await {
+                    Err(error) => return error.into(),
+                    Ok(false) => return StreamEnd::Finished,
+                    Ok(true) => {}
+                }
+            }
         }
     }
 }

@@ -115,7 +115,10 @@ impl Core {
         let places = Arc::new(Places::default());
         let (began, mut crowd) = (Instant::now(), Ration::default());
         while let Some(incoming) = self.endpoint.accept().await {
-            if places.are_crowded() && incoming.may_retry() && !incoming.remote_address_validated() {
+            if places.are_crowded(incoming.remote_address().ip())
+                && incoming.may_retry()
+                && !incoming.remote_address_validated()
+            {
                 // Under load, who dials must first show that it receives at its address.
                 self.counters.retried();
                 telemetry::stranger_tried(&self.hello().node, incoming.remote_address());

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use quinn::{ConnectionError, ReadError, VarInt, WriteError};
 
+use super::places::source;
 use crate::wire::frame::BadFrame;
 use crate::wire::hello::BadHello;
 
@@ -253,15 +254,16 @@ impl HandshakeError {
     /// What tells it apart from others when it is counted, among strangers: its kind, and where it comes from if that was proven. An address
     /// that nobody had to prove may be another for each packet.
     pub(crate) fn class(&self, address: SocketAddr) -> (u8, Option<IpAddr>) {
+        let proven = Some(source(address.ip()));
         match self {
             Self::TimedOut => (0, None),
             Self::Connection(_) => (1, None),
             Self::Address(_) => (2, None),
             Self::ShuttingDown => (3, None),
-            Self::Hello(_) => (4, Some(address.ip())),
-            Self::Refused(_) => (5, Some(address.ip())),
-            Self::RefusedByPeer(_) => (6, Some(address.ip())),
-            Self::Unexpected { .. } => (7, Some(address.ip())),
+            Self::Hello(_) => (4, proven),
+            Self::Refused(_) => (5, proven),
+            Self::RefusedByPeer(_) => (6, proven),
+            Self::Unexpected { .. } => (7, proven),
         }
     }
 }

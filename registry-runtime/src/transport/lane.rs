@@ -145,7 +145,8 @@ impl Lane {
         if state.closed {
             return Err(LinkError::Lost { sent: false });
         }
-        if state.out.len().saturating_add(bytes) > OUT_BYTES_MAX {
+        // Asked here, so that the waker is not dropped under the lock.
+        if state.waiting.is_full() || state.out.len().saturating_add(bytes) > OUT_BYTES_MAX {
             return Err(LinkError::Full);
         }
         let number = state.wait(deadline, stage, None)?;
@@ -176,6 +177,9 @@ impl Lane {
         let mut state = self.lock();
         if state.closed {
             return Err(LinkError::Lost { sent: false });
+        }
+        if state.waiting.is_full() {
+            return Err(LinkError::Full);
         }
         let (solo, stop) = Solo::new();
         let number = state.wait(deadline, stage, Some(solo))?;

@@ -18,9 +18,12 @@ pub(super) struct Place {
 }
 
 impl Places {
-    /// Whether half of the places are taken.
-    pub(super) fn are_crowded(&self) -> bool {
-        self.lock().values().sum::<usize>() >= HANDSHAKES_AT_ONCE / 2
+    /// Whether half of the places are taken, or half of those that a stranger from this address could have: the rest is for who has shown that
+    /// it receives where it says it is. Else whoever makes up addresses could use up the share of any node.
+    pub(super) fn are_crowded(&self, address: IpAddr) -> bool {
+        let taken = self.lock();
+        let of_one = taken.get(&source(address)).copied().unwrap_or_default();
+        taken.values().sum::<usize>() >= HANDSHAKES_AT_ONCE / 2 || of_one >= HANDSHAKES_OF_ONE / 2
     }
 
     /// Takes a place for a stranger from this address. `None` when there is none, or its source has its share.
@@ -57,7 +60,7 @@ impl Drop for Place {
 }
 
 /// What counts as one source: whoever has one address of IPv6 has the other 2^64 of its network.
-fn source(address: IpAddr) -> IpAddr {
+pub(super) fn source(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => IpAddr::V6((address.to_bits() & !u128::from(u64::MAX)).into()),
         address => address,
@@ -74,19 +77,22 @@ mod tests {
         let take = |address: &str, count| -> Vec<_> {
             (0..count).map_while(|_| places.take(address.parse().unwrap())).collect()
         };
+        let crowded = |address: &str| places.are_crowded(address.parse().unwrap());
+        let (neighbour, other) = ("2001:db8::2", "::ffff:192.0.2.99");
+        let half = take("2001:db8::1", HANDSHAKES_OF_ONE / 2);
+        assert!(crowded(neighbour) && !crowded(other), "of the same network, and of another");
         let first = take("2001:db8::1", HANDSHAKES_AT_ONCE);
-        assert_eq!(first.len(), HANDSHAKES_OF_ONE);
-        assert!(places.take("2001:db8::2".parse().unwrap()).is_none(), "of the same network");
-        assert!(!places.are_crowded());
+        assert_eq!(half.len() + first.len(), HANDSHAKES_OF_ONE);
+        assert!(places.take(neighbour.parse().unwrap()).is_none());
         let mut others = Vec::new();
         for host in 1..=10 {
             others.extend(take(&format!("192.0.2.{host}"), HANDSHAKES_AT_ONCE));
         }
-        assert_eq!(first.len() + others.len(), HANDSHAKES_AT_ONCE);
-        assert!(places.are_crowded() && places.take("::ffff:192.0.2.99".parse().unwrap()).is_none());
+        assert_eq!(half.len() + first.len() + others.len(), HANDSHAKES_AT_ONCE);
+        assert!(crowded(other) && places.take(other.parse().unwrap()).is_none());
         drop(first);
-        assert_eq!(take("::ffff:192.0.2.99", 1).len(), 1);
-        drop(others);
+        assert_eq!(take(other, 1).len(), 1);
+        drop((half, others));
         assert!(places.lock().is_empty());
     }
 }

@@ -47,6 +47,8 @@ async fn nodes_that_are_added_at_once_have_places_of_their_own() {
     for index in [one, other] {
         assert_eq!(cluster.node(index).id().as_str(), format!("node-{index}"));
         cluster.node(index).wait_for_members(5).await.unwrap();
+        // As long as it takes, which is over.
+        cluster.node(index).wait_for_members_within(5, Duration::MAX).await.unwrap();
     }
     cluster.settled().await;
 }

@@ -15,6 +15,9 @@ use tokio::time::MissedTickBehavior;
 /// An upper bound for what a cluster does unaided after a cut or a heal.
 const UNAIDED: Duration = Duration::from_secs(20);
 
+/// How long a node that is cut off looks for others in vain: some of the pauses between two attempts to connect.
+const ALONE: Duration = Duration::from_secs(2);
+
 /// How often a writer begins a write at most. A refusal may come at once, and the nodes need the machine too.
 const PACE: Duration = Duration::from_millis(2);
 
@@ -97,6 +100,9 @@ async fn a_partition_holds_for_nodes_that_start_while_it_lasts() {
     }
     let newcomer = cluster.add().await;
     cluster.node(1).wait_for_members(2).await.unwrap();
+    // Long enough for those who could meet.
+    let meets = async |index: usize| cluster.node(index).wait_for_members_within(2, ALONE).await.is_ok();
+    assert_eq!(tokio::join!(meets(0), meets(newcomer)), (false, false));
     let sees = |one: usize, other: usize| {
         let (one, other) = (cluster.node(one), cluster.node(other));
         state_of(&one, other.id().as_str()).as_deref() == Some("Up")

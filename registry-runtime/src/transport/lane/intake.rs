@@ -18,7 +18,7 @@ pub(in crate::transport) const FRAMES_PER_TURN: usize = 256;
 /// code a millisecond each is not to keep a busy runtime from its heartbeats.
 const TURN_TIME: Duration = Duration::from_millis(1);
 
-/// How many frames are handled between two looks at the clock: few enough for slow bodies, enough that small commands do not feel it.
+/// How many frames are handled between two looks at the clock, after the first few: enough that small commands do not feel it.
 const FRAMES_PER_LOOK: usize = 8;
 
 /// How long a task has handled frames without letting others run.
@@ -33,7 +33,13 @@ impl Turn {
     #[inline]
     pub(in crate::transport) fn is_over(&mut self, frames: usize) -> bool {
         self.handled = self.handled.saturating_add(1);
-        self.handled >= frames || (self.handled.is_multiple_of(FRAMES_PER_LOOK) && self.takes_long())
+        self.handled >= frames || (self.looks() && self.takes_long())
+    }
+
+    /// The first look comes after the second frame, for a lone one should cost nothing, and the next soon after it, for a body may take long.
+    fn looks(&self) -> bool {
+        let is_early = (2..=FRAMES_PER_LOOK / 2).contains(&self.handled);
+        is_early || self.handled.is_multiple_of(FRAMES_PER_LOOK)
     }
 
     fn takes_long(&mut self) -> bool {
@@ -97,4 +103,23 @@ pub(in crate::transport) fn poll_write(
         chunks.drain(..written.min(chunks.len()));
     }
     Poll::Ready(Ok(()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_turn_ends_by_number_or_by_time() {
+        let mut turn = Turn::default();
+        let frames = |turn: &mut Turn| (1..).find(|_| turn.is_over(FRAMES_PER_TURN));
+        assert_eq!(frames(&mut turn), Some(FRAMES_PER_TURN));
+        let mut slow = Turn::default();
+        let mut handled = 0;
+        while !slow.is_over(FRAMES_PER_TURN) {
+            handled += 1;
+            tokio::time::advance(TURN_TIME).await;
+        }
+        assert_eq!(handled, 2, "it is over after the third");
+    }
 }

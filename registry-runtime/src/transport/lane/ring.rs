@@ -27,10 +27,16 @@ impl<T> Ring<T> {
         self.used
     }
 
+    /// Whether no more can be put in.
+    #[inline]
+    pub(super) fn is_full(&self) -> bool {
+        self.used >= self.limit
+    }
+
     /// Puts a thing in and says its number; `None` when the table is full.
     #[inline]
     pub(super) fn insert(&mut self, thing: T) -> Option<u32> {
-        if self.used >= self.limit {
+        if self.is_full() {
             return None;
         }
         if self.used.saturating_mul(2) >= self.places.len() {

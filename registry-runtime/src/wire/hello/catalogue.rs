@@ -150,8 +150,7 @@ impl RegistryEntry {
     /// Whether every name has 1 to 128 bytes.
     pub(super) fn has_names(&self) -> bool {
         let fits = |name: &str| (1..=NAME_BYTES_MAX).contains(&name.len());
-        let spread = if let Spread::Field(field) = &self.sharding { fits(field) } else { true };
-        fits(&self.name) && spread && self.commands.iter().all(|entry| fits(&entry.name))
+        fits(&self.name) && self.commands.iter().all(|entry| fits(&entry.name))
     }
 }
 
@@ -159,7 +158,7 @@ impl Spread {
     fn word(&self) -> String {
         match self {
             Self::Key => "consistent_hashing".to_owned(),
-            Self::Field(field) => format!("by_attribute({field})"),
+            Self::Field(field) => format!("by_attribute({field:.*})", NAME_BYTES_MAX),
             Self::Singleton => "singleton".to_owned(),
         }
     }

@@ -107,3 +107,19 @@ impl fmt::Display for Life {
         write!(f, "the start {} at {}", self.start.get(), self.address)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_no_longer_than_any_node_makes_them() {
+        let cluster = |length| Refusal::Cluster { yours: "x".repeat(length), ours: String::new() };
+        let registry = |name, what| Refusal::Registry { name: "x".repeat(name), what: "x".repeat(what) };
+        assert!(cluster(NAME_BYTES_MAX).is_within_limits() && !cluster(NAME_BYTES_MAX + 1).is_within_limits());
+        assert!(registry(NAME_BYTES_MAX, WHAT_BYTES_MAX).is_within_limits() && Refusal::Duplicate.is_within_limits());
+        assert!(
+            !registry(NAME_BYTES_MAX + 1, 1).is_within_limits() && !registry(1, WHAT_BYTES_MAX + 1).is_within_limits()
+        );
+    }
+}

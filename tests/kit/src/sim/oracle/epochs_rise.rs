@@ -8,7 +8,8 @@ use crate::sim::history::{CallRecord, Ending, Outcome, Place, Ran, Stamp};
 pub(super) const INVARIANT: Invariant = Invariant {
     name: "epochs-rise",
     statement: "once an update of a key was acknowledged in an epoch, none that is called and runs afterwards is acknowledged in a \
-                lower one, unless the slot was opened with possible loss between",
+                lower one, unless the slot was opened with possible loss between, or founded again \
+                by those who remember nothing",
     source: "CONTRACT 8, only one owner can get updates acknowledged; SCENARIOS 2.3, Q4",
     judge,
 };
@@ -72,7 +73,7 @@ fn named_runs(evidence: &Evidence) -> BTreeMap<(Place, u64, &str, u64), Stamp> {
 mod tests {
     use registry_runtime::Executed;
 
-    use crate::sim::history::Op;
+    use crate::sim::history::{Fate, Op};
     use crate::sim::oracle::found;
     use crate::sim::oracle::story::Story;
 
@@ -110,6 +111,22 @@ mod tests {
             found(&INVARIANT, &story.evidence()).len()
         };
         assert_eq!([told(false), told(true)], [0, 1]);
+    }
+
+    #[test]
+    fn who_has_a_slot_goes_on_where_it_was_founded_again_without_a_memory() {
+        for (ended, expected) in [(&["n1", "n3"][..], 0), (&["n1"], 1)] {
+            let mut story = Story::new();
+            story.rules.founders = 3;
+            ["n1", "n2", "n3"].iter().for_each(|host| _ = story.fate(host, Fate::Up));
+            story.opens_with("n2", 7, "Repair", "n2@0").at(1_000);
+            for host in ended {
+                story.fate(host, Fate::Crashed).fate(host, Fate::Up);
+            }
+            story.opens("n1", 8, "Founding").done(1, Op::Add(1), 1, "n1", 8).done(1, Op::Add(1), 1, "n2", 7);
+            let faults = found(&INVARIANT, &story.evidence());
+            assert_eq!(faults.len(), expected, "{faults:?}");
+        }
     }
 
     #[test]

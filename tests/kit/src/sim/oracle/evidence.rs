@@ -147,15 +147,21 @@ impl Evidence {
     }
 
     /// Whether the slot that was opened in this epoch was opened with less than a majority had, in it or in another, between two moments:
-    /// what comes after that is not promised.
+    /// what comes after that is not promised. Nor is it where the slot was founded again since by those who have lost their memory: whoever
+    /// had it and is out of their reach goes on.
     pub(super) fn may_have_lost_between(&self, registry: &str, epoch: u64, after: Stamp, before: Stamp) -> bool {
         let opened = self.told().find_map(|sighting| match &sighting.what {
-            Seen::Opened { slot, epoch: opened, .. } if *opened == epoch && slot.registry == registry => Some(slot),
+            Seen::Opened { slot, epoch: opened, .. } if *opened == epoch && slot.registry == registry => {
+                Some((slot, sighting.at))
+            }
             _ => None,
         });
+        let Some((slot, opened)) = opened else { return false };
         let lost =
-            |sighting: &Sighting| matches!(&sighting.what, Seen::PossibleLoss { slot, .. } if Some(slot) == opened);
+            |sighting: &Sighting| matches!(&sighting.what, Seen::PossibleLoss { slot: lost, .. } if lost == slot);
+        let founded = |founding: &SecondFounding<'_>| (opened..before).contains(&founding.at);
         self.told().any(|sighting| after < sighting.at && sighting.at < before && lost(sighting))
+            || self.foundings(|of| of == slot).any(|founding| founded(&founding) && self.is_earned(&founding))
     }
 
     fn told(&self) -> impl Iterator<Item = &Sighting> {

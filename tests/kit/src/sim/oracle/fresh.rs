@@ -8,7 +8,8 @@ use crate::sim::history::{CallRecord, Op, Outcome, Place, Stamp};
 pub(super) const INVARIANT: Invariant = Invariant {
     name: "fresh",
     statement: "once a key has answered in an epoch, no read of it that is called afterwards is answered in a lower one, \
-                unless the slot was opened with possible loss between",
+                unless the slot was opened with possible loss between, or founded again \
+                by those who remember nothing",
     source: "CONTRACT 8, Lease: the owner answers reads only while more than half have lent it; SCENARIOS 2.3, Q4",
     judge,
 };
