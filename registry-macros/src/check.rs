@@ -1,6 +1,7 @@
 //! Trees to models. The only room that says no.
 
 mod arguments;
+mod clashes;
 mod clauses;
 mod command;
 mod commands;

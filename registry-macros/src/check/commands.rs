@@ -6,6 +6,7 @@ use syn::ext::IdentExt;
 use syn::parse::Parser;
 use syn::{Attribute, FnArg, ImplItem, ImplItemFn, ItemImpl, Meta, Path, Type, parse_quote};
 
+use super::clashes::clashes;
 use super::command::{command, is_reserved};
 use super::inputs::is_context;
 use super::returns::{Gives, Own, bare, gives};
@@ -36,13 +37,17 @@ pub(crate) fn commands(arguments: TokenStream, item: TokenStream) -> Checked<Blo
         }
     };
     let resource = whole(&block, &mut report);
-    let commands = resource.map(|resource| Commands {
-        client: client(&resource),
-        conditions: only(&block.attrs, &["cfg"]),
-        allowed: allowed(&block.attrs),
-        methods: methods(&block, &resource, &mut report),
-        runtime,
-        resource,
+    let commands = resource.map(|resource| {
+        let methods = methods(&block, &resource, &mut report);
+        Commands {
+            client: client(&resource),
+            conditions: only(&block.attrs, &["cfg"]),
+            allowed: allowed(&block.attrs),
+            clashes: clashes(&methods, &mut report),
+            methods,
+            runtime,
+            resource,
+        }
     });
     Checked { model: Block { item: without_attributes(item, "command"), commands }, mistakes: report.read() }
 }
@@ -119,7 +124,6 @@ fn client(resource: &Path) -> Path {
 fn methods(block: &ItemImpl, resource: &Path, report: &mut Report) -> Vec<Method> {
     let own = Own::new(resource);
     let mut methods = Vec::new();
-    let mut wire_names: Vec<(String, &ImplItemFn)> = Vec::new();
     for item in &block.items {
         let ImplItem::Fn(method) = item else {
             report.at(item, "every item of a command block is a method: move this into an impl block of its own");
@@ -130,11 +134,7 @@ fn methods(block: &ItemImpl, resource: &Path, report: &mut Report) -> Vec<Method
         let command = command(method, number, &own, &mut at_method);
         let mut mistakes = at_method.read().into_iter();
         let declared = match (command, mistakes.next()) {
-            (Some(command), None) => {
-                clash(&command.wire_name, method, &wire_names, report);
-                wire_names.push((command.wire_name.clone(), method));
-                Declared::Sound(command)
-            }
+            (Some(command), None) => Declared::Sound(command),
             (_, because) => Declared::Stub(Stub {
                 because: because.unwrap_or_else(|| syn::Error::new_spanned(&method.sig.ident, "this is no command")),
                 arity: (!is_reserved(&method.sig.ident)).then(|| arity(method, &own)),
@@ -151,23 +151,6 @@ fn methods(block: &ItemImpl, resource: &Path, report: &mut Report) -> Vec<Method
         });
     }
     methods
-}
-
-fn clash(wire_name: &str, method: &ImplItemFn, earlier: &[(String, &ImplItemFn)], report: &mut Report) {
-    let conditional = |method: &ImplItemFn| !only(&method.attrs, &["cfg"]).is_empty();
-    for (_, first) in earlier.iter().filter(|(name, _)| name == wire_name) {
-        if conditional(method) && conditional(first) {
-            continue;
-        }
-        let name = &method.sig.ident;
-        report.at(
-            name,
-            format!(
-                "two commands are called \"{wire_name}\" on the wire: rename one, or write `#[command(name = \"..\")]`"
-            ),
-        );
-        report.at(&first.sig.ident, format!("\"{wire_name}\" is the wire name of this command first"));
-    }
 }
 
 /// How many values a caller hands in: the key of a keyed command, and what travels.

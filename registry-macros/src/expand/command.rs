@@ -7,7 +7,7 @@ use syn::{Ident, Path};
 use super::client;
 use super::runtime::Runtime;
 use crate::model::Declared;
-use crate::model::commands::{Command, Commands, Fallible, Input, Kind, Method, Written};
+use crate::model::commands::{Clash, Command, Commands, Fallible, Input, Kind, Method, Written};
 
 /// What all commands of one block are expanded with.
 pub(super) struct Scope<'a> {
@@ -27,7 +27,7 @@ pub(super) fn commands(commands: &Commands) -> TokenStream {
     };
     let Scope { resource, known, .. } = &scope;
     let door = scope.runtime.door();
-    let Commands { conditions, allowed, client, methods, .. } = commands;
+    let Commands { conditions, allowed, client, methods, clashes, .. } = commands;
     let statics = methods.iter().enumerate().filter_map(|(place, method)| match &method.declared {
         Declared::Sound(command) => Some(described(place, method, command, &scope)),
         Declared::Stub(_) => None,
@@ -41,6 +41,13 @@ pub(super) fn commands(commands: &Commands) -> TokenStream {
         let name = item("__COMMAND", place, method);
         let visitor = &visitor;
         Some(quote_spanned!(method.name.span()=> #(#conditions)* #door::Visitor::command(#visitor, &#name);))
+    });
+    let clashes = clashes.iter().flat_map(|Clash { conditions, mistakes }| {
+        let conditional = move |mistake: &syn::Error| {
+            let error = mistake.to_compile_error();
+            quote!(#(#conditions)* #error)
+        };
+        mistakes.iter().map(conditional)
     });
     let unknowns = client::unknowns(methods);
     let client_methods = client::methods(methods, &scope);
@@ -57,6 +64,8 @@ pub(super) fn commands(commands: &Commands) -> TokenStream {
             impl #door::OnlyOneCommandsBlock for #resource {
                 type Type = #resource;
             }
+
+            #(#clashes)*
 
             #unknowns
 

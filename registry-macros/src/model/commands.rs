@@ -25,6 +25,14 @@ pub(crate) struct Commands {
     /// The type that the derive named.
     pub(crate) client: Path,
     pub(crate) methods: Vec<Method>,
+    pub(crate) clashes: Vec<Clash>,
+}
+
+/// Two methods that cannot both be there, and may be, as far as the macro sees.
+pub(crate) struct Clash {
+    /// The conditions of both: the attributes of one item hold together.
+    pub(crate) conditions: Vec<Attribute>,
+    pub(crate) mistakes: [syn::Error; 2],
 }
 
 /// A method of the block.

@@ -1,0 +1,33 @@
+#![allow(unused)]
+
+use registry_runtime::{Resource, commands};
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, Serialize, Deserialize, Resource)]
+struct Order {
+    #[key]
+    id: u64,
+    total: u64,
+}
+
+#[commands]
+impl Order {
+    #[cfg(not(any()))]
+    fn total(&self) -> u64 {
+        self.total
+    }
+
+    #[cfg(all())]
+    #[command(name = "total")]
+    fn sum(&self) -> u64 {
+        self.total
+    }
+
+    #[cfg(any())]
+    #[command(name = "total")]
+    fn is_not_there(&self) -> u64 {
+        self.total
+    }
+}
+
+fn main() {}
