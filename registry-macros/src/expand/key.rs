@@ -2,8 +2,8 @@
 
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote, quote_spanned};
-use syn::Index;
 use syn::ext::IdentExt;
+use syn::{Ident, Index, Type};
 
 use super::runtime::Runtime;
 use crate::model::resource::{Derived, KeyField, Resource};
@@ -44,10 +44,8 @@ pub(super) fn key(derived: &Derived, resource: &Resource) -> Key {
     }
 }
 
-fn composite(derived: &Derived, resource: &Resource, key: &syn::Ident) -> TokenStream {
-    let runtime = Runtime::at(derived.runtime.as_ref());
-    let door = runtime.door();
-    let serde = runtime.serde_text();
+fn composite(derived: &Derived, resource: &Resource, key: &Ident) -> TokenStream {
+    let door = Runtime::at(derived.runtime.as_ref()).door();
     let visibility = &derived.visibility;
     let fields: Vec<_> = fields(resource).collect();
     let names: Vec<_> = fields.iter().map(|field| &field.name).collect();
@@ -61,6 +59,7 @@ fn composite(derived: &Derived, resource: &Resource, key: &syn::Ident) -> TokenS
     // Each part of a tuple is whatever names that field's type, so that `("eu", 7)` does for a `String` and a `u64`.
     let parts: Vec<_> = places.iter().map(|place| format_ident!("__Part{}", place.index)).collect();
     let doc = format!("The key of a [`{}`].", derived.name.unraw());
+    let travels = travels(key, &names, &types, &door);
     let make = quote!(#key { #(#names: #door::IntoKey::into_key(parts.#places),)* });
     let make_from_ref = quote! {
         #key { #(#names: #door::IntoKey::into_key(::core::clone::Clone::clone(&parts.#places)),)* }
@@ -73,14 +72,13 @@ fn composite(derived: &Derived, resource: &Resource, key: &syn::Ident) -> TokenS
             ::core::cmp::PartialEq,
             ::core::cmp::Eq,
             ::core::hash::Hash,
-            #door::serde::Serialize,
-            #door::serde::Deserialize,
         )]
-        #[serde(crate = #serde)]
         #[allow(unreachable_pub)]
         #visibility struct #key {
             #(#declared,)*
         }
+
+        #travels
 
         #[automatically_derived]
         impl ::core::convert::From<(#(#types,)*)> for #key {
@@ -104,5 +102,37 @@ fn composite(derived: &Derived, resource: &Resource, key: &syn::Ident) -> TokenS
                 #make_from_ref
             }
         }
+    }
+}
+
+/// How the key travels. serde takes paths as text, in which `$crate` means nothing; so its derive stands where the runtime's
+/// serde has a name, on a twin of the key.
+fn travels(key: &Ident, names: &[&Ident], types: &[&Type], door: &TokenStream) -> TokenStream {
+    let text = key.to_string();
+    let twin = names.iter().zip(types).map(|(name, ty)| quote_spanned!(name.span()=> #name: #ty));
+    quote! {
+        const _: () = {
+            use #door::serde as __serde;
+
+            #[derive(__serde::Serialize, __serde::Deserialize)]
+            #[serde(crate = "__serde", remote = #text, rename = #text)]
+            struct __Twin {
+                #(#twin,)*
+            }
+
+            #[automatically_derived]
+            impl __serde::Serialize for #key {
+                fn serialize<__S: __serde::Serializer>(&self, to: __S) -> ::core::result::Result<__S::Ok, __S::Error> {
+                    __Twin::serialize(self, to)
+                }
+            }
+
+            #[automatically_derived]
+            impl<'de> __serde::Deserialize<'de> for #key {
+                fn deserialize<__D: __serde::Deserializer<'de>>(from: __D) -> ::core::result::Result<Self, __D::Error> {
+                    __Twin::deserialize(from)
+                }
+            }
+        };
     }
 }

@@ -54,10 +54,4 @@ impl Runtime {
         let root = &self.inner_root;
         quote!(#root::__private)
     }
-
-    /// The root as text, as serde's `crate` attribute takes it.
-    pub(super) fn serde_text(&self) -> String {
-        let root = self.root.to_string().replace(' ', "");
-        format!("{root}::__private::serde")
-    }
 }

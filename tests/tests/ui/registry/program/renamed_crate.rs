@@ -84,7 +84,41 @@ mod by_crate {
     }
 }
 
+/// As a crate's own macro writes it, wherever it is called.
+macro_rules! counter {
+    ($resource:ident, $registry:ident) => {
+        #[derive(Clone, Serialize, Deserialize, distributed::Resource)]
+        #[resource(crate = $crate::deep::down::runtime)]
+        pub struct $resource {
+            #[key]
+            shop: u64,
+            #[key]
+            name: String,
+            count: u64,
+        }
+
+        #[distributed::commands(crate = $crate::deep::down::runtime)]
+        impl $resource {
+            pub fn add(&mut self, by: u64) -> u64 {
+                self.count += by;
+                self.count
+            }
+        }
+
+        distributed::registry! {
+            crate $crate::deep::down::runtime;
+
+            pub $registry {
+                resource $resource;
+            }
+        }
+    };
+}
+
+counter!(Visits, visits);
+
 fn main() {
+    assert_eq!(visits::registry().spec().name, "visits");
     assert_eq!(absolute::orders::registry().spec().name, "orders");
     assert_eq!(relative::orders::registry().spec().name, "orders");
     assert_eq!(from_here::orders::registry().spec().name, "orders");
