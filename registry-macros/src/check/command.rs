@@ -75,6 +75,13 @@ impl Options {
                 Err(mistake) => report.push(mistake),
             }
         }
+        for word in method.attrs.iter().filter_map(|attribute| attribute::conditional(attribute, "command")) {
+            report.at(
+                word,
+                "`#[command(..)]` is read before conditions are decided: write the method twice, each with its `#[cfg(..)]` \
+                 and its own `#[command(..)]`",
+            );
+        }
         if options.name.is_none()
             && let Some(fault) = fault_of_name(&method.sig.ident.unraw().to_string())
         {

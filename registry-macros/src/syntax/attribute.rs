@@ -5,7 +5,7 @@ use quote::ToTokens;
 use syn::ext::IdentExt;
 use syn::parse::{ParseStream, Parser};
 use syn::punctuated::Punctuated;
-use syn::{Attribute, Expr, Ident, Meta, Token, parse_quote};
+use syn::{Attribute, Expr, Ident, Meta, Path, Token, parse_quote};
 
 /// One argument of an attribute of ours: `word` or `word = value`.
 pub(crate) struct Argument {
@@ -46,7 +46,7 @@ fn path_or_expression(input: ParseStream<'_>) -> syn::Result<TokenStream> {
     if input.peek(syn::LitStr) {
         return Ok(input.parse::<syn::LitStr>()?.into_token_stream());
     }
-    Ok(input.call(syn::Path::parse_mod_style)?.into_token_stream())
+    Ok(input.call(Path::parse_mod_style)?.into_token_stream())
 }
 
 /// Those attributes whose name is one of `names`, `cfg_attr` reduced to such attributes.
@@ -54,15 +54,23 @@ pub(crate) fn only(attributes: &[Attribute], names: &[&str]) -> Vec<Attribute> {
     attributes.iter().filter_map(|attribute| reduced(attribute, names)).collect()
 }
 
+/// The name itself, where `cfg_attr` sets an attribute of that name.
+pub(crate) fn conditional(attribute: &Attribute, name: &str) -> Option<Path> {
+    let parts = conditional_parts(attribute)?;
+    parts.iter().skip(1).map(Meta::path).find(|path| path.is_ident(name)).cloned()
+}
+
+/// The condition of a `cfg_attr`, and what it sets.
+fn conditional_parts(attribute: &Attribute) -> Option<Punctuated<Meta, Token![,]>> {
+    let is_conditional = attribute.path().is_ident("cfg_attr");
+    is_conditional.then(|| attribute.parse_args_with(Punctuated::parse_terminated).ok())?
+}
+
 fn reduced(attribute: &Attribute, names: &[&str]) -> Option<Attribute> {
     if names.iter().any(|name| attribute.path().is_ident(name)) {
         return Some(attribute.clone());
     }
-    if !attribute.path().is_ident("cfg_attr") {
-        return None;
-    }
-    let parts = attribute.parse_args_with(Punctuated::<Meta, Token![,]>::parse_terminated).ok()?;
-    let mut parts = parts.into_iter();
+    let mut parts = conditional_parts(attribute)?.into_iter();
     let condition = parts.next()?;
     let kept: Vec<Attribute> = parts
         .map(|meta| -> Attribute { parse_quote!(#[#meta]) })

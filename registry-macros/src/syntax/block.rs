@@ -1,39 +1,53 @@
 //! A block of methods, of whose bodies only the compiler has to understand anything.
 
+use std::iter::Peekable;
+
+use proc_macro2::token_stream::IntoIter;
 use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 
 /// The block with empty bodies. What a command is stands in its signature, so a slip in a body, or syntax that is newer than the parser, is
 /// left to the compiler, and takes no client away.
 pub(crate) fn without_bodies(block: TokenStream) -> TokenStream {
-    in_braces(block, |methods| {
-        let mut tokens = methods.into_iter().peekable();
-        let mut emptied = Vec::new();
-        while let Some(token) = tokens.next() {
-            emptied.push(match token {
-                TokenTree::Group(group) if is_body(&group, tokens.peek()) => {
-                    TokenTree::Group(like(&group, TokenStream::new()))
-                }
-                other => other,
-            });
+    let emptied = |token, rest: &mut Rest| match token {
+        TokenTree::Group(group) if is_body(&group, rest.peek()) => {
+            Some(spanned(Group::new(Delimiter::Brace, TokenStream::new()), &group).into())
         }
-        emptied.into_iter().collect()
-    })
+        other => Some(other),
+    };
+    in_braces(block, |methods| each(methods, &emptied))
 }
 
 /// The block as it was written, without the attributes of this name on its methods.
 pub(crate) fn without_attributes(block: TokenStream, name: &str) -> TokenStream {
-    in_braces(block, |methods| {
-        let mut tokens = methods.into_iter().peekable();
-        let mut kept = Vec::new();
-        while let Some(token) = tokens.next() {
-            let begins = matches!(&token, TokenTree::Punct(sign) if sign.as_char() == '#');
-            match tokens.peek() {
-                Some(TokenTree::Group(group)) if begins && is_attribute(group, name) => _ = tokens.next(),
-                _ => kept.push(token),
-            }
+    let kept = |token, rest: &mut Rest| {
+        let begins = matches!(&token, TokenTree::Punct(sign) if sign.as_char() == '#');
+        let is_ours = begins && matches!(rest.peek(), Some(TokenTree::Group(group)) if is_attribute(group, name));
+        if is_ours {
+            rest.next();
         }
-        kept.into_iter().collect()
-    })
+        (!is_ours).then_some(token)
+    };
+    in_braces(block, |methods| each(methods, &kept))
+}
+
+/// What follows a token.
+type Rest = Peekable<IntoIter>;
+
+/// Changes the tokens of a block, or takes them away; a method that a `macro_rules!` macro was given is looked into.
+fn each(tokens: TokenStream, change: &impl Fn(TokenTree, &mut Rest) -> Option<TokenTree>) -> TokenStream {
+    let mut rest = tokens.into_iter().peekable();
+    let mut changed = Vec::new();
+    while let Some(token) = rest.next() {
+        // Behind a word or a sign stands a type or a value, which are parts of a signature.
+        let begins = matches!(changed.last(), None | Some(TokenTree::Group(_)));
+        changed.extend(match token {
+            TokenTree::Group(given) if begins && given.delimiter() == Delimiter::None => {
+                Some(like(&given, each(given.stream(), change)).into())
+            }
+            other => change(other, &mut rest),
+        });
+    }
+    changed.into_iter().collect()
 }
 
 /// Changes what is between the block's own braces, its last token.
@@ -53,16 +67,46 @@ fn is_body(group: &Group, next: Option<&TokenTree>) -> bool {
         Some(TokenTree::Punct(sign)) => sign.as_char() == '#',
         _ => true,
     };
-    group.delimiter() == Delimiter::Brace && ends
+    is_block(group) && ends
 }
 
+/// Braces, also such as a `macro_rules!` macro was given.
+fn is_block(group: &Group) -> bool {
+    match group.delimiter() {
+        Delimiter::Brace => true,
+        Delimiter::None => {
+            let mut tokens = group.stream().into_iter();
+            matches!((tokens.next(), tokens.next()), (Some(TokenTree::Group(only)), None) if is_block(&only))
+        }
+        _ => false,
+    }
+}
+
+/// The brackets of an attribute of that name, or of one that sets it on a condition.
 fn is_attribute(group: &Group, name: &str) -> bool {
-    let first = group.stream().into_iter().next();
-    group.delimiter() == Delimiter::Bracket && matches!(first, Some(TokenTree::Ident(word)) if word == name)
+    let is = |token: &TokenTree, name: &str| matches!(token, TokenTree::Ident(word) if word == name);
+    let sets = |token: TokenTree| match token {
+        TokenTree::Group(arguments) => flat(arguments.stream()).skip(1).any(|token| is(&token, name)),
+        _ => false,
+    };
+    let mut tokens = flat(group.stream());
+    let first = tokens.next().filter(|_| group.delimiter() == Delimiter::Bracket);
+    first.is_some_and(|first| is(&first, name) || is(&first, "cfg_attr") && tokens.any(sets))
+}
+
+/// The tokens, and those that a `macro_rules!` macro was given as one.
+fn flat(tokens: TokenStream) -> impl Iterator<Item = TokenTree> {
+    tokens.into_iter().flat_map(|token| match token {
+        TokenTree::Group(given) if given.delimiter() == Delimiter::None => flat(given.stream()).collect::<Vec<_>>(),
+        other => vec![other],
+    })
 }
 
 fn like(group: &Group, stream: TokenStream) -> Group {
-    let mut changed = Group::new(group.delimiter(), stream);
+    spanned(Group::new(group.delimiter(), stream), group)
+}
+
+fn spanned(mut changed: Group, group: &Group) -> Group {
     changed.set_span(group.span());
     changed
 }
@@ -95,12 +139,32 @@ mod tests {
     }
 
     #[test]
+    fn what_a_macro_was_given_is_looked_into() {
+        let given = |tokens| TokenTree::Group(Group::new(Delimiter::None, tokens));
+        let (mark, size, body) = (given(quote!(command(idempotent))), given(quote!({ 8 })), given(quote!({ 1 })));
+        let empty = given(quote!({}));
+        let method = given(quote! { #[#mark] fn grid(&self) -> Grid<#size> #body });
+        let other = quote! { fn other(&self) -> Grid<#size> #body };
+        let block = quote! { impl Board { #method #[inline] #method #other } };
+
+        let kept = given(quote! { fn grid(&self) -> Grid<#size> #body });
+        let expected = quote! { impl Board { #kept #[inline] #kept #other } };
+        assert_eq!(without_attributes(block.clone(), "command").to_string(), expected.to_string());
+
+        let emptied = given(quote! { #[#mark] fn grid(&self) -> Grid<#size> #empty });
+        let expected = quote! { impl Board { #emptied #[inline] #emptied fn other(&self) -> Grid<#size> #empty } };
+        assert_eq!(without_bodies(block).to_string(), expected.to_string());
+    }
+
+    #[test]
     fn only_the_methods_own_attributes_of_that_name_go() {
         let block = quote! {
             #[command]
             impl Board {
                 #[allow(unused)]
                 #[command(idempotent)]
+                #[cfg_attr(all(), command(idempotent))]
+                #[cfg_attr(command, inline)]
                 fn grid(&self) { #[command] let x = 1; }
             }
         };
@@ -108,6 +172,7 @@ mod tests {
             #[command]
             impl Board {
                 #[allow(unused)]
+                #[cfg_attr(command, inline)]
                 fn grid(&self) { #[command] let x = 1; }
             }
         };

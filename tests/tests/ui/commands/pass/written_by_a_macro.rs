@@ -64,6 +64,44 @@ macro_rules! serve {
     };
 }
 
+macro_rules! passed_on {
+    ($resource:ident { $($whole:item)* } $($(#[$mark:meta])* $visibility:vis fn $method:ident($($input:tt)*) -> $returns:ty $body:block)*) => {
+        #[commands]
+        impl $resource {
+            $($whole)*
+
+            $($(#[$mark])* $visibility fn $method($($input)*) -> $returns $body)*
+        }
+    };
+}
+
+#[derive(Clone, Serialize, Deserialize, Resource)]
+pub struct Shrub {
+    #[key]
+    id: u64,
+}
+
+passed_on! {
+    Shrub {
+        #[command(name = "whole")]
+        pub fn as_an_item(&self) -> u64 {
+            self.id
+        }
+    }
+
+    /// In parts.
+    #[command(name = "parts")]
+    pub fn as_fragments(&self) -> Option<u64> {
+        Some(self.id)
+    }
+}
+
+registry! {
+    pub shrubs {
+        resource Shrub;
+    }
+}
+
 #[derive(Clone, Serialize, Deserialize, Resource)]
 pub struct Tree {
     #[key]
@@ -82,6 +120,8 @@ pub(super) fn main() {
         drop(larges::client(cx).sum((1, "eu"), 2));
         drop(larges::client(cx).make((1, "eu")));
         drop(trees::client(cx).grow(1, 2));
+        drop(shrubs::client(cx).as_an_item(1));
+        drop(shrubs::client(cx).as_fragments(1));
         let tree = trees::client(cx).plant(1);
         async { tree.await.map(|tree: Tree| tree.height) }
     };
