@@ -5,7 +5,7 @@ use quote::ToTokens;
 use syn::ext::IdentExt;
 use syn::parse::{ParseStream, Parser};
 use syn::punctuated::Punctuated;
-use syn::{Attribute, Expr, Ident, Meta, Path, Token, parse_quote};
+use syn::{AttrStyle, Attribute, Expr, Ident, Meta, Path, Token, parse_quote};
 
 /// One argument of an attribute of ours: `word` or `word = value`.
 pub(crate) struct Argument {
@@ -68,7 +68,8 @@ fn conditional_parts(attribute: &Attribute) -> Option<Punctuated<Meta, Token![,]
 
 fn reduced(attribute: &Attribute, names: &[&str]) -> Option<Attribute> {
     if names.iter().any(|name| attribute.path().is_ident(name)) {
-        return Some(attribute.clone());
+        // One that stands within its item, as `#![..]`, stands before the generated one.
+        return Some(Attribute { style: AttrStyle::Outer, ..attribute.clone() });
     }
     let mut parts = conditional_parts(attribute)?.into_iter();
     let condition = parts.next()?;

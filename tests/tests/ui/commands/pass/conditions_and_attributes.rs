@@ -66,6 +66,32 @@ impl Order {
     }
 }
 
+/// A resource with attributes within its blocks.
+#[derive(Clone, Serialize, Deserialize, Resource)]
+pub struct Within {
+    /// Its id.
+    #[key]
+    pub id: u64,
+}
+
+#[commands]
+impl Within {
+    #![cfg(all())]
+    #![allow(non_snake_case)]
+    //! Words.
+
+    /// Under a name that is to be allowed.
+    pub fn asItWas(&self) {}
+}
+
+#[commands]
+impl Within {
+    #![cfg(any())]
+
+    /// Never there.
+    pub fn absent(&self) {}
+}
+
 /// A type that is on its way out.
 #[deprecated]
 #[derive(Serialize, Deserialize)]
@@ -74,6 +100,9 @@ pub struct Old;
 registry! {
     /// Orders.
     pub orders { resource Order }
+
+    /// Others.
+    pub others { resource Within }
 }
 
 /// Calls.
