@@ -1,5 +1,6 @@
 //! Trees to models. The only room that says no.
 
+mod allowed;
 mod arguments;
 mod clashes;
 mod clauses;

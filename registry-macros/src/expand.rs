@@ -9,6 +9,7 @@ mod key;
 mod registry;
 mod resource;
 mod runtime;
+mod silent;
 
 use proc_macro2::TokenStream;
 use quote::quote;

@@ -4,8 +4,9 @@ use proc_macro2::TokenStream;
 use quote::{ToTokens, format_ident};
 use syn::ext::IdentExt;
 use syn::parse::Parser;
-use syn::{Attribute, FnArg, ImplItem, ImplItemFn, ItemImpl, Meta, Path, Type, parse_quote};
+use syn::{FnArg, ImplItem, ImplItemFn, ItemImpl, Path, Type};
 
+use super::allowed::allowed;
 use super::clashes::clashes;
 use super::command::{command, is_reserved};
 use super::inputs::is_context;
@@ -50,18 +51,6 @@ pub(crate) fn commands(arguments: TokenStream, item: TokenStream) -> Checked<Blo
         }
     });
     Checked { model: Block { item: without_attributes(item, "command"), commands }, mistakes: report.read() }
-}
-
-/// What the user allows, for the client as well; what is expected there need not come about here.
-fn allowed(attributes: &[Attribute]) -> Vec<Attribute> {
-    let expected = attributes.iter().filter_map(|attribute| match &attribute.meta {
-        Meta::List(list) if list.path.is_ident("expect") => {
-            let lints = &list.tokens;
-            Some(parse_quote!(#[allow(#lints)]))
-        }
-        _ => None,
-    });
-    only(attributes, &["allow"]).into_iter().chain(expected).collect()
 }
 
 fn options(arguments: TokenStream, report: &mut Report) -> Option<Path> {

@@ -3,6 +3,7 @@
 use syn::spanned::Spanned;
 use syn::{FnArg, Ident, ImplItemFn, Pat, PatType, Type, TypeReference};
 
+use super::allowed::allowed;
 use super::owned::{PARAMETER, owned};
 use super::returns::{Own, bare};
 use crate::model::commands::{Input, Kind};
@@ -42,9 +43,9 @@ pub(super) fn inputs(method: &ImplItemFn, kind: Option<Kind>, own: &Own<'_>, rep
         owned(&typed.ty, PARAMETER, report);
         let Some(name) = parameter_name(typed, report) else { continue };
         inputs.push(if kind == Some(Kind::Create) && travelling == 1 {
-            Input::Key { name, ty: own.written(&typed.ty) }
+            Input::Key { name, allowed: allowed(&typed.attrs), ty: own.written(&typed.ty) }
         } else {
-            Input::Argument { name, ty: own.written(&typed.ty) }
+            Input::Argument { name, allowed: allowed(&typed.attrs), ty: own.written(&typed.ty) }
         });
     }
     if kind == Some(Kind::Create) && travelling == 0 {

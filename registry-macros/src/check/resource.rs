@@ -4,6 +4,7 @@ use proc_macro2::TokenStream;
 use syn::parse::Parser;
 use syn::{Data, DeriveInput, Field, Fields, Ident, Path};
 
+use super::allowed::allowed;
 use super::runtime;
 use super::travel::travels_whole;
 use super::words::unknown;
@@ -40,7 +41,7 @@ pub(crate) fn resource(input: TokenStream) -> Checked<Option<Derived>> {
         }
     };
     because.for_each(|mistake| report.push(mistake));
-    let model = Derived { runtime, visibility: input.vis, name: input.ident, declared };
+    let model = Derived { runtime, allowed: allowed(&input.attrs), visibility: input.vis, name: input.ident, declared };
     Checked { model: Some(model), mistakes: report.read() }
 }
 

@@ -27,13 +27,14 @@ pub(super) fn commands(commands: &Commands) -> TokenStream {
     };
     let Scope { resource, known, .. } = &scope;
     let door = scope.runtime.door();
+    let import_allowed = scope.runtime.import_allowed();
     let Commands { conditions, allowed, client, methods, clashes, .. } = commands;
     let statics = methods.iter().enumerate().filter_map(|(place, method)| match &method.declared {
         Declared::Sound(command) => Some(described(place, method, command, &scope)),
         Declared::Stub(_) => None,
     });
     // One name with one hygiene, whatever macro the methods come from.
-    let visitor = format_ident!("visitor");
+    let visitor = format_ident!("__visitor");
     let visits = methods.iter().enumerate().filter_map(|(place, method)| {
         let Declared::Sound(_) = &method.declared else { return None };
         let conditions = &method.conditions;
@@ -53,9 +54,10 @@ pub(super) fn commands(commands: &Commands) -> TokenStream {
     let client_methods = client::methods(methods, &scope);
     quote! {
         #(#conditions)*
-        #[allow(deprecated, clippy::all, clippy::pedantic, clippy::nursery)]
+        #[allow(clippy::all, clippy::pedantic, clippy::nursery)]
+        #(#allowed)*
         const _: () = {
-            #[allow(unused_imports)]
+            #import_allowed
             use #door::{Stays as _, Unprobed as _};
 
             type #known = <#client as #door::ClientOf>::Resource;
@@ -75,15 +77,13 @@ pub(super) fn commands(commands: &Commands) -> TokenStream {
             impl #door::Commands for #resource {
                 type Client = #client;
 
-                #[allow(unused_variables)]
                 fn each<__V: #door::Visitor<#known>>(#visitor: &mut __V) {
                     #(#visits)*
                 }
             }
 
             // A link of the user's may lead to what the resource alone has.
-            #[allow(dead_code, private_interfaces, unreachable_pub, rustdoc::broken_intra_doc_links)]
-            #(#allowed)*
+            #[allow(rustdoc::broken_intra_doc_links)]
             impl #client {
                 #client_methods
 
@@ -105,7 +105,7 @@ pub(super) fn item(what: &str, place: usize, method: &Method) -> Ident {
 fn described(place: usize, method: &Method, command: &Command, scope: &Scope<'_>) -> TokenStream {
     let span = method.name.span();
     let door = scope.runtime.door_at(span);
-    let conditions = &method.conditions;
+    let Method { conditions, allowed, .. } = method;
     let command_name = item("__COMMAND", place, method);
     let error_name = item("__ERROR", place, method);
     let Command { wire_name, number, idempotent, written, .. } = command;
@@ -117,6 +117,7 @@ fn described(place: usize, method: &Method, command: &Command, scope: &Scope<'_>
     // An item of its own, because its signature ends the matter for an error that cannot travel.
     let error_codec = quote_spanned! {types.error.span=>
         #(#conditions)*
+        #(#allowed)*
         static #error_name: #error_door::ErrorCodec<#error> = #error_door::ErrorCodec::#codec();
     };
     let run = run(method, command, scope);
@@ -125,6 +126,7 @@ fn described(place: usize, method: &Method, command: &Command, scope: &Scope<'_>
         #error_codec
 
         #(#conditions)*
+        #(#allowed)*
         static #command_name: #door::Command<#known, #arguments, #value, #error> = #door::Command {
             name: #wire_name,
             number: #number,
@@ -202,8 +204,7 @@ impl Travelling {
 /// What tokens cannot show, asked of the compiler: does the name of the return type hide a `Result`, or the resource?
 fn questions(method: &Method, command: &Command, types: &Types, scope: &Scope<'_>) -> TokenStream {
     let resource = &scope.known;
-    let conditions = &method.conditions;
-    let name = &method.name;
+    let Method { conditions, allowed, name, .. } = method;
     let output = &command.output;
     let Written { ty, span } = &output.ty;
     let door = scope.runtime.door_at(*span);
@@ -211,6 +212,7 @@ fn questions(method: &Method, command: &Command, types: &Types, scope: &Scope<'_
     let mut ask = |span: Span, question: TokenStream, text: &str| {
         questions.extend(quote_spanned! {span=>
             #(#conditions)*
+            #(#allowed)*
             const _: () = ::core::assert!(!#question, #text);
         });
     };

@@ -10,8 +10,10 @@ use crate::model::resource::{Derived, KeyField, Resource};
 
 /// A resource's key in tokens.
 pub(super) struct Key {
-    /// What has to be declared for it.
-    pub(super) item: TokenStream,
+    /// What has to be declared for it,
+    pub(super) declared: TokenStream,
+    /// and implemented.
+    pub(super) implemented: TokenStream,
     /// Its type.
     pub(super) ty: TokenStream,
     /// The expression that makes it from `self`.
@@ -28,7 +30,8 @@ pub(super) fn key(derived: &Derived, resource: &Resource) -> Key {
     if resource.more.is_empty() {
         let KeyField { name, ty, .. } = &resource.first;
         return Key {
-            item: TokenStream::new(),
+            declared: TokenStream::new(),
+            implemented: TokenStream::new(),
             ty: quote!(#ty),
             of_self: quote!(::core::clone::Clone::clone(&self.#name)),
             borrowed: vec![quote!(key)],
@@ -37,33 +40,22 @@ pub(super) fn key(derived: &Derived, resource: &Resource) -> Key {
     let ty = format_ident!("{}Key", derived.name.unraw(), span = derived.name.span());
     let names: Vec<_> = fields(resource).map(|field| &field.name).collect();
     Key {
-        item: composite(derived, resource, &ty),
+        declared: declared(derived, resource, &ty),
+        implemented: implemented(derived, resource, &ty),
         of_self: quote!(#ty { #(#names: ::core::clone::Clone::clone(&self.#names),)* }),
         borrowed: names.iter().map(|name| quote!(&key.#name)).collect(),
         ty: quote!(#ty),
     }
 }
 
-fn composite(derived: &Derived, resource: &Resource, key: &Ident) -> TokenStream {
-    let door = Runtime::at(derived.runtime.as_ref()).door();
-    let visibility = &derived.visibility;
-    let fields: Vec<_> = fields(resource).collect();
-    let names: Vec<_> = fields.iter().map(|field| &field.name).collect();
-    let types: Vec<_> = fields.iter().map(|field| &field.ty).collect();
-    let declared = fields.iter().map(|KeyField { docs, name, ty }| {
+fn declared(derived: &Derived, resource: &Resource, key: &Ident) -> TokenStream {
+    let Derived { visibility, allowed, name, .. } = derived;
+    let doc = format!("The key of a [`{}`].", name.unraw());
+    let fields = fields(resource).map(|KeyField { docs, name, ty }| {
         let default = format!("The field `{}`.", name.unraw());
         let default = docs.is_empty().then(|| quote!(#[doc = #default]));
         quote_spanned!(name.span()=> #default #(#docs)* pub #name: #ty)
     });
-    let places: Vec<Index> = (0..fields.len()).map(Index::from).collect();
-    // Each part of a tuple is whatever names that field's type, so that `("eu", 7)` does for a `String` and a `u64`.
-    let parts: Vec<_> = places.iter().map(|place| format_ident!("__Part{}", place.index)).collect();
-    let doc = format!("The key of a [`{}`].", derived.name.unraw());
-    let travels = travels(key, &names, &types, &door);
-    let make = quote!(#key { #(#names: #door::IntoKey::into_key(parts.#places),)* });
-    let make_from_ref = quote! {
-        #key { #(#names: #door::IntoKey::into_key(::core::clone::Clone::clone(&parts.#places)),)* }
-    };
     quote! {
         #[doc = #doc]
         #[derive(
@@ -73,11 +65,27 @@ fn composite(derived: &Derived, resource: &Resource, key: &Ident) -> TokenStream
             ::core::cmp::Eq,
             ::core::hash::Hash,
         )]
-        #[allow(unreachable_pub)]
+        #(#allowed)*
         #visibility struct #key {
-            #(#declared,)*
+            #(#fields,)*
         }
+    }
+}
 
+fn implemented(derived: &Derived, resource: &Resource, key: &Ident) -> TokenStream {
+    let door = Runtime::at(derived.runtime.as_ref()).door();
+    let fields: Vec<_> = fields(resource).collect();
+    let names: Vec<_> = fields.iter().map(|field| &field.name).collect();
+    let types: Vec<_> = fields.iter().map(|field| &field.ty).collect();
+    let places: Vec<Index> = (0..fields.len()).map(Index::from).collect();
+    // Each part of a tuple is whatever names that field's type, so that `("eu", 7)` does for a `String` and a `u64`.
+    let parts: Vec<_> = places.iter().map(|place| format_ident!("__Part{}", place.index)).collect();
+    let travels = travels(key, &names, &types, &door);
+    let make = quote!(#key { #(#names: #door::IntoKey::into_key(parts.#places),)* });
+    let make_from_ref = quote! {
+        #key { #(#names: #door::IntoKey::into_key(::core::clone::Clone::clone(&parts.#places)),)* }
+    };
+    quote! {
         #travels
 
         #[automatically_derived]

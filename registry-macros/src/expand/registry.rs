@@ -59,13 +59,11 @@ fn with_names(block: &Block, runtime: &Runtime, client: &TokenStream, hosted: &T
     let door = runtime.inner_door();
     let surroundings = runtime.is_relative.then(|| {
         quote! {
-            #[allow(unused_imports)]
             use super::*;
         }
     });
     quote! {
         #(#attributes)*
-        #[allow(dead_code, unreachable_pub, clippy::all, clippy::pedantic)]
         #visibility mod #name {
             #surroundings
 

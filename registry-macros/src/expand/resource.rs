@@ -13,26 +13,41 @@ use crate::model::Declared;
 use crate::model::resource::{Derived, Resource, Stub};
 
 pub(super) fn derived(derived: &Derived) -> TokenStream {
-    let door = Runtime::at(derived.runtime.as_ref()).door();
-    match &derived.declared {
-        Declared::Sound(resource) => {
-            let client = client(derived, &door);
-            let body = sound(derived, resource, &door);
-            quote!(#client #body)
-        }
-        Declared::Stub(stub) => {
-            let client = stub.generics.params.is_empty().then(|| client(derived, &door));
-            let body = self::stub(derived, stub, &door);
-            quote!(#client #body)
-        }
+    let runtime = Runtime::at(derived.runtime.as_ref());
+    let door = runtime.door();
+    let Derived { allowed, .. } = derived;
+    let (declared, implemented) = match &derived.declared {
+        Declared::Sound(resource) => sound(derived, resource, &runtime),
+        Declared::Stub(stub) if stub.generics.params.is_empty() => self::stub(derived, stub, &door),
+        // A generic type would only add complaints about bounds that nobody wrote.
+        Declared::Stub(stub) => return stub.because.to_compile_error(),
+    };
+    let client = client(derived, &door);
+    let client_implemented = client_implemented(derived, &door);
+    quote! {
+        #(#allowed)*
+        #client
+
+        #declared
+
+        #(#allowed)*
+        const _: () = {
+            #client_implemented
+
+            #implemented
+        };
     }
 }
 
-fn sound(derived: &Derived, resource: &Resource, door: &TokenStream) -> TokenStream {
+/// What is declared beside the resource, and what is implemented.
+type Parts = (TokenStream, TokenStream);
+
+fn sound(derived: &Derived, resource: &Resource, runtime: &Runtime) -> Parts {
+    let door = runtime.door();
     let name = &derived.name;
     let visibility = &derived.visibility;
     let key = key::key(derived, resource);
-    let (key_item, key_type, key_of) = (&key.item, &key.ty, &key.of_self);
+    let (key_implemented, key_type, key_of) = (&key.implemented, &key.ty, &key.of_self);
     // The compiler's "no field `n` on type .." is to say what kind of field is asked for.
     let fields_name = format_ident!("FieldsMarkedKeyOf{}", name.unraw(), span = name.span());
     let fields: Vec<_> = key::fields(resource).collect();
@@ -52,13 +67,11 @@ fn sound(derived: &Derived, resource: &Resource, door: &TokenStream) -> TokenStr
     });
     let key_span = resource.first.ty.span();
     let key_declared = quote_spanned!(key_span=> type Key = #key_type;);
-    let is_resource = is_resource(derived, door, &whole(name, door));
-    quote! {
-        #key_item
+    let is_resource = is_resource(derived, &door, &whole(name, runtime));
+    let implemented = quote! {
+            #key_implemented
 
-        const _: () = {
             // The fields of the key by name, so that the compiler can list them where `by_attribute` names another.
-            #[allow(dead_code, missing_docs, unreachable_pub, clippy::all)]
             #visibility struct #fields_name<'a> {
                 #(pub #names: &'a #types,)*
             }
@@ -80,22 +93,32 @@ fn sound(derived: &Derived, resource: &Resource, door: &TokenStream) -> TokenStr
             }
 
             #is_resource
-        };
-    }
+    };
+    (key.declared, implemented)
 }
 
 /// The client type. Its methods stand beside the commands; only the derive knows the struct's visibility.
 fn client(derived: &Derived, door: &TokenStream) -> TokenStream {
     let name = &derived.name;
     let visibility = &derived.visibility;
-    let client = format_ident!("{}Client", name.unraw(), span = name.span());
-    let text = client.to_string();
+    let client = client_name(derived);
     let doc =
         format!("Calls the commands of a [`{}`] on the right node; made by a registry's `client(..)`.", name.unraw());
     quote! {
         #[doc = #doc]
         #visibility struct #client(#door::Client<<#name as #door::IsResource>::Type>);
+    }
+}
 
+fn client_name(derived: &Derived) -> Ident {
+    format_ident!("{}Client", derived.name.unraw(), span = derived.name.span())
+}
+
+fn client_implemented(derived: &Derived, door: &TokenStream) -> TokenStream {
+    let name = &derived.name;
+    let client = client_name(derived);
+    let text = client.to_string();
+    quote! {
         #[automatically_derived]
         impl ::core::clone::Clone for #client {
             fn clone(&self) -> Self {
@@ -146,15 +169,17 @@ fn is_resource(derived: &Derived, door: &TokenStream, ty: &TokenStream) -> Token
 
 /// The resource, if it is all that an instance must be. If not, an argument of the type is an error, and of what is made of
 /// such a type the compiler says nothing more.
-fn whole(name: &Ident, door: &TokenStream) -> TokenStream {
+fn whole(name: &Ident, runtime: &Runtime) -> TokenStream {
     let text = format!(
         "`{}` cannot be a resource, which is `Clone + Serialize + DeserializeOwned + Send + Sync`: put \
          `#[derive(Clone, serde::Serialize, serde::Deserialize)]` on it",
         name.unraw()
     );
+    let door = runtime.door();
+    let import_allowed = runtime.import_allowed();
     quote_spanned! {name.span()=>
         <#name as #door::Travelling<{
-            #[allow(unused_imports)]
+            #import_allowed
             use #door::Stays as _;
             ::core::assert!(#door::Whole::<#name>::CAN, #text);
             true
@@ -163,34 +188,28 @@ fn whole(name: &Ident, door: &TokenStream) -> TokenStream {
 }
 
 /// A resource of which nothing is known but that it was meant to be one.
-fn stub(derived: &Derived, stub: &Stub, door: &TokenStream) -> TokenStream {
+fn stub(derived: &Derived, stub: &Stub, door: &TokenStream) -> Parts {
     let name = &derived.name;
     let alias = format_ident!("__Unknown");
     let unknown = unknown(&alias, &stub.because);
-    // A generic type would only add complaints about bounds that nobody wrote.
-    if !stub.generics.params.is_empty() {
-        let error = stub.because.to_compile_error();
-        return quote!(#error);
-    }
     let is_resource = is_resource(derived, door, &quote!(#name));
-    quote! {
-        const _: () = {
-            #unknown
+    let implemented = quote! {
+        #unknown
 
-            #is_resource
+        #is_resource
 
-            impl #door::Resource for #name {
-                type Key = #alias;
-                type KeyFields<'a> = #alias;
+        impl #door::Resource for #name {
+            type Key = #alias;
+            type KeyFields<'a> = #alias;
 
-                fn key(&self) -> #alias {
-                    loop {}
-                }
-
-                fn key_fields(_: &#alias) -> #alias {
-                    loop {}
-                }
+            fn key(&self) -> #alias {
+                loop {}
             }
-        };
-    }
+
+            fn key_fields(_: &#alias) -> #alias {
+                loop {}
+            }
+        }
+    };
+    (TokenStream::new(), implemented)
 }

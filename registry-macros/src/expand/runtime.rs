@@ -9,6 +9,7 @@ pub(super) struct Runtime {
     root: TokenStream,
     /// How the root is called from a module one level further in.
     inner_root: TokenStream,
+    is_given: bool,
     /// Whether the path may begin with a name that only the surrounding module knows.
     pub(super) is_relative: bool,
 }
@@ -18,7 +19,7 @@ impl Runtime {
     pub(super) fn at(path: Option<&Path>) -> Self {
         let Some(path) = path else {
             let root = quote!(::registry_runtime);
-            return Self { inner_root: root.clone(), root, is_relative: false };
+            return Self { inner_root: root.clone(), root, is_given: false, is_relative: false };
         };
         let first = path.segments.first().map(|segment| segment.ident.to_string()).unwrap_or_default();
         let root = path.to_token_stream();
@@ -31,7 +32,12 @@ impl Runtime {
             _ => root.clone(),
         };
         let is_rooted = path.leading_colon.is_some() || ["crate", "$crate", "super", "self"].contains(&first.as_str());
-        Self { root, inner_root, is_relative: !is_rooted }
+        Self { root, inner_root, is_given: true, is_relative: !is_rooted }
+    }
+
+    /// Goes before an import that may be unused, of which the compiler speaks where the user wrote a part of it.
+    pub(super) fn import_allowed(&self) -> Option<TokenStream> {
+        self.is_given.then(|| quote!(#[allow(unused_imports)]))
     }
 
     /// The hidden door.

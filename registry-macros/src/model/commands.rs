@@ -19,7 +19,7 @@ pub(crate) struct Commands {
     pub(crate) runtime: Option<Path>,
     /// Conditions on the whole block.
     pub(crate) conditions: Vec<Attribute>,
-    /// What the user allows in the whole block.
+    /// What lints are not to say about the whole block.
     pub(crate) allowed: Vec<Attribute>,
     pub(crate) resource: Path,
     /// The type that the derive named.
@@ -39,7 +39,7 @@ pub(crate) struct Clash {
 pub(crate) struct Method {
     /// Documentation, deprecation and conditions, for the client's method.
     pub(crate) attributes: Vec<Attribute>,
-    /// What the user allows there.
+    /// What lints are not to say there.
     pub(crate) allowed: Vec<Attribute>,
     /// Conditions alone, for everything else that is made of the method.
     pub(crate) conditions: Vec<Attribute>,
@@ -77,9 +77,9 @@ pub(crate) enum Kind {
 
 pub(crate) enum Input {
     /// The key of a create, under the name that the user gave it.
-    Key { name: Ident, ty: Written },
+    Key { name: Ident, allowed: Vec<Attribute>, ty: Written },
     /// An argument.
-    Argument { name: Ident, ty: Written },
+    Argument { name: Ident, allowed: Vec<Attribute>, ty: Written },
     /// `&Context`.
     Context { span: Span },
 }

@@ -8,6 +8,8 @@ use super::Declared;
 pub(crate) struct Derived {
     /// Where the runtime is found; `None` for the crate `registry_runtime`.
     pub(crate) runtime: Option<Path>,
+    /// What lints are not to say about the struct.
+    pub(crate) allowed: Vec<Attribute>,
     pub(crate) visibility: Visibility,
     pub(crate) name: Ident,
     pub(crate) declared: Declared<Resource, Stub>,

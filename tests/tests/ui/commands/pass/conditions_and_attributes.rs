@@ -92,6 +92,32 @@ impl Within {
     pub fn absent(&self) {}
 }
 
+/// A resource that is on its way out.
+#[deprecated]
+#[derive(Clone, Serialize, Deserialize, Resource)]
+pub struct Outgoing {
+    /// Its id.
+    #[key]
+    pub id: u64,
+    /// Its part.
+    #[key]
+    pub part: u64,
+}
+
+#[commands]
+#[allow(deprecated)]
+impl Outgoing {
+    /// Under a name that is to be allowed.
+    pub fn parts(&self, #[allow(non_snake_case)] asItWas: u64) -> u64 {
+        self.part + asItWas
+    }
+
+    /// And one whose fault is expected.
+    pub fn make(#[expect(non_snake_case)] theKey: OutgoingKey) -> Self {
+        Self { id: theKey.id, part: theKey.part }
+    }
+}
+
 /// A type that is on its way out.
 #[deprecated]
 #[derive(Serialize, Deserialize)]
