@@ -1,6 +1,7 @@
 //! Models to tokens. Cannot fail.
 //!
-//! What is generated is thin: names, static descriptions, calls of ordinary functions behind the runtime's one hidden door.
+//! What is generated is thin: names, static descriptions, calls of ordinary functions behind the runtime's one hidden door. Bindings have
+//! names that nobody uses: no hygiene keeps a user's constant from turning a binding of its name into a pattern.
 
 mod client;
 mod command;

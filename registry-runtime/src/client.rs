@@ -108,9 +108,10 @@ where
     E: Send + 'static,
 {
     /// [`Client::call`] seen from the command, whose types decide: so a type that cannot travel is named once, where the
-    /// command is described. Only generated code calls it.
+    /// command is described. Only generated code calls it, by a name that no trait of a user has: one for all types that takes
+    /// `self` would come first.
     #[doc(hidden)]
-    pub fn call(&'static self, client: &Client<R>, key: Option<R::Key>, arguments: A) -> Call<T, E> {
+    pub fn __call(&'static self, client: &Client<R>, key: Option<R::Key>, arguments: A) -> Call<T, E> {
         client.call(self, key, arguments)
     }
 }

@@ -55,7 +55,7 @@ fn sound(place: usize, method: &Method, command: &Command, scope: &Scope<'_>) ->
         #(#attributes)*
         #(#allowed)*
         #visibility fn #name(&self, #key_parameter #(#parameters),*) -> #output {
-            #command_name.call(#door::Typed::untyped(self), #key, (#(#names,)*))
+            #command_name.__call(#door::Typed::untyped(self), #key, (#(#names,)*))
         }
     }
 }

@@ -186,7 +186,7 @@ impl Travelling {
             let door = scope.runtime.door_at(*span);
             // A message about the whole path underlines it from its first token to its last: so the whole type.
             let name = Ident::new("Type", ty.clone().into_iter().last().map_or(*span, |last| last.span()));
-            quote_spanned!(*span=> <#ty as #door::Travelling<{ #door::Travel::<#ty>::CAN }>>::#name)
+            quote_spanned!(*span=> <#ty as #door::Travelling<{ #door::Travel::<#ty>::__CAN }>>::#name)
         };
         let arguments = command.inputs.iter().filter_map(|input| match input {
             Input::Argument { ty, .. } => Some(checked(ty)),
@@ -220,14 +220,14 @@ fn questions(method: &Method, command: &Command, types: &Types, scope: &Scope<'_
         let text = format!(
             "the return type of `{name}` hides a `Result` behind another name: write `Result<..>`, so that an `Err` leaves the instance as it was"
         );
-        ask(*span, quote_spanned!(*span=> #door::Probe::<#resource, #ty>::IS_RESULT), &text);
+        ask(*span, quote_spanned!(*span=> #door::Probe::<#resource, #ty>::__IS_RESULT), &text);
     }
     if command.kind == (Kind::Action { stated: false }) && output.is_name {
         let value = &types.value.ty;
         let text = format!(
             "the return type of `{name}` hides the resource behind another name: write `Self`, or state `#[command(create)]` or `#[command(action)]`"
         );
-        ask(*span, quote_spanned!(*span=> #door::Probe::<#resource, #value>::IS_RESOURCE), &text);
+        ask(*span, quote_spanned!(*span=> #door::Probe::<#resource, #value>::__IS_RESOURCE), &text);
     }
     if command.kind == Kind::Create {
         let text = format!(

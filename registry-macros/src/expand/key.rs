@@ -34,7 +34,7 @@ pub(super) fn key(derived: &Derived, resource: &Resource) -> Key {
             implemented: TokenStream::new(),
             ty: quote!(#ty),
             of_self: quote!(::core::clone::Clone::clone(&self.#name)),
-            borrowed: vec![quote!(key)],
+            borrowed: vec![quote!(__key)],
         };
     }
     let ty = format_ident!("{}Key", derived.name.unraw(), span = derived.name.span());
@@ -43,7 +43,7 @@ pub(super) fn key(derived: &Derived, resource: &Resource) -> Key {
         declared: declared(derived, resource, &ty),
         implemented: implemented(derived, resource, &ty),
         of_self: quote!(#ty { #(#names: ::core::clone::Clone::clone(&self.#names),)* }),
-        borrowed: names.iter().map(|name| quote!(&key.#name)).collect(),
+        borrowed: names.iter().map(|name| quote!(&__key.#name)).collect(),
         ty: quote!(#ty),
     }
 }
@@ -81,24 +81,24 @@ fn implemented(derived: &Derived, resource: &Resource, key: &Ident) -> TokenStre
     // Each part of a tuple is whatever names that field's type, so that `("eu", 7)` does for a `String` and a `u64`.
     let parts: Vec<_> = places.iter().map(|place| format_ident!("__Part{}", place.index)).collect();
     let travels = travels(key, &names, &types, &door);
-    let make = quote!(#key { #(#names: #door::IntoKey::into_key(parts.#places),)* });
+    let make = quote!(#key { #(#names: #door::IntoKey::into_key(__parts.#places),)* });
     let make_from_ref = quote! {
-        #key { #(#names: #door::IntoKey::into_key(::core::clone::Clone::clone(&parts.#places)),)* }
+        #key { #(#names: #door::IntoKey::into_key(::core::clone::Clone::clone(&__parts.#places)),)* }
     };
     quote! {
         #travels
 
         #[automatically_derived]
         impl ::core::convert::From<(#(#types,)*)> for #key {
-            fn from(parts: (#(#types,)*)) -> Self {
-                #key { #(#names: parts.#places,)* }
+            fn from(__parts: (#(#types,)*)) -> Self {
+                #key { #(#names: __parts.#places,)* }
             }
         }
 
         #[automatically_derived]
         impl<#(#parts: #door::IntoKey<#types>),*> #door::IntoKey<#key> for (#(#parts,)*) {
             fn into_key(self) -> #key {
-                let parts = self;
+                let __parts = self;
                 #make
             }
         }
@@ -106,7 +106,7 @@ fn implemented(derived: &Derived, resource: &Resource, key: &Ident) -> TokenStre
         #[automatically_derived]
         impl<#(#parts: #door::IntoKey<#types> + ::core::clone::Clone),*> #door::IntoKey<#key> for &(#(#parts,)*) {
             fn into_key(self) -> #key {
-                let parts = self;
+                let __parts = self;
                 #make_from_ref
             }
         }
@@ -130,15 +130,15 @@ fn travels(key: &Ident, names: &[&Ident], types: &[&Type], door: &TokenStream) -
 
             #[automatically_derived]
             impl __serde::Serialize for #key {
-                fn serialize<__S: __serde::Serializer>(&self, to: __S) -> ::core::result::Result<__S::Ok, __S::Error> {
-                    __Twin::serialize(self, to)
+                fn serialize<__S: __serde::Serializer>(&self, __to: __S) -> ::core::result::Result<__S::Ok, __S::Error> {
+                    __Twin::serialize(self, __to)
                 }
             }
 
             #[automatically_derived]
             impl<'de> __serde::Deserialize<'de> for #key {
-                fn deserialize<__D: __serde::Deserializer<'de>>(from: __D) -> ::core::result::Result<Self, __D::Error> {
-                    __Twin::deserialize(from)
+                fn deserialize<__D: __serde::Deserializer<'de>>(__from: __D) -> ::core::result::Result<Self, __D::Error> {
+                    __Twin::deserialize(__from)
                 }
             }
         };

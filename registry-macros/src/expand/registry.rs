@@ -119,9 +119,9 @@ fn definition(block: &Block, registry: &Registry, runtime: &Runtime) -> TokenStr
 
 fn route(sharding: &Sharding, door: &TokenStream, span: proc_macro2::Span) -> TokenStream {
     match sharding {
-        Sharding::ConsistentHashing(_) => quote_spanned!(span=> |key| #door::stable_hash(key)),
+        Sharding::ConsistentHashing(_) => quote_spanned!(span=> |__key| #door::stable_hash(__key)),
         Sharding::ByAttribute(field, _) => quote_spanned! {span=>
-            |key| #door::stable_hash(<__Resource as #door::Resource>::key_fields(key).#field)
+            |__key| #door::stable_hash(<__Resource as #door::Resource>::key_fields(__key).#field)
         },
         Sharding::Singleton => quote_spanned!(span=> |_| 0),
     }

@@ -87,7 +87,7 @@ fn sound(derived: &Derived, resource: &Resource, runtime: &Runtime) -> Parts {
                     #key_of
                 }
 
-                fn key_fields(key: &#key_type) -> #fields_name<'_> {
+                fn key_fields(__key: &#key_type) -> #fields_name<'_> {
                     #fields_name { #(#names: #borrowed,)* }
                 }
             }
@@ -128,15 +128,15 @@ fn client_implemented(derived: &Derived, door: &TokenStream) -> TokenStream {
 
         #[automatically_derived]
         impl ::core::fmt::Debug for #client {
-            fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                f.write_str(#text)
+            fn fmt(&self, __f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+                __f.write_str(#text)
             }
         }
 
         #[automatically_derived]
         impl ::core::convert::From<#door::Client<<#name as #door::IsResource>::Type>> for #client {
-            fn from(client: #door::Client<<#name as #door::IsResource>::Type>) -> Self {
-                Self(client)
+            fn from(__client: #door::Client<<#name as #door::IsResource>::Type>) -> Self {
+                Self(__client)
             }
         }
 
@@ -181,7 +181,7 @@ fn whole(name: &Ident, runtime: &Runtime) -> TokenStream {
         <#name as #door::Travelling<{
             #import_allowed
             use #door::Stays as _;
-            ::core::assert!(#door::Whole::<#name>::CAN, #text);
+            ::core::assert!(#door::Whole::<#name>::__CAN, #text);
             true
         }>>::Type
     }

@@ -116,5 +116,5 @@ pub struct Whole<T: ?Sized>(PhantomData<T>);
 
 impl<T: Instance> Whole<T> {
     /// It is.
-    pub const CAN: bool = true;
+    pub const __CAN: bool = true;
 }

@@ -23,35 +23,36 @@ impl<T, E> ResultLike for Result<T, E> {
 
 /// Asks what a return type `T` of a command of `R` is, whatever it is called.
 ///
-/// The inherent constants below exist for a few types only and win over those of [`Unprobed`], which exist for all.
+/// The inherent constants below exist for a few types only and win over those of [`Unprobed`], which exist for all. Their names are
+/// such as no trait of a user has: one for all types would be in the way.
 pub struct Probe<R, T: ?Sized>(PhantomData<R>, PhantomData<T>);
 
 /// The answers for every type that [`Probe`] does not single out.
 pub trait Unprobed {
     /// Not a `Result`.
-    const IS_RESULT: bool = false;
+    const __IS_RESULT: bool = false;
     /// Not the resource.
-    const IS_RESOURCE: bool = false;
+    const __IS_RESOURCE: bool = false;
 }
 
 impl<R, T: ?Sized> Unprobed for Probe<R, T> {}
 
 impl<R, T, E> Probe<R, Result<T, E>> {
     /// A `Result`.
-    pub const IS_RESULT: bool = true;
+    pub const __IS_RESULT: bool = true;
 }
 
 impl<R> Probe<R, R> {
     /// The resource itself.
-    pub const IS_RESOURCE: bool = true;
+    pub const __IS_RESOURCE: bool = true;
 }
 
 impl<R> Probe<R, Option<R>> {
     /// The resource, perhaps.
-    pub const IS_RESOURCE: bool = true;
+    pub const __IS_RESOURCE: bool = true;
 }
 
 impl<R> Probe<R, Box<R>> {
     /// The resource in a box.
-    pub const IS_RESOURCE: bool = true;
+    pub const __IS_RESOURCE: bool = true;
 }

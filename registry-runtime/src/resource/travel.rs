@@ -7,18 +7,19 @@ use serde::de::DeserializeOwned;
 
 use super::Whole;
 
-/// Asks whether a type can travel. The inherent constant exists for those that can, and wins over that of [`Stays`].
+/// Asks whether a type can travel. The inherent constant exists for those that can, and wins over that of [`Stays`]; its name is one
+/// that no trait of a user has.
 pub struct Travel<T: ?Sized>(PhantomData<T>);
 
 impl<T: Serialize + DeserializeOwned + Send + 'static> Travel<T> {
     /// It can.
-    pub const CAN: bool = true;
+    pub const __CAN: bool = true;
 }
 
 /// The answer for all other types, to this question and that of [`Whole`].
 pub trait Stays {
     /// It cannot.
-    const CAN: bool = false;
+    const __CAN: bool = false;
 }
 
 impl<T: ?Sized> Stays for Travel<T> {}

@@ -7,6 +7,8 @@ mod block_elsewhere;
 mod conditions_and_attributes;
 #[path = "commands/pass/context_in_any_position.rs"]
 mod context_in_any_position;
+#[path = "commands/pass/names_that_are_taken.rs"]
+mod names_that_are_taken;
 #[path = "commands/pass/plain_rust.rs"]
 mod plain_rust;
 #[path = "commands/pass/results_under_any_name.rs"]
@@ -38,6 +40,7 @@ fn main() {
     block_elsewhere::main();
     conditions_and_attributes::main();
     context_in_any_position::main();
+    names_that_are_taken::main();
     plain_rust::main();
     results_under_any_name::main();
     self_written_out::main();
