@@ -12,14 +12,20 @@ use crate::model::commands::{Command, Kind};
 use crate::report::Report;
 use crate::syntax::attribute;
 
-/// Methods of every client, which a command of the same name would hide.
-const RESERVED: &[&str] = &["registry", "clone"];
+/// Methods of every client, which a command of the same name would hide, or which would hide it: a client is taken by value first.
+const RESERVED: &[&str] = &["registry", "clone", "into", "try_into"];
 
 /// Checks the method in that place of the block; what is wrong with it is reported.
 pub(super) fn command(method: &ImplItemFn, number: usize, own: &Own<'_>, report: &mut Report) -> Option<Command> {
     let name = &method.sig.ident;
     if is_reserved(name) {
-        report.at(name, format!("every client has a method `{name}` of its own: rename the command"));
+        report.at(
+            name,
+            format!(
+                "every client has a method `{name}` of its own: rename the method; `#[command(name = \"{name}\")]` keeps the \
+                 wire name"
+            ),
+        );
     }
     let options = Options::read(method, report);
     plain_signature(method, report);
