@@ -7,6 +7,7 @@ mod clauses;
 mod command;
 mod commands;
 mod inputs;
+mod own;
 mod owned;
 mod registry;
 mod resource;

@@ -6,6 +6,9 @@
 pub(crate) mod commands;
 pub(crate) mod registry;
 pub(crate) mod resource;
+mod written;
+
+pub(crate) use written::Written;
 
 /// A checked invocation: what is valid of it, and what was wrong.
 pub(crate) struct Checked<T> {

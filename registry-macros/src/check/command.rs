@@ -4,8 +4,9 @@ use syn::ext::IdentExt;
 use syn::{Ident, ImplItemFn, Receiver, ReceiverKind, ReturnType, Safety};
 
 use super::inputs::inputs;
+use super::own::Own;
 use super::owned::{RETURN_VALUE, owned};
-use super::returns::{Gives, Own, gives, output};
+use super::returns::{Gives, gives, output};
 use super::words::{fault_of_name, unknown};
 use super::written::written;
 use crate::model::commands::{Command, Kind};

@@ -4,8 +4,9 @@ use syn::spanned::Spanned;
 use syn::{FnArg, Ident, ImplItemFn, Pat, PatType, Type, TypeReference};
 
 use super::allowed::allowed;
+use super::own::Own;
 use super::owned::{PARAMETER, owned};
-use super::returns::{Own, bare};
+use super::returns::bare;
 use crate::model::commands::{Input, Kind};
 use crate::report::Report;
 

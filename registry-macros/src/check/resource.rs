@@ -5,6 +5,7 @@ use syn::parse::Parser;
 use syn::{Data, DeriveInput, Field, Fields, Ident, Path};
 
 use super::allowed::allowed;
+use super::own::Own;
 use super::runtime;
 use super::travel::travels_whole;
 use super::words::unknown;
@@ -115,10 +116,12 @@ fn key_fields(input: &DeriveInput, report: &mut Report, at_type: &mut Report) ->
         at_type.at(fields, "the fields of a resource have names: write `struct Order { #[key] id: u64 }`");
         return Vec::new();
     }
-    fields.iter().filter_map(|field| key_field(field, report)).collect()
+    let path = Path::from(input.ident.clone());
+    let own = Own::new(&path);
+    fields.iter().filter_map(|field| key_field(field, &own, report)).collect()
 }
 
-fn key_field(field: &Field, report: &mut Report) -> Option<KeyField> {
+fn key_field(field: &Field, own: &Own<'_>, report: &mut Report) -> Option<KeyField> {
     for attribute in field.attrs.iter().filter(|attribute| attribute.path().is_ident("resource")) {
         report.at(attribute, "`#[resource(..)]` stands on the struct; a field takes `#[key]`");
     }
@@ -130,7 +133,7 @@ fn key_field(field: &Field, report: &mut Report) -> Option<KeyField> {
     for again in marks {
         report.at(again, "this field is marked `#[key]` twice: remove one");
     }
-    Some(KeyField { docs: only(&field.attrs, &["doc"]), name: field.ident.clone()?, ty: field.ty.clone() })
+    Some(KeyField { docs: only(&field.attrs, &["doc"]), name: field.ident.clone()?, ty: own.written(&field.ty) })
 }
 
 fn no_key(name: &Ident) -> syn::Error {

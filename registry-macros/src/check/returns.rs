@@ -3,54 +3,13 @@
 //! Kinds are read off the tokens. What tokens cannot show, a `Result` or the resource behind another name, the compiler is
 //! asked about in the expansion.
 
-use proc_macro2::{Group, Span, TokenStream, TokenTree};
-use quote::{ToTokens, quote};
-use syn::spanned::Spanned;
-use syn::{GenericArgument, Path, PathArguments, PathSegment, ReturnType, Type};
+use proc_macro2::Span;
+use quote::quote;
+use syn::{GenericArgument, PathArguments, PathSegment, ReturnType, Type};
 
-use crate::model::commands::{Fallible, Output, Written};
-
-/// The type of the block, with the names that mean it.
-pub(super) struct Own<'a> {
-    path: &'a Path,
-}
-
-impl<'a> Own<'a> {
-    pub(super) fn new(path: &'a Path) -> Self {
-        Self { path }
-    }
-
-    /// Whether the type is the block's own: `Self`, its path as the block writes it, or its bare name.
-    pub(super) fn is(&self, ty: &Type) -> bool {
-        let Type::Path(found) = bare(ty) else { return false };
-        if found.qself.is_some() {
-            return false;
-        }
-        let own_name = self.path.segments.last().map(|segment| &segment.ident);
-        found.path.is_ident("Self") || found.path == *self.path || found.path.get_ident() == own_name
-    }
-
-    /// The type with `Self` written out.
-    pub(super) fn written(&self, ty: &Type) -> Written {
-        Written { ty: self.write_out(ty.to_token_stream()), span: ty.span() }
-    }
-
-    fn write_out(&self, tokens: TokenStream) -> TokenStream {
-        let replace = |token| match token {
-            TokenTree::Ident(word) if word == "Self" => {
-                let span = word.span();
-                respan(self.path.to_token_stream(), span)
-            }
-            TokenTree::Group(group) => {
-                let mut written = Group::new(group.delimiter(), self.write_out(group.stream()));
-                written.set_span(group.span());
-                TokenTree::from(written).into()
-            }
-            other => other.into(),
-        };
-        tokens.into_iter().flat_map(|token| -> TokenStream { replace(token) }).collect()
-    }
-}
+use super::own::Own;
+use crate::model::Written;
+use crate::model::commands::{Fallible, Output};
 
 /// The shape of a return type, as far as it decides the kind.
 pub(super) enum Gives {
@@ -138,15 +97,4 @@ pub(super) fn bare(ty: &Type) -> &Type {
         Type::Group(inner) => bare(&inner.elem),
         _ => ty,
     }
-}
-
-fn respan(tokens: TokenStream, span: Span) -> TokenStream {
-    tokens
-        .into_iter()
-        .map(|mut token| {
-            // Names keep the place where they were written, so that they mean there what they meant.
-            token.set_span(token.span().located_at(span));
-            token
-        })
-        .collect()
 }

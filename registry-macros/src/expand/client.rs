@@ -7,8 +7,8 @@ use syn::{Attribute, Ident};
 use super::command::{Scope, Types, item};
 use super::fallback::unknown;
 use super::silent::{silent, silent_visibility};
-use crate::model::Declared;
-use crate::model::commands::{Command, Input, Kind, Method, Stub, Written};
+use crate::model::commands::{Command, Input, Kind, Method, Stub};
+use crate::model::{Declared, Written};
 
 pub(super) fn methods(methods: &[Method], scope: &Scope<'_>) -> TokenStream {
     methods

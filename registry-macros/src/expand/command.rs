@@ -6,8 +6,8 @@ use syn::{Ident, Path};
 
 use super::client;
 use super::runtime::Runtime;
-use crate::model::Declared;
-use crate::model::commands::{Clash, Command, Commands, Fallible, Input, Kind, Method, Written};
+use crate::model::commands::{Clash, Command, Commands, Fallible, Input, Kind, Method};
+use crate::model::{Declared, Written};
 
 /// What all commands of one block are expanded with.
 pub(super) struct Scope<'a> {

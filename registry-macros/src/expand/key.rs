@@ -3,9 +3,10 @@
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote, quote_spanned};
 use syn::ext::IdentExt;
-use syn::{Ident, Index, Type};
+use syn::{Ident, Index};
 
 use super::runtime::Runtime;
+use crate::model::Written;
 use crate::model::resource::{Derived, KeyField, Resource};
 
 /// A resource's key in tokens.
@@ -28,7 +29,7 @@ pub(super) fn fields(resource: &Resource) -> impl Iterator<Item = &KeyField> {
 
 pub(super) fn key(derived: &Derived, resource: &Resource) -> Key {
     if resource.more.is_empty() {
-        let KeyField { name, ty, .. } = &resource.first;
+        let KeyField { name, ty: Written { ty, .. }, .. } = &resource.first;
         return Key {
             declared: TokenStream::new(),
             implemented: TokenStream::new(),
@@ -51,7 +52,7 @@ pub(super) fn key(derived: &Derived, resource: &Resource) -> Key {
 fn declared(derived: &Derived, resource: &Resource, key: &Ident) -> TokenStream {
     let Derived { visibility, allowed, name, .. } = derived;
     let doc = format!("The key of a [`{}`].", name.unraw());
-    let fields = fields(resource).map(|KeyField { docs, name, ty }| {
+    let fields = fields(resource).map(|KeyField { docs, name, ty: Written { ty, .. } }| {
         let default = format!("The field `{}`.", name.unraw());
         let default = docs.is_empty().then(|| quote!(#[doc = #default]));
         quote_spanned!(name.span()=> #default #(#docs)* pub #name: #ty)
@@ -76,7 +77,7 @@ fn implemented(derived: &Derived, resource: &Resource, key: &Ident) -> TokenStre
     let door = Runtime::at(derived.runtime.as_ref()).door();
     let fields: Vec<_> = fields(resource).collect();
     let names: Vec<_> = fields.iter().map(|field| &field.name).collect();
-    let types: Vec<_> = fields.iter().map(|field| &field.ty).collect();
+    let types: Vec<_> = fields.iter().map(|field| &field.ty.ty).collect();
     let places: Vec<Index> = (0..fields.len()).map(Index::from).collect();
     // Each part of a tuple is whatever names that field's type, so that `("eu", 7)` does for a `String` and a `u64`.
     let parts: Vec<_> = places.iter().map(|place| format_ident!("__Part{}", place.index)).collect();
@@ -115,7 +116,7 @@ fn implemented(derived: &Derived, resource: &Resource, key: &Ident) -> TokenStre
 
 /// How the key travels. serde takes paths as text, in which `$crate` means nothing; so its derive stands where the runtime's
 /// serde has a name, on a twin of the key.
-fn travels(key: &Ident, names: &[&Ident], types: &[&Type], door: &TokenStream) -> TokenStream {
+fn travels(key: &Ident, names: &[&Ident], types: &[&TokenStream], door: &TokenStream) -> TokenStream {
     let text = key.to_string();
     let twin = names.iter().zip(types).map(|(name, ty)| quote_spanned!(name.span()=> #name: #ty));
     quote! {

@@ -4,7 +4,6 @@ use proc_macro2::TokenStream;
 use quote::{format_ident, quote, quote_spanned};
 use syn::Ident;
 use syn::ext::IdentExt;
-use syn::spanned::Spanned;
 
 use super::fallback::unknown;
 use super::key;
@@ -52,7 +51,7 @@ fn sound(derived: &Derived, resource: &Resource, runtime: &Runtime) -> Parts {
     let fields_name = format_ident!("FieldsMarkedKeyOf{}", name.unraw(), span = name.span());
     let fields: Vec<_> = key::fields(resource).collect();
     let names: Vec<_> = fields.iter().map(|field| &field.name).collect();
-    let types: Vec<_> = fields.iter().map(|field| &field.ty).collect();
+    let types: Vec<_> = fields.iter().map(|field| &field.ty.ty).collect();
     let borrowed = &key.borrowed;
     let fresh = resource.on_demand.as_ref().map(|word| {
         let from = quote_spanned!(word.span()=> <Self as ::core::convert::From<Self::Key>>::from);
@@ -65,7 +64,7 @@ fn sound(derived: &Derived, resource: &Resource, runtime: &Runtime) -> Parts {
             const MERGE: ::core::option::Option<fn(&mut Self, Self)> = ::core::option::Option::Some(#path);
         }
     });
-    let key_span = resource.first.ty.span();
+    let key_span = resource.first.ty.span;
     let key_declared = quote_spanned!(key_span=> type Key = #key_type;);
     let is_resource = is_resource(derived, &door, &whole(name, runtime));
     let implemented = quote! {

@@ -3,7 +3,7 @@
 use proc_macro2::{Span, TokenStream};
 use syn::{Attribute, Ident, Path, Visibility};
 
-use super::Declared;
+use super::{Declared, Written};
 
 /// A block, as it was written and as it is understood.
 pub(crate) struct Block {
@@ -98,13 +98,6 @@ pub(crate) struct Fallible {
     pub(crate) written: Option<[Written; 2]>,
     /// Whether the error is written `Infallible`, which does not travel.
     pub(crate) never: bool,
-}
-
-/// A type as written, and where; `Self` is written out.
-#[derive(Clone)]
-pub(crate) struct Written {
-    pub(crate) ty: TokenStream,
-    pub(crate) span: Span,
 }
 
 /// A method that is no command: enough for a client method that swallows its arguments.

@@ -1,8 +1,8 @@
 //! What a valid `#[derive(Resource)]` is.
 
-use syn::{Attribute, Generics, Ident, Path, Type, Visibility};
+use syn::{Attribute, Generics, Ident, Path, Visibility};
 
-use super::Declared;
+use super::{Declared, Written};
 
 /// A struct with its derive.
 pub(crate) struct Derived {
@@ -30,7 +30,7 @@ pub(crate) struct Resource {
 pub(crate) struct KeyField {
     pub(crate) docs: Vec<Attribute>,
     pub(crate) name: Ident,
-    pub(crate) ty: Type,
+    pub(crate) ty: Written,
 }
 
 /// A type that cannot be a resource.

@@ -33,6 +33,32 @@ pub struct Page {
     pub path: String,
 }
 
+pub trait Kept {
+    type Place;
+    const LEVELS: usize;
+}
+
+/// Whose key's types are those of its own trait.
+#[derive(Clone, Serialize, Deserialize, Resource)]
+pub struct Parcel {
+    #[key]
+    pub place: <Self as Kept>::Place,
+    #[key]
+    pub levels: [u8; <Self as Kept>::LEVELS],
+}
+
+impl Kept for Parcel {
+    type Place = u64;
+    const LEVELS: usize = 2;
+}
+
+#[commands]
+impl Parcel {
+    pub fn is_low(&self) -> bool {
+        self.levels == [0; 2]
+    }
+}
+
 #[commands]
 impl Order {
     pub fn place(id: OrderId) -> Self {
@@ -62,6 +88,7 @@ impl Page {
 registry! {
     pub orders { resource Order }
     pub counters { resource Counter; sharding by_attribute(path); }
+    pub parcels { resource Parcel; sharding by_attribute(levels); }
     pub pages { resource Page; sharding singleton; }
 }
 
@@ -70,6 +97,7 @@ pub fn calls(cx: &Context) {
     drop(orders::client(cx).id(&OrderId(42)));
     drop(orders::client(cx).id(OrderId(42)));
     drop(counters::client(cx).make(("eu", vec!["a".to_string()])));
+    drop(parcels::client(cx).is_low((1, [0, 1])));
     drop(pages::client(cx).write("/index", "text".into()));
     drop(pages::client(cx).write("/index".to_string(), "text".into()));
     drop(pages::client(cx).write(&"/index".to_string(), "text".into()));
