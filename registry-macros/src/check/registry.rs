@@ -19,17 +19,26 @@ use crate::syntax::registry as tree;
 pub(crate) fn registry(input: TokenStream) -> Checked<Registries> {
     let mut report = Report::default();
     let invocation = tree::read(input, &mut report);
-    let blocks = invocation.blocks.iter().filter_map(|block| self::block(block, &mut report)).collect();
+    let blocks = &invocation.blocks;
+    let blocks = blocks.iter().filter_map(|block| self::block(block, blocks, &mut report)).collect();
     let blocks = without_clashes(blocks, &mut report);
     Checked { model: Registries { runtime: invocation.runtime, blocks }, mistakes: report.read() }
 }
 
-fn block(tree: &tree::Block, report: &mut Report) -> Option<Block> {
+/// Checks one of all blocks.
+fn block(tree: &tree::Block, all: &[tree::Block], report: &mut Report) -> Option<Block> {
     let name = &tree.name;
     if syn::parse2::<Ident>(name.to_token_stream()).is_err() {
         report.at(
             name,
             format!("`{name}` is a reserved word: choose another name, and keep this one as `name \"{name}\"`"),
+        );
+        return None;
+    }
+    if is_named_like_its_resource(tree) {
+        report.at(
+            name,
+            format!("the block becomes a module, and `{name}` is its resource: rename the block; `name \"{name}\"` keeps the wire name"),
         );
         return None;
     }
@@ -49,7 +58,7 @@ fn block(tree: &tree::Block, report: &mut Report) -> Option<Block> {
         }
         own
     });
-    let declared = declared(tree, &clauses, report);
+    let declared = declared(tree, all, &clauses, report);
     Some(Block {
         attributes: only(&tree.attributes, &["doc", "cfg"]),
         conditions: only(&tree.attributes, &["cfg"]),
@@ -60,7 +69,17 @@ fn block(tree: &tree::Block, report: &mut Report) -> Option<Block> {
     })
 }
 
-fn declared(tree: &tree::Block, clauses: &Clauses<'_>, report: &mut Report) -> Declared<Registry, syn::Error> {
+fn is_named_like_its_resource(tree: &tree::Block) -> bool {
+    let mut resources = tree.clauses.iter().filter(|clause| clause.word == "resource");
+    resources.any(|clause| clause.path().is_ok_and(|(path, _)| path.is_ident(&tree.name)))
+}
+
+fn declared(
+    tree: &tree::Block,
+    all: &[tree::Block],
+    clauses: &Clauses<'_>,
+    report: &mut Report,
+) -> Declared<Registry, syn::Error> {
     // Every clause is looked at, also when the block can be no more than a stub.
     let sharding =
         clauses.sharding.and_then(|clause| sharding(clause, report)).unwrap_or(Sharding::ConsistentHashing(None));
@@ -77,7 +96,7 @@ fn declared(tree: &tree::Block, clauses: &Clauses<'_>, report: &mut Report) -> D
     let idempotency_window = clauses.idempotency_window.and_then(|clause| idempotency_window(clause, report));
 
     let resource = match clauses.resource {
-        Some(clause) => clause.path().and_then(|path| not_hidden(&tree.name, path)),
+        Some(clause) => clause.path().and_then(|path| not_hidden(path, tree, all)),
         None => {
             let name = &tree.name;
             let message = format!("the registry `{name}` names no resource: write `resource Order;` in its block");
@@ -105,19 +124,22 @@ fn declared(tree: &tree::Block, clauses: &Clauses<'_>, report: &mut Report) -> D
     }
 }
 
-/// The module that a block becomes would hide a crate or module of its name from the resource's path.
-fn not_hidden<T>(name: &Ident, path: (Path, T)) -> syn::Result<(Path, T)> {
+/// The modules that the blocks become would hide a crate or module of their name from the resource's path. Of a block with conditions
+/// only rustc knows whether it is there.
+fn not_hidden<T>(path: (Path, T), tree: &tree::Block, all: &[tree::Block]) -> syn::Result<(Path, T)> {
     let is_relative = path.0.leading_colon.is_none() && path.0.segments.len() > 1;
-    match path.0.segments.first().filter(|first| is_relative && first.ident == *name) {
-        None => Ok(path),
-        Some(first) => {
-            let whole = path.0.to_token_stream().to_string().replace(' ', "");
-            let message = format!(
-                "the block `{name}` becomes a module that hides `{name}` here: rename the block, or write `::{whole}` for a crate"
-            );
-            Err(syn::Error::new_spanned(&first.ident, message))
-        }
+    let Some(first) = path.0.segments.first().filter(|_| is_relative).map(|segment| &segment.ident) else {
+        return Ok(path);
+    };
+    let is_there = |block: &tree::Block| block.name == tree.name || only(&block.attributes, &["cfg"]).is_empty();
+    if !all.iter().any(|block| block.name == *first && is_there(block)) {
+        return Ok(path);
     }
+    let whole = path.0.to_token_stream().to_string().replace(' ', "");
+    let message = format!(
+        "the block `{first}` becomes a module that hides `{first}` here: rename the block, or write `::{whole}` for a crate"
+    );
+    Err(syn::Error::new_spanned(first, message))
 }
 
 /// Reports blocks that would become one module, and registries that would be one on the wire. Of blocks with one name only

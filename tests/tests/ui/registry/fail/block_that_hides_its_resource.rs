@@ -9,6 +9,13 @@ pub struct Order {
     id: u64,
 }
 
+mod all {
+    pub mod shops {
+        pub use crate::Order;
+    }
+}
+use all::*;
+
 #[commands]
 impl Order {
     pub fn place(id: u64) -> Self {
@@ -19,6 +26,23 @@ impl Order {
 registry! {
     pub std {
         resource std::string::String;
+    }
+
+    pub strings {
+        resource core::primitive::str;
+    }
+
+    pub core {
+        resource Order;
+    }
+
+    #[cfg(any())]
+    pub shops {
+        resource Order;
+    }
+
+    pub more_orders {
+        resource shops::Order;
     }
 }
 
