@@ -7,6 +7,7 @@ mod clauses;
 mod command;
 mod commands;
 mod inputs;
+mod options;
 mod own;
 mod owned;
 mod registry;

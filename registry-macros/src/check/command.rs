@@ -4,6 +4,7 @@ use syn::ext::IdentExt;
 use syn::{Ident, ImplItemFn, Receiver, ReceiverKind, ReturnType, Safety};
 
 use super::inputs::inputs;
+use super::options::options;
 use super::own::Own;
 use super::owned::{RETURN_VALUE, owned};
 use super::returns::{Gives, gives, output};
@@ -11,7 +12,7 @@ use super::words::{fault_of_name, unknown};
 use super::written::written;
 use crate::model::commands::{Command, Kind};
 use crate::report::Report;
-use crate::syntax::attribute;
+use crate::syntax::attribute::{self, is_empty};
 
 /// Methods of every client, which a command of the same name would hide, or which would hide it: a client is taken by value first.
 const RESERVED: &[&str] = &["registry", "clone", "into", "try_into"];
@@ -71,16 +72,12 @@ struct Options {
 impl Options {
     fn read(method: &ImplItemFn, report: &mut Report) -> Self {
         let mut options = Self::default();
-        for attribute in method.attrs.iter().filter(|attribute| attribute.path().is_ident("command")) {
-            match attribute::arguments(attribute) {
-                Ok(arguments) => {
-                    if arguments.is_empty() {
-                        report.at(attribute, "`#[command]` says nothing: remove it, or write `#[command(idempotent)]`");
-                    }
-                    arguments.into_iter().for_each(|argument| options.take(argument, report));
-                }
-                Err(mistake) => report.push(mistake),
-            }
+        for argument in self::options(&method.attrs, "command", "name = \"..\"", report) {
+            options.take(argument, report);
+        }
+        for empty in method.attrs.iter().filter(|attribute| attribute.path().is_ident("command") && is_empty(attribute))
+        {
+            report.at(empty, "`#[command]` says nothing: remove it, or write `#[command(idempotent)]`");
         }
         for word in method.attrs.iter().filter_map(|attribute| attribute::conditional(attribute, "command")) {
             report.at(

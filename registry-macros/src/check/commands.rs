@@ -3,13 +3,13 @@
 use proc_macro2::TokenStream;
 use quote::{ToTokens, format_ident};
 use syn::ext::IdentExt;
-use syn::parse::Parser;
 use syn::{FnArg, ImplItem, ImplItemFn, ItemImpl, Path, Type};
 
 use super::allowed::allowed;
 use super::clashes::clashes;
 use super::command::{command, is_reserved};
 use super::inputs::is_context;
+use super::options::each_once;
 use super::own::Own;
 use super::returns::{Gives, bare, gives};
 use super::runtime;
@@ -56,9 +56,9 @@ pub(crate) fn commands(arguments: TokenStream, item: TokenStream) -> Checked<Blo
 
 fn options(arguments: TokenStream, report: &mut Report) -> Option<Path> {
     let mut found = None;
-    match attribute::arguments_of.parse2(arguments) {
+    match attribute::read(arguments, "commands", "crate = path") {
         Ok(arguments) => {
-            for argument in arguments {
+            for argument in each_once(arguments, report) {
                 if argument.word == "crate" {
                     found = runtime::path(&argument, "commands", report);
                 } else {

@@ -15,6 +15,7 @@ const ARGUMENTS_MAX: usize = 16;
 
 /// The inputs without the receiver; what is wrong with one is reported.
 pub(super) fn inputs(method: &ImplItemFn, kind: Option<Kind>, own: &Own<'_>, report: &mut Report) -> Vec<Input> {
+    method.sig.inputs.iter().for_each(|input| unconditional(input, report));
     let mut inputs = Vec::new();
     let mut travelling = 0;
     for typed in method.sig.inputs.iter().filter_map(|input| match input {
@@ -22,14 +23,6 @@ pub(super) fn inputs(method: &ImplItemFn, kind: Option<Kind>, own: &Own<'_>, rep
         FnArg::Receiver(_) => None,
     }) {
         let span = typed.ty.span();
-        for attribute in &typed.attrs {
-            if attribute.path().is_ident("cfg") || attribute.path().is_ident("cfg_attr") {
-                report.at(
-                    attribute,
-                    "a parameter of a command has no conditions: put `#[cfg(..)]` on the method, written twice",
-                );
-            }
-        }
         if is_context(&typed.ty) {
             inputs.push(Input::Context { span });
             continue;
@@ -59,6 +52,19 @@ pub(super) fn inputs(method: &ImplItemFn, kind: Option<Kind>, own: &Own<'_>, rep
         );
     }
     inputs
+}
+
+fn unconditional(input: &FnArg, report: &mut Report) {
+    let (what, attributes) = match input {
+        FnArg::Receiver(receiver) => ("the receiver", &receiver.attrs),
+        FnArg::Typed(typed) => ("a parameter", &typed.attrs),
+    };
+    for attribute in
+        attributes.iter().filter(|attribute| ["cfg", "cfg_attr"].iter().any(|name| attribute.path().is_ident(name)))
+    {
+        let message = format!("{what} of a command has no conditions: put `#[cfg(..)]` on the method, written twice");
+        report.at(attribute, message);
+    }
 }
 
 fn parameter_name(typed: &PatType, report: &mut Report) -> Option<Ident> {

@@ -5,6 +5,7 @@ use syn::parse::Parser;
 use syn::{Data, DeriveInput, Field, Fields, Ident, Path};
 
 use super::allowed::allowed;
+use super::options::options;
 use super::own::Own;
 use super::runtime;
 use super::travel::travels_whole;
@@ -12,7 +13,7 @@ use super::words::unknown;
 use crate::model::resource::{Derived, KeyField, Resource, Stub};
 use crate::model::{Checked, Declared};
 use crate::report::Report;
-use crate::syntax::attribute::{Argument, arguments, only};
+use crate::syntax::attribute::{Argument, only};
 
 /// Checks a struct; what is no type at all leaves only mistakes.
 pub(crate) fn resource(input: TokenStream) -> Checked<Option<Derived>> {
@@ -56,34 +57,29 @@ struct Options {
 impl Options {
     fn read(input: &DeriveInput, report: &mut Report) -> Self {
         let mut options = Self::default();
-        for attribute in input.attrs.iter().filter(|attribute| attribute.path().is_ident("resource")) {
-            let arguments = match arguments(attribute) {
-                Ok(arguments) => arguments,
-                Err(mistake) => {
-                    report.push(mistake);
-                    continue;
-                }
-            };
-            for argument in arguments {
-                let word = &argument.word;
-                if word == "crate" {
-                    options.runtime = runtime::path(&argument, "resource", report);
-                } else if word == "on_demand" {
-                    if argument.value.is_some() {
-                        report.at(word, "`on_demand` takes no value: write `#[resource(on_demand)]`");
-                    }
-                    options.on_demand = Some(argument.word);
-                } else if word == "merge" {
-                    options.merge = merge(&argument, report);
-                } else {
-                    report.at(word, unknown(word, "option of a resource", &["on_demand", "merge", "crate"]));
-                }
-            }
+        for argument in self::options(&input.attrs, "resource", "on_demand", report) {
+            options.take(argument, report);
         }
         for attribute in input.attrs.iter().filter(|attribute| attribute.path().is_ident("key")) {
             report.at(attribute, "`#[key]` stands on the field that is the key, not on the type: move it there");
         }
         options
+    }
+
+    fn take(&mut self, argument: Argument, report: &mut Report) {
+        let word = &argument.word;
+        if word == "crate" {
+            self.runtime = runtime::path(&argument, "resource", report);
+        } else if word == "on_demand" {
+            if argument.value.is_some() {
+                report.at(word, "`on_demand` takes no value: write `#[resource(on_demand)]`");
+            }
+            self.on_demand = Some(argument.word);
+        } else if word == "merge" {
+            self.merge = merge(&argument, report);
+        } else {
+            report.at(word, unknown(word, "option of a resource", &["on_demand", "merge", "crate"]));
+        }
     }
 }
 

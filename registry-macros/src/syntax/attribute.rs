@@ -13,32 +13,53 @@ pub(crate) struct Argument {
     pub(crate) value: Option<TokenStream>,
 }
 
-/// Reads `(a, b = c)`; for an attribute without parentheses there is nothing to read.
-pub(crate) fn arguments(attribute: &Attribute) -> syn::Result<Vec<Argument>> {
+/// Reads `(a, b = c)`; for an attribute without parentheses there is nothing to read. `example` is one of its arguments.
+pub(crate) fn arguments(attribute: &Attribute, example: &str) -> syn::Result<Vec<Argument>> {
+    let name = attribute.path().to_token_stream().to_string();
     match &attribute.meta {
-        Meta::List(list) => arguments_of.parse2(list.tokens.clone()),
+        Meta::List(list) => read(list.tokens.clone(), &name, example),
         Meta::Path(_) => Ok(Vec::new()),
-        Meta::NameValue(pair) => Err(syn::Error::new_spanned(
-            pair,
-            format!("write `#[{}(..)]`, with parentheses", attribute.path().to_token_stream()),
-        )),
+        Meta::NameValue(pair) => Err(syn::Error::new_spanned(pair, format!("write `#[{name}(..)]`, with parentheses"))),
     }
 }
 
-/// Reads `a, b = c`.
-pub(crate) fn arguments_of(input: ParseStream<'_>) -> syn::Result<Vec<Argument>> {
-    let all = Punctuated::<Argument, Token![,]>::parse_terminated_with(input, |input| {
-        let word = input.call(Ident::parse_any)?;
-        let value = if input.parse::<Option<Token![=]>>()?.is_none() {
-            None
-        } else if word == "crate" {
-            Some(path_or_expression(input)?)
-        } else {
-            Some(input.parse::<Expr>()?.into_token_stream())
-        };
-        Ok(Argument { word, value })
-    })?;
-    Ok(all.into_iter().collect())
+/// Reads `a, b = c`, what the attribute of that name has in its parentheses.
+pub(crate) fn read(arguments: TokenStream, name: &str, example: &str) -> syn::Result<Vec<Argument>> {
+    let all = |input: ParseStream<'_>| {
+        let mut arguments = Vec::new();
+        while !input.is_empty() {
+            if !input.peek(Ident::peek_any) {
+                return Err(input.error(format!("an option begins with a word, as in `#[{name}({example})]`")));
+            }
+            arguments.push(argument(input)?);
+            if !input.is_empty() {
+                input.parse::<Token![,]>()?;
+            }
+        }
+        Ok(arguments)
+    };
+    all.parse2(arguments)
+}
+
+fn argument(input: ParseStream<'_>) -> syn::Result<Argument> {
+    let word = input.call(Ident::parse_any)?;
+    let value = if input.parse::<Option<Token![=]>>()?.is_none() {
+        None
+    } else if word == "crate" {
+        Some(path_or_expression(input)?)
+    } else {
+        Some(input.parse::<Expr>()?.into_token_stream())
+    };
+    Ok(Argument { word, value })
+}
+
+/// Whether the attribute says no more than its name.
+pub(crate) fn is_empty(attribute: &Attribute) -> bool {
+    match &attribute.meta {
+        Meta::List(list) => list.tokens.is_empty(),
+        Meta::Path(_) => true,
+        Meta::NameValue(_) => false,
+    }
 }
 
 fn path_or_expression(input: ParseStream<'_>) -> syn::Result<TokenStream> {

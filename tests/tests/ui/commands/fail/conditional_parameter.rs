@@ -16,6 +16,8 @@ impl Order {
         self.total += 1;
     }
 
+    fn with(#[cfg(unix)] &self) {}
+
     fn look(&self, #[cfg(unix)] cx: &Context) {}
 }
 

@@ -20,6 +20,12 @@ impl Order {
 
     #[command(idempotent = true)]
     fn three(&self) {}
+
+    #[command("four")]
+    fn four(&self) {}
+
+    #[command(name)]
+    fn five(&self) {}
 }
 
 fn main() {}
