@@ -1,7 +1,10 @@
 //! Types that can travel as far as tokens show: owned, and with a name.
 
-use syn::visit::Visit;
-use syn::{Lifetime, Type, TypeImplTrait, TypeParamBound, TypeReference};
+use syn::visit::{Visit, visit_type_path};
+use syn::{
+    GenericArgument, Lifetime, PathArguments, Type, TypeImplTrait, TypeParamBound, TypePath, TypeReference,
+    TypeTraitObject,
+};
 
 use super::returns::bare;
 use super::written::text;
@@ -48,13 +51,28 @@ impl<'ast> Visit<'ast> for Borrowed<'_> {
         }
     }
 
+    fn visit_type_path(&mut self, ty: &'ast TypePath) {
+        if let Some(elem) = elided_cow(ty) {
+            let (what, elem, owned) = (self.what, text(elem), owned_form(elem));
+            let message = format!(
+                "{what} of a command is owned, because it travels: write `{owned}`, or `Cow<'static, {elem}>` with its lifetime"
+            );
+            return self.report.at(ty, message);
+        }
+        visit_type_path(self, ty);
+    }
+
+    fn visit_type_trait_object(&mut self, ty: &'ast TypeTraitObject) {
+        if ty.bounds.iter().any(|bound| names(bound, NEVER_TRAVEL)) {
+            let what = self.what;
+            let message = format!("{what} of a command has a type that both sides know: write an enum or a `String`");
+            self.report.at(ty, message);
+        }
+    }
+
     fn visit_type_impl_trait(&mut self, ty: &'ast TypeImplTrait) {
         let what = self.what;
-        let names_future = |bound: &TypeParamBound| match bound {
-            TypeParamBound::Trait(bound) => bound.path.segments.last().is_some_and(|last| last.ident == "Future"),
-            _ => false,
-        };
-        if ty.bounds.iter().any(names_future) {
+        if ty.bounds.iter().any(|bound| names(bound, &["Future"])) {
             return self.report.at(ty, format!("{what} of a command is no future: write `async fn`"));
         }
         self.report.at(
@@ -63,6 +81,29 @@ impl<'ast> Visit<'ast> for Borrowed<'_> {
                 "{what} of a command has a type with a name, because both sides must know it: write the concrete type"
             ),
         );
+    }
+}
+
+/// Traits of the standard library behind which no type travels. One of the user's may, with a crate that knows its types by name.
+const NEVER_TRAVEL: &[&str] = &["Error", "Debug", "Display", "Any", "Fn", "FnMut", "FnOnce", "Future", "Iterator"];
+
+/// Whether the bound is one of these traits, by its last segment.
+fn names(bound: &TypeParamBound, traits: &[&str]) -> bool {
+    match bound {
+        TypeParamBound::Trait(bound) => {
+            bound.path.segments.last().is_some_and(|last| traits.iter().any(|name| last.ident == name))
+        }
+        _ => false,
+    }
+}
+
+/// What a `Cow` without its lifetime may borrow.
+fn elided_cow(ty: &TypePath) -> Option<&Type> {
+    let last = ty.path.segments.last().filter(|last| last.ident == "Cow")?;
+    let PathArguments::AngleBracketed(arguments) = &last.arguments else { return None };
+    match arguments.args.iter().collect::<Vec<_>>().as_slice() {
+        [GenericArgument::Type(elem)] if matches!(elem, Type::Slice(_)) || unsized_name(elem).is_some() => Some(elem),
+        _ => None,
     }
 }
 
