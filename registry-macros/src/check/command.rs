@@ -7,7 +7,7 @@ use super::inputs::inputs;
 use super::options::options;
 use super::own::Own;
 use super::owned::{RETURN_VALUE, owned};
-use super::returns::{Gives, gives, output};
+use super::returns::{Gives, gives, may_give_own, output};
 use super::words::{fault_of_name, unknown};
 use super::written::written;
 use crate::model::commands::{Command, Kind};
@@ -161,7 +161,13 @@ fn kind(method: &ImplItemFn, options: &Options, own: &Own<'_>, report: &mut Repo
         }
         return by_receiver(receiver, report);
     }
-    if options.create.is_some() {
+    if let Some(word) = &options.create {
+        let message = "a create gives the new instance: write `-> Self` or `-> Result<Self, _>`";
+        match &method.sig.output {
+            ReturnType::Default => report.at(word, message),
+            output if !may_give_own(output, own) => report.at(output, message),
+            _ => {}
+        }
         return Some(Kind::Create);
     }
     if options.action.is_some() {

@@ -25,8 +25,7 @@ pub(super) enum Gives {
 const WRAPPERS: &[&str] = &["Option", "Box", "Arc", "Rc"];
 
 pub(super) fn gives(output: &ReturnType, own: &Own<'_>) -> Gives {
-    let ReturnType::Type(_, ty) = output else { return Gives::Other };
-    let value = if is_result(ty) { first_argument(ty).unwrap_or(ty) } else { ty };
+    let Some(value) = value(output) else { return Gives::Other };
     if own.is(value) {
         return Gives::Own;
     }
@@ -43,6 +42,21 @@ pub(super) fn gives(output: &ReturnType, own: &Own<'_>) -> Gives {
     }
 }
 
+/// Whether the type may be the resource, perhaps under another name.
+pub(super) fn may_give_own(output: &ReturnType, own: &Own<'_>) -> bool {
+    match gives(output, own) {
+        Gives::Own => true,
+        Gives::Wrapped(_) => false,
+        Gives::Other => value(output).is_some_and(is_name),
+    }
+}
+
+/// What is given when all goes well, where anything is.
+fn value(output: &ReturnType) -> Option<&Type> {
+    let ReturnType::Type(_, ty) = output else { return None };
+    Some(if is_result(ty) { first_argument(ty).unwrap_or(ty) } else { ty })
+}
+
 /// The model of a return type.
 pub(super) fn output(output: &ReturnType, own: &Own<'_>, nowhere: Span) -> Output {
     let ReturnType::Type(_, ty) = output else {
@@ -57,8 +71,12 @@ pub(super) fn output(output: &ReturnType, own: &Own<'_>, nowhere: Span) -> Outpu
         };
         Fallible { written, never }
     });
-    let is_name = matches!(bare(ty), Type::Path(_) | Type::Macro(_));
-    Output { ty: own.written(ty), is_name, fallible }
+    Output { ty: own.written(ty), is_name: is_name(ty), fallible }
+}
+
+/// Whether the type is written as a name, which could stand for another.
+fn is_name(ty: &Type) -> bool {
+    matches!(bare(ty), Type::Path(_) | Type::Macro(_))
 }
 
 fn is_result(ty: &Type) -> bool {
