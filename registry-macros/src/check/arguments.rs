@@ -42,6 +42,7 @@ pub(super) fn no_arguments(word: &Ident, setting: &Setting, why: &str, report: &
 pub(super) struct Arguments {
     strategy: Ident,
     left: Vec<Argument>,
+    taken: Vec<Ident>,
 }
 
 impl Arguments {
@@ -58,7 +59,7 @@ impl Arguments {
             }
             None => Vec::new(),
         };
-        Self { strategy: word.clone(), left }
+        Self { strategy: word.clone(), left, taken: Vec::new() }
     }
 
     pub(super) fn positional(&mut self) -> Option<Head> {
@@ -68,11 +69,19 @@ impl Arguments {
 
     pub(super) fn named(&mut self, name: &str) -> Option<Head> {
         let place = self.left.iter().position(|argument| argument.name.as_ref().is_some_and(|found| found == name))?;
-        Some(self.left.remove(place).value)
+        let argument = self.left.remove(place);
+        self.taken.extend(argument.name);
+        Some(argument.value)
     }
 
     pub(super) fn finish(self, example: &str, report: &mut Report) {
         for argument in self.left {
+            let first = self.taken.iter().find(|first| argument.name.as_ref() == Some(first));
+            if let Some(first) = first {
+                report.at(&argument.name, format!("`{first}` is given twice: remove one"));
+                report.at(first, format!("`{first}` is given here first"));
+                continue;
+            }
             let place = match &argument.name {
                 Some(name) => name.to_token_stream(),
                 None => argument.value.tokens(),

@@ -9,12 +9,16 @@ const TIME_MAX: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 const UNITS: &[(&str, u64)] = &[("ms", 1), ("s", 1000), ("min", 60_000), ("h", 3_600_000)];
 
+const NEGATIVE: &str = "a time is not negative: write `1ms` or more";
+
 /// The time that the literal means, or why it means none.
 pub(super) fn time(literal: &Lit) -> Result<Duration, String> {
     let (digits, unit) = match literal {
         Lit::Int(number) if has_radix(&number.token().to_string()) => {
             return Err("a time is written in decimal digits: `30s`".into());
         }
+        Lit::Int(number) if number.base10_digits().starts_with('-') => return Err(NEGATIVE.into()),
+        Lit::Float(number) if number.base10_digits().starts_with('-') => return Err(NEGATIVE.into()),
         Lit::Int(number) => (number.base10_digits().to_owned(), number.suffix().to_owned()),
         Lit::Float(number) => return Err(fraction(number.base10_digits(), number.suffix())),
         _ => return Err("expected a time: `250ms`, `30s`, `5min` or `2h`".into()),
@@ -98,6 +102,8 @@ mod tests {
         check("0.25min", Err("write `15000ms`"));
         check("1.0001s", Err("whole number"));
         check("1e3s", Err("whole number"));
+        check("-5s", Err("not negative"));
+        check("-0.5s", Err("not negative"));
         check("0x10s", Err("decimal"));
         check("\"5s\"", Err("expected a time"));
     }

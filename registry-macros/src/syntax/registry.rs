@@ -105,6 +105,10 @@ fn block(input: ParseStream<'_>, report: &mut Report) -> syn::Result<Block> {
             input.advance_to(&ahead);
             Ok(Block { attributes, visibility, name, clauses: clauses(&group, report) })
         }
+        Ok(TokenTree::Ident(next)) if name == "mod" => Err(syn::Error::new_spanned(
+            &name,
+            format!("a block begins with the registry's name: write `{next} {{ resource Order; }}`, without `{name}`"),
+        )),
         _ => Err(syn::Error::new_spanned(
             &name,
             format!("the registry's name is followed by its block: write `{name} {{ resource Order; }}`"),
@@ -133,20 +137,20 @@ fn clauses(group: &Group, report: &mut Report) -> Vec<Clause> {
     clauses
 }
 
-/// What was read, and what stands behind it where a `;` should.
+/// What was read, and the mistake that ended it early.
 type Read<T> = (T, Option<syn::Error>);
 
 impl Clause {
     /// Reads the value as the path of a type.
     pub(crate) fn path(&self) -> syn::Result<Read<Path>> {
-        self.value("a type's path, as in `resource Order;`", |input| input.parse())
+        self.value("a type's path, as in `resource Order;`", |input| Ok((input.parse()?, None)))
     }
 
     /// Reads the value as a setting; `example` shows how the clause is written.
     pub(crate) fn setting(&self, example: &str, report: &mut Report) -> Option<Setting> {
         match self.value(&format!("a value, as in `{} {example};`", self.word), setting) {
-            Ok((setting, superfluous)) => {
-                superfluous.into_iter().for_each(|mistake| report.push(mistake));
+            Ok((setting, mistake)) => {
+                mistake.into_iter().for_each(|mistake| report.push(mistake));
                 Some(setting)
             }
             Err(mistake) => {
@@ -156,38 +160,52 @@ impl Clause {
         }
     }
 
-    fn value<T>(&self, expected: &str, read: fn(ParseStream<'_>) -> syn::Result<T>) -> syn::Result<Read<T>> {
+    fn value<T>(&self, expected: &str, read: fn(ParseStream<'_>) -> syn::Result<Read<T>>) -> syn::Result<Read<T>> {
         let message = format!("`{}` needs {expected}", self.word);
         if self.value.is_empty() {
             return Err(syn::Error::new_spanned(&self.word, message));
         }
         let whole = |input: ParseStream<'_>| {
-            let value = read(input)?;
+            let (value, mistake) = read(input)?;
             let rest: TokenStream = input.parse()?;
             let superfluous = rest.into_iter().next().map(|next| {
                 syn::Error::new_spanned(&next, format!("expected `;` before `{next}`: each clause ends with one"))
             });
-            Ok((value, superfluous))
+            Ok((value, mistake.or(superfluous)))
         };
         whole.parse2(self.value.clone()).map_err(|_| syn::Error::new_spanned(&self.value, message))
     }
 }
 
-fn setting(input: ParseStream<'_>) -> syn::Result<Setting> {
+fn setting(input: ParseStream<'_>) -> syn::Result<Read<Setting>> {
     let head = head(input)?;
     if !input.peek(token::Paren) {
-        return Ok(Setting { head, arguments: None });
+        return Ok((Setting { head, arguments: None }, None));
     }
     let inner;
     let parentheses = parenthesized!(inner in input);
+    let (arguments, mistake) = arguments(&inner)?;
+    Ok((Setting { head, arguments: Some((parentheses, arguments)) }, mistake))
+}
+
+/// Reads as many arguments as are well written.
+fn arguments(input: ParseStream<'_>) -> syn::Result<Read<Vec<Argument>>> {
     let mut arguments = Vec::new();
-    while !inner.is_empty() {
-        arguments.push(argument(&inner)?);
-        if !inner.is_empty() {
-            inner.parse::<Token![,]>()?;
+    let mut mistake = None;
+    while !input.is_empty() && mistake.is_none() {
+        match argument(input) {
+            Ok(argument) => arguments.push(argument),
+            Err(_) => {
+                mistake =
+                    Some(input.error("an argument is a word, a number or a time, or `word = ..` with one of them"))
+            }
+        }
+        if mistake.is_none() && !input.is_empty() && input.parse::<Option<Token![,]>>()?.is_none() {
+            mistake = Some(input.error("arguments are separated by commas: write `,` before this"));
         }
     }
-    Ok(Setting { head, arguments: Some((parentheses, arguments)) })
+    input.parse::<TokenStream>()?;
+    Ok((arguments, mistake))
 }
 
 fn argument(input: ParseStream<'_>) -> syn::Result<Argument> {

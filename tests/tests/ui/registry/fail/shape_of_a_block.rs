@@ -20,6 +20,7 @@ registry! {
     pub orders;
     pub users = Order { resource Order; }
     { resource Order; }
+    pub mod others { resource Order; }
     pub more {
         resource Order;
         "sharding" singleton;

@@ -30,6 +30,15 @@ registry! {
         failover wait_for_node(30s, 40s, unless = fail);
         replicas 3(4);
     }
+    pub three {
+        resource Order;
+        sharding by_attribute(id, slots = 2, slots = 4);
+    }
+    pub four {
+        resource Order;
+        sharding by_attribute(id slots = 4);
+        failover wait_for_node(30s, then = +);
+    }
 }
 
 fn main() {}

@@ -45,6 +45,10 @@ registry! {
         resource Order;
         timeout 0x10s;
     }
+    pub eight {
+        resource Order;
+        timeout -5s;
+    }
 }
 
 fn main() {}
