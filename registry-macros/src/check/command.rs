@@ -17,8 +17,14 @@ use crate::syntax::attribute::{self, is_empty};
 /// Methods of every client, which a command of the same name would hide, or which would hide it: a client is taken by value first.
 const RESERVED: &[&str] = &["registry", "clone", "into", "try_into"];
 
-/// Checks the method in that place of the block; what is wrong with it is reported.
-pub(super) fn command(method: &ImplItemFn, number: usize, own: &Own<'_>, report: &mut Report) -> Option<Command> {
+/// Checks the method in that place of the block; what is wrong with it is reported. Of what is no command the kind is left, where it
+/// is known.
+pub(super) fn command(
+    method: &ImplItemFn,
+    number: usize,
+    own: &Own<'_>,
+    report: &mut Report,
+) -> Result<Command, Option<Kind>> {
     let name = &method.sig.ident;
     if is_reserved(name) {
         report.at(
@@ -40,16 +46,17 @@ pub(super) fn command(method: &ImplItemFn, number: usize, own: &Own<'_>, report:
         Ok(number) => number,
         Err(_) => {
             report.at(name, "a block holds at most 65,536 commands");
-            return None;
+            return Err(kind);
         }
     };
     let output = output(&method.sig.output, own, name.span());
-    Some(Command {
+    let kind = kind.ok_or(None)?;
+    Ok(Command {
         wire_name: options.name.unwrap_or_else(|| name.unraw().to_string()),
         number,
-        idempotent: options.idempotent || kind == Some(Kind::Read),
+        idempotent: options.idempotent || kind == Kind::Read,
         is_async: method.sig.asyncness.is_some(),
-        kind: kind?,
+        kind,
         written: written(&inputs, &output.ty.ty),
         inputs,
         output,

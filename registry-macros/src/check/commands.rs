@@ -11,10 +11,10 @@ use super::command::{command, is_reserved};
 use super::inputs::is_context;
 use super::options::each_once;
 use super::own::Own;
-use super::returns::{Gives, bare, gives};
+use super::returns::bare;
 use super::runtime;
 use super::words::unknown;
-use crate::model::commands::{Block, Commands, Method, Stub};
+use crate::model::commands::{Block, Commands, Kind, Method, Stub};
 use crate::model::{Checked, Declared};
 use crate::report::Report;
 use crate::syntax::attribute::{self, only};
@@ -35,7 +35,10 @@ pub(crate) fn commands(arguments: TokenStream, item: TokenStream) -> Checked<Blo
                 ),
                 Err(_) => report.push(mistake),
             }
-            return Checked { model: Block { item, commands: None }, mistakes: report.read() };
+            return Checked {
+                model: Block { item: without_attributes(item, "command"), commands: None },
+                mistakes: report.read(),
+            };
         }
     };
     let resource = whole(&block, &mut report);
@@ -122,12 +125,13 @@ fn methods(block: &ItemImpl, resource: &Path, report: &mut Report) -> Vec<Method
         let mut at_method = Report::default();
         let number = methods.len();
         let command = command(method, number, &own, &mut at_method);
+        let kind = command.as_ref().map_or_else(|kind| *kind, |command| Some(command.kind));
         let mut mistakes = at_method.read().into_iter();
         let declared = match (command, mistakes.next()) {
-            (Some(command), None) => Declared::Sound(command),
+            (Ok(command), None) => Declared::Sound(command),
             (_, because) => Declared::Stub(Stub {
                 because: because.unwrap_or_else(|| syn::Error::new_spanned(&method.sig.ident, "this is no command")),
-                arity: (!is_reserved(&method.sig.ident)).then(|| arity(method, &own)),
+                arity: (!is_reserved(&method.sig.ident)).then(|| arity(method, kind)),
             }),
         };
         mistakes.for_each(|mistake| report.push(mistake));
@@ -144,13 +148,12 @@ fn methods(block: &ItemImpl, resource: &Path, report: &mut Report) -> Vec<Method
 }
 
 /// How many values a caller hands in: the key of a keyed command, and what travels.
-fn arity(method: &ImplItemFn, own: &Own<'_>) -> usize {
+fn arity(method: &ImplItemFn, kind: Option<Kind>) -> usize {
     let travelling = method.sig.inputs.iter().filter(|input| match input {
         FnArg::Typed(typed) => !is_context(&typed.ty),
         FnArg::Receiver(_) => true,
     });
-    let creates_without_key = method.sig.receiver().is_none()
-        && matches!(gives(&method.sig.output, own), Gives::Own)
-        && travelling.clone().count() == 0;
-    travelling.count() + usize::from(creates_without_key)
+    // A create that takes no key yet is called with one.
+    let least = usize::from(kind == Some(Kind::Create));
+    travelling.count().max(least)
 }

@@ -22,4 +22,9 @@ impl Order {
     }
 }
 
+fn calls(orders: OrderClient) {
+    drop(orders.place(1));
+    drop(orders.place_later(1));
+}
+
 fn main() {}

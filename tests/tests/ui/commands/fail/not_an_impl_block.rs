@@ -13,4 +13,10 @@ struct Order {
 #[commands]
 mod orders {}
 
+#[commands]
+trait Orders {
+    #[command(idempotent)]
+    fn place(&mut self);
+}
+
 fn main() {}
