@@ -7,6 +7,7 @@ mod clauses;
 mod command;
 mod commands;
 mod inputs;
+mod names;
 mod options;
 mod own;
 mod owned;

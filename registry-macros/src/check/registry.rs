@@ -2,10 +2,11 @@
 
 use proc_macro2::TokenStream;
 use quote::ToTokens;
+use syn::Ident;
 use syn::ext::IdentExt;
-use syn::{Ident, Path};
 
 use super::clauses::Clauses;
+use super::names::{is_named_like_its_resource, not_hidden, without_clashes};
 use super::strategies::{failover, load_balancing, on_partition, reads, sharding};
 use super::values::{concurrency, idempotency_window, queue, replicas, timeout, wire_name};
 use super::words::fault_of_name;
@@ -69,11 +70,6 @@ fn block(tree: &tree::Block, all: &[tree::Block], report: &mut Report) -> Option
     })
 }
 
-fn is_named_like_its_resource(tree: &tree::Block) -> bool {
-    let mut resources = tree.clauses.iter().filter(|clause| clause.word == "resource");
-    resources.any(|clause| clause.path().is_ok_and(|(path, _)| path.is_ident(&tree.name)))
-}
-
 fn declared(
     tree: &tree::Block,
     all: &[tree::Block],
@@ -122,45 +118,4 @@ fn declared(
         }
         Err(because) => Declared::Stub(because),
     }
-}
-
-/// The modules that the blocks become would hide a crate or module of their name from the resource's path. Of a block with conditions
-/// only rustc knows whether it is there.
-fn not_hidden<T>(path: (Path, T), tree: &tree::Block, all: &[tree::Block]) -> syn::Result<(Path, T)> {
-    let is_relative = path.0.leading_colon.is_none() && path.0.segments.len() > 1;
-    let Some(first) = path.0.segments.first().filter(|_| is_relative).map(|segment| &segment.ident) else {
-        return Ok(path);
-    };
-    let is_there = |block: &tree::Block| block.name == tree.name || only(&block.attributes, &["cfg"]).is_empty();
-    if !all.iter().any(|block| block.name == *first && is_there(block)) {
-        return Ok(path);
-    }
-    let whole = path.0.to_token_stream().to_string().replace(' ', "");
-    let message = format!(
-        "the block `{first}` becomes a module that hides `{first}` here: rename the block, or write `::{whole}` for a crate"
-    );
-    Err(syn::Error::new_spanned(first, message))
-}
-
-/// Reports blocks that would become one module, and registries that would be one on the wire. Of blocks with one name only
-/// the first is kept, so that rustc does not complain as well.
-fn without_clashes(blocks: Vec<Block>, report: &mut Report) -> Vec<Block> {
-    let mut kept: Vec<Block> = Vec::new();
-    for block in blocks {
-        // With a condition on each, at most one is meant to be there; rustc says so if both are.
-        let conditional = |earlier: &Block| !block.conditions.is_empty() && !earlier.conditions.is_empty();
-        let Block { name, wire_name, .. } = &block;
-        if let Some(earlier) = kept.iter().find(|earlier| earlier.name == *name && !conditional(earlier)) {
-            report.at(name, format!("two blocks are called `{name}`: rename one, or put `#[cfg(..)]` on each"));
-            report.at(&earlier.name, format!("`{name}` is declared here first"));
-            continue;
-        }
-        let on_the_wire = |earlier: &&Block| earlier.name != *name && earlier.wire_name == *wire_name;
-        if let Some(earlier) = kept.iter().filter(on_the_wire).find(|earlier| !conditional(earlier)) {
-            report.at(name, format!("two registries are called \"{wire_name}\" on the wire: change the `name` of one"));
-            report.at(&earlier.name, format!("\"{wire_name}\" is declared here first"));
-        }
-        kept.push(block);
-    }
-    kept
 }

@@ -1,0 +1,56 @@
+//! Names of blocks that get in the way of each other, or of resources.
+
+use quote::ToTokens;
+use syn::Path;
+
+use crate::model::registry::Block;
+use crate::report::Report;
+use crate::syntax::attribute::only;
+use crate::syntax::registry as tree;
+
+/// Whether the block would become a module beside a type of its name.
+pub(super) fn is_named_like_its_resource(tree: &tree::Block) -> bool {
+    let mut resources = tree.clauses.iter().filter(|clause| clause.word == "resource");
+    resources.any(|clause| clause.path().is_ok_and(|(path, _)| path.is_ident(&tree.name)))
+}
+
+/// The modules that the blocks become would hide a crate or module of their name from the resource's path. Of a block with conditions
+/// only rustc knows whether it is there.
+pub(super) fn not_hidden<T>(path: (Path, T), tree: &tree::Block, all: &[tree::Block]) -> syn::Result<(Path, T)> {
+    let is_relative = path.0.leading_colon.is_none() && path.0.segments.len() > 1;
+    let Some(first) = path.0.segments.first().filter(|_| is_relative).map(|segment| &segment.ident) else {
+        return Ok(path);
+    };
+    let is_there = |block: &tree::Block| block.name == tree.name || only(&block.attributes, &["cfg"]).is_empty();
+    if !all.iter().any(|block| block.name == *first && is_there(block)) {
+        return Ok(path);
+    }
+    let whole = path.0.to_token_stream().to_string().replace(' ', "");
+    let message = format!(
+        "the block `{first}` becomes a module that hides `{first}` here: rename the block, or write `::{whole}` for a crate"
+    );
+    Err(syn::Error::new_spanned(first, message))
+}
+
+/// Reports blocks that would become one module, and registries that would be one on the wire. Of blocks with one name only
+/// the first is kept, so that rustc does not complain as well.
+pub(super) fn without_clashes(blocks: Vec<Block>, report: &mut Report) -> Vec<Block> {
+    let mut kept: Vec<Block> = Vec::new();
+    for block in blocks {
+        // With a condition on each, at most one is meant to be there; rustc says so if both are.
+        let conditional = |earlier: &Block| !block.conditions.is_empty() && !earlier.conditions.is_empty();
+        let Block { name, wire_name, .. } = &block;
+        if let Some(earlier) = kept.iter().find(|earlier| earlier.name == *name && !conditional(earlier)) {
+            report.at(name, format!("two blocks are called `{name}`: rename one, or put `#[cfg(..)]` on each"));
+            report.at(&earlier.name, format!("`{name}` is declared here first"));
+            continue;
+        }
+        let on_the_wire = |earlier: &&Block| earlier.name != *name && earlier.wire_name == *wire_name;
+        if let Some(earlier) = kept.iter().filter(on_the_wire).find(|earlier| !conditional(earlier)) {
+            report.at(name, format!("two registries are called \"{wire_name}\" on the wire: change the `name` of one"));
+            report.at(&earlier.name, format!("\"{wire_name}\" is declared here first"));
+        }
+        kept.push(block);
+    }
+    kept
+}
