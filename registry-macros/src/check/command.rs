@@ -14,8 +14,8 @@ use crate::model::commands::{Command, Kind};
 use crate::report::Report;
 use crate::syntax::attribute::{self, is_empty};
 
-/// Methods of every client, which a command of the same name would hide, or which would hide it: a client is taken by value first.
-const RESERVED: &[&str] = &["registry", "clone", "into", "try_into"];
+/// Methods of every client, which a command of the same name would hide.
+const RESERVED: &[&str] = &["registry", "clone"];
 
 /// Checks the method in that place of the block; what is wrong with it is reported. Of what is no command the kind is left, where it
 /// is known.
@@ -27,13 +27,7 @@ pub(super) fn command(
 ) -> Result<Command, Option<Kind>> {
     let name = &method.sig.ident;
     if is_reserved(name) {
-        report.at(
-            name,
-            format!(
-                "every client has a method `{name}` of its own: rename the method; `#[command(name = \"{name}\")]` keeps the \
-                 wire name"
-            ),
-        );
+        report.at(name, format!("every client has a method `{name}` of its own: rename the command"));
     }
     let options = Options::read(method, report);
     plain_signature(method, report);

@@ -19,15 +19,6 @@ impl Order {
     fn clone(&self) -> u64 {
         self.total
     }
-
-    fn into(&self) -> u64 {
-        self.total
-    }
-
-    #[command(name = "try_into")]
-    fn try_to_sum_up(&self) -> u64 {
-        self.total
-    }
 }
 
 fn main() {}
