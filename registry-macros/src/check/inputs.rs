@@ -1,7 +1,7 @@
 //! What a command takes.
 
 use syn::spanned::Spanned;
-use syn::{FnArg, Ident, ImplItemFn, Pat, PatType, Type, TypeReference};
+use syn::{Attribute, FnArg, Ident, ImplItemFn, Pat, PatType, Type, TypeReference};
 
 use super::allowed::allowed;
 use super::own::Own;
@@ -9,6 +9,7 @@ use super::owned::{PARAMETER, owned};
 use super::returns::bare;
 use crate::model::commands::{Input, Kind};
 use crate::report::Report;
+use crate::syntax::attribute;
 
 /// serde's own limit for tuples, which is what arguments travel as.
 const ARGUMENTS_MAX: usize = 16;
@@ -59,9 +60,9 @@ fn unconditional(input: &FnArg, report: &mut Report) {
         FnArg::Receiver(receiver) => ("the receiver", &receiver.attrs),
         FnArg::Typed(typed) => ("a parameter", &typed.attrs),
     };
-    for attribute in
-        attributes.iter().filter(|attribute| ["cfg", "cfg_attr"].iter().any(|name| attribute.path().is_ident(name)))
-    {
+    let is_condition =
+        |attribute: &&Attribute| attribute.path().is_ident("cfg") || attribute::conditional(attribute, "cfg").is_some();
+    for attribute in attributes.iter().filter(is_condition) {
         let message = format!("{what} of a command has no conditions: put `#[cfg(..)]` on the method, written twice");
         report.at(attribute, message);
     }

@@ -1,6 +1,6 @@
 //! The options of our attributes, each at most once.
 
-use syn::Attribute;
+use syn::{Attribute, Error};
 
 use crate::report::Report;
 use crate::syntax::attribute::{Argument, arguments};
@@ -24,8 +24,9 @@ pub(super) fn each_once(given: Vec<Argument>, report: &mut Report) -> Vec<Argume
         let word = &argument.word;
         match once.iter().find(|first| first.word == *word) {
             Some(first) => {
-                report.at(word, format!("`{word}` is given twice: remove one"));
-                report.at(&first.word, format!("`{word}` is given here first"));
+                let mut twice = Error::new_spanned(word, format!("`{word}` is given twice: remove one"));
+                twice.combine(Error::new_spanned(&first.word, format!("`{word}` is given here first")));
+                report.push(twice);
             }
             None => once.push(argument),
         }

@@ -59,15 +59,12 @@ impl<'ast> Visit<'ast> for Borrowed<'_> {
             );
             return self.report.at(ty, message);
         }
-        visit_type_path(self, ty);
-    }
-
-    fn visit_type_trait_object(&mut self, ty: &'ast TypeTraitObject) {
-        if ty.bounds.iter().any(|bound| names(bound, NEVER_TRAVEL)) {
+        if let Some(object) = boxed_object(ty).filter(|object| object.bounds.iter().any(|of| names(of, NEVER_TRAVEL))) {
             let what = self.what;
             let message = format!("{what} of a command has a type that both sides know: write an enum or a `String`");
-            self.report.at(ty, message);
+            self.report.at(object, message);
         }
+        visit_type_path(self, ty);
     }
 
     fn visit_type_impl_trait(&mut self, ty: &'ast TypeImplTrait) {
@@ -84,8 +81,19 @@ impl<'ast> Visit<'ast> for Borrowed<'_> {
     }
 }
 
-/// Traits of the standard library behind which no type travels. One of the user's may, with a crate that knows its types by name.
-const NEVER_TRAVEL: &[&str] = &["Error", "Debug", "Display", "Any", "Fn", "FnMut", "FnOnce", "Future", "Iterator"];
+/// Traits with names of the standard library's, behind which no type travels. One of the user's may, with a crate that knows its types by
+/// name.
+const NEVER_TRAVEL: &[&str] = &["Error", "Debug", "Display", "Any", "Fn", "FnMut", "FnOnce"];
+
+/// The `dyn` directly in a `Box`, an `Arc` or an `Rc`.
+fn boxed_object(ty: &TypePath) -> Option<&TypeTraitObject> {
+    let last = ty.path.segments.last().filter(|last| ["Box", "Arc", "Rc"].iter().any(|owner| last.ident == owner))?;
+    let PathArguments::AngleBracketed(arguments) = &last.arguments else { return None };
+    match arguments.args.first() {
+        Some(GenericArgument::Type(Type::TraitObject(object))) => Some(object),
+        _ => None,
+    }
+}
 
 /// Whether the bound is one of these traits, by its last segment.
 fn names(bound: &TypeParamBound, traits: &[&str]) -> bool {

@@ -1,11 +1,13 @@
 //! Attributes: the arguments of our own, and the parts of others that generated items take over.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::ext::IdentExt;
 use syn::parse::{ParseStream, Parser};
 use syn::punctuated::Punctuated;
 use syn::{AttrStyle, Attribute, Expr, Ident, Meta, Path, Token, parse_quote};
+
+use super::block::set_on_condition;
 
 /// One argument of an attribute of ours: `word` or `word = value`.
 pub(crate) struct Argument {
@@ -76,15 +78,25 @@ pub(crate) fn only(attributes: &[Attribute], names: &[&str]) -> Vec<Attribute> {
 }
 
 /// The name itself, where `cfg_attr` sets an attribute of that name.
-pub(crate) fn conditional(attribute: &Attribute, name: &str) -> Option<Path> {
-    let parts = conditional_parts(attribute)?;
-    parts.iter().skip(1).map(Meta::path).find(|path| path.is_ident(name)).cloned()
+pub(crate) fn conditional(attribute: &Attribute, name: &str) -> Option<Ident> {
+    match &attribute.meta {
+        Meta::List(list) if list.path.is_ident("cfg_attr") => set_on_condition(list.tokens.clone(), name),
+        _ => None,
+    }
 }
 
-/// The condition of a `cfg_attr`, and what it sets.
-fn conditional_parts(attribute: &Attribute) -> Option<Punctuated<Meta, Token![,]>> {
+/// The condition of a `cfg_attr`, which may be `true` or `false`, and what it sets.
+fn conditional_parts(attribute: &Attribute) -> Option<(TokenStream, Punctuated<Meta, Token![,]>)> {
+    let parts = |input: ParseStream<'_>| {
+        let mut condition = TokenStream::new();
+        while !input.is_empty() && !input.peek(Token![,]) {
+            condition.extend([input.parse::<TokenTree>()?]);
+        }
+        input.parse::<Token![,]>()?;
+        Ok((condition, Punctuated::parse_terminated(input)?))
+    };
     let is_conditional = attribute.path().is_ident("cfg_attr");
-    is_conditional.then(|| attribute.parse_args_with(Punctuated::parse_terminated).ok())?
+    is_conditional.then(|| attribute.parse_args_with(parts).ok())?
 }
 
 fn reduced(attribute: &Attribute, names: &[&str]) -> Option<Attribute> {
@@ -92,9 +104,9 @@ fn reduced(attribute: &Attribute, names: &[&str]) -> Option<Attribute> {
         // One that stands within its item, as `#![..]`, stands before the generated one.
         return Some(Attribute { style: AttrStyle::Outer, ..attribute.clone() });
     }
-    let mut parts = conditional_parts(attribute)?.into_iter();
-    let condition = parts.next()?;
+    let (condition, parts) = conditional_parts(attribute)?;
     let kept: Vec<Attribute> = parts
+        .into_iter()
         .map(|meta| -> Attribute { parse_quote!(#[#meta]) })
         .filter_map(|attribute| reduced(&attribute, names))
         .collect();

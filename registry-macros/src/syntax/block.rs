@@ -3,7 +3,7 @@
 use std::iter::Peekable;
 
 use proc_macro2::token_stream::IntoIter;
-use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Group, Ident, TokenStream, TokenTree};
 
 /// The block with empty bodies. What a command is stands in its signature, so a slip in a body, or syntax that is newer than the parser, is
 /// left to the compiler, and takes no client away.
@@ -84,14 +84,24 @@ fn is_block(group: &Group) -> bool {
 
 /// The brackets of an attribute of that name, or of one that sets it on a condition.
 fn is_attribute(group: &Group, name: &str) -> bool {
-    let is = |token: &TokenTree, name: &str| matches!(token, TokenTree::Ident(word) if word == name);
-    let sets = |token: TokenTree| match token {
-        TokenTree::Group(arguments) => flat(arguments.stream()).skip(1).any(|token| is(&token, name)),
-        _ => false,
-    };
-    let mut tokens = flat(group.stream());
-    let first = tokens.next().filter(|_| group.delimiter() == Delimiter::Bracket);
-    first.is_some_and(|first| is(&first, name) || is(&first, "cfg_attr") && tokens.any(sets))
+    group.delimiter() == Delimiter::Bracket && word_of(flat(group.stream()), name).is_some()
+}
+
+/// The name itself in what a `cfg_attr` with these arguments sets, be it by another `cfg_attr`. `a::name` is somebody else's.
+pub(crate) fn set_on_condition(arguments: TokenStream, name: &str) -> Option<Ident> {
+    let arguments: Vec<_> = flat(arguments).collect();
+    let is_comma = |token: &TokenTree| matches!(token, TokenTree::Punct(sign) if sign.as_char() == ',');
+    arguments.split(is_comma).skip(1).find_map(|set| word_of(set.iter().cloned(), name))
+}
+
+/// The name itself, where an attribute with this content is one of that name, or sets one.
+fn word_of(mut content: impl Iterator<Item = TokenTree>, name: &str) -> Option<Ident> {
+    let Some(TokenTree::Ident(word)) = content.next() else { return None };
+    match content.next() {
+        Some(TokenTree::Punct(sign)) if sign.as_char() == ':' => None,
+        Some(TokenTree::Group(arguments)) if word == "cfg_attr" => set_on_condition(arguments.stream(), name),
+        _ => (word == name).then_some(word),
+    }
 }
 
 /// The tokens, and those that a `macro_rules!` macro was given as one.
@@ -116,6 +126,16 @@ mod tests {
     use quote::quote;
 
     use super::*;
+
+    #[test]
+    fn what_a_condition_sets_is_found_unless_it_is_somebody_elses() {
+        let set = |arguments| set_on_condition(arguments, "command").is_some();
+        assert!(set(quote!(true, command(name = "x"))));
+        assert!(set(quote!(all(a, b), allow(unused), command)));
+        assert!(set(quote!(a, cfg_attr(b, command(idempotent)))));
+        assert!(!set(quote!(feature = "app", tauri::command)));
+        assert!(!set(quote!(command, allow(command))));
+    }
 
     #[test]
     fn bodies_go_and_signatures_stay() {

@@ -201,7 +201,9 @@ fn arguments(input: ParseStream<'_>) -> syn::Result<Read<Vec<Argument>>> {
             }
         }
         if mistake.is_none() && !input.is_empty() && input.parse::<Option<Token![,]>>()?.is_none() {
-            mistake = Some(input.error("arguments are separated by commas: write `,` before this"));
+            let is_next = input.peek(Ident::peek_any) && input.peek2(Token![=]);
+            let cure = if is_next { ": write `,` before this" } else { ", and this belongs to none" };
+            mistake = Some(input.error(format!("arguments are separated by commas{cure}")));
         }
     }
     input.parse::<TokenStream>()?;
