@@ -262,7 +262,7 @@ impl Driver {
         self.join.resolve(resolved);
         for link in self.peers.links() {
             // It may have connected before anybody knew that it is behind this name.
-            self.join.meet(&link.process(), link.peer().address, None);
+            self.join.meet(link.process(), link.peer().address, None);
         }
         self.tell_entries();
         self.tell(Input::Join(self.join.addresses()));
@@ -381,7 +381,7 @@ impl Driver {
                 telemetry::connected(&self.port.node, &link.peer().node, link.peer().address);
                 self.dials.remove(&link.peer().address);
                 // Each connection tells of an address, also one that gives way.
-                self.join.meet(&link.process(), link.peer().address, dialled);
+                self.join.meet(link.process(), link.peer().address, dialled);
                 // Of two connections of one pair that began at once, the later event may be about the one that gives way.
                 let link = self.transport.link(&link.peer().node).unwrap_or(link);
                 self.connect(link, dialled);
@@ -427,11 +427,11 @@ impl Driver {
     fn connect(&mut self, link: Link, dialled: Option<SocketAddr>) {
         self.peers.connect(link.clone());
         self.stale.everything = true;
-        self.join.meet(&link.process(), link.peer().address, dialled);
+        self.join.meet(link.process(), link.peer().address, dialled);
         self.tell_entries();
         self.tell(connected(&link, dialled));
         // What was on its way on an earlier connection may be lost.
-        let process = link.process();
+        let process = link.process().clone();
         self.kept.values().for_each(|kept| kept.host.ask(Some(&process)));
     }
 

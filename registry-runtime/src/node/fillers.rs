@@ -142,7 +142,7 @@ async fn work(queues: Arc<Mutex<BTreeMap<LinkId, Queue>>>, link: Link, news: mps
             // Who opens asks again, and others.
             Err(Unsent::Unfit) if job.to != Whom::Backup => {}
             Err(Unsent::Unfit) => {
-                let report = Report::Unfillable(job.slot, job.epoch, link.process());
+                let report = Report::Unfillable(job.slot, job.epoch, link.process().clone());
                 // A driver that has stopped wants to know nothing.
                 let _ = news.send(News { registry: job.registry, report });
             }
@@ -180,7 +180,7 @@ async fn send(link: &Link, host: &Arc<dyn AnyHost>, job: Job) -> Result<(), Unse
     let peer = link.process();
     let content = match to {
         // Its beginning goes out with it, under the slot's lock, so that no record comes between.
-        Whom::Backup => host.content_for(slot, epoch, &peer, link.id()),
+        Whom::Backup => host.content_for(slot, epoch, peer, link.id()),
         Whom::Opener(stamp) => host.content(slot, epoch, stamp),
     };
     let Some(mut content) = content else { return Ok(()) };
@@ -203,7 +203,7 @@ async fn send(link: &Link, host: &Arc<dyn AnyHost>, job: Job) -> Result<(), Unse
         let word = RecordWord::Part { number, stamp, part: portion.part, last: portion.last, body };
         write(&mut frame, registry, slot, epoch, word);
         link.send_patiently(Channel::Records, &frame).await.map_err(|_| Unsent::Cut)?;
-        if to == Whom::Backup && !host.carries(slot, epoch, &peer) {
+        if to == Whom::Backup && !host.carries(slot, epoch, peer) {
             // Nobody takes the rest any more, and another opening may wait for this connection.
             return Ok(());
         }

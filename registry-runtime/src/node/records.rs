@@ -62,7 +62,7 @@ impl Records {
 
     /// Fills a backup of this node's anew, if it is one, whatever is on its way there.
     fn fill_anew(&self, backup: &Link, host: &Arc<dyn AnyHost>, slot: Slot, epoch: Epoch) {
-        if host.hear_lack(slot, epoch, &backup.process()) {
+        if host.hear_lack(slot, epoch, backup.process()) {
             self.fillers.add_anew(backup, host, to_backup(host, slot, epoch));
         }
     }
@@ -82,7 +82,7 @@ impl Records {
         };
         let is_owners = matches!(word, RecordWord::Record { .. } | RecordWord::Acknowledged { .. } | RecordWord::Ask);
         // Epochs are known to all members; each has the tag of the opener that drew it, who speaks for it.
-        if is_owners && !may_be_of(epoch, &from.process(), registry, slot) {
+        if is_owners && !may_be_of(epoch, from.process(), registry, slot) {
             return self.refuse(&from.peer().node, registry, "a record of somebody else's opening");
         }
         match word {
@@ -95,16 +95,16 @@ impl Records {
             },
             RecordWord::Reaches { position } => {
                 let process = from.process();
-                let heard = host.hear(slot, epoch, &process, position);
+                let heard = host.hear(slot, epoch, process, position);
                 if heard.fill {
                     self.fillers.add(from, host, to_backup(host, slot, epoch));
                 }
                 if heard.stored {
-                    self.tell(host, Report::Stored(Stored { slot, epoch, by: process }));
+                    self.tell(host, Report::Stored(Stored { slot, epoch, by: process.clone() }));
                 }
             }
             RecordWord::Trails { position } => {
-                if host.hear_trails(slot, epoch, &from.process(), position).fill {
+                if host.hear_trails(slot, epoch, from.process(), position).fill {
                     self.fillers.add(from, host, to_backup(host, slot, epoch));
                 }
             }
@@ -123,13 +123,13 @@ impl Records {
                 let sender = from.process();
                 // An owner fills its backups, and who has promised an opening fills its opener.
                 let own = may_be_of(epoch, &self.me, registry, slot);
-                match own || may_be_of(epoch, &sender, registry, slot) {
-                    true => host.begin_filling(slot, &sender, Filling { epoch, number, stamp }, own),
+                match own || may_be_of(epoch, sender, registry, slot) {
+                    true => host.begin_filling(slot, sender, Filling { epoch, number, stamp }, own),
                     false => self.refuse(&sender.node, registry, "a filling for somebody else's opening"),
                 }
             }
             RecordWord::Part { number, stamp, part, last, body: Raw(body) } => {
-                let filled = host.fill(slot, &from.process(), Filling { epoch, number, stamp }, part, last, body);
+                let filled = host.fill(slot, from.process(), Filling { epoch, number, stamp }, part, last, body);
                 if let Ok(Filled::Whole(_)) = filled {
                     telemetry::is_filled(&self.me.node, registry, slot, epoch, &from.peer().node);
                 }
@@ -145,7 +145,7 @@ impl Records {
                     Err(fault) => self.refuse(&from.peer().node, registry, &fault),
                 }
             }
-            RecordWord::Pull { stamp } => match may_be_of(epoch, &from.process(), registry, slot) {
+            RecordWord::Pull { stamp } => match may_be_of(epoch, from.process(), registry, slot) {
                 true => {
                     let job = Job { registry: host.spec().name, slot, epoch, to: Whom::Opener(stamp) };
                     self.fillers.add(from, host, job);
@@ -165,7 +165,7 @@ impl Records {
                 self.salvages.came(from, host, slot, stamp, first, remainder);
             }
             RecordWord::Salvaged { stamp } => host.let_go_of(slot, stamp),
-            RecordWord::Filled { number } => host.hear_filled(slot, epoch, &from.process(), number),
+            RecordWord::Filled { number } => host.hear_filled(slot, epoch, from.process(), number),
         }
     }
 

@@ -28,6 +28,8 @@ pub(crate) struct Link(Arc<Shared>);
 struct Shared {
     id: LinkId,
     peer: PeerInfo,
+    /// Of the peer: it is asked for with each record.
+    process: Process,
     connection: quinn::Connection,
     lanes: [Arc<Lane>; LANES],
     /// Whether the runtime has several threads. Then requests are spread over the lanes: one thread alone fills packets better from
@@ -53,6 +55,7 @@ impl Link {
         let replies = |at: usize| Arc::new(Replies::new(id, number(at), soloist.clone()));
         Self(Arc::new(Shared {
             id,
+            process: Process { node: peer.node.clone(), start: peer.start },
             peer,
             connection,
             lanes: std::array::from_fn(lane),
@@ -76,8 +79,8 @@ impl Link {
     }
 
     /// Which process that is.
-    pub(crate) fn process(&self) -> Process {
-        Process { node: self.0.peer.node.clone(), start: self.0.peer.start }
+    pub(crate) fn process(&self) -> &Process {
+        &self.0.process
     }
 
     /// Sends a request; requests with the same hint keep their order. The task is woken when there is an answer, so it need not
