@@ -71,7 +71,7 @@
 //!
 //! - **Reads see what is committed.** An update works on a copy, which becomes the instance when it returns `Ok`; reads go on
 //!   meanwhile and see the instance as it was. An `Err`, a panic, a cancelled call or a passed deadline leaves no trace. (What
-//!   an `Arc<Mutex<_>>` in the instance shares is outside of this.)
+//!   an `Arc<Mutex<_>>` in the instance shares is outside of this, and so is what the command called elsewhere: that stands.)
 //! - **Reads of replicas may be late, and never go back.** Under `reads replicas` a read may miss the latest changes that others
 //!   made: as a rule those of the last round trip; on a replica that is cut off from its owner those of one lease; and on one that is
 //!   cut off together with an owner that was replaced elsewhere, those made since, for as long as the cut lasts. It never shows what is
@@ -204,7 +204,7 @@
 //! | `Rejected(E)` | ran, changed nothing | its own matter |
 //! | `NotFound`, `AlreadyExists` | was not started | |
 //! | `Overloaded { retry_after }` | was not started | call again after that time |
-//! | `Unavailable { reason }` | was not started | call again; `reason` says who is missing |
+//! | `Unavailable { reason }` | was not started | call again; `reason` says what is missing |
 //! | `Incompatible`, `TooLarge`, `Unauthorized` | was not started | calling again is of no use |
 //! | `DeadlineExceeded { executed }` | was not started (`No`), or may have run or still run (`Maybe`) | after `Maybe`, read before you call again |
 //! | `Unknown { reason }` | may have run | read before you call again, or call under an idempotency key |

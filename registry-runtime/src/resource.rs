@@ -61,6 +61,8 @@ pub use definition::{ClientOf, Defines, Definition, IsResource, OnlyOneCommandsB
 pub use error::{CommandError, Executed, Reason};
 pub use hash::stable_hash;
 pub use key::{CreateKey, Instance, IntoKey, Key, Resource, Whole};
+#[doc(hidden)]
 pub use returns::{Probe, ResultLike, Unprobed};
 pub use shape::{Shape, fingerprint, fingerprint_of_instances, misfits};
+#[doc(hidden)]
 pub use travel::{Stays, Travel, Travelling};

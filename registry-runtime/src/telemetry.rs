@@ -99,6 +99,12 @@ pub(crate) fn unkept(node: &NodeId, registry: &str, slot: Slot, why: &dyn Debug,
     warn!(%node, registry, %slot, ?why, total, silent, "replicas could not take what a command left; nothing of it was kept");
 }
 
+/// A command has panicked.
+pub(crate) fn panicked(node: &NodeId, registry: &str, command: &str, id: CommandId, line: Line) {
+    let Line { total, silent } = line;
+    warn!(%node, registry, command, %id, total, silent, "a command panicked; its instance is as it was");
+}
+
 /// Two sides of a partition have changed an instance, and the state of one is given up.
 pub(crate) fn given_up(node: &NodeId, registry: &str, slot: Slot, key: &str) {
     warn!(%node, registry, %slot, key, "two sides of a partition changed an instance; what the other made of it is given up");

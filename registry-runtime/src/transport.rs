@@ -177,6 +177,7 @@ impl Transport {
     pub(crate) async fn shutdown(&self) {
         self.core.close();
         let _ = timeout(SHUTDOWN_TIME, self.core.endpoint.wait_idle()).await;
+        let _ = timeout(SHUTDOWN_TIME, self.core.endpoint.let_go()).await;
         telemetry::connections(&self.core.hello().node, &self.counts());
     }
 }

@@ -72,6 +72,10 @@ impl<T, E> Call<T, E> {
     /// `HashMap`, whose order varies, may seem to be another. Reads and actions change no instance, so a
     /// name has no effect there.
     ///
+    /// The name speaks of what the command does to its own instance. Where a run comes to nothing (an `Err`, a panic, a deadline that passes),
+    /// what it has called in other registries stands, and under the same name it runs anew, with calls of its own. A command that calls others
+    /// takes such a name as an argument, too, and calls them under it.
+    ///
     /// # Panics
     ///
     /// When the call was polled already.

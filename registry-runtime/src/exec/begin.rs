@@ -1,7 +1,7 @@
 //! Where every command begins: on its caller's thread, and if possible ends there.
 
 use std::cell::Cell;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use tokio::time::Instant;
@@ -131,7 +131,7 @@ impl<R: Resource> Host<R> {
             Some(Work::Ran(ran)) => Some(ran),
             _ => None,
         };
-        self.end(ran, &attempt, grip, Some(started), reply)
+        self.end(command.name, ran, &attempt, grip, Some(started), reply)
     }
 
     /// The committed state of an instance, for a read.
@@ -159,7 +159,7 @@ impl<R: Resource> Host<R> {
             Some(Work::Ran(ran)) => Some(ran),
             _ => None,
         };
-        conclude(ran, Some(key), reply, false).outcome
+        self.noted(conclude(ran, Some(key), reply, false), command.name, attempt.ask.id).outcome
     }
 
     /// Goes to the slot and, for an exclusive command, takes the lane if it is free. The key stays in the attempt if it is
@@ -214,6 +214,28 @@ impl<R: Resource> Host<R> {
         telemetry::command(registry, command.name, slot, node, attempt.caller, tried)
     }
 
+    /// Notes that a command has panicked, if it has.
+    #[inline]
+    pub(super) fn noted<D, J>(
+        &self,
+        concluded: Conclusion<R, D, J>,
+        command: &'static str,
+        id: CommandId,
+    ) -> Conclusion<R, D, J> {
+        if let Outcome::Panicked = concluded.outcome {
+            self.note_panic(command, id);
+        }
+        concluded
+    }
+
+    #[cold]
+    fn note_panic(&self, command: &'static str, id: CommandId) {
+        let line = self.panics.lock().unwrap_or_else(PoisonError::into_inner).count(&command, self.clock().now());
+        if let Some(line) = line {
+            telemetry::panicked(&self.setting.origin.node, self.definition.spec.name, command, id, line);
+        }
+    }
+
     /// Notes that a receipt answers.
     pub(super) fn note_receipt(&self, command: &str, id: CommandId, attempt: u32) {
         let (registry, node) = (self.definition.spec.name, &self.setting.origin.node);
@@ -244,9 +266,9 @@ impl<R: Resource> Host<R> {
         let mut flight = match span.in_scope(|| self.start(command, &attempt, grip.as_ref(), state, args)) {
             Some(Work::Flying(flight)) => flight,
             Some(Work::Ran(ran)) => {
-                return Ok(self.end(Some(ran), &attempt, grip, None, reply));
+                return Ok(self.end(command.name, Some(ran), &attempt, grip, None, reply));
             }
-            None => return Ok(self.end(None, &attempt, grip, None, reply)),
+            None => return Ok(self.end(command.name, None, &attempt, grip, None, reply)),
         };
         let polled = {
             // Timers and sockets that the body makes belong to the node's runtime, whoever polls the caller. There is
@@ -258,7 +280,7 @@ impl<R: Resource> Host<R> {
         match polled {
             Poll::Ready(ran) => {
                 discard(flight);
-                Ok(self.end(ran, &attempt, grip, None, reply))
+                Ok(self.end(command.name, ran, &attempt, grip, None, reply))
             }
             Poll::Pending => {
                 let control = Arc::new(Control::running());
@@ -353,6 +375,7 @@ impl<R: Resource> Host<R> {
     #[inline]
     fn end<A, T, E, S: Reply<T, E>>(
         &self,
+        command: &'static str,
         ran: Option<Ran<R, T, E>>,
         attempt: &Attempt<'_, R>,
         grip: Option<Grip<R>>,
@@ -362,6 +385,7 @@ impl<R: Resource> Host<R> {
         let is_exclusive = |grip: &Grip<R>| grip.claim.turn.is_some();
         let keep = attempt.may_repeat && grip.as_ref().is_some_and(is_exclusive);
         let concluded = conclude(ran, grip.as_ref().map(|grip| &grip.key), reply, keep);
+        let concluded = self.noted(concluded, command, attempt.ask.id);
         let Some(Grip { slot, key, claim }) = grip.filter(is_exclusive) else { return Begun::Ready(concluded.outcome) };
         let ended = Instant::now();
         if let Some(since) = since {

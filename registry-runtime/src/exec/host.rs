@@ -59,6 +59,8 @@ pub(crate) struct Host<R: Resource> {
     pub(super) salvaged: AtomicU64,
     /// How often a command left what could not be kept.
     unkept: Mutex<Ration<()>>,
+    /// How often commands have panicked.
+    pub(super) panics: Mutex<Ration<&'static str>>,
 }
 
 /// The place of one slot. It begins with a line of memory (64 bytes on what we run on), as its fields are ordered for.
@@ -168,6 +170,7 @@ impl<R: Commands> Host<R> {
             setting,
             salvaged: AtomicU64::new(0),
             unkept: Mutex::default(),
+            panics: Mutex::default(),
         })
     }
 }

@@ -197,7 +197,8 @@ impl<R: Resource, A, T, E> Hold<R, A, T, E> {
         let key = seat.as_ref().map(|seat| &seat.key);
         let exclusive = seat.is_some() && command.kind() != Kind::Read;
         let keep = exclusive && kept.asked.ends.is_some();
-        let concluded = in_time(conclude(ran, key, reply, keep), Instant::now(), kept.deadline);
+        let concluded = host.noted(conclude(ran, key, reply, keep), command.name, kept.asked.ask.id);
+        let concluded = in_time(concluded, Instant::now(), kept.deadline);
         let Conclusion { outcome, change, told } = concluded;
         let settled = match seat {
             // A read showed the state of the moment at which it looked, when the slot was open and the lease held.

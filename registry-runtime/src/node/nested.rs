@@ -171,7 +171,7 @@ async fn the_calls_of_a_second_run_do_not_say_that_they_never_ran() {
     let outer = left.lock().unwrap().pop().unwrap();
     let deadline = Instant::now() + Duration::from_secs(20);
     let (first, second) = (|| run(&outer, deadline, false), || again(&outer, deadline));
-    let short = Duration::from_secs(1);
+    let short = Duration::from_secs(5);
 
     let no_host = async |context| tills::client(context).put(7, 1).timeout(short).await;
     assert_eq!(no_host(first()).await, Err(CommandError::Unavailable { reason: Reason::NotHosted }));

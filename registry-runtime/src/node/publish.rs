@@ -17,12 +17,18 @@ use crate::transport::{Link, PeerInfo};
 use crate::wire::hello::CommandKind;
 
 /// The routing table of one registry as it follows from what this node knows now.
-pub(super) fn table(ownership: &Ownership, peers: &Peers, subscription: &Subscription, joined: bool) -> Option<Table> {
+pub(super) fn table(
+    ownership: &Ownership,
+    peers: &Peers,
+    subscription: &Subscription,
+    acquainted: Acquainted,
+) -> Option<Table> {
+    let knows_all = acquainted == Acquainted::Well;
     let name = RegistryName::new(subscription.spec.name)?;
     let mut index = Index::new(peers, subscription);
     let hosts: Vec<u16> = ownership.hosts(&name).filter_map(|process| index.of(&process.node)).collect();
     let known = ownership.table(&name);
-    if joined {
+    if knows_all {
         peers.differences.hosted(peers.own(), subscription.spec.name, known.is_some() || !hosts.is_empty());
     }
     let slots = (0..subscription.spec.slots()).map(|slot| match known.and_then(|table| table.get(Slot::new(slot))) {
@@ -31,7 +37,10 @@ pub(super) fn table(ownership: &Ownership, peers: &Peers, subscription: &Subscri
             let epoch = active.map_or(Epoch::ZERO, |active| active.epoch);
             let set: Arc<[Process]> = active.map(|active| active.set.shared()).unwrap_or_default();
             match (told(state), owner) {
-                (SlotState::Waiting(Reason::Opening), _) if !joined => {
+                (SlotState::Refused(Reason::NotHosted), owner) if !knows_all => {
+                    SlotRoute::closed(SlotState::Waiting(Reason::Opening), owner, epoch, set)
+                }
+                (SlotState::Waiting(Reason::Opening), _) if acquainted == Acquainted::NotAtAll => {
                     SlotRoute::closed(SlotState::Waiting(Reason::NotJoined), owner, epoch, set)
                 }
                 (SlotState::Open, Some(owner)) => {
@@ -42,14 +51,25 @@ pub(super) fn table(ownership: &Ownership, peers: &Peers, subscription: &Subscri
                 (state, owner) => SlotRoute::closed(state, owner, epoch, set),
             }
         }
-        None if joined && hosts.is_empty() => SlotRoute::never(SlotState::Refused(Reason::NotHosted)),
-        None if joined => SlotRoute::never(SlotState::Waiting(Reason::Opening)),
-        None => SlotRoute::never(SlotState::Waiting(Reason::NotJoined)),
+        None if knows_all && hosts.is_empty() => SlotRoute::never(SlotState::Refused(Reason::NotHosted)),
+        None if acquainted == Acquainted::NotAtAll => SlotRoute::never(SlotState::Waiting(Reason::NotJoined)),
+        None => SlotRoute::never(SlotState::Waiting(Reason::Opening)),
     });
     let slots = slots.collect();
     let mismatch = index.mismatch();
     let plan = ownership.plan(&name).map(Arc::clone);
     Some(Table { slots, peers: index.routes, hosts, plan, mismatch })
+}
+
+/// How well a node knows the cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Acquainted {
+    /// It has met nobody, and somebody is to be met.
+    NotAtAll,
+    /// It has met members lately, and may not have heard of all of them, nor of what they host.
+    Lately,
+    /// What it has not heard of is not there.
+    Well,
 }
 
 /// What callers are told of a slot's state.

@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use quinn::{AsyncUdpSocket, ClientConfig, Connecting, EndpointConfig, Runtime, ServerConfig, VarInt};
 use ring::{hkdf, hmac};
+use tokio::sync::watch;
 
 use super::bounds;
 use super::end::HandshakeError;
 use super::seeds::{ConnectionIds, FirstIds, Seeds};
-use super::socket::{Fault, Socket};
+use super::socket::{Deaf, Fault, Socket};
 use super::tls::Tls;
 
 /// A node's QUIC endpoint.
@@ -19,6 +20,8 @@ pub(super) struct Endpoint {
     quinn: quinn::Endpoint,
     client: ClientConfig,
     fault: Fault,
+    /// Ends when the operating system's socket is closed.
+    open: Option<watch::Receiver<()>>,
 }
 
 impl Endpoint {
@@ -40,9 +43,9 @@ impl Endpoint {
         let mut client = ClientConfig::new(Arc::new(tls.client));
         client.transport_config(transport).initial_dst_cid_provider(Arc::new(move || first_ids.draw()));
 
-        let fault = socket.fault();
+        let (fault, open) = (socket.fault(), socket.open());
         let quinn = quinn::Endpoint::new_with_abstract_socket(config, Some(server), Arc::new(socket), runtime)?;
-        Ok(Self { quinn, client, fault })
+        Ok(Self { quinn, client, fault, open })
     }
 
     /// Where the endpoint listens.
@@ -75,5 +78,17 @@ impl Endpoint {
     /// Waits until every peer has been told.
     pub(super) async fn wait_idle(&self) {
         self.quinn.wait_idle().await;
+    }
+
+    /// Lets go of the socket. Closed connections stay for three of their timeouts, which after a cut are many seconds, and each holds it.
+    pub(super) async fn let_go(&self) {
+        let Ok(address) = self.quinn.local_addr() else { return };
+        // The endpoint keeps the socket that it had before, for packets that are late, so two take its place.
+        for _ in 0..2 {
+            let _ = self.quinn.rebind_abstract(Arc::new(Deaf(address)));
+        }
+        if let Some(mut open) = self.open.clone() {
+            while open.changed().await.is_ok() {}
+        }
     }
 }

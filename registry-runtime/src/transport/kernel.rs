@@ -16,6 +16,7 @@ use quinn::udp::{RecvMeta, Transmit, UdpSocketState};
 use quinn::{AsyncUdpSocket, UdpPoller};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
+use tokio::sync::watch;
 use tokio::time::{Sleep, sleep};
 
 /// A UDP socket of the operating system on tokio.
@@ -25,6 +26,8 @@ pub(super) struct KernelSocket {
     state: UdpSocketState,
     /// The last datagram did not fit. Quinn asks whether there is room before each one, so the answer must cost nothing.
     full: AtomicBool,
+    /// Dropped last, when the port is free: fields are dropped as they are written down.
+    open: watch::Sender<()>,
 }
 
 impl KernelSocket {
@@ -32,7 +35,12 @@ impl KernelSocket {
     pub(super) fn new(socket: UdpSocket) -> io::Result<Self> {
         let state = UdpSocketState::new((&socket).into())?;
         let io = watch(socket, Interest::READABLE)?;
-        Ok(Self { io, state, full: AtomicBool::new(false) })
+        Ok(Self { io, state, full: AtomicBool::new(false), open: watch::Sender::new(()) })
+    }
+
+    /// Ends when the socket is closed.
+    pub(super) fn open(&self) -> watch::Receiver<()> {
+        self.open.subscribe()
     }
 }
 

@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod broken;
+mod deaf;
 
 use std::io::{self, IoSliceMut};
 use std::net::SocketAddr;
@@ -11,9 +12,11 @@ use std::task::{Context, Poll};
 
 use quinn::udp::{RecvMeta, Transmit};
 use quinn::{AsyncUdpSocket, UdpPoller};
+use tokio::sync::watch;
 
 #[cfg(test)]
 pub(crate) use self::broken::Breaker;
+pub(super) use self::deaf::Deaf;
 use super::gate::Gate;
 
 /// The bytes that the kernel is asked to buffer in each direction.
@@ -44,6 +47,8 @@ pub(crate) struct Socket {
     inner: Arc<dyn AsyncUdpSocket>,
     gate: Gate,
     fault: Fault,
+    /// Ends when the operating system's socket is closed, where there is one.
+    open: Option<watch::Receiver<()>>,
 }
 
 /// Why a socket no longer receives, once it does not. Quinn ends its endpoint then and keeps the reason to itself.
@@ -68,16 +73,25 @@ impl Socket {
     /// Takes a bound socket of the operating system; must be called within a tokio runtime.
     pub(crate) fn new(socket: std::net::UdpSocket, gate: Gate) -> io::Result<Self> {
         #[cfg(unix)]
-        let inner = Arc::new(super::kernel::KernelSocket::new(socket)?);
+        let (inner, open) = {
+            let kernel = super::kernel::KernelSocket::new(socket)?;
+            let open = Some(kernel.open());
+            (Arc::new(kernel), open)
+        };
         #[cfg(not(unix))]
-        let inner = quinn::Runtime::wrap_udp_socket(&quinn::TokioRuntime, socket)?;
-        Ok(Self { inner, gate, fault: Fault::default() })
+        let (inner, open) = (quinn::Runtime::wrap_udp_socket(&quinn::TokioRuntime, socket)?, None);
+        Ok(Self { inner, gate, fault: Fault::default(), open })
     }
 
     /// Takes any socket: the seam for simulated networks. One that receives batches keeps each below 64 KiB.
     #[cfg(any(test, feature = "testing"))]
     pub(crate) fn over(inner: Arc<dyn AsyncUdpSocket>, gate: Gate) -> Self {
-        Self { inner, gate, fault: Fault::default() }
+        Self { inner, gate, fault: Fault::default(), open: None }
+    }
+
+    /// Ends when the operating system's socket is closed, where there is one.
+    pub(super) fn open(&self) -> Option<watch::Receiver<()>> {
+        self.open.clone()
     }
 
     /// Where the socket's end will be noted.

@@ -1,4 +1,4 @@
-//! The span around each command.
+//! The span around each command, and what is said of one that panics.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id};
 use tracing::subscriber::DefaultGuard;
-use tracing::{Dispatch, Level, Subscriber};
+use tracing::{Dispatch, Event, Level, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::registry::{LookupSpan, Registry};
 
@@ -17,9 +17,9 @@ use super::world::*;
 use crate::exec::{Attempt, Outcome};
 use crate::id::{CommandId, Descent};
 
-/// The spans of commands that began on this test's thread, in order.
+/// The spans of commands that began on this test's thread, and its warnings, in order.
 #[derive(Clone, Default)]
-struct Spans(Arc<Mutex<Vec<Seen>>>);
+struct Spans(Arc<Mutex<Vec<Seen>>>, Arc<Mutex<Vec<BTreeMap<&'static str, String>>>>);
 
 #[derive(Clone, Debug)]
 struct Seen {
@@ -66,6 +66,14 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Spans {
         self.0.lock().unwrap().push(seen);
     }
 
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        if *event.metadata().level() == Level::WARN {
+            let mut fields = Fields(BTreeMap::new());
+            event.record(&mut fields);
+            self.1.lock().unwrap().push(fields.0);
+        }
+    }
+
     fn on_enter(&self, id: &Id, _: Context<'_, S>) {
         self.change(id, |seen| seen.entered += 1);
     }
@@ -110,6 +118,19 @@ async fn every_command_has_a_span_that_names_it() {
         assert_eq!(field("slot"), (place != 3).then_some(slot.as_str()), "{span:?}");
         assert!(span.entered > 0 && span.closed && span.parent.is_none(), "{span:?}");
     }
+}
+
+#[tokio::test]
+async fn a_command_that_panics_is_a_warning_but_not_each_of_many() {
+    let (spans, _recording) = Spans::record(Level::WARN);
+    let world = World::with(1, 0);
+    for _ in 0..3 {
+        assert_eq!(world.call(&ADD, 1, (Do::Panic(1),)).ready(), Outcome::Panicked);
+    }
+    let warnings = spans.1.lock().unwrap().clone();
+    let [warning] = &warnings[..] else { panic!("one line: {warnings:?}") };
+    let told = ["registry", "command", "node", "total"].map(|name| warning.get(name).map(String::as_str));
+    assert_eq!(told, ["\"tallies\"", "\"a_command\"", "node", "1"].map(Some));
 }
 
 #[tokio::test]
