@@ -10,17 +10,18 @@ use crate::rules::{Rule, Rules};
 pub(crate) type Stamp = (Epoch, Position);
 
 /// A slot's copy on this node.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Replica {
     stamp: Stamp,
     /// Nothing below this epoch is taken.
     fence: Epoch,
-    /// The last opening that this node was told to follow as a member, whether or not it had what that took over.
-    followed: Opening,
+    /// The last opening that this node was told to follow as a member, whether or not it had what that took over. Boxed, since what is looked
+    /// at with each record lies in one line of memory with it.
+    followed: Option<Box<Opening>>,
 }
 
 /// An opening as its members hear of it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Opening {
     epoch: Epoch,
     /// What it takes over.
@@ -59,7 +60,7 @@ impl Replica {
     pub(crate) fn adopt(&mut self, epoch: Epoch, base: Stamp) -> bool {
         let may = epoch >= self.fence;
         if may {
-            self.followed = Opening { epoch, base };
+            self.followed = Some(Box::new(Opening { epoch, base }));
             self.raise_fence(epoch);
         }
         let is_repeated = self.stamp.0 == epoch && self.stamp.1 >= base.1;
@@ -72,21 +73,28 @@ impl Replica {
 
     /// Whether this node was told to follow the opening.
     pub(crate) fn follows(&self, epoch: Epoch) -> bool {
-        self.followed.epoch == epoch
+        self.followed.as_ref().is_some_and(|followed| followed.epoch == epoch)
     }
 
     /// How far the copy reaches that lacks only the last records of what an opening takes over, which was told to follow. With these it is what
     /// the opening goes on from, for content is the result of its stream.
     pub(crate) fn trails(&self, epoch: Epoch) -> Option<Position> {
-        let Opening { epoch: followed, base } = self.followed;
-        let trails = followed == epoch && self.fence <= epoch && self.stamp.0 == base.0 && self.stamp.1 < base.1;
-        trails.then_some(self.stamp.1)
+        self.missing(epoch).map(|_| self.stamp.1)
+    }
+
+    /// The end of what an opening takes over, where only the last records of that are missing.
+    fn missing(&self, epoch: Epoch) -> Option<Position> {
+        if self.stamp.0 == epoch || self.fence > epoch {
+            return None;
+        }
+        let Opening { epoch: followed, base } = **self.followed.as_ref()?;
+        (followed == epoch && self.stamp.0 == base.0 && self.stamp.1 < base.1).then_some(base.1)
     }
 
     /// Where a record belongs that the owner of this opening sends: the next one of its stream, or of what it took over.
     pub(crate) fn place(&self, epoch: Epoch, position: Position, rules: Rules) -> Next {
-        let trails = self.trails(epoch).is_some() && position <= self.followed.base.1;
-        if epoch < self.fence || !(epoch == self.stamp.0 || trails) {
+        let is_missing = || self.missing(epoch).is_some_and(|end| position <= end);
+        if epoch < self.fence || !(epoch == self.stamp.0 || is_missing()) {
             Next::Refused
         } else if position <= self.stamp.1 {
             Next::Known
@@ -105,7 +113,7 @@ impl Replica {
 
     /// The copy is empty again, and follows nobody; what was promised stands.
     pub(crate) fn clear(&mut self) {
-        (self.stamp, self.followed) = (Stamp::default(), Opening::default());
+        (self.stamp, self.followed) = (Stamp::default(), None);
     }
 }
 
