@@ -1,5 +1,6 @@
 //! A node: one process's part in the cluster. Builder, the one driver loop, peers, inbound dispatch, shutdown.
 
+mod acquaintance;
 mod builder;
 mod differences;
 mod driver;

@@ -8,24 +8,28 @@ use crate::report::Report;
 use crate::syntax::attribute::only;
 use crate::syntax::registry as tree;
 
-/// Whether the block would become a module beside a type of its name.
+/// Whether the block becomes a module beside a type of its name.
 pub(super) fn is_named_like_its_resource(tree: &tree::Block) -> bool {
     let mut resources = tree.clauses.iter().filter(|clause| clause.word == "resource");
-    resources.any(|clause| clause.path().is_ok_and(|(path, _)| path.is_ident(&tree.name)))
+    is_unconditional(tree) && resources.any(|clause| clause.path().is_ok_and(|(path, _)| path.is_ident(&tree.name)))
 }
 
-/// The modules that the blocks become would hide a crate or module of their name from the resource's path. Of a block with conditions
-/// only rustc knows whether it is there.
-pub(super) fn not_hidden<T>(path: (Path, T), tree: &tree::Block, all: &[tree::Block]) -> syn::Result<(Path, T)> {
-    let is_relative = path.0.leading_colon.is_none() && path.0.segments.len() > 1;
-    let Some(first) = path.0.segments.first().filter(|_| is_relative).map(|segment| &segment.ident) else {
-        return Ok(path);
+/// Of a block with conditions only rustc knows whether it is there.
+fn is_unconditional(block: &tree::Block) -> bool {
+    only(&block.attributes, &["cfg"]).is_empty()
+}
+
+/// Refuses a resource's path whose crate or module would be hidden by a module that one of the blocks becomes.
+pub(super) fn not_hidden(path: &Path, tree: &tree::Block, all: &[tree::Block]) -> syn::Result<()> {
+    let is_relative = path.leading_colon.is_none() && path.segments.len() > 1;
+    let Some(first) = path.segments.first().filter(|_| is_relative).map(|segment| &segment.ident) else {
+        return Ok(());
     };
-    let is_there = |block: &tree::Block| block.name == tree.name || only(&block.attributes, &["cfg"]).is_empty();
+    let is_there = |block: &tree::Block| block.name == tree.name || is_unconditional(block);
     if !all.iter().any(|block| block.name == *first && is_there(block)) {
-        return Ok(path);
+        return Ok(());
     }
-    let whole = path.0.to_token_stream().to_string().replace(' ', "");
+    let whole = path.to_token_stream().to_string().replace(' ', "");
     let message = format!(
         "the block `{first}` becomes a module that hides `{first}` here: rename the block, or write `::{whole}` for a crate"
     );

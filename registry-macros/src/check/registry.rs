@@ -92,7 +92,10 @@ fn declared(
     let idempotency_window = clauses.idempotency_window.and_then(|clause| idempotency_window(clause, report));
 
     let resource = match clauses.resource {
-        Some(clause) => clause.path().and_then(|path| not_hidden(path, tree, all)),
+        Some(clause) => clause.path().and_then(|(path, superfluous)| {
+            not_hidden(&path, tree, all)?;
+            Ok((path, superfluous))
+        }),
         None => {
             let name = &tree.name;
             let message = format!("the registry `{name}` names no resource: write `resource Order;` in its block");

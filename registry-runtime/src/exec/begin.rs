@@ -252,7 +252,7 @@ impl<R: Resource> Host<R> {
         args: A,
         reply: &mut S,
     ) -> Result<BegunFor<R, A, T, E, S>, Refused> {
-        let place = match self.door.enter() {
+        let place = match self.door.enter(attempt.bytes) {
             Ok(place) => place,
             Err(full) => {
                 discard(args);
@@ -260,7 +260,7 @@ impl<R: Resource> Host<R> {
             }
         };
         let Some(nesting) = Nesting::enter(&place) else {
-            return self.postpone(command, &attempt, grip, place, args);
+            return Ok(self.postpone(command, &attempt, grip, place, args));
         };
         let span = self.span(command, &attempt);
         let mut flight = match span.in_scope(|| self.start(command, &attempt, grip.as_ref(), state, args)) {
@@ -307,8 +307,8 @@ impl<R: Resource> Host<R> {
         grip: Option<Grip<R>>,
         args: A,
     ) -> Result<Begun<R, A, T, E, D, J>, Refused> {
-        match self.door.enter() {
-            Ok(place) => self.postpone(command, &attempt, grip, place, args),
+        match self.door.enter(attempt.bytes) {
+            Ok(place) => Ok(self.postpone(command, &attempt, grip, place, args)),
             Err(full) => {
                 discard(args);
                 Err(self.turn_away(grip, full))
@@ -324,19 +324,11 @@ impl<R: Resource> Host<R> {
         grip: Option<Grip<R>>,
         place: Place,
         args: A,
-    ) -> Result<Begun<R, A, T, E, D, J>, Refused> {
-        let held = match self.door.hold(attempt.bytes) {
-            Ok(held) => held,
-            Err(full) => {
-                discard(args);
-                return Err(self.turn_away(grip, full));
-            }
-        };
+    ) -> Begun<R, A, T, E, D, J> {
         let control = Arc::new(Control::ready());
         let seat = grip.map(|grip| Seat::from_place(self, grip, &control));
         let kept = attempt.keep(self.span(command, attempt));
-        let stage = Stage::Waiting(args, held);
-        Ok(Begun::Later(Box::new(Job::new(self, command, kept, control, place, seat, stage))))
+        Begun::Later(Box::new(Job::new(self, command, kept, control, place, seat, Stage::Waiting(args))))
     }
 
     /// Lets go of everything, for there is room neither to run nor to wait.
@@ -355,9 +347,8 @@ impl<R: Resource> Host<R> {
         key: R::Key,
         args: A,
     ) -> Result<Begun<R, A, T, E, D, J>, Refused> {
-        let entered = self.door.hold(attempt.bytes).and_then(|held| Ok((held, self.door.enter_waiting()?)));
-        let (held, place) = match entered {
-            Ok(entered) => entered,
+        let place = match self.door.enter_waiting(attempt.bytes) {
+            Ok(place) => place,
             Err(full) => {
                 discard((args, key));
                 return Err(full.into());
@@ -366,8 +357,7 @@ impl<R: Resource> Host<R> {
         let control = Arc::new(Control::queued());
         let seat = Seat::in_line(self, attempt.slot, attempt.epoch, key, &control)?;
         let kept = attempt.keep(self.span(command, &attempt));
-        let stage = Stage::Waiting(args, held);
-        Ok(Begun::Later(Box::new(Job::new(self, command, kept, control, place, Some(seat), stage))))
+        Ok(Begun::Later(Box::new(Job::new(self, command, kept, control, place, Some(seat), Stage::Waiting(args)))))
     }
 
     /// Makes the reply (`ran` is `None` when the body panicked), commits, and gives the lane back. The time since `since`

@@ -70,31 +70,31 @@ impl Door {
         (self.in_line.load(Ordering::Relaxed) == 0 && self.take()).then(|| Inside(self))
     }
 
-    /// Lets in a command that could run at once.
-    pub(super) fn enter(self: &Arc<Self>) -> Result<Place, Full> {
-        let stage = match self.with(|admission| admission.enter(|| self.take()))? {
-            Entry::Runs => Stage::Running(Instant::now()),
-            Entry::Waits => Stage::Waiting,
-        };
-        Ok(Place { door: Arc::clone(self), stage })
+    /// Lets in a command that could run at once, and came with so many bytes.
+    pub(super) fn enter(self: &Arc<Self>, bytes: usize) -> Result<Place, Full> {
+        match self.with(|admission| admission.enter(|| self.take()))? {
+            Entry::Runs => Ok(self.place(Stage::Running(Instant::now()))),
+            Entry::Waits => self.place(Stage::Waiting).with_bytes(bytes),
+        }
     }
 
-    /// Lets in a command that has to wait for its lane first.
-    pub(super) fn enter_waiting(self: &Arc<Self>) -> Result<Place, Full> {
+    /// Lets in a command that has to wait for its lane first, and came with so many bytes.
+    pub(super) fn enter_waiting(self: &Arc<Self>, bytes: usize) -> Result<Place, Full> {
         self.with(Admission::enter_waiting)?;
-        Ok(Place { door: Arc::clone(self), stage: Stage::Waiting })
+        self.place(Stage::Waiting).with_bytes(bytes)
+    }
+
+    fn place(self: &Arc<Self>, stage: Stage) -> Place {
+        Place { door: Arc::clone(self), stage, bytes: 0 }
     }
 
     /// Sets bytes aside for a command that waits with so many.
-    pub(super) fn hold(self: &Arc<Self>, bytes: usize) -> Result<Held, Full> {
-        if bytes == 0 {
-            return Ok(Held(None));
-        }
+    fn hold(&self, bytes: usize) -> Result<usize, Full> {
         let more = |held: usize| held.checked_add(bytes).filter(|held| *held <= WAITING_BYTES_MAX);
-        match self.held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more) {
-            Ok(_) => Ok(Held(Some((Arc::clone(self), bytes)))),
-            Err(_) => Err(Full { retry_after: RETRY_AFTER_MAX }),
+        if bytes > 0 && self.held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_err() {
+            return Err(Full { retry_after: RETRY_AFTER_MAX });
         }
+        Ok(bytes)
     }
 
     pub(super) fn load(&self) -> Load {
@@ -155,23 +155,13 @@ impl Drop for Inside<'_> {
     }
 }
 
-/// Bytes that a command waits with; dropping it frees them.
-#[derive(Debug)]
-pub(super) struct Held(Option<(Arc<Door>, usize)>);
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        if let Some((door, bytes)) = &self.0 {
-            door.held.fetch_sub(*bytes, Ordering::Relaxed);
-        }
-    }
-}
-
 /// One command's stay; dropping it lets the command out.
 #[derive(Debug)]
 pub(super) struct Place {
     door: Arc<Door>,
     stage: Stage,
+    /// What it waits with.
+    bytes: usize,
 }
 
 #[derive(Debug)]
@@ -208,14 +198,27 @@ impl Place {
         }
     }
 
-    /// Counts the run's time from now.
+    /// Counts the run's time from now, and its bytes no more.
     pub(super) fn began(&mut self) {
         self.stage = Stage::Running(Instant::now());
+        self.free_bytes();
+    }
+
+    fn with_bytes(mut self, bytes: usize) -> Result<Self, Full> {
+        self.bytes = self.door.hold(bytes)?;
+        Ok(self)
+    }
+
+    fn free_bytes(&mut self) {
+        if self.bytes > 0 {
+            self.door.held.fetch_sub(std::mem::take(&mut self.bytes), Ordering::Relaxed);
+        }
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
+        self.free_bytes();
         let ran = match self.stage {
             Stage::Waiting => return self.door.with(Admission::give_up),
             // A place that was handed over at this very moment goes on to the next.
@@ -238,28 +241,29 @@ mod tests {
     use super::*;
     use crate::exec::tests::narrow;
 
-    #[test]
-    fn what_commands_wait_with_is_bounded() {
+    #[tokio::test]
+    async fn what_commands_wait_with_is_bounded() {
         let door = Arc::new(Door::new(&narrow()));
-        let half = door.hold(WAITING_BYTES_MAX / 2).unwrap();
-        let rest = door.hold(WAITING_BYTES_MAX / 2).unwrap();
-        assert!(door.hold(1).is_err());
-        assert!(door.hold(0).is_ok());
-        drop(half);
-        assert!(door.hold(usize::MAX).is_err());
-        assert!(door.hold(1).is_ok());
+        let runs = door.enter(WAITING_BYTES_MAX).unwrap();
+        let mut half = door.enter(WAITING_BYTES_MAX / 2).unwrap();
+        let rest = door.enter_waiting(WAITING_BYTES_MAX / 2).unwrap();
+        drop(runs);
+        assert!(half.ask(&Arc::new(Control::ready())), "its bytes count no more");
+        assert!(door.enter_waiting(WAITING_BYTES_MAX).is_err() && door.enter_waiting(usize::MAX).is_err());
+        assert_eq!(door.load().waiting, 1, "who is sent away does not wait");
         drop(rest);
+        assert!(door.enter_waiting(WAITING_BYTES_MAX).is_ok());
         assert_eq!(door.held.load(Ordering::Relaxed), 0);
     }
 
     #[tokio::test]
     async fn a_place_that_was_handed_to_one_who_left_goes_on_to_the_next() {
         let door = Arc::new(Door::new(&narrow()));
-        let runs = door.enter().unwrap();
-        let (mut leaves, mut next) = (door.enter().unwrap(), door.enter().unwrap());
+        let runs = door.enter(0).unwrap();
+        let (mut leaves, mut next) = (door.enter(0).unwrap(), door.enter(0).unwrap());
         let (left, stays) = (Arc::new(Control::ready()), Arc::new(Control::ready()));
         assert!(!leaves.ask(&left) && !next.ask(&stays));
-        assert!(door.enter().is_err());
+        assert!(door.enter(0).is_err());
         drop(runs);
         assert_eq!(left.place().await, Ok(()));
         drop(leaves);
@@ -267,6 +271,6 @@ mod tests {
         next.began();
         assert_eq!((door.load().running, door.load().waiting), (1, 0));
         drop(next);
-        assert!(door.enter().unwrap().is_running());
+        assert!(door.enter(0).unwrap().is_running());
     }
 }

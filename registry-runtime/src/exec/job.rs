@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use super::attempt::Kept;
 use super::begin::{agreed, in_time};
 use super::control::{Control, Stop};
-use super::door::{Held, Place};
+use super::door::Place;
 use super::guests::Guest;
 use super::host::Host;
 use super::outcome::{Outcome, Refused};
@@ -37,8 +37,8 @@ pub(super) struct Job<R: Resource, A: 'static, T: 'static, E: 'static> {
 
 /// How far a command is that has to be driven.
 pub(super) enum Stage<R: Resource, A, T, E> {
-    /// It has not been started, and waits with so many bytes.
-    Waiting(A, Held),
+    /// It has not been started.
+    Waiting(A),
     /// It has been polled once.
     Running(Flight<R, T, E>),
 }
@@ -101,11 +101,8 @@ impl<R: Resource, A, T, E> Job<R, A, T, E> {
         let ends_at = hold.stay.ends_at;
         let begun = match stage {
             Stage::Running(flight) => Ok(flight),
-            Stage::Waiting(args, held) => match hold.stay.granted().await {
-                Ok(()) => {
-                    drop(held);
-                    hold.begin(args, reply)
-                }
+            Stage::Waiting(args) => match hold.stay.granted().await {
+                Ok(()) => hold.begin(args, reply),
                 Err(refused) => Err(refuse(refused, args)),
             },
         };

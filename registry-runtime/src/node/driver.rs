@@ -10,13 +10,13 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
+use super::acquaintance::Acquaintance;
 use super::error::{LeaveError, Stopped};
 use super::inbound::Inbound;
 use super::join::{Join, Resolved};
 use super::line::with_frame;
 use super::load::LoadMeter;
 use super::peers::Peers;
-use super::publish::Acquainted;
 use super::records::News;
 use super::status::Status;
 use super::{Order, letter, publish, twin};
@@ -51,10 +51,6 @@ const LOAD_EVERY: Duration = Duration::from_millis(250);
 /// How many addresses are remembered that could not be dialled, with what was said of each, so that it is not said again: as many as a
 /// cluster has members. Beyond that all are forgotten, and a line more is written for each.
 const DIALS_MAX: usize = 1024;
-
-/// For how many lengths of a lease a node that has met its first members does not take what it has not heard of for something that is not
-/// there: all members are met within a few heartbeats, of which a lease is several.
-const ACQUAINTING_LEASES: u32 = 2;
 
 /// How long a goodbye may take to be sent.
 const GOODBYE: Duration = Duration::from_millis(500);
@@ -177,14 +173,12 @@ pub(super) struct Driver {
     pub(super) dial_timeout: Duration,
     /// How long a word of another node counts.
     pub(super) lease: Duration,
-    /// Since when members are known, and how well.
-    pub(super) joined: Option<Moment>,
-    pub(super) acquainted: Acquainted,
+    pub(super) acquaintance: Acquaintance,
     pub(super) stale: Stale,
     /// What peers did wrong, so that one that goes on with it fills no disk.
     pub(super) wrongs: Ration<(NodeId, Wrong)>,
     /// Of strangers that were refused.
-    pub(super) strangers: Ration<(u8, Option<IpAddr>)>,
+    pub(super) strangers: Ration<(&'static str, Option<IpAddr>)>,
     /// When receipts were last looked through.
     pub(super) receipts_seen: Moment,
     /// When backups were last asked how far they reach.
@@ -222,7 +216,8 @@ impl Driver {
             if let Some(end) = self.end.take() {
                 break end;
             }
-            self.look_at_acquaintance();
+            let has_joined = publish::has_joined(&self.engine, self.join.len());
+            self.stale.everything |= self.acquaintance.look(self.clock.now(), has_joined, self.lease);
             self.publish();
             let wake = self.clock.instant(self.engine.next_deadline());
             let mut happening = Some(sources.next(wake).await);
@@ -548,25 +543,6 @@ impl Driver {
         self.end = Some(Stopped::Left);
     }
 
-    /// Looks how well this node knows the cluster by now.
-    fn look_at_acquaintance(&mut self) {
-        let now = self.clock.now();
-        let has_joined = publish::has_joined(&self.engine, self.join.len());
-        let acquainted = match self.joined.filter(|_| has_joined) {
-            Some(since) if now.since(since) >= self.lease * ACQUAINTING_LEASES => Acquainted::Well,
-            Some(_) => Acquainted::Lately,
-            None if has_joined => {
-                self.joined = Some(now);
-                Acquainted::Lately
-            }
-            None => {
-                self.joined = None;
-                Acquainted::NotAtAll
-            }
-        };
-        self.stale.everything |= std::mem::replace(&mut self.acquainted, acquainted) != acquainted;
-    }
-
     /// Publishes what has changed for callers and watchers.
     fn publish(&mut self) {
         let Stale { tables, everything } = std::mem::take(&mut self.stale);
@@ -576,7 +552,7 @@ impl Driver {
         for member in self.engine.membership().members() {
             self.peers.meet(&member.process.node);
         }
-        let acquainted = self.acquainted;
+        let acquainted = self.acquaintance.get();
         for subscription in &self.subscriptions {
             let touched = everything || tables.iter().any(|name| name.as_str() == subscription.spec.name);
             if touched

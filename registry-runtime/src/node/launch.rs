@@ -16,7 +16,6 @@ use super::join::{self, Join};
 use super::load::LoadMeter;
 use super::owners::Owners;
 use super::peers::Peers;
-use super::publish::Acquainted;
 use super::supervisor::Supervisor;
 use super::{Inner, Node, publish};
 use crate::client::{OwnCommand, Port};
@@ -194,8 +193,7 @@ pub(super) async fn launch(builder: NodeBuilder, id: NodeId) -> Result<Node, Sta
         status: status_sender,
         failed_dials: failed_dials_sender,
         lease: timing.lease,
-        joined: None,
-        acquainted: Acquainted::NotAtAll,
+        acquaintance: Default::default(),
         dial_timeout: timing.suspicion.max(DIAL_MIN),
         dials: BTreeMap::new(),
         strangers: Default::default(),

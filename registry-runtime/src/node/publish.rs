@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::acquaintance::Acquainted;
 use super::member::Member;
 use super::peers::Peers;
 use super::status::Status;
@@ -59,17 +60,6 @@ pub(super) fn table(
     let mismatch = index.mismatch();
     let plan = ownership.plan(&name).map(Arc::clone);
     Some(Table { slots, peers: index.routes, hosts, plan, mismatch })
-}
-
-/// How well a node knows the cluster.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Acquainted {
-    /// It has met nobody, and somebody is to be met.
-    NotAtAll,
-    /// It has met members lately, and may not have heard of all of them, nor of what they host.
-    Lately,
-    /// What it has not heard of is not there.
-    Well,
 }
 
 /// What callers are told of a slot's state.

@@ -253,17 +253,17 @@ pub(crate) enum HandshakeError {
 impl HandshakeError {
     /// What tells it apart from others when it is counted, among strangers: its kind, and where it comes from if that was proven. An address
     /// that nobody had to prove may be another for each packet.
-    pub(crate) fn class(&self, address: SocketAddr) -> (u8, Option<IpAddr>) {
+    pub(crate) fn class(&self, address: SocketAddr) -> (&'static str, Option<IpAddr>) {
         let proven = Some(source(address.ip()));
         match self {
-            Self::TimedOut => (0, None),
-            Self::Connection(_) => (1, None),
-            Self::Address(_) => (2, None),
-            Self::ShuttingDown => (3, None),
-            Self::Hello(_) => (4, proven),
-            Self::Refused(_) => (5, proven),
-            Self::RefusedByPeer(_) => (6, proven),
-            Self::Unexpected { .. } => (7, proven),
+            Self::TimedOut => ("slow", None),
+            Self::Connection(_) => ("failed", None),
+            Self::Address(_) => ("not dialled", None),
+            Self::ShuttingDown => ("late", None),
+            Self::Hello(_) => ("unreadable", proven),
+            Self::Refused(_) => ("refused", proven),
+            Self::RefusedByPeer(_) => ("refuses", proven),
+            Self::Unexpected { .. } => ("another", proven),
         }
     }
 }
@@ -271,5 +271,21 @@ impl HandshakeError {
 impl From<ConnectionError> for HandshakeError {
     fn from(error: ConnectionError) -> Self {
         Self::Connection(error.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strangers_are_told_apart_by_addresses_only_where_these_are_proven() {
+        let class = |error: &HandshakeError, address: &str| error.class(SocketAddr::new(address.parse().unwrap(), 1));
+        let failed = |why: &str| HandshakeError::Connection(Reason::Failed(why.into()));
+        assert_eq!(class(&failed("one"), "192.0.2.1"), class(&failed("another"), "192.0.2.2"));
+        assert_ne!(class(&failed("one"), "192.0.2.1"), class(&HandshakeError::TimedOut, "192.0.2.1"));
+        let refused = HandshakeError::Refused(crate::wire::hello::Refusal::Closed);
+        assert_ne!(class(&refused, "192.0.2.1"), class(&refused, "192.0.2.2"));
+        assert_eq!(class(&refused, "2001:db8::1"), class(&refused, "2001:db8::2"), "one network");
     }
 }

@@ -21,24 +21,20 @@ impl Places {
     /// Whether half of the places are taken, or half of those that a stranger from this address could have: the rest is for who has shown that
     /// it receives where it says it is. Else whoever makes up addresses could use up the share of any node.
     pub(super) fn are_crowded(&self, address: IpAddr) -> bool {
-        let taken = self.lock();
-        let of_one = taken.get(&source(address)).copied().unwrap_or_default();
-        taken.values().sum::<usize>() >= HANDSHAKES_AT_ONCE / 2 || of_one >= HANDSHAKES_OF_ONE / 2
+        let (of_all, of_one) = counts(&self.lock(), source(address));
+        of_all >= HANDSHAKES_AT_ONCE / 2 || of_one >= HANDSHAKES_OF_ONE / 2
     }
 
     /// Takes a place for a stranger from this address. `None` when there is none, or its source has its share.
     pub(super) fn take(self: &Arc<Self>, address: IpAddr) -> Option<Place> {
         let source = source(address);
         let mut taken = self.lock();
-        let (of_all, of_one) = (taken.values().sum::<usize>(), taken.entry(source).or_default());
-        let is_free = of_all < HANDSHAKES_AT_ONCE && *of_one < HANDSHAKES_OF_ONE;
-        // Nobody is listed with none: whoever is refused has others under way, or all places are taken.
-        if is_free {
-            *of_one = of_one.saturating_add(1);
-        } else if *of_one == 0 {
-            taken.remove(&source);
-        }
-        is_free.then(|| Place { places: Arc::clone(self), source })
+        let (of_all, of_one) = counts(&taken, source);
+        let is_free = of_all < HANDSHAKES_AT_ONCE && of_one < HANDSHAKES_OF_ONE;
+        is_free.then(|| {
+            taken.insert(source, of_one.saturating_add(1));
+            Place { places: Arc::clone(self), source }
+        })
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<IpAddr, usize>> {
@@ -57,6 +53,11 @@ impl Drop for Place {
             }
         }
     }
+}
+
+/// How many places are taken, by all and by one source.
+fn counts(taken: &BTreeMap<IpAddr, usize>, source: IpAddr) -> (usize, usize) {
+    (taken.values().sum(), taken.get(&source).copied().unwrap_or_default())
 }
 
 /// What counts as one source: whoever has one address of IPv6 has the other 2^64 of its network.

@@ -7,8 +7,8 @@ use tokio::task::{JoinHandle, spawn_blocking};
 use super::tally::*;
 use super::world::*;
 use crate::exec::tests::narrow;
-use crate::exec::{Load, Outcome};
-use crate::policy::admission::RETRY_AFTER_MIN;
+use crate::exec::{Attempt, Load, Outcome};
+use crate::policy::admission::{RETRY_AFTER_MAX, RETRY_AFTER_MIN};
 use crate::resource::Definition;
 
 fn load(world: &World) -> (u32, u32) {
@@ -231,4 +231,20 @@ async fn a_read_that_is_refused_leaves_a_running_update_counted() {
     assert_eq!(thread.await.unwrap(), Outcome::Done(1), "the update ran on while the slot drained");
     drop(release);
     assert_eq!(Arc::get_mut(&mut world).unwrap().drained.try_recv(), Ok((slot, EPOCH)));
+}
+
+#[tokio::test]
+async fn what_waits_with_too_many_bytes_is_overloaded() {
+    let world = World::with(1, 0);
+    let large = || {
+        let attempt = Attempt { bytes: 200 << 20, ..world.attempt(1) };
+        world.host.call(&ADD, attempt, (Do::Add(1),), &mut |_, _| ())
+    };
+    let holds = world.call(&ADD_SLOWLY, 1, (1, Do::Add(1))).later();
+    let waits = large().later();
+    assert_eq!(large().ready(), Outcome::Overloaded { retry_after: RETRY_AFTER_MAX });
+    world.stage.gate.add_permits(1);
+    assert_eq!((holds.await, waits.await), (Outcome::Done(1), Outcome::Done(2)));
+    assert_eq!(large().ready(), Outcome::Done(3), "what does not wait is not counted");
+    world.idle().await;
 }

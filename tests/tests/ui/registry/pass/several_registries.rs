@@ -33,6 +33,8 @@ registry! {
     pub somewhere { resource Order; timeout 2h; }
     #[cfg(any())]
     pub nowhere { resource Missing; }
+    #[cfg(any())]
+    pub Order { resource Order; }
 }
 
 registry! {}
