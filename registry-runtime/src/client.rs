@@ -72,7 +72,10 @@ impl<R: Commands> Client<R> {
     pub fn new(at: impl Caller, definition: &'static Definition<R>) -> Self {
         let Way { port, within } = at.way();
         let reach = port.map(|port| {
-            let host = port.host(definition.spec.name).and_then(|host| host.host_of::<R>());
+            let host = port.host(definition.spec.name);
+            // Spread in another way, the same key lies elsewhere.
+            let host = host.filter(|host| host.spec().sharding == definition.spec.sharding);
+            let host = host.and_then(|host| host.host_of::<R>());
             let subscription = port.subscribe(&definition.spec, own_commands::<R>);
             Arc::new(Reach { port, subscription, host })
         });

@@ -220,6 +220,10 @@
 //! at once has used up its arguments, of which no copy is kept there; when the slot is lost under it the call ends as
 //! `Unknown { reason: OwnerLost }`, and what it changed was discarded. And one whose change was on its way to the next owner, when the slot moved
 //! without waiting for it any longer, ends in the same way: the next owner may have the change, and another run could be a second one.
+//! And a call that was sent again and then hears that there is no instance, or that there is one already, ends as `Unknown`, too: its first
+//! attempt may have heard otherwise.
+//!
+//! An action leaves no receipt. One that a command calls is made again where that command is run again, whatever came of it the first time.
 //!
 //! # When a command is sent again
 //!

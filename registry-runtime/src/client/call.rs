@@ -3,9 +3,10 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use tokio::task::coop;
 use tokio::time::Instant;
 
 use crate::resource::CommandError;
@@ -13,7 +14,8 @@ use crate::resource::CommandError;
 /// A call that has been prepared. Nothing happens before the first poll; the timeout counts from there.
 ///
 /// Awaiting it gives the command's reply or a [`CommandError`]. Dropping it cancels the call. It borrows nothing, so it can
-/// be spawned and joined.
+/// be spawned and joined. It is awaited within a tokio runtime that has its timers enabled, its node's or another: how long it waits is
+/// counted there.
 #[must_use = "a call does nothing until it is awaited"]
 pub struct Call<T, E> {
     /// `None` once there is an outcome.
@@ -96,9 +98,13 @@ impl<T, E> Future for Call<T, E> {
     fn poll(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Self::Output> {
         let call = &mut *self;
         let Some(progress) = &mut call.progress else { panic!("a call is polled again after its outcome") };
+        // Most calls on the own node end in their first poll. A loop of them that never waited would keep its thread for ever, from its own
+        // timeout as well as from the node's heartbeats.
+        let turn = ready!(coop::poll_proceed(task));
         call.begun = true;
         let outcome = progress.poll(&call.limits, task);
         if outcome.is_ready() {
+            turn.made_progress();
             call.progress = None;
         }
         outcome

@@ -20,6 +20,8 @@ pub(super) enum Parts<K, A> {
     },
     /// Given away, and not spared.
     Spent,
+    /// Given away, and too large to be spared: what has run on this node alone never was compared with the limit.
+    Outsize,
 }
 
 impl<K: Serialize + DeserializeOwned, A: Serialize + DeserializeOwned> Parts<K, A> {
@@ -35,6 +37,7 @@ impl<K: Serialize + DeserializeOwned, A: Serialize + DeserializeOwned> Parts<K, 
                 Ok((key_value, arguments_value))
             }
             Self::Spent => Err(Unfit::Spent),
+            Self::Outsize => Err(Unfit::TooLarge),
         }
     }
 
@@ -45,15 +48,19 @@ impl<K: Serialize + DeserializeOwned, A: Serialize + DeserializeOwned> Parts<K, 
             return;
         }
         let mut bytes = Vec::new();
-        if let Ok((encoded_key, encoded_arguments)) = put(key, arguments, &mut bytes) {
-            let key = key.is_some().then(|| encoded_key.to_vec());
-            *self = Self::Encoded { key, arguments: encoded_arguments.to_vec() };
+        match put(key, arguments, &mut bytes) {
+            Ok((encoded_key, encoded_arguments)) => {
+                let key = key.is_some().then(|| encoded_key.to_vec());
+                *self = Self::Encoded { key, arguments: encoded_arguments.to_vec() };
+            }
+            Err(Unfit::TooLarge) => *self = Self::Outsize,
+            Err(_) => {}
         }
     }
 
     /// Whether they were given away, and not spared.
     pub(super) fn are_spent(&self) -> bool {
-        matches!(self, Self::Spent)
+        matches!(self, Self::Spent | Self::Outsize)
     }
 
     /// Shows them as they travel: the key, empty in an action, and the tuple of arguments.
@@ -65,6 +72,7 @@ impl<K: Serialize + DeserializeOwned, A: Serialize + DeserializeOwned> Parts<K, 
             }),
             Self::Encoded { key, arguments } => Ok(see(key.as_deref().unwrap_or_default(), arguments)),
             Self::Spent => Err(Unfit::Spent),
+            Self::Outsize => Err(Unfit::TooLarge),
         }
     }
 }

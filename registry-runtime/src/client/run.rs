@@ -19,7 +19,7 @@ use super::peer::Outstanding;
 use super::port::Subscription;
 use super::routes::Changes;
 use super::target::{Aim, Refusal, Target};
-use super::verdict::{self, Again, Verdict};
+use super::verdict::{self, Again, PAUSE, Verdict};
 use crate::codec::decode;
 use crate::exec::{Attempt, Handle, Started};
 use crate::id::{CommandId, Descent, Epoch, IdempotencyName, Mark, NodeId, Slot};
@@ -35,10 +35,6 @@ use crate::wire::outcome as wire;
 
 /// How many owners a call follows on the word of other nodes before it waits for its own table to catch up.
 const HOPS_MAX: u32 = 3;
-
-/// How long a call waits before it asks again where no news may come: a fraction of a failover, and forty attempts a second
-/// are no flood.
-const PAUSE: Duration = Duration::from_millis(25);
 
 /// A call on its way.
 pub(super) struct Run<R: Commands, A: 'static, T: 'static, E: 'static> {
@@ -212,6 +208,11 @@ where
                 }
             };
             again = match verdict {
+                // Nobody was asked yet what became of the attempt that is unresolved.
+                Verdict::End(Err(CommandError::Overloaded { retry_after })) if self.own_unresolved => {
+                    let anyway = Some(retry_after.max(PAUSE));
+                    Again { anyway, ..Again::soon(self.unresolved.unwrap_or(Reason::OwnerLost)) }
+                }
                 Verdict::End(outcome) => return outcome.map_err(|error| self.settle(error)),
                 Verdict::Again(again) => again,
             };
@@ -226,7 +227,7 @@ where
         waiting: &mut Option<Waiting>,
     ) -> Result<(), CommandError<E>> {
         let hopped = self.learn(&mut again);
-        let Again { reason, blind, .. } = again;
+        let Again { reason, anyway, .. } = again;
         let now = Instant::now();
         if self.is_over(now) {
             return Err(self.out_of_time(reason));
@@ -242,10 +243,11 @@ where
         if waiting.is_none() {
             *waiting = Waiting::enter(&self.reach.subscription);
         }
-        if waiting.is_none() {
+        // Of those with an attempt unresolved there are no more than lanes have room for.
+        if waiting.is_none() && !self.own_unresolved {
             return Err(self.settle(CommandError::Overloaded { retry_after: PAUSE }));
         }
-        let until = if blind { self.deadline.min(now + PAUSE) } else { self.deadline };
+        let until = anyway.map_or(self.deadline, |pause| self.deadline.min(now + pause));
         changes.next(until).await;
         if self.is_over(Instant::now()) { Err(self.out_of_time(reason)) } else { Ok(()) }
     }

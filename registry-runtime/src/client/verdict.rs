@@ -1,9 +1,15 @@
 //! What one attempt means for its call: the end, or another attempt.
 
+use std::time::Duration;
+
 use crate::exec;
 use crate::id::{Epoch, NodeId};
 use crate::resource::{CommandError, Executed, Reason};
 use crate::wire::outcome as wire;
+
+/// How long a call waits before it asks again where no news may come: a fraction of a failover, and forty attempts a second
+/// are no flood.
+pub(super) const PAUSE: Duration = Duration::from_millis(25);
 
 /// What one attempt means for its call.
 pub(super) enum Verdict<T, E> {
@@ -20,8 +26,8 @@ pub(super) struct Again {
     pub(super) reason: Reason,
     /// An owner that the refusing node named.
     pub(super) hint: Option<(NodeId, Epoch)>,
-    /// Whether no change of the own table may come before the next attempt, so that the call asks again by itself.
-    pub(super) blind: bool,
+    /// After how long the call asks again by itself, where no change of the own table may come before.
+    pub(super) anyway: Option<Duration>,
     /// Whether the attempt may have started the command: then nothing may claim later that it never ran.
     pub(super) started: bool,
 }
@@ -29,12 +35,12 @@ pub(super) struct Again {
 impl Again {
     /// Once the own table changes.
     pub(super) fn news(reason: Reason) -> Self {
-        Self { reason, hint: None, blind: false, started: false }
+        Self { reason, hint: None, anyway: None, started: false }
     }
 
     /// In a while, whether or not the own table changes.
     pub(super) fn soon(reason: Reason) -> Self {
-        Self { reason, hint: None, blind: true, started: false }
+        Self { reason, hint: None, anyway: Some(PAUSE), started: false }
     }
 
     /// [`soon`](Self::soon), after an attempt that may have started the command.

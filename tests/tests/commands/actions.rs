@@ -54,6 +54,13 @@ impl Clerk {
     fn badge(&self) -> u8 {
         self.id
     }
+
+    /// Stays where the clerk lives until the gate lets it go.
+    async fn rest(&self, cx: &Context) {
+        let probe = cx.state::<Arc<Probe>>();
+        let _inside = probe.enter();
+        probe.pass().await;
+    }
 }
 
 #[tokio::test]
@@ -90,6 +97,39 @@ async fn least_busy_avoids_the_busy_host() {
     let idle = desks.iter().filter(|desk| **desk != busy).count();
     // A node may say that it is busy with the very call that asks; fewer than half mean that the load did not count.
     assert!(idle > CALLS / 2, "{idle} of {CALLS} went to the idle host");
+}
+
+/// Nothing that the own node's callers have under way says how busy others keep it.
+#[tokio::test]
+async fn least_busy_avoids_the_own_node_too() {
+    const RESTING: usize = 8;
+    const IN_A_ROW: usize = 20;
+    let probe = Arc::new(Probe::default());
+    let cluster = Cluster::builder().nodes(2).host(idlest::registry()).state(Arc::clone(&probe)).start().await.unwrap();
+    let handle = idlest::client(cluster.node(0));
+    let busy = eventually(PATIENCE, async || handle.registry().owner(1).ok_or("nobody has the clerk")).await;
+    let (own, other) = match cluster.node(0).id() == &busy {
+        true => (cluster.node(0), cluster.node(1)),
+        false => (cluster.node(1), cluster.node(0)),
+    };
+    let resting: Vec<_> =
+        (0..RESTING).map(|_| tokio::spawn(idlest::client(&other).rest(1).timeout(PATIENCE))).collect();
+    eventually(PATIENCE, async || if probe.entered() == RESTING { Ok(()) } else { Err("not all rest") }).await;
+
+    let clerks = idlest::client(&own);
+    eventually(PATIENCE, async || {
+        for _ in 0..IN_A_ROW {
+            if clerks.desk().await.unwrap() != other.id().as_str() {
+                return Err("it still calls itself idle");
+            }
+        }
+        Ok(())
+    })
+    .await;
+    probe.open(RESTING);
+    for rest in resting {
+        rest.await.unwrap().unwrap();
+    }
 }
 
 #[tokio::test]

@@ -39,6 +39,23 @@ async fn nothing_happens_before_the_first_poll() {
     }
 }
 
+/// On one thread: the loop alone would never let the other task begin.
+#[tokio::test]
+async fn a_loop_of_local_calls_lets_others_run() {
+    /// Some hundred times as many as a task makes in one turn.
+    const CALLS_MAX: usize = 100_000;
+    let bank = Bank::with_nodes(1).await;
+    let accounts = bank.accounts(0);
+    accounts.open(1, "Jo".to_owned()).await.unwrap();
+    let other = tokio::spawn(async {});
+    let mut calls = 0;
+    while !other.is_finished() && calls < CALLS_MAX {
+        accounts.deposit(1, 1).await.unwrap();
+        calls += 1;
+    }
+    assert!(other.is_finished(), "{calls} calls, and nobody else has run");
+}
+
 #[tokio::test]
 async fn a_setter_after_the_first_poll_panics() {
     let bank = Bank::with_nodes(1).await;

@@ -14,6 +14,13 @@ registry! {
         resource Lamp;
         sharding consistent_hashing(slots = 16);
     }
+
+    narrow {
+        resource Lamp;
+        sharding consistent_hashing(slots = 16);
+        concurrency 1;
+        queue 1;
+    }
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize, Resource)]
@@ -55,6 +62,13 @@ impl Lamp {
 
     fn is_on(&self) -> bool {
         self.on
+    }
+
+    /// Looks until the gate opens.
+    async fn stare(&self, cx: &Context) {
+        let probe = cx.state::<Arc<Probe>>();
+        let _inside = probe.enter();
+        probe.pass().await;
     }
 
     /// An action that is not harmless to repeat. Hangs where it first runs away from its caller, and says where that is.
@@ -155,6 +169,50 @@ async fn a_timeout_beyond_the_clock_is_no_timeout() {
 async fn updates_are_sent_again_for_a_receipt_answers_what_was_done() {
     let (_, outcome) = lose_owner(|lamps, id| lamps.toggle(id)).await;
     assert_eq!(outcome, Ok(true));
+}
+
+/// Whoever has no place for it now cannot say what became of the first attempt, and is asked again.
+#[tokio::test(flavor = "multi_thread")]
+async fn updates_are_sent_again_until_there_is_a_place_for_them() {
+    let probe = Arc::new(Probe::default());
+    let cluster = Cluster::builder().nodes(3).host(narrow::registry()).state(Arc::clone(&probe)).start().await.unwrap();
+    let lamps = narrow::client(cluster.node(0));
+    let lamp_of = async |node: usize| {
+        let owner = cluster.node(node).id().clone();
+        let lamp = || (0..1_000).find(|id| lamps.registry().owner(id).as_ref() == Some(&owner));
+        eventually(PATIENCE, async || lamp().ok_or("a node owns nothing")).await
+    };
+    let (lost, own, other) = (lamp_of(1).await, lamp_of(0).await, lamp_of(2).await);
+    let under_way = tokio::spawn(lamps.toggle(lost).timeout(PATIENCE));
+    eventually(PATIENCE, async || if probe.entered() == 1 { Ok(()) } else { Err("the command has not started") }).await;
+
+    // Nobody else has a place to run or to wait for anything.
+    let mut staring = Vec::new();
+    for (node, lamp) in [(0, own), (2, other)] {
+        let lamps = narrow::client(cluster.node(node));
+        staring.extend([lamps.stare(lamp), lamps.stare(lamp)].map(|call| tokio::spawn(call.timeout(PATIENCE))));
+        eventually(PATIENCE, async || match lamps.is_on(lamp).await {
+            Err(CommandError::Overloaded { .. }) => Ok(()),
+            heard => Err(format!("{heard:?}")),
+        })
+        .await;
+    }
+    cluster.kill(1).await;
+    eventually(PATIENCE, async || match lamps.registry().owner(lost) {
+        Some(owner) if owner != *cluster.node(1).id() => Ok(()),
+        owner => Err(format!("{owner:?}")),
+    })
+    .await;
+    for _ in 0..3 {
+        let heard = lamps.is_on(lost).await;
+        assert!(matches!(heard, Err(CommandError::Overloaded { .. })), "{heard:?}");
+    }
+    assert!(!under_way.is_finished());
+    probe.open(staring.len());
+    assert_eq!(under_way.await.unwrap(), Ok(true));
+    for call in staring {
+        call.await.unwrap().unwrap();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
