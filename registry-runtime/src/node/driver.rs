@@ -52,6 +52,10 @@ const LOAD_EVERY: Duration = Duration::from_millis(250);
 /// cluster has members. Beyond that all are forgotten, and a line more is written for each.
 const DIALS_MAX: usize = 1024;
 
+/// How often tables are made anew while more waits to be taken in than one turn takes. Each is made whole, in up to some milliseconds, and when
+/// a member is lost every slot changes, one after the other: callers may hear of that a little later, but leases must not wait for it.
+const PUBLISH_EVERY: Duration = Duration::from_millis(20);
+
 /// How long a goodbye may take to be sent.
 const GOODBYE: Duration = Duration::from_millis(500);
 
@@ -113,8 +117,14 @@ impl Sources {
         }
     }
 
-    /// What has happened already, without waiting.
-    fn next_now(&mut self) -> Option<Happening> {
+    /// What has happened already, without waiting. In every other turn that is what peers say, if they say anything: thousands of slots may
+    /// have news at once, and heartbeats are answered meanwhile.
+    fn next_now(&mut self, turn: usize) -> Option<Happening> {
+        if turn % 2 == 1
+            && let Ok(event) = self.events.try_recv()
+        {
+            return Some(Happening::Transport(event));
+        }
         if let Ok(drained) = self.drained.try_recv() {
             return Some(Happening::Drained(drained));
         }
@@ -175,6 +185,8 @@ pub(super) struct Driver {
     pub(super) lease: Duration,
     pub(super) acquaintance: Acquaintance,
     pub(super) stale: Stale,
+    /// When tables were last made.
+    pub(super) published: Moment,
     /// What peers did wrong, so that one that goes on with it fills no disk.
     pub(super) wrongs: Ration<(NodeId, Wrong)>,
     /// Of strangers that were refused.
@@ -206,6 +218,7 @@ impl Driver {
     pub(super) async fn run(mut self, mut sources: Sources) {
         self.carry_out();
         self.tell_entries();
+        let mut burst = 0;
         let end = loop {
             // Not on a tick: with much to do there may be none for long.
             self.tell_load();
@@ -218,14 +231,20 @@ impl Driver {
             }
             let has_joined = publish::has_joined(&self.engine, self.join.len());
             self.stale.everything |= self.acquaintance.look(self.clock.now(), has_joined, self.lease);
-            self.publish();
-            let wake = self.clock.instant(self.engine.next_deadline());
+            // Who comes to an end of what waits tells callers at once.
+            let next_table = self.published + PUBLISH_EVERY;
+            let postpones = burst == BURST && self.clock.now() < next_table;
+            if !postpones {
+                self.publish();
+            }
+            let due = self.engine.next_deadline();
+            let wake = self.clock.instant(if postpones { due.min(next_table) } else { due });
             let mut happening = Some(sources.next(wake).await);
-            let mut burst = 0;
+            burst = 0;
             while let Some(happened) = happening {
                 self.take_in(happened);
                 burst += 1;
-                happening = if burst < BURST && self.end.is_none() { sources.next_now() } else { None };
+                happening = if burst < BURST && self.end.is_none() { sources.next_now(burst) } else { None };
             }
             if burst == BURST {
                 // What never lets up, and may be nothing but noise, is not to hold up what is due.
@@ -287,6 +306,9 @@ impl Driver {
             let load = self.load.read();
             if std::mem::replace(&mut self.load_told, load) != load {
                 self.tell(Input::Load(load));
+                // Callers on this node compare it with others, of which they know the same.
+                let own = self.peers.get(&self.port.node);
+                own.into_iter().for_each(|own| own.report(load));
             }
         }
     }
@@ -549,6 +571,7 @@ impl Driver {
         if !everything && tables.is_empty() {
             return;
         }
+        self.published = self.clock.now();
         for member in self.engine.membership().members() {
             self.peers.meet(&member.process.node);
         }

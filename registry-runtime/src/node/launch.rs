@@ -202,6 +202,7 @@ pub(super) async fn launch(builder: NodeBuilder, id: NodeId) -> Result<Node, Sta
         idle: drained_sender,
         stale: Default::default(),
         wrongs: Default::default(),
+        published: Moment::default(),
         receipts_seen: Moment::default(),
         asked: Moment::default(),
         answers: Default::default(),

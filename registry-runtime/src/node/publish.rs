@@ -57,7 +57,9 @@ pub(super) fn table(
         None => SlotRoute::never(SlotState::Waiting(Reason::Opening)),
     });
     let slots = slots.collect();
-    let mismatch = index.mismatch();
+    // Hosts may differ from one another; then those that the slots belong to count.
+    let fits = known.is_some_and(|table| table.len() == subscription.spec.slots());
+    let mismatch = if fits { None } else { index.mismatch() };
     let plan = ownership.plan(&name).map(Arc::clone);
     Some(Table { slots, peers: index.routes, hosts, plan, mismatch })
 }
@@ -222,12 +224,12 @@ pub(super) fn owned(engine: &Engine) -> usize {
     tables.map(|table| table.active().filter(|(_, active)| *active.set.owner() == me).count()).sum()
 }
 
-/// Whether no other member that hosts anything is Up.
+/// Whether no other member that hosts anything is Up, or may be back to take over.
 pub(super) fn is_alone(engine: &Engine) -> bool {
     let is_heir = |member: membership::Member| {
         member.state == MemberState::Up && member.profile.is_some_and(|profile| !profile.hosted.is_empty())
     };
-    !engine.membership().members().any(is_heir)
+    !engine.membership().members().any(is_heir) && !engine.ownership().has_heirs()
 }
 
 /// Whether this node has found its cluster: a member, or that it is one by itself.
