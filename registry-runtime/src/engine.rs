@@ -63,7 +63,7 @@ pub(crate) use membership::{Change, Event as MembershipEvent};
 pub(crate) use output::Event as OwnershipEvent;
 pub(crate) use ownership::Ownership;
 pub(crate) use plan::Plan;
-pub(crate) use store::{Adopt, Begin, Fence, Fenced, Fetch, Opened, Report, Stored, Task};
+pub(crate) use store::{Adopt, Begin, Fence, Fenced, Fetch, Opened, Report, Seal, Stored, Task};
 pub(crate) use table::SlotState;
 
 use membership::{Identity, Membership};

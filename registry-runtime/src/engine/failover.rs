@@ -133,8 +133,9 @@ impl Case<'_> {
         })
     }
 
+    /// On its way to another node a slot has two.
     fn was_only_replica(&self, process: &Process) -> bool {
-        self.replicas == 1 && self.active.is_some_and(|active| active.set.len() == 1 && active.set.contains(process))
+        self.replicas == 1 && self.active.is_some_and(|active| active.set.contains(process))
     }
 
     fn found(&self) -> Verdict {

@@ -216,6 +216,11 @@ impl Ownership {
         self.registries.get(registry).map(Registry::table)
     }
 
+    /// Whether another member may take over what this node has, now or when it is back.
+    pub(crate) fn has_heirs(&self) -> bool {
+        self.shared.has_heirs()
+    }
+
     /// Where each slot of a registry should be.
     pub(crate) fn plan(&self, registry: &RegistryName) -> Option<&Arc<Plan>> {
         self.registries.get(registry).map(Registry::plan)
@@ -392,7 +397,8 @@ impl Ownership {
 
     fn leave_when_done(&mut self) {
         let Stay::LeavesBy(leave_by) = &mut self.stay else { return };
-        let is_rid = self.registries.values().all(|registry| registry.is_rid_of(&self.shared.me));
+        let has_heirs = self.shared.has_heirs();
+        let is_rid = self.registries.values().all(|registry| registry.is_rid_of(&self.shared.me, has_heirs));
         if is_rid {
             *leave_by = (*leave_by).min(self.shared.now + DRAINING);
         }

@@ -175,10 +175,10 @@ impl Registry {
     }
 
     /// Whether nothing here depends on this process any more: it has nothing open, and no set names it; or nobody is left
-    /// to take over.
-    pub(crate) fn is_rid_of(&self, me: &Process) -> bool {
+    /// to take over, not even somebody who is away for a moment.
+    pub(crate) fn is_rid_of(&self, me: &Process, has_heirs: bool) -> bool {
         let is_named = || self.table.active().any(|(_, active)| active.set.contains(me));
-        self.plan.is_empty() || (self.holdings.is_empty() && self.openings.is_empty() && !is_named())
+        (self.plan.is_empty() && !has_heirs) || (self.holdings.is_empty() && self.openings.is_empty() && !is_named())
     }
 
     /// Looks again at the leases that a peer backs.

@@ -13,8 +13,8 @@ use super::outbox::Outbox;
 use super::output::{Closing, Event, Output};
 use super::set::Sets;
 use super::sight::Sight;
-use super::store::{Adopt, Begin, Fence, Fetch, Opened, Task};
-use super::view::View;
+use super::store::{Adopt, Begin, Fence, Fetch, Opened, Seal, Task};
+use super::view::{MemberState, View};
 use crate::id::{Epoch, NodeId, Process, RegistryName, Slot};
 use crate::rules::{Rule, Rules};
 use crate::time::{Moment, Timing};
@@ -103,6 +103,16 @@ impl Shared {
         self.timing.lease / 2
     }
 
+    /// Whether another member may take over what this node has, now or when it is back: one that hosts anything, does not leave, and is not
+    /// given up for good.
+    pub(crate) fn has_heirs(&self) -> bool {
+        self.view.members().any(|member| {
+            let stays = member.profile.as_ref().is_some_and(|profile| !profile.leaving);
+            let is_gone = member.state == MemberState::Left || self.sight.has_forgotten(&member.process);
+            member.process != self.me && member.is_hosting() && stays && !is_gone
+        })
+    }
+
     /// From when on this node may found slots: a little after more than half of the charter has compared tables with it.
     pub(crate) fn may_found(&self) -> Option<Moment> {
         self.charter.ready_at(self.timing.suspicion)
@@ -172,8 +182,8 @@ impl Shared {
     }
 
     /// Seals a slot.
-    pub(crate) fn seal(&mut self, registry: &RegistryName, slot: Slot, epoch: Epoch) {
-        list!(self, Seal, registry, (slot, epoch));
+    pub(crate) fn seal(&mut self, registry: &RegistryName, seal: Seal) {
+        list!(self, Seal, registry, seal);
     }
 
     /// Tells until when state may be shown; neighbours in time with one end share one output.

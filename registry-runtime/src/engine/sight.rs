@@ -58,7 +58,8 @@ impl Sight {
         self.halted = self.dim_since.is_some_and(|since| now.since(since) >= timing.forget_after / 2);
         if self.sees_majority {
             self.missed.retain(|process, _| is_down(process));
-            for process in view.members().map(|member| &member.process) {
+            // Who hosts nothing is waited for by nobody.
+            for process in view.members().filter(|member| member.is_hosting()).map(|member| &member.process) {
                 let Life::Down(down) = view.life(process) else { continue };
                 let missed = *self.missed.entry(process.clone()).or_insert(now);
                 if now.since(missed.max(down)) >= timing.forget_after {
@@ -176,6 +177,19 @@ mod tests {
         assert_eq!(look(&view, 4000 + forget_after), "d e");
         see(&mut view, at(5000), 0, 5);
         assert_eq!(look(&view, 5000), "", "they are back");
+    }
+
+    /// Names of clients that never come back would crowd out those that openings wait for.
+    #[test]
+    fn who_hosts_nothing_is_not_forgotten_either() {
+        let (mut sight, mut view, timing) = (Sight::default(), View::default(), Timing::fast());
+        see(&mut view, at(1), 1, 1);
+        let mut client = view.members().find(|member| member.process == process("e")).unwrap().clone();
+        (client.process, client.profile) = (process("job"), Some(Profile::default()));
+        view.update(at(1), client);
+        sight.look(at(1), &view, &process("a").node, &timing);
+        sight.look(at(1 + timing.forget_after.as_secs()), &view, &process("a").node, &timing);
+        assert_eq!(forgotten(&sight), ["e"]);
     }
 
     #[test]

@@ -26,8 +26,8 @@ pub(crate) enum Task {
     Close(Vec<(Slot, Epoch)>),
     /// Drop the content, of closed slots: a set without this process has stored it since. What lower epochs are refused stays.
     Forget(Vec<Slot>),
-    /// Start nothing new, in these epochs, let what runs end, and answer with [`Report::Drained`] for each.
-    Seal(Vec<(Slot, Epoch)>),
+    /// Start nothing new, in these epochs, let what runs end and the next owner have all of it, and answer with [`Report::Drained`] for each.
+    Seal(Vec<Seal>),
     /// Acknowledged state may be shown until this moment, in the epoch that was opened last. Within an epoch it only rises.
     Lease(Vec<Slot>, Moment),
 }
@@ -47,6 +47,17 @@ pub(crate) enum Report {
     Unfillable(Slot, Epoch, Process),
     /// What ran on a slot that was sealed in this epoch has ended.
     Drained(Slot, Epoch),
+}
+
+/// A slot that is about to be handed over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Seal {
+    /// The slot.
+    pub(crate) slot: Slot,
+    /// Its epoch.
+    pub(crate) epoch: Epoch,
+    /// Who is to own it next.
+    pub(crate) to: Process,
 }
 
 /// A slot that this node has opened.

@@ -16,7 +16,7 @@ use super::reply::Encoded;
 use super::salvage::Remains;
 use super::work::contain;
 use super::{Attempt, Lease, Load, Request, codec};
-use crate::id::{Epoch, Fingerprint, NodeId, Slot};
+use crate::id::{Epoch, Fingerprint, NodeId, Process, Slot};
 use crate::policy::replica::Stamp;
 use crate::resource::{Command, Commands, Kind, Resource, Visitor, fingerprint, fingerprint_of_instances};
 use crate::spec::Spec;
@@ -59,7 +59,7 @@ pub(crate) trait AnyHost: Copies + Remains + Debug + Send + Sync + 'static {
     fn clear(&self, slot: Slot);
 
     /// See [`Host::seal`].
-    fn seal(&self, slot: Slot) -> bool;
+    fn seal(&self, slot: Slot, to: &Process) -> bool;
 
     /// See [`Host::shown`].
     fn shown(&self, slot: Slot) -> Option<Stamp>;
@@ -201,8 +201,8 @@ impl<R: Resource> AnyHost for Arc<Host<R>> {
         Host::clear(self, slot);
     }
 
-    fn seal(&self, slot: Slot) -> bool {
-        Host::seal(self, slot)
+    fn seal(&self, slot: Slot, to: &Process) -> bool {
+        Host::seal(self, slot, to)
     }
 
     fn shown(&self, slot: Slot) -> Option<Stamp> {

@@ -96,6 +96,12 @@ impl<R: Resource> Flow<R> {
         self.pending.is_empty()
     }
 
+    /// Whether nothing waits, and nothing is on its way to who is to have the slot next.
+    pub(super) fn is_over_for(&self, heir: Option<&Process>) -> bool {
+        let is_on_the_way = || heir.and_then(|heir| self.find(heir)).is_some_and(|at| self.stream.is_on_the_way_to(at));
+        self.is_empty() && !is_on_the_way()
+    }
+
     pub(super) fn is_full(&self) -> bool {
         self.pending.len() >= PENDING_MAX || self.bytes >= PENDING_BYTES_MAX
     }

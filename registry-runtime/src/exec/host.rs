@@ -25,7 +25,7 @@ use super::sweeper::Sweeper;
 use super::work::{contain, discard};
 use super::{Clock, Lease, Load};
 use crate::codec::{Raw, encode, with_scratch};
-use crate::id::{Epoch, Slot};
+use crate::id::{Epoch, Process, Slot};
 use crate::policy::ration::Ration;
 use crate::policy::receipts::Told;
 use crate::policy::replica::Stamp;
@@ -224,11 +224,11 @@ impl<R: Resource> Host<R> {
         swept.into_iter().for_each(|swept| swept.sweep_out(&self.sweeper));
     }
 
-    /// Seals an open slot: starts nothing new, gives what runs [`SEAL_GRACE`], cancels the rest, then tells `drained`,
-    /// perhaps before this returns. `false` when the slot is not open; then `drained` is not told, and neither is it when the
+    /// Seals an open slot that `to` is to own next: starts nothing new, gives what runs, and the last records on their way there, [`SEAL_GRACE`],
+    /// cancels the rest, then tells `drained`, perhaps before this returns. `false` when the slot is not open; then `drained` is not told, and neither is it when the
     /// slot is closed or opened again before.
-    pub(crate) fn seal(self: &Arc<Self>, slot: Slot) -> bool {
-        let Some(sealing) = self.shelf(slot).map(|mut shelf| shelf.seal()) else { return false };
+    pub(crate) fn seal(self: &Arc<Self>, slot: Slot, to: &Process) -> bool {
+        let Some(sealing) = self.shelf(slot).map(|mut shelf| shelf.seal(to)) else { return false };
         match sealing {
             Sealing::NotOpen => return false,
             Sealing::Drained(epoch) => (self.setting.drained)(slot, epoch),

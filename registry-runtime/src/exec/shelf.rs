@@ -83,6 +83,8 @@ pub(super) struct Shelf<R: Resource> {
     ceded: Option<u64>,
     /// Counts the seals, so that a late alarm of one does not end the next.
     seals: u64,
+    /// Who is to own the slot after the last seal. Without the last record it would have to be sent the whole slot, while nobody serves it.
+    heir: Option<Box<Process>>,
 }
 
 /// What a slot has let go of beside its instances; a user's `Drop` runs when it goes.
@@ -227,6 +229,7 @@ impl<R: Resource> Shelf<R> {
             tasks: Slab::new(),
             ceded: None,
             seals: 0,
+            heir: None,
         }
     }
 
@@ -297,9 +300,10 @@ impl<R: Resource> Shelf<R> {
     }
 
     /// Starts nothing new from here on, the waiting commands included.
-    pub(super) fn seal(&mut self) -> Sealing {
+    pub(super) fn seal(&mut self, to: &Process) -> Sealing {
         let Gate::Open(lease) = &self.gate else { return Sealing::NotOpen };
         self.gate = Gate::Sealed { lease: lease.clone(), drained: false };
+        self.heir = Some(Box::new(to.clone()));
         self.seals = self.seals.wrapping_add(1);
         for (_, task) in &self.tasks {
             task.stop_moved_unless_started();
@@ -540,7 +544,7 @@ impl<R: Resource> Shelf<R> {
                 if !*drained
                     && self.in_place == 0
                     && self.tasks.is_empty()
-                    && self.flow.as_deref().is_none_or(Flow::is_empty) =>
+                    && self.flow.as_deref().is_none_or(|flow| flow.is_over_for(self.heir.as_deref())) =>
             {
                 *drained = true;
                 Some(self.epoch)

@@ -62,7 +62,7 @@ mod tests {
     use super::super::notes::notes;
     use super::super::{Node, Order};
     use super::*;
-    use crate::id::Slot;
+    use crate::id::{Process, Slot, Start};
     use crate::node::LeaveError;
     use crate::resource::{CommandError, Reason};
     use crate::time::Timing;
@@ -82,7 +82,8 @@ mod tests {
         let refused = CommandError::Unavailable { reason: Reason::ShuttingDown };
         assert_eq!(notes.touch(7).await, Err(refused));
         let host = node.inner.port.host("notes").unwrap();
-        assert!(!host.seal(Slot::new(0)), "the slot is closed");
+        let heir = Process { node: node.id().clone(), start: Start::new(1) };
+        assert!(!host.seal(Slot::new(0), &heir), "the slot is closed");
         assert_eq!(node.leave().await, Err(LeaveError::Stopped(stopped)));
         // The address is free again, although a handle to the node and a client live on.
         let mut bound = std::net::UdpSocket::bind(node.local_addr());

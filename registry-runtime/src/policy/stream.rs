@@ -91,6 +91,11 @@ impl Stream {
         self.backups.get(backup).is_some_and(|backup| backup.flows)
     }
 
+    /// Whether a backup is sent records and has not said that it has the last.
+    pub(crate) fn is_on_the_way_to(&self, backup: usize) -> bool {
+        self.backups.get(backup).is_some_and(|backup| backup.flows && backup.reaches < Some(self.last))
+    }
+
     /// A backup cannot be reached, or has missed something: nothing is sent to it until it has said how far it reaches, or is filled.
     pub(crate) fn interrupt(&mut self, backup: usize) {
         if let Some(backup) = self.backups.get_mut(backup) {

@@ -7,6 +7,7 @@ use super::super::output::Event;
 use super::super::places::Turn;
 use super::super::set::Set;
 use super::super::shared::{Shared, is_near};
+use super::super::store::Seal;
 use super::Registry;
 use crate::id::{Process, Slot};
 use crate::message::Word;
@@ -101,10 +102,10 @@ impl Registry {
                 let until = shared.now + shared.timing.lease * PATIENCE_LEASES;
                 let epoch = held.epoch;
                 if let Some(held) = self.holdings.get_mut(slot) {
-                    held.stage = Stage::Sealed { to, until };
+                    held.stage = Stage::Sealed { to: to.clone(), until };
                     self.agenda.look(slot);
                 }
-                shared.seal(&self.name, slot, epoch);
+                shared.seal(&self.name, Seal { slot, epoch, to });
             }
         }
     }

@@ -625,6 +625,22 @@ fn the_last_one_leaves_without_waiting() {
 }
 
 #[test]
+fn who_leaves_waits_for_one_that_may_be_back() {
+    let mut sim = founded(Options { nodes: 2, charter: 2, ..Options::default() });
+    balance(&mut sim, 5 * SECOND);
+    sim.kill(1);
+    sim.run(2 * SECOND);
+    sim.leave(0);
+    sim.run(5 * SECOND);
+    assert!(!sim.nodes[0].left, "nobody would have anything");
+    sim.boot(1);
+    assert!(sim.run_until(20 * SECOND, |sim| sim.nodes[0].left));
+    settle(&mut sim, 5 * SECOND);
+    assert_eq!(owned_by(&sim, 1).len(), 24);
+    assert_eq!(losses(&sim), 0);
+}
+
+#[test]
 fn who_has_left_takes_nothing_up_again() {
     let mut sim = founded(Options { nodes: 1, charter: 1, ..Options::default() });
     let me = sim.nodes[0].process.clone();
@@ -650,6 +666,23 @@ fn without_backups_a_dead_nodes_slots_open_empty() {
     sim.boot(0);
     balance(&mut sim, 10 * SECOND);
     assert_eq!(losses(&sim), orphans, "what is moved on purpose is not lost");
+}
+
+/// On the way from one node to another a slot has two replicas, and either may be lost.
+#[test]
+fn without_backups_a_slot_that_moves_waits_for_no_dead_node() {
+    let mut sim = founded(Options { replicas: 1, ..Options::default() });
+    sim.add();
+    let moving = |sim: &Sim| {
+        slots(sim).find(|slot| {
+            let owner = sim.owner(*slot).filter(|owner| *owner != 3);
+            owner.is_some_and(|owner| sim.nodes[owner].serving[slot].set.len() == 2)
+        })
+    };
+    assert!(sim.run_until(10 * SECOND, |sim| moving(sim).is_some()));
+    let owner = sim.owner(moving(&sim).unwrap()).unwrap();
+    sim.kill(owner);
+    balance(&mut sim, 10 * SECOND);
 }
 
 #[test]

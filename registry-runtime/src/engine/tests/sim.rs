@@ -11,7 +11,7 @@ use super::store::{Frame, Heard, Mail, Store};
 use crate::engine::output::{Event, Output, StopReason};
 use crate::engine::ownership::{Config, Input, Ownership};
 use crate::engine::set::Set;
-use crate::engine::store::{Fence, Fenced, Opened, Report, Stored, Task};
+use crate::engine::store::{Fence, Fenced, Opened, Report, Seal, Stored, Task};
 use crate::engine::table::SlotState;
 use crate::engine::view::{HostedRegistry, Member, MemberState, Profile};
 use crate::id::{Epoch, Incarnation, NodeId, Process, RegistryName, Slot, Start};
@@ -566,7 +566,7 @@ impl Sim {
             }
             Output::Slots(_, Task::Seal(slots)) => {
                 let start = node.process.start;
-                for (slot, epoch) in slots {
+                for Seal { slot, epoch, .. } in slots {
                     self.nodes[index].serving.get_mut(&slot).unwrap().sealed = true;
                     let delay = self.delay();
                     self.put(delay, Happening::Reported(index, start, Report::Drained(slot, epoch)));

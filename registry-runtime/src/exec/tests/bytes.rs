@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use super::somebody;
 use super::tally::*;
 use super::world::*;
 use crate::exec::{Answer, AnyHost, Cancel, Clock, Host, Hosted, Lease, Outcome, Replier, Request, Served};
@@ -228,7 +229,7 @@ async fn what_is_hosted_can_be_described_and_gets_its_type_back() {
         Outcome::Done(Tally { id: 1, sum: 5 })
     );
     assert_eq!(typed.len(slot), 1);
-    assert!(host.seal(slot));
+    assert!(host.seal(slot, &somebody()));
     host.close(slot);
     assert_eq!(typed.call(&SUM, world.attempt(1), (), &mut |_, _| ()).ready(), Outcome::NotOwner { epoch: EPOCH });
 }

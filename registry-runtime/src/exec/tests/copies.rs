@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 
+use super::somebody;
 use super::tally::*;
 use super::world::*;
 use crate::exec::copies::{Copies, Parts};
@@ -413,11 +414,25 @@ async fn an_owner_that_opens_again_goes_on_with_what_was_under_way() {
 async fn a_seal_waits_for_what_is_under_way() {
     let mut trio = Trio::new();
     let made = trio.make(FIRST, 100).later();
-    assert!(trio.owner.host.seal(trio.slot));
+    assert!(trio.owner.host.seal(trio.slot, &somebody()));
     assert!(trio.owner.drained.try_recv().is_err());
     trio.deliver(0);
     trio.reaches(0, FIRST, Position::new(1));
     assert_eq!(made.await, Outcome::Done(Tally { id: KEY, sum: 5 }));
+    assert_eq!(trio.owner.drained.recv().await, Some((trio.slot, FIRST)));
+}
+
+/// Otherwise it would be sent the whole slot, which nobody serves meanwhile.
+#[tokio::test]
+async fn a_seal_waits_until_the_next_owner_has_the_last_record() {
+    let mut trio = Trio::new();
+    let made = trio.make(FIRST, 100).later();
+    let heir = trio.wires[1].to.clone();
+    assert!(trio.owner.host.seal(trio.slot, &heir));
+    trio.reaches(0, FIRST, Position::new(1));
+    assert_eq!(made.await, Outcome::Done(Tally { id: KEY, sum: 5 }), "two of three have it");
+    assert!(trio.owner.drained.try_recv().is_err());
+    trio.reaches(1, FIRST, Position::new(1));
     assert_eq!(trio.owner.drained.recv().await, Some((trio.slot, FIRST)));
 }
 
@@ -633,7 +648,7 @@ async fn a_slot_that_is_taken_back_keeps_its_stream_when_the_alarm_of_its_seal_g
     trio.reaches(0, FIRST, Position::new(1));
     assert!(matches!(made.await, Outcome::Done(_)));
     let added = trio.add(FIRST, 1, 102).later();
-    assert!(trio.owner.host.seal(trio.slot));
+    assert!(trio.owner.host.seal(trio.slot, &somebody()));
     trio.owner.host.fence(trio.slot, SECOND, true);
     tokio::time::sleep(SEAL_GRACE * 2).await;
     trio.open(SECOND);

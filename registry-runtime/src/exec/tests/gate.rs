@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::somebody;
 use super::tally::*;
 use super::world::*;
 use crate::exec::host::SEAL_GRACE;
@@ -59,7 +60,7 @@ async fn a_slot_that_does_not_exist_is_a_bad_request() {
         Outcome::BadRequest { .. }
     ));
     assert!(!world.host.open(Slot::new(SLOTS), EPOCH, Lease::forever()));
-    assert!(!world.host.seal(Slot::new(SLOTS)));
+    assert!(!world.host.seal(Slot::new(SLOTS), &somebody()));
     let mut keyless = world.attempt(1);
     keyless.key = None;
     assert!(matches!(world.host.call(&SUM, keyless, (), &mut |_, _| ()).ready(), Outcome::BadRequest { .. }));
@@ -204,13 +205,13 @@ async fn nobody_joins_a_stopped_command_on_its_lane() {
 async fn sealing_an_idle_slot_drains_it_at_once() {
     let mut world = World::with(1, 5);
     let slot = world.slot(1);
-    assert!(world.host.seal(slot));
+    assert!(world.host.seal(slot, &somebody()));
     assert_eq!(world.drained.try_recv(), Ok((slot, EPOCH)));
     assert_eq!(world.call(&ADD, 1, (Do::Panic(0),)).ready(), Outcome::Moved { started: false });
     assert_eq!(world.call(&SUM, 1, ()).ready(), Outcome::Moved { started: false });
-    assert!(!world.host.seal(slot), "it is not open");
+    assert!(!world.host.seal(slot, &somebody()), "it is not open");
     world.host.close(slot);
-    assert!(!world.host.seal(slot), "it is not open");
+    assert!(!world.host.seal(slot, &somebody()), "it is not open");
     tokio::time::sleep(SEAL_GRACE * 2).await;
     assert!(world.drained.try_recv().is_err(), "told once");
 }
@@ -222,7 +223,7 @@ async fn sealing_lets_what_runs_end_and_starts_nothing_new() {
     let runs = world.call(&ADD_SLOWLY, 1, (1, Do::Add(1))).later();
     let reads = world.call(&SUM_SLOWLY, 1, (1, Do::Add(1))).later();
     let waits = world.call(&ADD, 1, (Do::Panic(0),)).later();
-    assert!(world.host.seal(slot));
+    assert!(world.host.seal(slot, &somebody()));
     assert_eq!(waits.await, Outcome::Moved { started: false });
     assert_eq!(world.call(&ADD, 1, (Do::Panic(0),)).ready(), Outcome::Moved { started: false });
     assert!(world.drained.try_recv().is_err());
@@ -245,7 +246,7 @@ async fn sealing_cancels_what_runs_too_long() {
     let slot = world.slot(1);
     let runs = world.call(&ADD_SLOWLY, 1, (1, Do::Add(1))).later();
     let begun = tokio::time::Instant::now();
-    assert!(world.host.seal(slot));
+    assert!(world.host.seal(slot, &somebody()));
     assert_eq!(world.drained.recv().await, Some((slot, EPOCH)));
     assert!(begun.elapsed() >= SEAL_GRACE);
     assert_eq!(runs.await, Outcome::Moved { started: true });
@@ -263,7 +264,7 @@ async fn a_synchronous_update_that_outlasts_its_slot_commits_nothing() {
             tokio::task::spawn_blocking(move || world.call(&ADD, 1, (Do::Block(1),)).ready())
         };
         world.stage.entered(1).await;
-        assert!(world.host.seal(world.slot(1)));
+        assert!(world.host.seal(world.slot(1), &somebody()));
         world.host.end_seal(world.slot(1), 1);
         world.stage.gate.add_permits(1);
         (world, update.await.unwrap())
@@ -281,7 +282,7 @@ async fn a_sealed_slot_that_is_opened_again_goes_on_and_forgets_the_seal() {
     let mut world = World::with(1, 5);
     let slot = world.slot(1);
     let runs = world.call(&ADD_SLOWLY, 1, (1, Do::Add(1))).later();
-    assert!(world.host.seal(slot));
+    assert!(world.host.seal(slot, &somebody()));
     assert!(world.host.open(slot, NEXT, Lease::forever()));
     tokio::time::sleep(SEAL_GRACE * 2).await;
     assert!(world.drained.try_recv().is_err());
@@ -295,11 +296,11 @@ async fn a_late_alarm_of_one_seal_does_not_end_the_next() {
     let mut world = World::with(1, 5);
     let slot = world.slot(1);
     let runs = world.call(&ADD_SLOWLY, 1, (1, Do::Add(1))).later();
-    assert!(world.host.seal(slot));
+    assert!(world.host.seal(slot, &somebody()));
     tokio::time::sleep(SEAL_GRACE / 2).await;
     assert!(world.host.open(slot, NEXT, Lease::forever()));
     let sealed = tokio::time::Instant::now();
-    assert!(world.host.seal(slot));
+    assert!(world.host.seal(slot, &somebody()));
     assert_eq!(world.drained.recv().await, Some((slot, NEXT)));
     assert!(sealed.elapsed() >= SEAL_GRACE);
     assert_eq!(runs.await, Outcome::Moved { started: true });

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio::task::{JoinHandle, spawn_blocking};
 
+use super::somebody;
 use super::tally::*;
 use super::world::*;
 use crate::exec::tests::narrow;
@@ -223,7 +224,7 @@ async fn a_read_that_is_refused_leaves_a_running_update_counted() {
         let refused = world.call(&SUM_SLOWLY, 0, (0, Do::Panic(0))).ready();
         assert_eq!(refused, Outcome::Overloaded { retry_after: RETRY_AFTER_MIN });
     }
-    assert!(world.host.seal(slot));
+    assert!(world.host.seal(slot, &somebody()));
     for wait in waits {
         assert_eq!(wait.await, Outcome::Moved { started: false });
     }

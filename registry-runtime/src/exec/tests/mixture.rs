@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use super::somebody;
 use super::tally::*;
 use super::world::*;
 use crate::exec::{Lease, Outcome, Started};
@@ -122,7 +123,7 @@ async fn turn_gates(world: Arc<World>, epoch: Arc<AtomicU64>, mut rng: ChaCha8Rn
         let slots = [world.slot(KEYS[0]), world.slot(KEYS[1])];
         match rng.random_range(0..4) {
             0 => slots.into_iter().for_each(|slot| world.host.close(slot)),
-            1 => slots.into_iter().for_each(|slot| assert!(world.host.seal(slot))),
+            1 => slots.into_iter().for_each(|slot| assert!(world.host.seal(slot, &somebody()))),
             _ => {}
         }
         if rng.random_range(0..2) == 0 {

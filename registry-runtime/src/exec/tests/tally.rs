@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize, Serializer};
 use tokio::time::Instant;
 
+use super::somebody;
 use super::world::{Stage, end};
 use crate::exec::{Attempt, Outcome};
 use crate::id::{CommandId, Epoch, Mark, NodeId, Slot};
@@ -306,7 +307,7 @@ pub(super) static TURN: Command<Tally, (Gate,), i64, No> = command(
         let slot = host.slot_of(&tally.id);
         match gate {
             Gate::Close => host.close(slot),
-            Gate::Seal => assert!(host.seal(slot)),
+            Gate::Seal => assert!(host.seal(slot, &somebody())),
         }
         slowly(cx, 1, move |cx, stage| {
             let result = tally.act(Do::Add(1), cx.deadline(), stage);
