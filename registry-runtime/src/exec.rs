@@ -36,6 +36,7 @@ mod hosted;
 mod job;
 mod lane;
 mod lease;
+mod marks;
 mod outcome;
 mod pledge;
 mod record;

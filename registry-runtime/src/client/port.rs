@@ -13,7 +13,7 @@ use super::routes::{OwnCommand, Routes};
 use super::seen::Seen;
 use super::session::Session;
 use crate::exec::{AnyHost, BootClock};
-use crate::id::NodeId;
+use crate::id::{Mark, NodeId};
 use crate::resource::Origin;
 use crate::rules::Rules;
 use crate::spec::{Reads, Spec};
@@ -140,6 +140,13 @@ impl Port {
         Arc::clone(seen.entry(spec.name).or_insert_with(|| Arc::new(Seen::new(spec.slots()))))
     }
 
+    /// Of each registry that this node has called lately, a number below which all its calls are over.
+    pub(crate) fn marks(&self) -> Vec<(&'static str, Mark)> {
+        let drawn = || self.sequence.load(Ordering::Relaxed);
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.iter().filter_map(|(name, session)| Some((*name, session.mark_of_all(drawn)?))).collect()
+    }
+
     /// For how long the machine has slept since the node's birth.
     pub(crate) fn asleep(&self) -> Duration {
         self.clock.asleep()
@@ -201,7 +208,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::id::{Mark, Slot};
+    use crate::id::Slot;
     use crate::spec::{Failover, LoadBalancing, OnPartition, Sharding};
 
     const fn orders(slots: u32) -> Spec {

@@ -1,6 +1,7 @@
 //! The calls of a node that are still open, by slot: so an owner can be told which receipts nobody will ask for any more.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::id::{Mark, Slot};
@@ -8,6 +9,8 @@ use crate::id::{Mark, Slot};
 /// The open calls of one registry that may leave a receipt.
 #[derive(Debug)]
 pub(super) struct Session {
+    /// Whether a call was opened, or was open, since all slots were last looked through.
+    stirred: AtomicBool,
     /// One for each slot. Two declarations of one name may differ in their slots: then several slots of the larger one share an entry, and
     /// a mark that speaks for all of them is only lower than it might be.
     slots: Box<[Mutex<Open>]>,
@@ -21,7 +24,7 @@ const OPEN_KEPT: usize = 8;
 
 impl Session {
     pub(super) fn new(slots: u32) -> Self {
-        Self { slots: (0..slots).map(|_| Mutex::default()).collect() }
+        Self { stirred: AtomicBool::new(false), slots: (0..slots).map(|_| Mutex::default()).collect() }
     }
 
     /// Opens a call, whose number is drawn by `draw`; numbers rise from call to call.
@@ -31,7 +34,27 @@ impl Session {
         let Some(mut open) = self.slot(slot) else { return draw() };
         let number = draw();
         open.push_back(number);
+        // Looked at first: the line of memory is shared by all who call.
+        if !self.stirred.load(Ordering::Relaxed) {
+            self.stirred.store(true, Ordering::Relaxed);
+        }
         number
+    }
+
+    /// A number below which no call is open, in any slot, nor will be; `None` where that has not changed. `drawn` tells the last number that
+    /// was drawn.
+    pub(super) fn mark_of_all(&self, drawn: impl FnOnce() -> u64) -> Option<Mark> {
+        if !self.stirred.swap(false, Ordering::Relaxed) {
+            return None;
+        }
+        // What is drawn from here on is above that. What was drawn before is put down, or its slot is locked until it is.
+        let next = drawn().saturating_add(1);
+        let slots = self.slots.iter().map(|open| open.lock().unwrap_or_else(PoisonError::into_inner));
+        let lowest = slots.filter_map(|open| open.front().copied()).min();
+        if lowest.is_some() {
+            self.stirred.store(true, Ordering::Relaxed);
+        }
+        Some(Mark::new(lowest.unwrap_or(next).min(next)))
     }
 
     /// The lowest number that is open, which `number` is as well.
@@ -79,6 +102,25 @@ mod tests {
         session.close(slot, 3);
         assert_eq!(session.mark(slot, 8), Mark::new(8));
         assert_eq!(session.mark(other, 6), Mark::new(6));
+    }
+
+    #[test]
+    fn the_mark_of_all_slots_lies_below_what_is_open_in_any_and_below_what_comes() {
+        let session = Session::new(2);
+        let (slot, other) = (Slot::new(0), Slot::new(1));
+        assert_eq!(session.mark_of_all(|| 9), None, "nobody has called");
+        session.open(slot, || 10);
+        session.open(other, || 11);
+        assert_eq!(session.mark_of_all(|| 11), Some(Mark::new(10)));
+        session.close(slot, 10);
+        assert_eq!(session.mark_of_all(|| 11), Some(Mark::new(11)), "what was open is looked at again");
+        session.close(other, 11);
+        // Drawn by a call that is put down only after its slot was looked at.
+        assert_eq!(session.mark_of_all(|| 11), Some(Mark::new(12)));
+        assert_eq!(session.mark_of_all(|| 15), None);
+        session.open(slot, || 16);
+        session.close(slot, 16);
+        assert_eq!(session.mark_of_all(|| 16), Some(Mark::new(17)));
     }
 
     #[test]

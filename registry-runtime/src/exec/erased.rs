@@ -16,7 +16,7 @@ use super::reply::Encoded;
 use super::salvage::Remains;
 use super::work::contain;
 use super::{Attempt, Lease, Load, Request, codec};
-use crate::id::{Epoch, Fingerprint, NodeId, Process, Slot};
+use crate::id::{Epoch, Fingerprint, Mark, NodeId, Process, Slot};
 use crate::policy::replica::Stamp;
 use crate::resource::{Command, Commands, Kind, Resource, Visitor, fingerprint, fingerprint_of_instances};
 use crate::spec::Spec;
@@ -66,6 +66,9 @@ pub(crate) trait AnyHost: Copies + Remains + Debug + Send + Sync + 'static {
 
     /// See [`Host::forget_due`].
     fn forget_due(&self);
+
+    /// See [`Host::pass`].
+    fn pass(&self, session: u64, mark: Mark);
 
     /// See [`Host::load`].
     fn load(&self) -> Load;
@@ -211,6 +214,10 @@ impl<R: Resource> AnyHost for Arc<Host<R>> {
 
     fn forget_due(&self) {
         Host::forget_due(self);
+    }
+
+    fn pass(&self, session: u64, mark: Mark) {
+        Host::pass(self, session, mark);
     }
 
     fn load(&self) -> Load {

@@ -1,5 +1,6 @@
 //! Everything that one node keeps of one registry.
 
+use std::collections::BTreeMap;
 use std::fmt::{self, Debug};
 use std::ops::{Deref, DerefMut};
 use std::pin::Pin;
@@ -15,6 +16,7 @@ use super::door::Door;
 use super::erased::{self, Erased};
 use super::guests::Guests;
 use super::hash::Seeded;
+use super::marks::Marks;
 use super::outcome::Refused;
 use super::record::{Body, lend};
 use super::reply::Unfit;
@@ -25,7 +27,7 @@ use super::sweeper::Sweeper;
 use super::work::{contain, discard};
 use super::{Clock, Lease, Load};
 use crate::codec::{Raw, encode, with_scratch};
-use crate::id::{Epoch, Process, Slot};
+use crate::id::{Epoch, Mark, Process, Slot};
 use crate::policy::ration::Ration;
 use crate::policy::receipts::Told;
 use crate::policy::replica::Stamp;
@@ -54,6 +56,7 @@ pub(crate) struct Host<R: Resource> {
     pub(super) door: Arc<Door>,
     pub(super) guests: Arc<Guests>,
     shelves: Box<[Aligned<R>]>,
+    pub(super) marks: Marks,
     sweeper: Sweeper,
     /// How many commands have taken in what other sides of partitions wrote.
     pub(super) salvaged: AtomicU64,
@@ -166,6 +169,7 @@ impl<R: Commands> Host<R> {
             shelves: (0..definition.spec.slots())
                 .map(|_| Aligned(Mutex::new(Shelf::new(hasher, setting.rules, &budget, &definition.spec))))
                 .collect(),
+            marks: Marks::default(),
             sweeper: Sweeper::new(setting.runtime.clone()),
             setting,
             salvaged: AtomicU64::new(0),
@@ -268,6 +272,12 @@ impl<R: Resource> Host<R> {
         }
     }
 
+    /// How many receipts of calls are here.
+    #[cfg(test)]
+    pub(crate) fn receipts(&self) -> usize {
+        (0..self.definition.spec.slots()).filter_map(|slot| Some(self.shelf(Slot::new(slot))?.receipts())).sum()
+    }
+
     /// How many instances of a slot are here.
     #[cfg(test)]
     pub(crate) fn len(&self, slot: Slot) -> usize {
@@ -290,6 +300,16 @@ impl<R: Resource> Host<R> {
                 shelf.forget_due(now);
             }
         }
+    }
+
+    /// Lets go of receipts that lie below marks, in so many slots from that one on. The next slot, if there is one.
+    pub(super) fn pass_some(&self, from: usize, count: usize, marks: &BTreeMap<u64, Mark>) -> Option<usize> {
+        let next = from.saturating_add(count);
+        for shelf in self.shelves.iter().skip(from).take(count) {
+            let mut shelf = shelf.lock(&self.sweeper);
+            marks.iter().for_each(|(session, mark)| shelf.pass(*session, *mark));
+        }
+        (next < self.shelves.len()).then_some(next)
     }
 
     /// What is to be remembered of a command that ends now, if anything.

@@ -21,7 +21,7 @@ use super::outcome::Refused;
 use super::record::Filling;
 use super::sweeper::Sweeper;
 use super::{Clock, Lease};
-use crate::id::{Epoch, Position, Process, Slot};
+use crate::id::{Epoch, Mark, Position, Process, Slot};
 use crate::policy::admission::RETRY_AFTER_MAX;
 use crate::policy::receipts::{Budget, Receipts, Told};
 use crate::policy::replica::{Replica, Stamp};
@@ -341,6 +341,17 @@ impl<R: Resource> Shelf<R> {
     /// Lets go of receipts that nobody can ask for any more.
     pub(super) fn forget_due(&mut self, now: Moment) {
         self.receipts.forget_due(now);
+    }
+
+    /// A caller says that all calls of its session below the mark are over.
+    pub(super) fn pass(&mut self, session: u64, mark: Mark) {
+        self.receipts.pass(session, mark);
+    }
+
+    /// How many receipts are here.
+    #[cfg(test)]
+    pub(super) fn receipts(&self) -> usize {
+        self.receipts.len()
     }
 
     /// How many instances are here.

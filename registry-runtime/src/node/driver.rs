@@ -1,5 +1,6 @@
 //! The one loop of a node: waits for whatever happens, tells the engine, and does what the engine wants done.
 
+mod marks;
 mod slots;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -14,12 +15,13 @@ use super::acquaintance::Acquaintance;
 use super::error::{LeaveError, Stopped};
 use super::inbound::Inbound;
 use super::join::{Join, Resolved};
+use super::letter::{self, Letter};
 use super::line::with_frame;
 use super::load::LoadMeter;
 use super::peers::Peers;
 use super::records::News;
 use super::status::Status;
-use super::{Order, letter, publish, twin};
+use super::{Order, publish, twin};
 use crate::client::{Port, Subscription};
 use crate::engine::{self, Engine, Input, Output, Report};
 use crate::exec::{self, AnyHost, BootClock, Clock, Lease};
@@ -191,6 +193,8 @@ pub(super) struct Driver {
     pub(super) wrongs: Ration<(NodeId, Wrong)>,
     /// Of strangers that were refused.
     pub(super) strangers: Ration<(&'static str, Option<IpAddr>)>,
+    /// When the others were last told which calls are over.
+    pub(super) marked: Moment,
     /// When receipts were last looked through.
     pub(super) receipts_seen: Moment,
     /// When backups were last asked how far they reach.
@@ -223,6 +227,7 @@ impl Driver {
             // Not on a tick: with much to do there may be none for long.
             self.tell_load();
             self.tell_work();
+            self.tell_marks();
             self.forget_receipts();
             self.ask_backups();
             self.port.look_at_clock();
@@ -427,7 +432,8 @@ impl Driver {
                 let from = link.peer().node.clone();
                 self.peers.hear(&from, self.clock.now() + self.lease);
                 match letter::decode(&frame.bytes) {
-                    Ok(letter) => self.tell(Input::Letter { from, letter }),
+                    Ok(Letter::Engine(letter)) => self.tell(Input::Letter { from, letter }),
+                    Ok(Letter::Mark(mark)) => self.take_mark(&mark),
                     Err(error) => {
                         if let Some(line) = self.wrongs.count(&(from.clone(), Wrong::Letter), self.clock.now()) {
                             telemetry::bad_letter(&self.port.node, &from, &error, line);
@@ -495,7 +501,7 @@ impl Driver {
     fn carry_out(&mut self) {
         while let Some(output) = self.engine.poll() {
             match output {
-                Output::Send { to, letter } => self.send(&to, &letter),
+                Output::Send { to, letter } => self.send(&to, &Letter::Engine(letter)),
                 Output::Dial { node, address } => self.dial(node, address),
                 Output::Hangup { process } => self.hang_up(&process),
                 Output::Slots(registry, task) => self.do_with_slots(&registry, &task),
@@ -523,7 +529,7 @@ impl Driver {
         }
     }
 
-    fn send(&self, to: &NodeId, letter: &engine::Letter) {
+    fn send(&self, to: &NodeId, letter: &Letter) {
         let Some(link) = self.peers.link(to) else { return };
         match letter::encode(letter) {
             Some(frame) => {

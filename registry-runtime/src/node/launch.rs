@@ -203,6 +203,7 @@ pub(super) async fn launch(builder: NodeBuilder, id: NodeId) -> Result<Node, Sta
         stale: Default::default(),
         wrongs: Default::default(),
         published: Moment::default(),
+        marked: Moment::default(),
         receipts_seen: Moment::default(),
         asked: Moment::default(),
         answers: Default::default(),

@@ -191,6 +191,13 @@ impl Receipts {
         }
     }
 
+    /// Lets go of what a session has said that nobody asks for any more.
+    pub(crate) fn pass(&mut self, session: u64, mark: Mark) {
+        if let Some(session) = self.sessions.get_mut(session) {
+            session.pass(mark, &mut self.room);
+        }
+    }
+
     /// Lets go of what is older than anybody may ask for.
     pub(crate) fn forget_due(&mut self, now: Moment) {
         if now < self.soonest {
@@ -207,6 +214,12 @@ impl Receipts {
         self.sessions.forget_due(now, &mut self.room);
         let of_names = self.named_due.front().map(|(at, _)| *at);
         self.soonest = self.sessions.soonest().into_iter().chain(of_names).min().unwrap_or(Moment::FOREVER);
+    }
+
+    /// How many are kept of sessions.
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.sessions.iter().map(|(_, session)| session.receipts().len()).sum()
     }
 
     /// Whether nothing is remembered.

@@ -107,6 +107,25 @@ async fn a_late_attempt_below_the_mark_does_not_run() {
 }
 
 #[tokio::test]
+async fn what_a_caller_says_of_all_slots_counts_in_each_for_its_own_session() {
+    let world = World::with(1, 5);
+    let other = Ask { id: CommandId { session: 77, sequence: 100 }, ..ask(100) };
+    assert_eq!(world.add(1, 1, ask(100)), Outcome::Done(6));
+    assert_eq!(world.add(1, 1, ask(101)), Outcome::Done(7));
+    assert_eq!(world.add(1, 1, other), Outcome::Done(8));
+    assert_eq!(world.host.receipts(), 3);
+    world.host.pass(ask(100).id.session, Mark::new(101));
+    let passed = async {
+        while world.host.receipts() > 2 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), passed).await.expect("somebody walks through the slots");
+    assert_eq!(world.add(1, 1, ask(100)), Outcome::ReceiptExpired);
+    assert_eq!((world.add(1, 1, ask(101)), world.add(1, 1, other)), (Outcome::Done(7), Outcome::Done(8)));
+}
+
+#[tokio::test]
 async fn a_name_stands_for_one_command_whoever_calls() {
     let world = World::with(1, 5);
     assert_eq!(world.add(1, 1, named(100, 77, 1)), Outcome::Done(6));
