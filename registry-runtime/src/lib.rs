@@ -229,7 +229,7 @@
 //!
 //! A change is acknowledged when more than half of the slot's replicas have it, its owner included, together with a **receipt**: what its
 //! caller was told. An attempt that comes a second time, since the first one's answer was lost with a connection or with its owner, is told the
-//! same and has no second effect, whoever owns the slot by then. With `replicas 1` receipts are kept of calls from other nodes. A receipt goes when a later call from the same node to the same slot says that its caller has heard, or about a minute after
+//! same and has no second effect, whoever owns the slot by then. With `replicas 1` receipts are kept of calls from other nodes. A receipt goes when its caller has heard: a later call from the same node to the same slot says so, or the node itself a few seconds later; otherwise about a minute after
 //! the deadline of its call; who comes later than that hears `ReceiptExpired`. That of a call which a command makes lives until about
 //! a minute after the deadline of that command, which may be run again and make the call again.
 //!
@@ -300,6 +300,56 @@
 //! Await [`wait_for_members(n)`](Node::wait_for_members) with the number that you expect: the node counts itself, so `1` is true
 //! at once and says nothing. [`require_join`](NodeBuilder::require_join) makes `start` itself wait for somebody, or fail. Or just
 //! call: a call waits within its deadline.
+//!
+//! # Running a cluster
+//!
+//! A node needs an id that no other live process has and that stays the same across restarts (a host's or a pod's name), one UDP port that every
+//! other node can reach, clients included, the list, and the secret:
+//!
+//! ```no_run
+//! # use registry_runtime::{Identity, Node, Resource, commands, registry};
+//! # use serde::{Deserialize, Serialize};
+//! # #[derive(Clone, Serialize, Deserialize, Resource)]
+//! # #[resource(on_demand)]
+//! # struct Counter { #[key] name: String, count: u64 }
+//! # impl From<String> for Counter { fn from(name: String) -> Self { Self { name, count: 0 } } }
+//! # #[commands]
+//! # impl Counter { pub fn add(&mut self) -> u64 { self.count += 1; self.count } }
+//! # registry! { counters { resource Counter; } }
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let node = Node::builder(std::env::var("NODE_ID")?)
+//!     .listen("0.0.0.0:7400".parse()?)
+//!     .join(["orders-0:7400", "orders-1:7400", "orders-2:7400"])
+//!     .identity(Identity::shared_secret(std::env::var("CLUSTER_SECRET")?))
+//!     .host(counters::registry())
+//!     .start()
+//!     .await?;
+//!
+//! // Until the process is asked to end (with tokio's feature `signal`: SIGTERM), or the node cannot go on.
+//! let asked_to_end = std::future::pending::<()>();
+//! tokio::select! {
+//!     () = asked_to_end => node.leave().await?,
+//!     stopped = node.stopped() => return Err(stopped.to_string().into()),
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! - **How many.** Three or more, so that one may be lost: of two, only the one with the smaller id goes on alone.
+//! - **Stopping.** [`leave`](Node::leave) hands everything over without an error to anybody, then stops. It takes a second or two as a rule and
+//!   40 leases at most (24 s with [`Timing::fast`], 48 s with `balanced`, 200 s with `wide_area`); give the process that long before it is
+//!   killed. A killed process costs its keys the time of a failover, and nothing that was acknowledged.
+//! - **Updating.** Restart one node at a time, and the next when all are members again and [`RegistryHandle::explain`] no longer says
+//!   `degraded`: with two of three replicas restarted at once, what they kept is gone. Nodes of two releases work side by side as long as
+//!   commands keep their shapes; one whose resource, slots or strategies differ is refused by name.
+//! - **Watching.** Alert on `event = "possible_loss"` and on a node's [`stopped`](Node::stopped). `WARN` with `member` says who is down; a
+//!   `WARN` about a refused peer names the setting that differs. [`Node::members`] is the view of one node.
+//! - **Clocks** may be wrong, and jump: leases are measured with clocks that only go forward. But a node whose clock is off by more than a year at
+//!   its start is refused, for epochs begin there.
+//! - **A split that lasts.** Members that have been down for `forget_after` (30 s to 15 min, by [`Timing`]) are given up by who sees more than half of
+//!   the hosts it knows. Hosts that are started on the small side of a split count there, and may make it the larger one: let nothing
+//!   start replacements on a side that cannot see the other.
 //!
 //! # What is recorded
 //!

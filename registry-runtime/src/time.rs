@@ -3,6 +3,10 @@
 use std::ops::{Add, Sub};
 use std::time::Duration;
 
+/// How far another node's wall clock may be ahead of this one's: 366 days. Epochs begin at wall clocks; a counter beyond that would use up the
+/// 42 bits that must last.
+pub(crate) const CLOCK_AHEAD_MAX: Duration = Duration::from_secs(366 * 24 * 60 * 60);
+
 /// A point on the node's own clock, counted from an origin that only this node knows.
 ///
 /// The clock runs on while the machine is suspended (CLOCK_BOOTTIME), because leases are measured with it.

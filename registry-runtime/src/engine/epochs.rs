@@ -1,13 +1,11 @@
 //! Where epochs come from.
 
+use std::time::Duration;
+
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::id::{Epoch, Process, Slot};
-use crate::time::Moment;
-
-/// How far ahead of this node's clock a peer's epoch may be, in milliseconds: 366 days. A counter beyond that would use
-/// up the 42 bits that must last; it is refused as bad input.
-const AHEAD_MS_MAX: u64 = 366 * 24 * 60 * 60 * 1000;
+use crate::time::{CLOCK_AHEAD_MAX, Moment};
 
 /// Draws epochs above every one met, so that no process draws one twice.
 #[derive(Debug)]
@@ -38,7 +36,7 @@ impl Epochs {
 
     /// Whether a peer's epoch is one that an honest clock could have made.
     pub(crate) fn is_credible(&self, epoch: Epoch, now: Moment) -> bool {
-        epoch.counter() <= self.clock_ms(now).saturating_add(AHEAD_MS_MAX)
+        epoch.counter() <= self.clock_ms(now).saturating_add(milliseconds(CLOCK_AHEAD_MAX))
     }
 
     /// An epoch for one opening. `met` is the highest that the slot has met, which includes the slot's last draw.
@@ -53,9 +51,12 @@ impl Epochs {
     }
 
     fn clock_ms(&self, now: Moment) -> u64 {
-        let elapsed = u64::try_from(now.since(self.born).as_millis()).unwrap_or(u64::MAX);
-        self.birth_ms.saturating_add(elapsed)
+        self.birth_ms.saturating_add(milliseconds(now.since(self.born)))
     }
+}
+
+fn milliseconds(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Tells openers of one slot apart, and the slots of one opener. Safety does not rest on it: a promise also remembers to
@@ -89,6 +90,6 @@ mod tests {
         epochs.begin_batch();
         epochs.meet(Epoch::from_parts(5_000, 9));
         assert_eq!(epochs.draw(at(61), Epoch::ZERO, 1), Epoch::from_parts(5_001, 1));
-        assert!(!epochs.is_credible(Epoch::from_parts(AHEAD_MS_MAX + 2_000, 0), at(60)));
+        assert!(!epochs.is_credible(Epoch::from_parts(milliseconds(CLOCK_AHEAD_MAX) + 2_000, 0), at(60)));
     }
 }

@@ -14,6 +14,8 @@ use crate::time::Moment;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct View {
     members: BTreeMap<NodeId, Known>,
+    /// Those under suspicion that host anything: every slot asks, whenever it looks around.
+    suspects: BTreeSet<NodeId>,
     /// Lives that have ended although they began later than their node's present one: the wall clock was set back between.
     buried: BTreeMap<NodeId, BTreeSet<Start>>,
 }
@@ -179,6 +181,10 @@ impl View {
         let down_since = [reported, before].into_iter().flatten().min();
         let matters = known.is_none_or(|known| known.down_since != down_since || !known.member.owns_like(&member));
         let start = member.process.start;
+        match member.state == MemberState::Suspect && member.is_hosting() {
+            true => _ = self.suspects.insert(member.process.node.clone()),
+            false => _ = self.suspects.remove(&member.process.node),
+        }
         self.members.insert(member.process.node.clone(), Known { member, down_since });
         if let Some(former) = former.filter(|former| former.start > start) {
             self.bury(&former);
@@ -198,6 +204,7 @@ impl View {
     /// Drops a member that membership no longer lists.
     pub(crate) fn remove(&mut self, node: &NodeId) {
         self.members.remove(node);
+        self.suspects.remove(node);
         self.buried.remove(node);
     }
 
@@ -240,7 +247,7 @@ impl View {
 
     /// Whether some hosting member is under suspicion: not the time for planned moves.
     pub(crate) fn is_suspecting(&self) -> bool {
-        self.members().any(|member| member.state == MemberState::Suspect && member.is_hosting())
+        !self.suspects.is_empty()
     }
 
     /// The members that may be given slots of `registry`.
@@ -316,6 +323,34 @@ mod tests {
             down_for: None,
             profile: None,
         }
+    }
+
+    #[test]
+    fn it_is_no_time_for_moves_while_a_host_is_suspected() {
+        let mut view = View::default();
+        let hosted = HostedRegistry {
+            name: RegistryName::new("r").unwrap(),
+            slots: 1,
+            failover: Failover::AutoReassign,
+            replicas: 3,
+            serves_all: false,
+            weighs: false,
+        };
+        let host = Some(Profile { hosted: vec![hosted], ..Profile::default() });
+        let mut check = |incarnation, state, profile: &Option<Profile>, expected| {
+            let profile = profile.clone();
+            assert!(view.update(Moment::default(), Member { profile, ..member(1, incarnation, state) }));
+            assert_eq!(view.is_suspecting(), expected);
+        };
+        check(1, MemberState::Suspect, &None, false);
+        check(1, MemberState::Suspect, &host, true);
+        check(2, MemberState::Up, &host, false);
+        check(2, MemberState::Suspect, &host, true);
+        check(2, MemberState::Down, &host, false);
+        check(3, MemberState::Suspect, &Some(Profile::default()), false);
+        check(4, MemberState::Suspect, &host, true);
+        view.remove(&member(1, 1, MemberState::Up).process.node);
+        assert!(!view.is_suspecting());
     }
 
     #[test]

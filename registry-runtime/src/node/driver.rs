@@ -563,7 +563,7 @@ impl Driver {
         let waited = now.since(self.leaving_since.unwrap_or(now));
         // A cluster of one has nobody to hand over to, so nothing was left that somebody could have taken.
         let alone = publish::is_alone(&self.engine);
-        self.left_behind = match publish::owned(&self.engine) {
+        self.left_behind = match publish::left_behind(&self.engine) {
             0 => None,
             _ if alone => None,
             slots => Some(LeaveError::TimedOut { slots, waited }),

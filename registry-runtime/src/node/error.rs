@@ -64,7 +64,7 @@ pub enum LeaveError {
     /// Not everything could be handed over in time; what was left opens elsewhere as after a crash.
     #[error("stopped with {slots} slots that nobody took over within {waited:?}")]
     TimedOut {
-        /// How many slots were still here.
+        /// How many slots were still here: those that it owned, and those that it kept for an owner that is gone.
         slots: usize,
         /// How long it was tried.
         waited: Duration,

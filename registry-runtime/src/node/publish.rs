@@ -1,6 +1,6 @@
 //! Turns what the engine decided into what callers route by.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::acquaintance::Acquainted;
@@ -216,12 +216,15 @@ fn unsettled(ownership: &Ownership) -> Option<String> {
     })
 }
 
-/// How many slots this node owns.
-pub(super) fn owned(engine: &Engine) -> usize {
+/// How many slots go with this node: those that it owns, and those that it keeps for an owner that is gone.
+pub(super) fn left_behind(engine: &Engine) -> usize {
     let me = engine.membership().identity().process();
+    let live: BTreeSet<Process> =
+        engine.membership().members().filter(|member| member.state.is_live()).map(|member| member.process).collect();
     let ownership = engine.ownership();
     let tables = ownership.registries().filter_map(|name| ownership.table(name));
-    tables.map(|table| table.active().filter(|(_, active)| *active.set.owner() == me).count()).sum()
+    let sets = tables.flat_map(|table| table.active().map(|(_, active)| &active.set));
+    sets.filter(|set| *set.owner() == me || (set.contains(&me) && !live.contains(set.owner()))).count()
 }
 
 /// Whether no other member that hosts anything is Up, or may be back to take over.

@@ -5,7 +5,7 @@
 
 use std::any::Any;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use quinn::{Connection, RecvStream, SendStream, VarInt};
 use rustls::pki_types::CertificateDer;
@@ -18,7 +18,8 @@ use super::end::{HandshakeError, Reason, code};
 use super::peer::PeerInfo;
 use super::roster::Order;
 use super::stream::Tag;
-use crate::id::NodeId;
+use crate::id::{NodeId, Start};
+use crate::time::CLOCK_AHEAD_MAX;
 use crate::wire::hello::{self, BadHello, Greeting, Hello, HelloReply, PREFIX_BYTES, PROTOCOL_VERSION, Refusal};
 
 /// A peer whose certificate and hello have been checked.
@@ -150,8 +151,17 @@ impl Proven {
         if !self.bears(&peer.node) {
             return Err(Refusal::Certificate { claimed: peer.node.clone() });
         }
+        if is_from_the_future(peer.start, SystemTime::now()) {
+            return Err(Refusal::Clock);
+        }
         own.check(peer)
     }
+}
+
+/// Whether a process that says it began then has another clock than this node, or this node a wrong one.
+fn is_from_the_future(start: Start, now: SystemTime) -> bool {
+    let latest = now.duration_since(UNIX_EPOCH).unwrap_or_default() + CLOCK_AHEAD_MAX;
+    u128::from(start.get()) > latest.as_millis()
 }
 
 async fn send_message<T: serde::Serialize>(
@@ -189,5 +199,21 @@ fn lost(error: quinn::WriteError) -> HandshakeError {
     match error {
         quinn::WriteError::ConnectionLost(error) => error.into(),
         error => HandshakeError::Connection(Reason::Failed(error.to_string())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_was_never_set_is_told_from_one_that_is_off() {
+        let day = Duration::from_secs(24 * 60 * 60);
+        let today = UNIX_EPOCH + day * 20_000;
+        let began = |days: u32| Start::new(u64::try_from((day * days).as_millis()).unwrap());
+        assert!(!is_from_the_future(began(20_000), today) && !is_from_the_future(began(20_300), today));
+        assert!(is_from_the_future(began(20_400), today));
+        assert!(is_from_the_future(began(20_000), UNIX_EPOCH), "the clock here begins in 1970");
+        assert!(!is_from_the_future(began(1), today), "who has run for long has an old start");
     }
 }

@@ -69,6 +69,17 @@ async fn another_secret() {
 }
 
 #[tokio::test]
+async fn who_began_in_the_far_future() {
+    let start = u64::MAX / 2;
+    let (mut a, mut b) = (Node::start("a"), Node::start_with("b", Options { start, ..Options::default() }));
+    let (at_a, at_b) = check_refused(&mut a, &mut b).await;
+    assert_eq!(at_a, HandshakeError::Refused(Refusal::Clock));
+    assert!(matches!(at_b, HandshakeError::Connection(_)), "{at_b:?}");
+    let (at_b, at_a) = check_refused(&mut b, &mut a).await;
+    assert_eq!((at_b, at_a), (HandshakeError::RefusedByPeer(Refusal::Clock), HandshakeError::Refused(Refusal::Clock)));
+}
+
+#[tokio::test]
 async fn a_secret_and_a_pki() {
     check_untrusted(SECRET.clone(), Pki::new().issue(&["b"], |_| {})).await;
 }

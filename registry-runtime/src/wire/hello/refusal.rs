@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{NAME_BYTES_MAX, NodeId, Start};
+use crate::time::CLOCK_AHEAD_MAX;
 
 /// Why a node will not work with another; "ours" is the side that refuses.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
@@ -68,6 +69,9 @@ pub(crate) enum Refusal {
         /// What differs.
         what: String,
     },
+    /// It began in the future by this node's clock, further than clocks may differ: each would take the other's epochs for nonsense.
+    #[error("the clocks differ by more than {} days: one is wrong", CLOCK_AHEAD_MAX.as_secs() / 86_400)]
+    Clock,
     /// The hello names more, or longer, things than the limits allow.
     #[error("the hello is over a limit")]
     OverLimits,
