@@ -15,7 +15,7 @@ use crate::resource::CommandError;
 ///
 /// Awaiting it gives the command's reply or a [`CommandError`]. Dropping it cancels the call. It borrows nothing, so it can
 /// be spawned and joined. It is awaited within a tokio runtime that has its timers enabled, its node's or another: how long it waits is
-/// counted there.
+/// counted there. Blocking on it within a task may wait for ever, as with all of tokio.
 #[must_use = "a call does nothing until it is awaited"]
 pub struct Call<T, E> {
     /// `None` once there is an outcome.
@@ -100,8 +100,8 @@ impl<T, E> Future for Call<T, E> {
         let Some(progress) = &mut call.progress else { panic!("a call is polled again after its outcome") };
         // Most calls on the own node end in their first poll. A loop of them that never waited would keep its thread for ever, from its own
         // timeout as well as from the node's heartbeats.
-        let turn = ready!(coop::poll_proceed(task));
         call.begun = true;
+        let turn = ready!(coop::poll_proceed(task));
         let outcome = progress.poll(&call.limits, task);
         if outcome.is_ready() {
             turn.made_progress();

@@ -207,15 +207,20 @@ where
                     poll_fn(|task| self.poll_verdict(&mut awaited, task)).await
                 }
             };
-            again = match verdict {
-                // Nobody was asked yet what became of the attempt that is unresolved.
-                Verdict::End(Err(CommandError::Overloaded { retry_after })) if self.own_unresolved => {
-                    let anyway = Some(retry_after.max(PAUSE));
-                    Again { anyway, ..Again::soon(self.unresolved.unwrap_or(Reason::OwnerLost)) }
-                }
+            again = match self.weigh(verdict) {
                 Verdict::End(outcome) => return outcome.map_err(|error| self.settle(error)),
                 Verdict::Again(again) => again,
             };
+        }
+    }
+
+    /// With an attempt unresolved, who had no place for another one was not asked what became of it: the call asks again.
+    pub(super) fn weigh(&self, verdict: Verdict<T, E>) -> Verdict<T, E> {
+        match (verdict, self.unresolved) {
+            (Verdict::End(Err(CommandError::Overloaded { retry_after })), Some(reason)) => {
+                Verdict::Again(Again { anyway: Some(retry_after.max(PAUSE)), ..Again::soon(reason) })
+            }
+            (verdict, _) => verdict,
         }
     }
 
@@ -243,8 +248,8 @@ where
         if waiting.is_none() {
             *waiting = Waiting::enter(&self.reach.subscription);
         }
-        // Of those with an attempt unresolved there are no more than lanes have room for.
-        if waiting.is_none() && !self.own_unresolved {
+        // Of those with an attempt unresolved there are no more than lanes have room for, or commands that make them.
+        if waiting.is_none() && self.unresolved.is_none() {
             return Err(self.settle(CommandError::Overloaded { retry_after: PAUSE }));
         }
         let until = anyway.map_or(self.deadline, |pause| self.deadline.min(now + pause));

@@ -1,7 +1,7 @@
 //! The calls of a node that are still open, by slot: so an owner can be told which receipts nobody will ask for any more.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::id::{Mark, Slot};
@@ -9,8 +9,8 @@ use crate::id::{Mark, Slot};
 /// The open calls of one registry that may leave a receipt.
 #[derive(Debug)]
 pub(super) struct Session {
-    /// Whether a call was opened, or was open, since all slots were last looked through.
-    stirred: AtomicBool,
+    /// How often the mark of all slots is to be told yet.
+    untold: AtomicU8,
     /// One for each slot. Two declarations of one name may differ in their slots: then several slots of the larger one share an entry, and
     /// a mark that speaks for all of them is only lower than it might be.
     slots: Box<[Mutex<Open>]>,
@@ -22,9 +22,12 @@ type Open = VecDeque<u64>;
 /// How much room for open calls a slot without any keeps: enough for a steady trickle, so that a burst is not paid for ever.
 const OPEN_KEPT: usize = 8;
 
+/// How often the mark of all slots is told without a call: once, and once more, since what tells it may be lost.
+const TELLINGS: u8 = 2;
+
 impl Session {
     pub(super) fn new(slots: u32) -> Self {
-        Self { stirred: AtomicBool::new(false), slots: (0..slots).map(|_| Mutex::default()).collect() }
+        Self { untold: AtomicU8::new(0), slots: (0..slots).map(|_| Mutex::default()).collect() }
     }
 
     /// Opens a call, whose number is drawn by `draw`; numbers rise from call to call.
@@ -35,24 +38,23 @@ impl Session {
         let number = draw();
         open.push_back(number);
         // Looked at first: the line of memory is shared by all who call.
-        if !self.stirred.load(Ordering::Relaxed) {
-            self.stirred.store(true, Ordering::Relaxed);
+        if self.untold.load(Ordering::Relaxed) != TELLINGS {
+            self.untold.store(TELLINGS, Ordering::Relaxed);
         }
         number
     }
 
-    /// A number below which no call is open, in any slot, nor will be; `None` where that has not changed. `drawn` tells the last number that
-    /// was drawn.
+    /// A number below which no call is open, in any slot, nor will be; `None` where that has been told. `drawn` tells the last number that was
+    /// drawn.
     pub(super) fn mark_of_all(&self, drawn: impl FnOnce() -> u64) -> Option<Mark> {
-        if !self.stirred.swap(false, Ordering::Relaxed) {
-            return None;
-        }
+        let untold = self.untold.load(Ordering::Relaxed).checked_sub(1)?;
+        self.untold.store(untold, Ordering::Relaxed);
         // What is drawn from here on is above that. What was drawn before is put down, or its slot is locked until it is.
         let next = drawn().saturating_add(1);
         let slots = self.slots.iter().map(|open| open.lock().unwrap_or_else(PoisonError::into_inner));
         let lowest = slots.filter_map(|open| open.front().copied()).min();
         if lowest.is_some() {
-            self.stirred.store(true, Ordering::Relaxed);
+            self.untold.store(TELLINGS, Ordering::Relaxed);
         }
         Some(Mark::new(lowest.unwrap_or(next).min(next)))
     }
@@ -86,6 +88,8 @@ impl Session {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::AtomicU64;
+
     use super::*;
 
     #[test]
@@ -111,16 +115,42 @@ mod tests {
         assert_eq!(session.mark_of_all(|| 9), None, "nobody has called");
         session.open(slot, || 10);
         session.open(other, || 11);
-        assert_eq!(session.mark_of_all(|| 11), Some(Mark::new(10)));
+        for _ in 0..3 {
+            assert_eq!(session.mark_of_all(|| 11), Some(Mark::new(10)));
+        }
         session.close(slot, 10);
-        assert_eq!(session.mark_of_all(|| 11), Some(Mark::new(11)), "what was open is looked at again");
+        assert_eq!(session.mark_of_all(|| 11), Some(Mark::new(11)));
         session.close(other, 11);
-        // Drawn by a call that is put down only after its slot was looked at.
         assert_eq!(session.mark_of_all(|| 11), Some(Mark::new(12)));
+        assert_eq!(session.mark_of_all(|| 15), Some(Mark::new(16)), "once more, for the first may be lost");
         assert_eq!(session.mark_of_all(|| 15), None);
         session.open(slot, || 16);
         session.close(slot, 16);
         assert_eq!(session.mark_of_all(|| 16), Some(Mark::new(17)));
+    }
+
+    /// A number is drawn before it is put down, and a look at the slot may fall between.
+    #[test]
+    fn no_mark_of_all_slots_ever_passes_an_open_call() {
+        const CALLERS: u32 = 3;
+        const CALLS: usize = 20_000;
+        let (session, sequence) = (Session::new(CALLERS), AtomicU64::new(0));
+        let over = AtomicU64::new(0);
+        std::thread::scope(|scope| {
+            for slot in (0..CALLERS).map(Slot::new) {
+                let (session, sequence, over) = (&session, &sequence, &over);
+                scope.spawn(move || {
+                    for _ in 0..CALLS {
+                        let number = session.open(slot, || sequence.fetch_add(1, Ordering::Relaxed) + 1);
+                        let told = session.mark_of_all(|| sequence.load(Ordering::Relaxed));
+                        assert!(told.is_none_or(|mark| mark <= Mark::new(number)), "{told:?} while {number} is open");
+                        session.close(slot, number);
+                    }
+                    over.fetch_add(1, Ordering::Relaxed);
+                });
+            }
+        });
+        assert_eq!(over.into_inner(), u64::from(CALLERS));
     }
 
     #[test]

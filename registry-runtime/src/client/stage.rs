@@ -61,7 +61,8 @@ where
             }
         }
         if let Self::First(run, awaited) = self {
-            match ready!(run.poll_verdict(awaited, task)) {
+            let verdict = ready!(run.poll_verdict(awaited, task));
+            match run.weigh(verdict) {
                 Verdict::End(outcome) => return Poll::Ready(outcome.map_err(|error| run.settle(error))),
                 Verdict::Again(again) => {
                     if let Self::First(run, _) = mem::replace(self, Self::Over) {
@@ -110,8 +111,10 @@ where
         }
         *self = match run.set_out(now, task) {
             Start::Waits(awaited) => Self::First(run, awaited),
-            Start::Ended(Verdict::End(outcome)) => return Some(outcome.map_err(|error| run.settle(error))),
-            Start::Ended(Verdict::Again(again)) => Self::Driven(Box::pin(run.drive(again))),
+            Start::Ended(verdict) => match run.weigh(verdict) {
+                Verdict::End(outcome) => return Some(outcome.map_err(|error| run.settle(error))),
+                Verdict::Again(again) => Self::Driven(Box::pin(run.drive(again))),
+            },
         };
         None
     }

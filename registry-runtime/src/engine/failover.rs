@@ -133,7 +133,8 @@ impl Case<'_> {
         })
     }
 
-    /// On its way to another node a slot has two.
+    /// On its way to another node a slot has two, and waits for neither: the bargain is that it opens again at once. Where both live, and each
+    /// holds the other for Down, both may serve until they meet, as with one.
     fn was_only_replica(&self, process: &Process) -> bool {
         self.replicas == 1 && self.active.is_some_and(|active| active.set.contains(process))
     }

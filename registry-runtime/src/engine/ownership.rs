@@ -218,7 +218,7 @@ impl Ownership {
 
     /// Whether another member may take over what this node has, now or when it is back.
     pub(crate) fn has_heirs(&self) -> bool {
-        self.shared.has_heirs()
+        self.registries.iter().any(|(name, registry)| self.shared.has_heirs(name, registry.slots()))
     }
 
     /// Where each slot of a registry should be.
@@ -397,8 +397,7 @@ impl Ownership {
 
     fn leave_when_done(&mut self) {
         let Stay::LeavesBy(leave_by) = &mut self.stay else { return };
-        let has_heirs = self.shared.has_heirs();
-        let is_rid = self.registries.values().all(|registry| registry.is_rid_of(&self.shared.me, has_heirs));
+        let is_rid = self.registries.values().all(|registry| registry.is_rid_of(&self.shared));
         if is_rid {
             *leave_by = (*leave_by).min(self.shared.now + DRAINING);
         }

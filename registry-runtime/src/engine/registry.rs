@@ -174,11 +174,12 @@ impl Registry {
         self.agenda.deadline().into_iter().chain(self.places.deadline()).min()
     }
 
-    /// Whether nothing here depends on this process any more: it has nothing open, and no set names it; or nobody is left
+    /// Whether nothing here depends on this node any more: it has nothing open, and no set names it; or nobody is left
     /// to take over, not even somebody who is away for a moment.
-    pub(crate) fn is_rid_of(&self, me: &Process, has_heirs: bool) -> bool {
-        let is_named = || self.table.active().any(|(_, active)| active.set.contains(me));
-        (self.plan.is_empty() && !has_heirs) || (self.holdings.is_empty() && self.openings.is_empty() && !is_named())
+    pub(crate) fn is_rid_of(&self, shared: &Shared) -> bool {
+        let is_named = || self.table.active().any(|(_, active)| active.set.contains(&shared.me));
+        let has_heirs = || !self.plan.is_empty() || shared.has_heirs(&self.name, self.slots);
+        !has_heirs() || (self.holdings.is_empty() && self.openings.is_empty() && !is_named())
     }
 
     /// Looks again at the leases that a peer backs.

@@ -103,13 +103,17 @@ impl Shared {
         self.timing.lease / 2
     }
 
-    /// Whether another member may take over what this node has, now or when it is back: one that hosts anything, does not leave, and is not
-    /// given up for good.
-    pub(crate) fn has_heirs(&self) -> bool {
+    /// Whether another member may take over what this node has of a registry, now or when it is back: one that hosts it, does not leave, and
+    /// is not given up for good.
+    pub(crate) fn has_heirs(&self, registry: &RegistryName, slots: u32) -> bool {
         self.view.members().any(|member| {
-            let stays = member.profile.as_ref().is_some_and(|profile| !profile.leaving);
+            let hosts = match &member.profile {
+                Some(profile) => !profile.leaving && profile.hosts(registry, slots).is_some(),
+                // Who is back says soon what it hosts.
+                None => member.is_live(),
+            };
             let is_gone = member.state == MemberState::Left || self.sight.has_forgotten(&member.process);
-            member.process != self.me && member.is_hosting() && stays && !is_gone
+            member.process.node != self.me.node && hosts && !is_gone
         })
     }
 

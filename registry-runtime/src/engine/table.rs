@@ -49,7 +49,6 @@ impl Table {
     }
 
     /// How many slots there are.
-    #[cfg(feature = "testing")]
     pub(crate) fn len(&self) -> u32 {
         u32::try_from(self.entries.len()).unwrap_or(u32::MAX)
     }

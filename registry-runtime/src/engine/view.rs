@@ -258,10 +258,17 @@ impl View {
     ) -> impl Iterator<Item = (&'a Process, Weight)> {
         self.members().filter(|member| member.is_live()).filter_map(move |member| {
             let profile = member.profile.as_ref()?;
-            let hosted = profile.hosted.iter().find(|hosted| hosted.name == *registry && hosted.slots == slots)?;
+            let hosted = profile.hosts(registry, slots)?;
             let weight = if hosted.weighs { profile.weight } else { Weight::NORMAL };
             (!profile.leaving).then_some((&member.process, weight))
         })
+    }
+}
+
+impl Profile {
+    /// How it hosts a registry of this size, if it does.
+    pub(crate) fn hosts(&self, registry: &RegistryName, slots: u32) -> Option<&HostedRegistry> {
+        self.hosted.iter().find(|hosted| hosted.name == *registry && hosted.slots == slots)
     }
 }
 

@@ -228,7 +228,7 @@ impl<R: Resource> Flow<R> {
         if !self.lines.get(at)?.begin(slot, filling, over) {
             return None;
         }
-        self.stream.resume(at);
+        self.stream.fill(at);
         self.forget_told(at);
         self.send_after(slot, at, applied, applied);
         Some(filling)

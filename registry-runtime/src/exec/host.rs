@@ -306,8 +306,7 @@ impl<R: Resource> Host<R> {
     pub(super) fn pass_some(&self, from: usize, count: usize, marks: &BTreeMap<u64, Mark>) -> Option<usize> {
         let next = from.saturating_add(count);
         for shelf in self.shelves.iter().skip(from).take(count) {
-            let mut shelf = shelf.lock(&self.sweeper);
-            marks.iter().for_each(|(session, mark)| shelf.pass(*session, *mark));
+            shelf.lock(&self.sweeper).pass(marks);
         }
         (next < self.shelves.len()).then_some(next)
     }

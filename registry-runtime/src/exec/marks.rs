@@ -5,18 +5,23 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
 
 use tokio::task::yield_now;
+use tokio::time::sleep;
 
 use super::Host;
 use crate::id::Mark;
 use crate::resource::Resource;
 
-/// How many callers' marks wait for the next walk: as many as a cluster has members. What comes beyond comes again.
+/// How many callers' marks wait for the next walk: as many as a cluster has members. What comes beyond is told again.
 const WAITING_MAX: usize = 1024;
 
-/// How many sessions are looked for in a row. Each takes about a tenth of a microsecond, and others wait for so long.
-const LOOKS_IN_A_ROW: usize = 2048;
+/// How long marks are gathered before a walk begins: half of the time in which every caller tells its own, so that one walk is for many.
+const GATHERING: Duration = Duration::from_secs(1);
+
+/// How many slots are looked at in a row. Each takes some tenths of a microsecond, more where it has many callers.
+const IN_A_ROW: usize = 64;
 
 /// The marks of a registry's callers that have come since the last walk through its slots began.
 #[derive(Debug, Default)]
@@ -59,21 +64,20 @@ impl<R: Resource> Host<R> {
     }
 }
 
-/// Walks through all slots for as long as marks come.
+/// Walks through all slots again and again, for as long as marks come.
 async fn walk<R: Resource>(host: Weak<Host<R>>) {
-    let mut marks = BTreeMap::new();
-    let mut slot = 0;
-    while let Some(host) = host.upgrade() {
-        if slot == 0 {
-            marks = host.marks.take();
-        }
+    loop {
+        sleep(GATHERING).await;
+        let marks = host.upgrade().map(|host| host.marks.take()).unwrap_or_default();
         if marks.is_empty() {
             return;
         }
-        let piece = (LOOKS_IN_A_ROW / marks.len()).max(1);
-        slot = host.pass_some(slot, piece, &marks).unwrap_or(0);
-        drop(host);
-        yield_now().await;
+        let mut slot = Some(0);
+        while let (Some(from), Some(host)) = (slot, host.upgrade()) {
+            slot = host.pass_some(from, IN_A_ROW, &marks);
+            drop(host);
+            yield_now().await;
+        }
     }
 }
 

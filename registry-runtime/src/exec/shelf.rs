@@ -7,7 +7,7 @@ mod past;
 mod reading;
 mod settle;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use slab::Slab;
@@ -343,9 +343,9 @@ impl<R: Resource> Shelf<R> {
         self.receipts.forget_due(now);
     }
 
-    /// A caller says that all calls of its session below the mark are over.
-    pub(super) fn pass(&mut self, session: u64, mark: Mark) {
-        self.receipts.pass(session, mark);
+    /// Callers say below which marks all calls of their sessions are over.
+    pub(super) fn pass(&mut self, marks: &BTreeMap<u64, Mark>) {
+        self.receipts.pass(marks);
     }
 
     /// How many receipts are here.

@@ -191,11 +191,9 @@ impl Receipts {
         }
     }
 
-    /// Lets go of what a session has said that nobody asks for any more.
-    pub(crate) fn pass(&mut self, session: u64, mark: Mark) {
-        if let Some(session) = self.sessions.get_mut(session) {
-            session.pass(mark, &mut self.room);
-        }
+    /// Lets go of what nobody asks for any more, by what sessions have said of all their calls.
+    pub(crate) fn pass(&mut self, marks: &BTreeMap<u64, Mark>) {
+        self.sessions.pass(marks, &mut self.room);
     }
 
     /// Lets go of what is older than anybody may ask for.

@@ -29,6 +29,8 @@ struct Backup {
     reaches: Option<Position>,
     /// Whether it is sent each record as it comes.
     flows: bool,
+    /// Whether it is sent all that lies before, too, and says nothing until it has that.
+    fills: bool,
     /// How often it was looked after in vain since it has last come further.
     stands: u32,
 }
@@ -91,9 +93,10 @@ impl Stream {
         self.backups.get(backup).is_some_and(|backup| backup.flows)
     }
 
-    /// Whether a backup is sent records and has not said that it has the last.
+    /// Whether a backup lacks nothing but records that are on their way to it.
     pub(crate) fn is_on_the_way_to(&self, backup: usize) -> bool {
-        self.backups.get(backup).is_some_and(|backup| backup.flows && backup.reaches < Some(self.last))
+        let lacks = |backup: &Backup| backup.flows && !backup.fills && backup.reaches < Some(self.last);
+        self.backups.get(backup).is_some_and(lacks)
     }
 
     /// A backup cannot be reached, or has missed something: nothing is sent to it until it has said how far it reaches, or is filled.
@@ -119,10 +122,10 @@ impl Stream {
         }
     }
 
-    /// A backup is sent each record as it comes.
-    pub(crate) fn resume(&mut self, backup: usize) {
+    /// A backup is sent all that there is, and each record as it comes.
+    pub(crate) fn fill(&mut self, backup: usize) {
         if let Some(backup) = self.backups.get_mut(backup) {
-            backup.flows = true;
+            (backup.flows, backup.fills) = (true, true);
         }
     }
 
@@ -137,6 +140,7 @@ impl Stream {
         let Some(backup) = self.backups.get_mut(at).filter(|_| reaches <= last) else { return Heard::default() };
         let before = backup.reaches;
         backup.reaches = before.max(Some(reaches));
+        backup.fills = false;
         if backup.reaches > before {
             backup.stands = 0;
         }
@@ -218,16 +222,34 @@ mod tests {
         assert_eq!(stream.acknowledged(), at(6));
         assert_eq!(stream.hear(1, at(6), at(4)), Heard { stored: true, resume_after: None, fill: true });
         assert!(!stream.flows(1));
-        stream.resume(1);
+        stream.fill(1);
         assert_eq!(stream.hear(1, at(6), at(6)), Heard::default());
         stream.interrupt(0);
         assert_eq!(stream.hear(0, at(6), at(6)), Heard { stored: false, resume_after: Some(at(6)), fill: false });
     }
 
     #[test]
+    fn records_are_on_their_way_to_who_flows_and_has_the_rest() {
+        let mut stream = stream(2);
+        assert!(!stream.is_on_the_way_to(0), "it is sent nothing");
+        stream.hear(0, at(4), at(4));
+        stream.propose();
+        assert!(stream.is_on_the_way_to(0));
+        stream.hear(0, at(4), at(5));
+        assert!(!stream.is_on_the_way_to(0));
+        stream.fill(1);
+        assert!(!stream.is_on_the_way_to(1), "that takes long");
+        stream.hear(1, at(5), at(5));
+        stream.propose();
+        assert!(stream.is_on_the_way_to(1));
+        stream.interrupt(1);
+        assert!(!stream.is_on_the_way_to(1));
+    }
+
+    #[test]
     fn who_does_not_come_further_is_asked_in_the_end_unless_it_is_being_filled() {
         let mut stream = stream(1);
-        stream.resume(0);
+        stream.fill(0);
         for _ in 1..STANDS_MAX {
             assert!(!stream.look_after(0));
         }
@@ -253,7 +275,7 @@ mod tests {
     #[test]
     fn who_does_not_reach_the_base_has_not_stored_the_opening() {
         let mut stream = Stream::new(Epoch::new(2), at(4), at(4), 2, Rules::ALL);
-        stream.resume(0);
+        stream.fill(0);
         assert!(!stream.hear(0, at(3), at(3)).stored);
         assert!(stream.hear(0, at(3), at(4)).stored);
         assert!(!stream.hear(0, at(4), at(4)).stored);

@@ -11,7 +11,7 @@ use crate::engine::places::MOVES_MAX;
 use crate::engine::set::Set;
 use crate::engine::table::SlotState;
 use crate::engine::view::MemberState;
-use crate::id::{Slot, Start};
+use crate::id::{Incarnation, Slot, Start};
 use crate::spec::{Failover, Then};
 
 pub(crate) const SECOND: Micros = 1000 * MS;
@@ -621,7 +621,7 @@ fn who_leaves_waits_for_no_replacement_where_there_is_none() {
 fn the_last_one_leaves_without_waiting() {
     let mut sim = founded(Options { nodes: 1, charter: 1, ..Options::default() });
     sim.leave(0);
-    assert!(sim.run_until(60 * SECOND, |sim| sim.nodes[0].left));
+    assert!(sim.run_until(SECOND, |sim| sim.nodes[0].left));
 }
 
 #[test]
@@ -633,6 +633,14 @@ fn who_leaves_waits_for_one_that_may_be_back() {
     sim.leave(0);
     sim.run(5 * SECOND);
     assert!(!sim.nodes[0].left, "nobody would have anything");
+    // Of whom is back it is heard before what it hosts.
+    let mut back = sim.member(1, MemberState::Up);
+    back.process.start = Start::new(back.process.start.get() + 1);
+    back.incarnation = Incarnation::new(back.incarnation.get() + 1);
+    back.profile = None;
+    sim.tell(0, back, 0);
+    sim.run(SECOND);
+    assert!(!sim.nodes[0].left, "it may host what is here");
     sim.boot(1);
     assert!(sim.run_until(20 * SECOND, |sim| sim.nodes[0].left));
     settle(&mut sim, 5 * SECOND);
@@ -671,18 +679,20 @@ fn without_backups_a_dead_nodes_slots_open_empty() {
 /// On the way from one node to another a slot has two replicas, and either may be lost.
 #[test]
 fn without_backups_a_slot_that_moves_waits_for_no_dead_node() {
-    let mut sim = founded(Options { replicas: 1, ..Options::default() });
-    sim.add();
-    let moving = |sim: &Sim| {
-        slots(sim).find(|slot| {
-            let owner = sim.owner(*slot).filter(|owner| *owner != 3);
-            owner.is_some_and(|owner| sim.nodes[owner].serving[slot].set.len() == 2)
-        })
-    };
-    assert!(sim.run_until(10 * SECOND, |sim| moving(sim).is_some()));
-    let owner = sim.owner(moving(&sim).unwrap()).unwrap();
-    sim.kill(owner);
-    balance(&mut sim, 10 * SECOND);
+    for loses_owner in [true, false] {
+        let mut sim = founded(Options { replicas: 1, ..Options::default() });
+        sim.add();
+        let moving = |sim: &Sim| {
+            slots(sim).find_map(|slot| {
+                let owner = sim.owner(slot).filter(|owner| *owner != 3)?;
+                (sim.nodes[owner].serving[&slot].set.len() == 2).then_some(owner)
+            })
+        };
+        assert!(sim.run_until(10 * SECOND, |sim| moving(sim).is_some()));
+        let lost = if loses_owner { moving(&sim).unwrap() } else { 3 };
+        sim.kill(lost);
+        balance(&mut sim, 10 * SECOND);
+    }
 }
 
 #[test]

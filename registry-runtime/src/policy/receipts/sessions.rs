@@ -51,6 +51,19 @@ impl Sessions {
         }
     }
 
+    /// Those of whose numbers something is said let go of what lies below.
+    pub(super) fn pass(&mut self, marks: &BTreeMap<u64, Mark>, room: &mut Room) {
+        // Most slots know few of the callers, and some know many more than have said anything.
+        if self.known.len() <= marks.len() {
+            let told = self.known.iter_mut().filter_map(|(number, session)| Some((session, marks.get(number)?)));
+            told.for_each(|(session, mark)| session.pass(*mark, room));
+        } else {
+            for (number, mark) in marks {
+                self.get_mut(*number).into_iter().for_each(|session| session.pass(*mark, room));
+            }
+        }
+    }
+
     /// All of them, by number.
     pub(super) fn iter(&self) -> impl Iterator<Item = (u64, &Session)> {
         self.known.iter().map(|(number, session)| (*number, &**session))
