@@ -5,8 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use registry_runtime::LeaveError;
 use registry_runtime::testing::Cluster;
-use registry_testkit::{Runs, counters, eventually, every_slot_answers, one_key_per_slot, owner_of, state_of};
+use registry_testkit::parcels::parcels;
+use registry_testkit::{Runs, builder, counters, eventually, every_slot_answers, one_key_per_slot, owner_of, state_of};
 use tokio::task::JoinSet;
 
 /// How many tasks call at once, half of them at each staying node.
@@ -46,6 +48,17 @@ async fn a_cluster_of_one_has_nobody_to_hand_over_to() {
     let cluster = Cluster::builder().nodes(1).host(counters::registry()).start().await.unwrap();
     every_slot_answers(Duration::from_secs(5), &counters::client(cluster.node(0)), &[1]).await;
     assert_eq!(cluster.node(0).clone().leave().await, Ok(()));
+}
+
+/// Who hosts something else takes nothing over, so nobody is waited for, and what was here is told.
+#[tokio::test]
+async fn the_last_host_of_a_registry_leaves_a_cluster_that_has_others() {
+    let last = builder("leave-last").host(counters::registry()).start().await.unwrap();
+    let other = builder("leave-other").host(parcels::registry()).join([last.local_addr()]).start().await.unwrap();
+    other.wait_for_members(2).await.unwrap();
+    every_slot_answers(Duration::from_secs(10), &counters::client(&other), &[1]).await;
+    let left = tokio::time::timeout(LEAVES, last.leave()).await.expect("it goes on to its own time limit");
+    assert!(matches!(left, Err(LeaveError::TimedOut { .. })), "{left:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
