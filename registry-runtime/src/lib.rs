@@ -86,6 +86,12 @@
 //!   one the slot's owner keeps its own, and each instance of which another side's state is given up gets a warning
 //!   (`two sides of a partition changed an instance`), the slot a line with the counts. Receipts of both sides are kept. A side that loses
 //!   its slots twice over before they were taken in keeps four contents for each, and says what it gives up beyond.
+//! - **Bodies must not block.** A synchronous body runs where it was called: on its caller's thread, or on the task that reads the caller's
+//!   connection. So does an asynchronous one up to its first wait. One that computes for long or waits for a disk holds up that
+//!   connection, and on a runtime with few threads the node's heartbeats, until others take it for dead (a second or two). Make it `async` and
+//!   hand the work to `tokio::task::spawn_blocking`.
+//! - **Commands that call their own registry need room.** A command keeps its place to run while it waits for calls of its own; where as many
+//!   do so as `concurrency` says, they wait for one another until their deadlines.
 //! - **Commands do not nest on one key.** An update that calls an update of its own key waits for itself, and two instances that call
 //!   each other may wait for one another; both calls end as `DeadlineExceeded`. A read of one's own key is fine: it
 //!   sees the instance as it was before. Calls from a command have the command's deadline.
@@ -205,7 +211,7 @@
 //! | `NotFound`, `AlreadyExists` | was not started | |
 //! | `Overloaded { retry_after }` | was not started | call again after that time |
 //! | `Unavailable { reason }` | was not started | call again; `reason` says what is missing |
-//! | `Incompatible`, `TooLarge`, `Unauthorized` | was not started | calling again is of no use |
+//! | `Incompatible`, `TooLarge`, `Unauthorized` | was not started | calling again is of no use, but for `Incompatible` while nodes are updated one by one. (Nothing asks for rights yet: whoever has an identity may call everything, and `Unauthorized` is kept for later.) |
 //! | `DeadlineExceeded { executed }` | was not started (`No`), or may have run or still run (`Maybe`) | after `Maybe`, read before you call again |
 //! | `Unknown { reason }` | may have run | read before you call again, or call under an idempotency key |
 //! | `ReceiptExpired` | may have run, long ago | read before you call again |
@@ -287,9 +293,9 @@
 //! | members in a node's list, those that are gone included | 1,024 | fixed | a newcomer takes the place of one that left, or that was down for longer than `forget_after` (30 s to 15 min, by [`Timing`]); without one it is not taken in |
 //! | slots of all registries that a node knows and does not host | 1,048,576 | fixed | further registries cannot be called from there |
 //!
-//! Where caller and owner are one node, nothing is encoded and the sizes do not count; so keep to them in tests with one
-//! node, too. (A command with an idempotency key, and one that another command calls, is compared with its repetition and its reply is kept
-//! for that: there the sizes count everywhere.)
+//! Where caller and owner are one node, arguments are not encoded and their size does not count; nor does that of a reply to a read or an
+//! action, nor any with `replicas 1`. So keep to the sizes in tests with one node, too. (A command with an idempotency key, and one that another
+//! command calls, is compared with its repetition and its reply is kept for that: there the sizes count everywhere.)
 //!
 //! # When a node is ready
 //!
@@ -336,15 +342,28 @@
 //! # }
 //! ```
 //!
-//! - **How many.** Three or more, so that one may be lost: of two, only the one with the smaller id goes on alone.
+//! - **How many.** Three or more, so that one may be lost: of two, only the one with the smaller id goes on alone. For the same reason an odd
+//!   number of `replicas` is better than the even one above it: two stop at the loss of either.
 //! - **Stopping.** [`leave`](Node::leave) hands everything over without an error to anybody, then stops. It takes a second or two as a rule and
 //!   40 leases at most (24 s with [`Timing::fast`], 48 s with `balanced`, 200 s with `wide_area`); give the process that long before it is
 //!   killed. A killed process costs its keys the time of a failover, and nothing that was acknowledged.
-//! - **Updating.** Restart one node at a time, and the next when all are members again and [`RegistryHandle::explain`] no longer says
-//!   `degraded`: with two of three replicas restarted at once, what they kept is gone. Nodes of two releases work side by side as long as
-//!   commands keep their shapes; one whose resource, slots or strategies differ is refused by name.
-//! - **Watching.** Alert on `event = "possible_loss"` and on a node's [`stopped`](Node::stopped). `WARN` with `member` says who is down; a
-//!   `WARN` about a refused peer names the setting that differs. [`Node::members`] is the view of one node.
+//! - **Updating.** Restart one node at a time: `leave`, start, and the next when all are members again. `leave` hands over only to nodes that
+//!   have everything, so nothing depends on how long you wait. With nodes that are killed instead, wait for the repairs between them: with
+//!   two of three replicas lost at once, what they kept is gone. Releases of your program work side by side as long as commands and
+//!   resources keep their shapes; what differs is refused by name. Nodes with different releases of this library may refuse each other: the
+//!   error names the version of the protocol.
+//! - **What there is no way for.** Instances cannot be listed, counted or exported, and a resource with other fields begins empty under a new
+//!   wire name: what must outlast such a change is written elsewhere by your commands.
+//! - **Addresses.** Others dial a node at the address that it listens on; where that is `0.0.0.0`, at the one that its packets come from, with the
+//!   port that it listens on. A mapped port or an address translation in front of a node does not work.
+//! - **Certificates and secrets** are read when a node starts. A connection ends when the peer's certificate does, so restart a node with a new
+//!   one before; both may be in use side by side under one authority. A changed shared secret is another authority: all nodes take it at once.
+//! - **Watching.** Alert on `event = "possible_loss"`, on `sees too few members and serves nothing`, and on a node's
+//!   [`stopped`](Node::stopped). `WARN` with `member` says who is down; a `WARN` about a refused peer names the setting that differs.
+//!   [`Node::members`] is the view of one node. Counts stand in the events (`total`); there are no other metrics.
+//! - **Most hosts lost.** A node that sees half of the hosts it knows, or fewer, serves nothing after half of `forget_after`, whatever a registry's
+//!   `replicas`, unless it says `serve_all`. Start the lost ones again under their ids: when more than half are up, slots open with what
+//!   there is, and `possible_loss` says where that may not be all.
 //! - **Clocks** may be wrong, and jump: leases are measured with clocks that only go forward. But a node whose clock is off by more than a year at
 //!   its start is refused, for epochs begin there.
 //! - **A split that lasts.** Members that have been down for `forget_after` (30 s to 15 min, by [`Timing`]) are given up by who sees more than half of
@@ -353,7 +372,7 @@
 //!
 //! # What is recorded
 //!
-//! Everything goes through [`tracing`](https://docs.rs/tracing), under targets that begin with `registry_runtime`; no payload, key or secret is ever recorded. `WARN` is for
+//! Everything goes through [`tracing`](https://docs.rs/tracing), under targets that begin with `registry_runtime`; no payload or secret is ever recorded, and no key but in one event: that of an instance of which a side of a partition is given up (`serve_all` without `merge`). `WARN` is for
 //! what a person should look at (a refusal, a slot that may have lost something: `event = "possible_loss"`), `INFO` for members and slots that change hands, `DEBUG` for the rest.
 //!
 //! Each attempt at a command has a span of the target `registry_runtime::command` (`DEBUG`) around all that its body does, with the fields `registry`, `command`, `slot`, `node`,

@@ -2,7 +2,8 @@
 //!
 //! Levels: `ERROR` for a fault of this library that ends a node, `WARN` for what a person should look at (a refusal, a
 //! possible loss, a false Down), `INFO` for members and openings, `DEBUG` for the rest, spans of commands
-//! (`registry_runtime::command`) and answers by receipts (`registry_runtime::receipt`) included. No payload, key or secret is ever recorded.
+//! (`registry_runtime::command`) and answers by receipts (`registry_runtime::receipt`) included. No payload or secret is ever recorded, and no key
+//! but that of an instance of which one side of a partition is given up.
 
 mod refusals;
 

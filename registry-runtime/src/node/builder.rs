@@ -69,6 +69,8 @@ impl NodeBuilder {
     }
 
     /// The UDP address to listen on. Default: a free port of 127.0.0.1, for trying out on one machine.
+    ///
+    /// Others dial the node there; where it listens on all addresses, at the one that its packets come from.
     pub fn listen(mut self, address: SocketAddr) -> Self {
         self.listen = address;
         self

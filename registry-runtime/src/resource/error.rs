@@ -44,7 +44,7 @@ pub enum CommandError<E> {
         /// What differs.
         detail: String,
     },
-    /// The caller may not.
+    /// The caller may not. Nothing asks for rights yet: whoever has an identity may call everything.
     Unauthorized,
     /// The encoded command is over the limit.
     TooLarge {

@@ -19,6 +19,8 @@ const DEADLINE: Duration = Duration::from_secs(3600);
 /// Calls that a command makes with it end as `Unavailable`: there is no cluster behind it. For those use a one-node
 /// [`Cluster`](super::Cluster).
 ///
+/// It stands for a `&Context`. Its own `key` and `state` set it up; to ask for them as a command does, make it a `Context`.
+///
 /// ```
 /// use registry_runtime::Context;
 ///

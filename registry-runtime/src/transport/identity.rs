@@ -42,6 +42,8 @@ impl Identity {
     /// The certificate's name must be the node's id: one of its DNS names, or its common name when it has no DNS names. It
     /// serves for both directions, so when it limits its use it needs `serverAuth` and `clientAuth`. What is wrong with
     /// the bytes is said when the node starts.
+    ///
+    /// They are read once: a connection ends when the certificate of its peer does, so start a node anew with a new one before that.
     pub fn pem(ca: impl AsRef<[u8]>, cert: impl AsRef<[u8]>, key: impl AsRef<[u8]>) -> Self {
         Self(Arc::new(Source::Pem {
             authority: ca.as_ref().to_vec(),
