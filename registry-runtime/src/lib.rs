@@ -283,7 +283,7 @@
 //! | an encoded reply or error | 4 MiB | fixed | `Unknown { reason: BadReply }`; the change is undone |
 //! | an encoded instance, with `replicas` above 1 | 4 MiB, 64 levels of nesting, and readable, also while there is no other node | fixed | `Unknown { reason: BadReply }`; the change is undone |
 //! | an encoded instance, with `replicas 1` | the same | fixed | its slot cannot move: it stays where it is, is served, and is tried again a few times a minute; a `leave` waits for it as long as it waits for anything, and goes without it |
-//! | nesting of a value | 64 levels | fixed | `Incompatible`; in a reply `Unknown { reason: BadReply }` |
+//! | nesting of a value | 64 levels | fixed | `Incompatible`; in a reply `Unknown { reason: BadReply }`, and the change is undone |
 //! | commands that run at once, for each node and registry | [256](spec::defaults::CONCURRENCY) | `concurrency` | further ones wait |
 //! | commands that wait, likewise; at the caller, calls that wait for an owner | [1024](spec::defaults::QUEUE) | `queue` | `Overloaded` |
 //! | receipts of calls, for each node and registry | 256 MiB: 128 bytes each, 256 for each caller in each slot, and the replies | fixed | `Overloaded` |

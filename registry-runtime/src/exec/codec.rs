@@ -15,9 +15,10 @@ pub(super) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
     codec::decode(bytes).map_err(|fault| fault.to_string())
 }
 
-/// Puts a reply's bytes at the end of a buffer, at most `bytes_max` of them. On failure the buffer is as it was.
+/// Puts a reply's bytes at the end of a buffer, at most `bytes_max` of them. On failure the buffer is as it was. One that nests deeper than its
+/// caller would read is refused.
 pub(super) fn encode<T: Serialize>(value: &T, buffer: &mut Vec<u8>, bytes_max: usize) -> Result<(), Unfit> {
-    codec::encode_within(value, buffer, bytes_max).map_err(unfit)
+    codec::encode_shallow(value, buffer, bytes_max).map_err(unfit)
 }
 
 /// Puts a key's bytes at the end of a buffer, for others to keep. One that does not come back from there is refused.

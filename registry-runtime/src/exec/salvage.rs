@@ -140,7 +140,8 @@ impl<R: Resource> Remains for Arc<Host<R>> {
     fn remains(&self) -> Vec<(Slot, Stamp, Vec<Stamp>)> {
         let slots = (0..self.definition.spec.slots()).map(Slot::new);
         let of = |slot: Slot| -> Vec<_> {
-            let shelf = self.shelf(slot);
+            // Somebody may be going through all that is in it; the next look finds it.
+            let shelf = self.shelf_if_free(slot);
             let asides = shelf.iter().flat_map(|shelf| shelf.asides());
             asides.map(|aside| (slot, aside.stamp, aside.lineage.clone())).collect()
         };

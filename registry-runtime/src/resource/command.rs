@@ -139,7 +139,11 @@ impl<E> Copy for ErrorCodec<E> {}
 impl<E: Serialize + DeserializeOwned> ErrorCodec<E> {
     /// For an error that travels.
     pub const fn travelling() -> Self {
-        Self { encode: |error| codec::encoded(error), decode: |bytes| codec::decode(bytes), shape: Shape::of::<E> }
+        let encode = |error: &E| {
+            let mut bytes = Vec::new();
+            codec::encode_shallow(error, &mut bytes, usize::MAX).map(|()| bytes)
+        };
+        Self { encode, decode: |bytes| codec::decode(bytes), shape: Shape::of::<E> }
     }
 }
 

@@ -134,7 +134,8 @@ async fn commands_that_wait_are_answered_later() {
 #[tokio::test]
 async fn a_reply_that_does_not_travel_leaves_the_instance_as_it_was() {
     let world = World::with(1, 5);
-    let cases = [(Awkward::Fine, 6), (Awkward::Large, 6), (Awkward::Fails, 6), (Awkward::Panics, 6)];
+    let cases =
+        [(Awkward::Fine, 6), (Awkward::Large, 6), (Awkward::Fails, 6), (Awkward::Panics, 6), (Awkward::Deep, 6)];
     for (reply, sum) in cases {
         // The arguments cannot travel either, so they are told apart by their number alone.
         let args = [reply.clone() as u8];
@@ -143,7 +144,7 @@ async fn a_reply_that_does_not_travel_leaves_the_instance_as_it_was() {
         match reply {
             Awkward::Fine => assert_eq!((outcome, bytes), (Outcome::Done(()), vec![1])),
             Awkward::Large => assert_eq!((outcome, bytes), (Outcome::TooLarge { limit: REPLY_BYTES_MAX }, vec![])),
-            Awkward::Fails => assert!(matches!(outcome, Outcome::BadReply { .. }) && bytes.is_empty()),
+            Awkward::Fails | Awkward::Deep => assert!(matches!(outcome, Outcome::BadReply { .. }) && bytes.is_empty()),
             Awkward::Panics => assert_eq!((outcome, bytes), (Outcome::Panicked, vec![])),
         }
         assert_eq!(world.sum(1), Some(sum), "{reply:?}");

@@ -141,6 +141,7 @@ async fn a_reply_that_cannot_be_kept_undoes_the_command_for_a_local_caller_too()
     assert_eq!(tell(Awkward::Large, named(100, 77, 1)), Outcome::TooLarge { limit: REPLY_BYTES_MAX });
     assert!(matches!(tell(Awkward::Fails, named(101, 77, 2)), Outcome::BadReply { .. }));
     assert_eq!(tell(Awkward::Panics, named(102, 77, 3)), Outcome::Panicked);
+    assert!(matches!(tell(Awkward::Deep, named(104, 77, 5)), Outcome::BadReply { .. }), "nobody could read it");
     assert_eq!(world.sum(1), Some(5), "nothing is kept of a command whose caller could not be told again");
     assert_eq!(tell(Awkward::Fine, named(103, 77, 4)), Outcome::Done(Awkward::Fine), "so its name is free");
     world.idle().await;

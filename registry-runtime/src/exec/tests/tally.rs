@@ -63,6 +63,19 @@ pub(super) enum Awkward {
     Large,
     Fails,
     Panics,
+    Deep,
+}
+
+/// Nests so often.
+struct Nest(u32);
+
+impl Serialize for Nest {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        match self.0.checked_sub(1) {
+            Some(levels) => to.serialize_some(&Self(levels)),
+            None => to.serialize_none(),
+        }
+    }
 }
 
 impl Serialize for Awkward {
@@ -72,6 +85,7 @@ impl Serialize for Awkward {
             Self::Large => to.serialize_bytes(&[0; REPLY_BYTES_MAX + 1]),
             Self::Fails => Err(serde::ser::Error::custom("unspeakable")),
             Self::Panics => panic!("a reply that panics"),
+            Self::Deep => Nest(100).serialize(to),
         }
     }
 }

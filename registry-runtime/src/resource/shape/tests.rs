@@ -372,6 +372,73 @@ fn other_attributes_of_serde_do_no_harm() {
 }
 
 #[test]
+fn types_that_are_made_of_one_value_are_told_apart() {
+    use std::ops::RangeFrom;
+    use std::time::SystemTime;
+
+    #[derive(Serialize, Deserialize)]
+    struct Pair<A, B> {
+        a: A,
+        b: B,
+    }
+    #[derive(Serialize, Deserialize)]
+    struct Short {
+        major: u64,
+        minor: u64,
+    }
+    #[derive(Serialize, Deserialize)]
+    struct Long {
+        major: u64,
+        minor: u64,
+        patch: u64,
+    }
+    let spans = shape::<Pair<Duration, SystemTime>>();
+    assert_ne!(spans.number, shape::<Pair<SystemTime, SystemTime>>().number);
+    assert_ne!(spans.number, shape::<Pair<Duration, Duration>>().number);
+    assert_ne!(shape::<RangeFrom<Short>>().number, shape::<RangeFrom<Long>>().number);
+}
+
+/// A rule that is kept by panicking says nothing of the form, and must not keep a node from starting.
+#[test]
+fn a_type_that_panics_over_a_sample_is_given_others() {
+    #[derive(Clone, Serialize, Deserialize)]
+    #[serde(from = "u8", into = "u8")]
+    struct Even(u8);
+
+    impl From<u8> for Even {
+        fn from(number: u8) -> Self {
+            assert!(number.is_multiple_of(2), "an odd number");
+            Self(number)
+        }
+    }
+
+    impl From<Even> for u8 {
+        fn from(even: Even) -> Self {
+            even.0
+        }
+    }
+
+    #[derive(Clone, Serialize, Deserialize)]
+    #[serde(from = "Vec<u8>", into = "Vec<u8>")]
+    struct Never(Vec<u8>);
+
+    impl From<Vec<u8>> for Never {
+        fn from(_: Vec<u8>) -> Self {
+            panic!("whatever it is")
+        }
+    }
+
+    impl From<Never> for Vec<u8> {
+        fn from(never: Never) -> Self {
+            never.0
+        }
+    }
+
+    shape::<(Even, Vec<Even>)>();
+    assert!(Shape::of::<Never>().is_none());
+}
+
+#[test]
 fn a_wide_net_of_types_stays_within_bounds() {
     macro_rules! net {
         ($($name:ident $next:ty),*) => {$(

@@ -14,7 +14,7 @@ use std::fmt::{self, Display};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Visitor};
 
 use super::misfit::{Fault, Misfit};
 use hollow::Hollow;
@@ -64,10 +64,11 @@ pub(super) fn trace<T: Serialize + DeserializeOwned>() -> Result<Option<u64>, Mi
     Ok(None)
 }
 
-/// Lets the type make one value of itself.
+/// Lets the type make one value of itself. One that panics over a sample has refused it, and nobody in particular is to blame.
 fn pass<T: DeserializeOwned>(tracer: &mut Tracer, form: &mut Form) -> Result<T, Stuck> {
     tracer.blamed = false;
-    T::deserialize(Source { tracer, form, ty: type_name::<T>(), hollow: false })
+    let make = || T::deserialize(Source { tracer, form, ty: type_name::<T>(), hollow: false });
+    catch_unwind(AssertUnwindSafe(make)).unwrap_or(Err(Stuck))
 }
 
 /// Whether a value is read as it was written. What the type itself has against the value is not held against it: a sample
@@ -88,6 +89,19 @@ fn there_and_back<T: Serialize + DeserializeOwned>(value: &T) -> Result<(), Faul
     catch_unwind(AssertUnwindSafe(travel)).unwrap_or(Ok(()))
 }
 
+/// A type of its own: what its visitor makes, and the visitor, for several types may be made of one value, as `SystemTime` is of a `Duration`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Type {
+    value: &'static str,
+    visitor: &'static str,
+}
+
+impl Type {
+    fn of<'de, V: Visitor<'de>>() -> Self {
+        Self { value: type_name::<V::Value>(), visitor: type_name::<V>() }
+    }
+}
+
 /// What was seen of one value.
 #[derive(Clone, Debug, PartialEq)]
 enum Form {
@@ -98,7 +112,7 @@ enum Form {
     Map(Box<(Form, Form)>),
     Tuple(usize, Vec<Form>),
     /// A type of its own, to be found among the entries.
-    Named(&'static str),
+    Named(Type),
 }
 
 /// What was seen of a type of its own.
@@ -126,15 +140,15 @@ struct Variant {
 /// What is known after some passes.
 #[derive(Clone, Default)]
 struct Tracer {
-    entries: BTreeMap<&'static str, Entry>,
+    entries: BTreeMap<Type, Entry>,
     /// The types that the pass is within.
-    open: Vec<&'static str>,
+    open: Vec<Type>,
     /// Within how many types that are open already, so that only a small value is wanted.
     small: usize,
     /// How many variants have been seen.
     explored: usize,
     /// For each type that refused samples, how many.
-    refused: BTreeMap<&'static str, usize>,
+    refused: BTreeMap<Type, usize>,
     /// How many samples were passed over for all types.
     offset: usize,
     /// Whether the error of this pass is on somebody's account.
@@ -148,34 +162,28 @@ struct Tracer {
 
 impl Tracer {
     /// Which of `count` samples the type gets.
-    fn sample(&self, name: &'static str, count: usize) -> usize {
-        let passed = self.refused.get(name).copied().unwrap_or(0) + self.offset;
+    fn sample(&self, ty: Type, count: usize) -> usize {
+        let passed = self.refused.get(&ty).copied().unwrap_or(0) + self.offset;
         passed % count.max(1)
     }
 
     /// The type refused its sample.
-    fn blame(&mut self, name: &'static str) {
+    fn blame(&mut self, ty: Type) {
         if !self.blamed {
-            *self.refused.entry(name).or_default() += 1;
+            *self.refused.entry(ty).or_default() += 1;
             self.blamed = true;
         }
     }
 
     /// Begins to look at an enum; the variant to look at.
-    fn begin_enum(&mut self, name: &'static str, names: &'static [&'static str]) -> usize {
-        self.entries.entry(name).or_insert_with(|| Entry::Enum { names, variants: vec![None; names.len()] });
-        self.next_variant(name)
+    fn begin_enum(&mut self, ty: Type, names: &'static [&'static str]) -> usize {
+        self.entries.entry(ty).or_insert_with(|| Entry::Enum { names, variants: vec![None; names.len()] });
+        self.next_variant(ty)
     }
 
     /// Ends looking at a variant; gives all that is known of the enum's.
-    fn end_enum(
-        &mut self,
-        name: &'static str,
-        place: usize,
-        seen: Option<Variant>,
-        done: bool,
-    ) -> Vec<Option<Variant>> {
-        let Some(Entry::Enum { variants, .. }) = self.entries.get_mut(name) else { return Vec::new() };
+    fn end_enum(&mut self, ty: Type, place: usize, seen: Option<Variant>, done: bool) -> Vec<Option<Variant>> {
+        let Some(Entry::Enum { variants, .. }) = self.entries.get_mut(&ty) else { return Vec::new() };
         if seen.is_none() {
             // serde lists the other names of a variant among the names, so there may be fewer variants than names.
             variants.truncate(place);
@@ -203,18 +211,18 @@ impl Tracer {
     }
 
     /// Whether a variant is still to be seen somewhere behind the form.
-    fn leads_on(&self, form: &Form, seen: &mut Vec<&'static str>) -> bool {
+    fn leads_on(&self, form: &Form, seen: &mut Vec<Type>) -> bool {
         match form {
             Form::Unknown | Form::Leaf(_) => false,
             Form::Option(inner) | Form::Sequence(inner) => self.leads_on(inner, seen),
             Form::Map(pair) => self.leads_on(&pair.0, seen) || self.leads_on(&pair.1, seen),
             Form::Tuple(_, forms) => forms.iter().any(|form| self.leads_on(form, seen)),
-            Form::Named(name) => {
-                if seen.contains(name) {
+            Form::Named(ty) => {
+                if seen.contains(ty) {
                     return false;
                 }
-                seen.push(name);
-                match self.entries.get(name) {
+                seen.push(*ty);
+                match self.entries.get(ty) {
                     None => false,
                     Some(Entry::Transparent(form)) => self.leads_on(form, seen),
                     Some(Entry::Struct { forms, .. }) => forms.iter().any(|form| self.leads_on(form, seen)),
@@ -228,16 +236,16 @@ impl Tracer {
     }
 
     /// The variant to look at next: one not seen yet, else one behind which another is still to be seen.
-    fn next_variant(&self, name: &'static str) -> usize {
-        let Some(Entry::Enum { variants, .. }) = self.entries.get(name) else { return 0 };
+    fn next_variant(&self, ty: Type) -> usize {
+        let Some(Entry::Enum { variants, .. }) = self.entries.get(&ty) else { return 0 };
         let new = variants.iter().position(Option::is_none);
-        let onward = || variants.iter().flatten().position(|variant| self.leads_on(&variant.form, &mut vec![name]));
+        let onward = || variants.iter().flatten().position(|variant| self.leads_on(&variant.form, &mut vec![ty]));
         new.or_else(onward).unwrap_or(0)
     }
 
     /// The variant that makes the smallest value, as far as is known: the one that mentions the fewest types.
-    fn small_variant(&self, name: &'static str, count: usize) -> usize {
-        let known = match self.entries.get(name) {
+    fn small_variant(&self, ty: Type, count: usize) -> usize {
+        let known = match self.entries.get(&ty) {
             Some(Entry::Enum { variants, .. }) => variants
                 .iter()
                 .enumerate()
@@ -246,7 +254,7 @@ impl Tracer {
                 .map(|(_, place)| place),
             _ => None,
         };
-        known.filter(|_| !self.refused.contains_key(name)).unwrap_or_else(|| self.sample(name, count))
+        known.filter(|_| !self.refused.contains_key(&ty)).unwrap_or_else(|| self.sample(ty, count))
     }
 }
 

@@ -12,10 +12,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::super::misfit::Misfit;
-use super::{ELEMENTS_MAX, Form, STEPS_MAX, Stuck, Tracer, pass, there_and_back};
+use super::{ELEMENTS_MAX, Form, STEPS_MAX, Stuck, Tracer, Type, pass, there_and_back};
 
 /// A type, and for an enum the number of the variant.
-type Place = (&'static str, usize);
+type Place = (Type, usize);
 
 /// What was hollow already, and what is in this pass.
 #[derive(Clone, Default)]
@@ -29,7 +29,7 @@ pub(super) struct Hollow {
     /// Whether there was such a field.
     met: bool,
     /// Types that refuse the empty value; they get a sample instead.
-    pub(super) refused: BTreeSet<&'static str>,
+    pub(super) refused: BTreeSet<Type>,
     /// The values asked for in all passes.
     steps: usize,
 }
@@ -59,7 +59,7 @@ impl Hollow {
 
     /// Makes one type alone hollow; if it refuses, because of one field's rules, then its fields one by one.
     fn alone<T: Serialize + DeserializeOwned>(&mut self, place: Place, before: &Tracer) -> Result<(), Misfit> {
-        let misfit = |fault| Misfit { ty: place.0, fault };
+        let misfit = |fault| Misfit { ty: place.0.value, fault };
         self.only = Some(place);
         let mut outcome = self.pass::<T>(before).map(|value| there_and_back(&value));
         for field in 0..ELEMENTS_MAX {
@@ -119,7 +119,7 @@ impl Hollow {
 
 impl Tracer {
     /// Whether the fields of the type, or of a variant of it, are to be hollow in this pass.
-    pub(super) fn hollows(&mut self, ty: &'static str, variant: usize) -> bool {
+    pub(super) fn hollows(&mut self, ty: Type, variant: usize) -> bool {
         self.hollow.as_mut().is_some_and(|hollow| hollow.takes((ty, variant)))
     }
 }

@@ -7,7 +7,7 @@ use serde::de::{
     DeserializeSeed, Deserializer, EnumAccess, Expected, IntoDeserializer, MapAccess, SeqAccess, VariantAccess, Visitor,
 };
 
-use super::{DEPTH_MAX, ELEMENTS_MAX, Entry, Fault, Form, Misfit, STEPS_MAX, Stuck, Tracer, Variant};
+use super::{DEPTH_MAX, ELEMENTS_MAX, Entry, Fault, Form, Misfit, STEPS_MAX, Stuck, Tracer, Type, Variant};
 
 /// What strings are tried, because many a type is a string with rules.
 const STRINGS: &[&str] = &[
@@ -59,10 +59,10 @@ impl Source<'_> {
     ) -> Result<V::Value, Stuck> {
         self.step()?;
         *self.form = Form::Leaf(name);
-        let ty = type_name::<V::Value>();
+        let ty = Type::of::<V>();
         if self.hollow
             && let Some(hollow) = &mut self.tracer.hollow
-            && !hollow.refused.contains(ty)
+            && !hollow.refused.contains(&ty)
         {
             return visit(visitor, empty).inspect_err(|_| _ = hollow.refused.insert(ty));
         }
@@ -73,7 +73,7 @@ impl Source<'_> {
     /// Goes into a type of its own. Within itself it is only made small, and what is seen there is nothing new.
     fn enter<T>(
         mut self,
-        ty: &'static str,
+        ty: Type,
         inside: impl FnOnce(&mut Tracer, bool) -> Result<(T, Entry), Stuck>,
     ) -> Result<T, Stuck> {
         self.step()?;
@@ -203,10 +203,10 @@ impl<'de> Deserializer<'de> for Source<'_> {
     }
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Stuck> {
-        let (ty, hollow) = (type_name::<V::Value>(), self.hollow);
+        let (ty, hollow) = (Type::of::<V>(), self.hollow);
         self.enter(ty, |tracer, _| {
             let mut form = Form::Unknown;
-            let value = visitor.visit_newtype_struct(Source { tracer, form: &mut form, ty, hollow })?;
+            let value = visitor.visit_newtype_struct(Source { tracer, form: &mut form, ty: ty.value, hollow })?;
             Ok((value, Entry::Transparent(form)))
         })
     }
@@ -217,10 +217,10 @@ impl<'de> Deserializer<'de> for Source<'_> {
         length: usize,
         visitor: V,
     ) -> Result<V::Value, Stuck> {
-        let (ty, hollow) = (type_name::<V::Value>(), self.hollow);
+        let (ty, hollow) = (Type::of::<V>(), self.hollow);
         self.enter(ty, |tracer, _| {
             let hollow = tracer.hollows(ty, 0) || hollow;
-            let (value, forms) = elements(tracer, ty, hollow, length, visitor)?;
+            let (value, forms) = elements(tracer, ty.value, hollow, length, visitor)?;
             Ok((value, Entry::Transparent(Form::Tuple(length, forms))))
         })
     }
@@ -231,10 +231,10 @@ impl<'de> Deserializer<'de> for Source<'_> {
         names: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Stuck> {
-        let ty = type_name::<V::Value>();
+        let ty = Type::of::<V>();
         self.enter(ty, |tracer, _| {
             let hollow = tracer.hollows(ty, 0);
-            let (value, forms) = elements(tracer, ty, hollow, names.len(), visitor)?;
+            let (value, forms) = elements(tracer, ty.value, hollow, names.len(), visitor)?;
             Ok((value, Entry::Struct { names, forms }))
         })
     }
@@ -245,17 +245,17 @@ impl<'de> Deserializer<'de> for Source<'_> {
         names: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Stuck> {
-        let ty = type_name::<V::Value>();
+        let ty = Type::of::<V>();
         self.enter(ty, |tracer, small| {
             if small {
                 let place = tracer.small_variant(ty, names.len());
-                let mut choice = Choice { tracer, ty, hollow: false, place, seen: None };
+                let mut choice = Choice { tracer, ty: ty.value, hollow: false, place, seen: None };
                 let outcome = visitor.visit_enum(&mut choice).inspect_err(|_| choice.tracer.blame(ty));
                 return outcome.map(|value| (value, Entry::Enum { names, variants: Vec::new() }));
             }
             let place = tracer.begin_enum(ty, names);
             let hollow = tracer.hollows(ty, place);
-            let mut choice = Choice { tracer, ty, hollow, place, seen: None };
+            let mut choice = Choice { tracer, ty: ty.value, hollow, place, seen: None };
             let outcome = visitor.visit_enum(&mut choice);
             let Choice { tracer, seen, .. } = choice;
             let variants = tracer.end_enum(ty, place, seen, outcome.is_ok());

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::{Entry, Form};
+use super::{Entry, Form, Type};
 
 /// Types visited while summing up; types that contain one another crosswise could be visited very often.
 const VISITS_MAX: usize = 100_000;
 
 /// The number that stands for the form, with the types that it names looked up.
-pub(super) fn sum(form: &Form, entries: &BTreeMap<&'static str, Entry>) -> Option<u64> {
+pub(super) fn sum(form: &Form, entries: &BTreeMap<Type, Entry>) -> Option<u64> {
     let mut adder = Adder { entries, known: BTreeMap::new(), open: Vec::new(), visits: 0 };
     adder.form(form).map(|part| part.number)
 }
@@ -22,10 +22,10 @@ struct Part {
 }
 
 struct Adder<'e> {
-    entries: &'e BTreeMap<&'static str, Entry>,
+    entries: &'e BTreeMap<Type, Entry>,
     /// Numbers of types that mention no open one, so that they are the same wherever the type stands.
-    known: BTreeMap<&'static str, u64>,
-    open: Vec<&'static str>,
+    known: BTreeMap<Type, u64>,
+    open: Vec<Type>,
     visits: usize,
 }
 
@@ -38,15 +38,15 @@ impl Adder<'_> {
             Form::Sequence(inner) => self.all("sequence", &[], [&**inner]),
             Form::Map(pair) => self.all("map", &[], [&pair.0, &pair.1]),
             Form::Tuple(length, forms) => self.all(&format!("tuple {length}"), &[], forms),
-            Form::Named(name) => self.named(name),
+            Form::Named(ty) => self.named(*ty),
         }
     }
 
-    fn named(&mut self, name: &'static str) -> Option<Part> {
-        if let Some(number) = self.known.get(name) {
+    fn named(&mut self, ty: Type) -> Option<Part> {
+        if let Some(number) = self.known.get(&ty) {
             return Some(Part { number: *number, outermost: usize::MAX });
         }
-        if let Some(place) = self.open.iter().position(|open| *open == name) {
+        if let Some(place) = self.open.iter().position(|open| *open == ty) {
             // By how many types further out it is, for its name is no part of the shape.
             let outward = self.open.len() - place;
             return Some(Part { number: leaf(&format!("the type {outward} further out")).number, outermost: place });
@@ -56,19 +56,19 @@ impl Adder<'_> {
             return None;
         }
         let place = self.open.len();
-        self.open.push(name);
-        let part = self.entry(name);
+        self.open.push(ty);
+        let part = self.entry(ty);
         self.open.pop();
         let part = part?;
         if part.outermost < place {
             return Some(part);
         }
-        self.known.insert(name, part.number);
+        self.known.insert(ty, part.number);
         Some(Part { number: part.number, outermost: usize::MAX })
     }
 
-    fn entry(&mut self, name: &'static str) -> Option<Part> {
-        match self.entries.get(name)? {
+    fn entry(&mut self, ty: Type) -> Option<Part> {
+        match self.entries.get(&ty)? {
             Entry::Transparent(form) => self.form(form),
             Entry::Struct { names, forms } => self.all("struct", names, forms),
             Entry::Enum { names, variants } => {

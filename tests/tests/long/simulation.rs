@@ -1,7 +1,5 @@
 //! Whole clusters in simulated time: that a seed is always the same, and that promises hold on some seeds of each kind.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test stops where something is wrong")]
-
 use std::collections::BTreeSet;
 use std::process::Command;
 use std::thread;
