@@ -98,9 +98,9 @@ impl<T, E> Future for Call<T, E> {
     fn poll(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Self::Output> {
         let call = &mut *self;
         let Some(progress) = &mut call.progress else { panic!("a call is polled again after its outcome") };
+        call.begun = true;
         // Most calls on the own node end in their first poll. A loop of them that never waited would keep its thread for ever, from its own
         // timeout as well as from the node's heartbeats.
-        call.begun = true;
         let turn = ready!(coop::poll_proceed(task));
         let outcome = progress.poll(&call.limits, task);
         if outcome.is_ready() {
