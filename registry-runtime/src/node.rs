@@ -21,6 +21,7 @@ mod member;
 mod nested;
 #[cfg(test)]
 mod notes;
+mod offers;
 mod owners;
 mod peers;
 mod publish;

@@ -12,6 +12,7 @@ use tokio::runtime::Handle;
 use tokio::time::Instant;
 
 use super::line::with_frame;
+use super::offers::Offers;
 use crate::codec::{self, Raw};
 use crate::exec::{AnyHost, Remainder, Salvage, Stranded};
 use crate::id::{Epoch, NodeId, Position, Slot};
@@ -31,10 +32,17 @@ const TAKING_TIME: Duration = Duration::from_secs(600);
 #[derive(Clone)]
 pub(super) struct Salvages {
     runtime: Handle,
-    /// By slot, so it is bounded by those.
-    under_way: Arc<Mutex<BTreeMap<(&'static str, Slot), UnderWay>>>,
+    taking: Arc<Mutex<Taking>>,
     /// Counts the offers that were begun.
     begun: Arc<AtomicU64>,
+}
+
+/// What was offered, and what of it is being taken in.
+#[derive(Debug, Default)]
+struct Taking {
+    offers: Offers,
+    /// By slot, so it is bounded by those.
+    under_way: BTreeMap<(&'static str, Slot), UnderWay>,
 }
 
 /// An offer that is being taken in.
@@ -63,7 +71,7 @@ impl UnderWay {
 
 impl Salvages {
     pub(super) fn new(runtime: Handle) -> Self {
-        Self { runtime, under_way: Arc::default(), begun: Arc::default() }
+        Self { runtime, taking: Arc::default(), begun: Arc::default() }
     }
 
     /// Offers what this node has written to those that own the slots now.
@@ -167,7 +175,7 @@ impl Salvages {
                 }
             }
             // It is gone, or a part of it has no encoding: others may offer theirs.
-            let mut under_way = this.lock();
+            let under_way = &mut this.lock().under_way;
             if under_way.get(&place).is_some_and(|entry| entry.is_of(host.node(), stamp)) {
                 under_way.remove(&place);
             }
@@ -184,12 +192,14 @@ impl Salvages {
         lineage: Vec<Stamp>,
         since: Position,
     ) -> bool {
-        let mut under_way = self.lock();
+        let Taking { offers, under_way } = &mut *self.lock();
         let place = (host.spec().name, slot);
         let now = Instant::now();
-        if under_way.get(&place).is_some_and(|other| other.until > now) {
+        let is_busy = under_way.get(&place).is_some_and(|other| other.until > now);
+        if is_busy || !offers.hear(place, (node, stamp, &lineage), now) {
             return false;
         }
+        offers.begun(place);
         let number = self.begun.fetch_add(1, Ordering::Relaxed);
         let (node, sum, until) = (node.clone(), Salvage::default(), now + PART_TIME);
         under_way.insert(place, UnderWay { number, node, stamp, lineage, since, next: Some(0), until, sum });
@@ -206,7 +216,7 @@ impl Salvages {
         first: u32,
         host: &Arc<dyn AnyHost>,
     ) -> Option<(u64, Position)> {
-        let mut under_way = self.lock();
+        let under_way = &mut self.lock().under_way;
         let entry = under_way.get_mut(&place)?;
         if !entry.is_of(node, stamp) || entry.next != Some(first) {
             return None;
@@ -231,7 +241,7 @@ impl Salvages {
     ) -> Step {
         let Remainder { next, last, body } = remainder;
         let taken = host.salvage(place.1, since, body).await;
-        let mut under_way = self.lock();
+        let under_way = &mut self.lock().under_way;
         let Some(entry) = under_way.get_mut(&place).filter(|entry| entry.number == number) else { return Step::Stop };
         match taken {
             Ok(taken) if !last => {
@@ -255,8 +265,8 @@ impl Salvages {
         Step::Done
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<(&'static str, Slot), UnderWay>> {
-        self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Taking> {
+        self.taking.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

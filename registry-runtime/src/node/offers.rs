@@ -1,0 +1,155 @@
+//! Which of the offers of a slot is taken in first, where every side of a partition serves.
+//!
+//! The replicas of the side that lost a slot offer what each of them has, and the last records had reached some of them only. Taken in first,
+//! what lags behind would make every instance in those records one that both sides have changed, when the rest comes.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::id::{NodeId, Slot};
+use crate::policy::lineage::{Kinship, Lineage};
+use crate::policy::replica::Stamp;
+
+/// For how long the offers of a slot are heard before one is taken in, and for how long one is waited for that is not repeated: more than
+/// twice the time between two offers of the same.
+const HEARING_TIME: Duration = Duration::from_millis(2500);
+
+/// The offers that were heard, of each slot the one that goes furthest. Bounded by the slots.
+#[derive(Debug, Default)]
+pub(super) struct Offers {
+    heard: BTreeMap<(&'static str, Slot), Heard>,
+}
+
+#[derive(Debug)]
+struct Heard {
+    node: NodeId,
+    stamp: Stamp,
+    lineage: Vec<Stamp>,
+    /// When the first offer of the slot came.
+    since: Instant,
+    /// When this one came last.
+    last: Instant,
+}
+
+impl Offers {
+    /// Hears an offer. Says whether it is the one to be taken in, and whether now.
+    pub(super) fn hear(
+        &mut self,
+        place: (&'static str, Slot),
+        (node, stamp, lineage): (&NodeId, Stamp, &[Stamp]),
+        now: Instant,
+    ) -> bool {
+        let heard = self.heard.entry(place).or_insert_with(|| Heard::new(node, stamp, lineage, now));
+        if heard.is_of(node, stamp) {
+            heard.last = now;
+        } else if heard.is_behind(lineage) || now.duration_since(heard.last) >= HEARING_TIME {
+            *heard = Heard { since: heard.since, ..Heard::new(node, stamp, lineage, now) };
+        }
+        heard.is_of(node, stamp) && now.duration_since(heard.since) >= HEARING_TIME
+    }
+
+    /// One of the slot's is being taken in.
+    pub(super) fn begun(&mut self, place: (&'static str, Slot)) {
+        self.heard.remove(&place);
+    }
+}
+
+impl Heard {
+    fn new(node: &NodeId, stamp: Stamp, lineage: &[Stamp], now: Instant) -> Self {
+        Self { node: node.clone(), stamp, lineage: lineage.to_vec(), since: now, last: now }
+    }
+
+    fn is_of(&self, node: &NodeId, stamp: Stamp) -> bool {
+        self.node == *node && self.stamp == stamp
+    }
+
+    /// Whether a content with that lineage has all of this one, and more.
+    fn is_behind(&self, lineage: &[Stamp]) -> bool {
+        let reaches = |stamps: &[Stamp], other: &[Stamp]| {
+            Lineage::of(stamps.iter().copied()).kinship(other) == Kinship::Contained
+        };
+        reaches(lineage, &self.lineage) && !reaches(&self.lineage, lineage)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::{Epoch, Position};
+
+    const PLACE: (&str, Slot) = ("baskets", Slot::new(3));
+
+    fn stamp(epoch: u64, position: u64) -> Stamp {
+        (Epoch::new(epoch), Position::new(position))
+    }
+
+    /// Offers heard at times.
+    struct Scene {
+        offers: Offers,
+        begun: Instant,
+    }
+
+    impl Scene {
+        fn new() -> Self {
+            Self { offers: Offers::default(), begun: Instant::now() }
+        }
+
+        /// Whether a content that reaches so far is to be taken in when it is offered so many milliseconds after the beginning.
+        fn hear(&mut self, after: u64, node: &str, reaches: u64) -> bool {
+            let node = NodeId::new(node).unwrap();
+            let tip = stamp(2, reaches);
+            let now = self.begun + Duration::from_millis(after);
+            self.offers.hear(PLACE, (&node, tip, &[stamp(1, 5), tip]), now)
+        }
+    }
+
+    #[test]
+    fn a_single_offer_is_taken_in_when_others_had_time_to_come() {
+        let mut scene = Scene::new();
+        assert!(!scene.hear(0, "backup", 8));
+        assert!(!scene.hear(1000, "backup", 8));
+        assert!(scene.hear(2500, "backup", 8));
+    }
+
+    #[test]
+    fn what_goes_furthest_is_taken_in_whoever_comes_first() {
+        for behind_comes_first in [true, false] {
+            let mut scene = Scene::new();
+            let (behind, furthest) = (("backup", 8), ("owner", 9));
+            let order = if behind_comes_first { [behind, furthest] } else { [furthest, behind] };
+            for round in 0..2 {
+                assert!(order.iter().all(|(node, reaches)| !scene.hear(1000 * round, node, *reaches)));
+            }
+            assert!(!scene.hear(3000, "backup", 8));
+            assert!(scene.hear(3000, "owner", 9));
+        }
+    }
+
+    #[test]
+    fn of_two_that_reach_as_far_the_first_is_taken_in() {
+        let mut scene = Scene::new();
+        for after in [0, 1000, 2000] {
+            assert!(!scene.hear(after, "backup", 8) && !scene.hear(after, "owner", 8));
+        }
+        assert!(!scene.hear(3000, "owner", 8) && scene.hear(3000, "backup", 8));
+    }
+
+    #[test]
+    fn what_is_offered_no_more_is_not_waited_for() {
+        let mut scene = Scene::new();
+        assert!(!scene.hear(0, "owner", 9));
+        assert!(!scene.hear(1000, "backup", 8));
+        assert!(scene.hear(2500, "backup", 8));
+    }
+
+    #[test]
+    fn when_one_is_being_taken_in_the_others_are_heard_anew() {
+        let mut scene = Scene::new();
+        scene.hear(0, "owner", 9);
+        assert!(scene.hear(3000, "owner", 9));
+        scene.offers.begun(PLACE);
+        assert!(!scene.hear(3000, "owner", 9));
+    }
+}
