@@ -159,7 +159,7 @@ pub(crate) fn stranger_tried(node: &NodeId, address: SocketAddr) {
 /// More strangers come at once than there is room for.
 pub(crate) fn crowded_out(node: &NodeId, address: SocketAddr, line: Line) {
     let Line { total, silent } = line;
-    warn!(%node, %address, total, silent, "too many peers come at once; turned one away");
+    warn!(%node, %address, total, silent, "too many peers come at once; the one that took longest was turned away");
 }
 
 /// A reply finds no room behind those that wait to be sent to the same peer.
@@ -226,7 +226,12 @@ pub(crate) fn blames(event: &Event) -> Option<(NodeId, Wrong)> {
     }
 }
 
-/// What the engine has to tell. The line counts what a peer did wrong.
+/// Whether a slot was opened that may have lost something.
+pub(crate) fn may_have_lost(event: &Event) -> bool {
+    matches!(event, Event::Ownership(OwnershipEvent::PossibleLoss { .. }))
+}
+
+/// What the engine has to tell. The line counts what a peer did wrong, or slots that may have lost something.
 pub(crate) fn engine_event(node: &NodeId, event: &Event, line: Line) {
     match event {
         Event::Member { process, change: Change::Down } => warn!(%node, member = %process, "a member is down"),
@@ -260,7 +265,7 @@ fn membership_event(node: &NodeId, event: &MembershipEvent, Line { total, silent
 fn ownership_event(node: &NodeId, event: &OwnershipEvent, Line { total, silent }: Line) {
     match event {
         OwnershipEvent::PossibleLoss { registry, slot, epoch, short } => {
-            warn!(event = "possible_loss", %node, %registry, %slot, %epoch, replicas = %short, "a slot opened without a majority of its former replicas: updates may be lost");
+            warn!(event = "possible_loss", %node, %registry, %slot, %epoch, replicas = %short, total, "a slot opened without a majority of its former replicas: updates may be lost");
         }
         OwnershipEvent::BadInput { from, what } => {
             warn!(%node, peer = %from, what, total, silent, "a peer said something impossible");

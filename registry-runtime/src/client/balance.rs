@@ -9,7 +9,8 @@ use crate::spec::LoadBalancing;
 #[derive(Default)]
 pub(super) struct Rotation(AtomicU32);
 
-/// Chooses among the nodes at these places of the table that can be reached; `None` when there is none.
+/// Chooses among the nodes at these places of the table that can be reached, and of these among those that run the command as it is called,
+/// if there are any: while a cluster is updated node by node, some may not have it yet. `None` when nobody can be reached.
 ///
 /// `least_busy` compares two random candidates, and tosses for it between equals (Mitzenmacher, "The power of two choices in randomized load balancing", 2001)
 /// by the caller's own outstanding calls plus the load that each last stated.
@@ -19,9 +20,12 @@ pub(super) fn choose<'t>(
     how: LoadBalancing,
     rotation: &Rotation,
     dice: u64,
+    fits: impl Fn(&PeerRoute) -> bool,
 ) -> Option<&'t PeerRoute> {
     let reachable = |route: &&PeerRoute| route.peer.local || route.peer.link().is_some();
-    let candidates = || places.iter().filter_map(|index| table.peer(*index)).filter(reachable);
+    let reached = || places.iter().filter_map(|index| table.peer(*index)).filter(reachable);
+    let is_any = !reached().any(&fits);
+    let candidates = || reached().filter(|route| is_any || fits(route));
     let count = candidates().count();
     match how {
         LoadBalancing::RoundRobin => {
@@ -47,6 +51,7 @@ fn two_of(count: usize, dice: u64) -> Option<(usize, usize)> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
     use std::sync::Arc;
 
     use super::*;
@@ -67,7 +72,8 @@ mod tests {
         let (table, rotation) = (table(&["a", "b", "c"]), Rotation::default());
         let turns: Vec<_> = (0..6)
             .map(|dice| {
-                choose(&table, &table.hosts, LoadBalancing::RoundRobin, &rotation, dice).unwrap().peer.node.to_string()
+                let how = LoadBalancing::RoundRobin;
+                choose(&table, &table.hosts, how, &rotation, dice, |_| true).unwrap().peer.node.to_string()
             })
             .collect();
         assert_eq!(turns, ["a", "b", "c", "a", "b", "c"]);
@@ -78,11 +84,30 @@ mod tests {
         let (table, rotation) = (table(&["a", "b"]), Rotation::default());
         table.peers[0].peer.report(50);
         let dice = 0; // node a, and of the others the first
-        let chosen = choose(&table, &table.hosts, LoadBalancing::LeastBusy, &rotation, dice).unwrap();
-        assert_eq!(chosen.peer.node, "b");
+        let choose = || {
+            choose(&table, &table.hosts, LoadBalancing::LeastBusy, &rotation, dice, |_| true).unwrap().peer.node.clone()
+        };
+        assert_eq!(choose(), "b");
         let held: Vec<_> = (0..60).map(|_| Arc::clone(&table.peers[1].peer).occupy()).collect();
-        assert_eq!(choose(&table, &table.hosts, LoadBalancing::LeastBusy, &rotation, dice).unwrap().peer.node, "a");
+        assert_eq!(choose(), "a");
         drop(held);
+    }
+
+    #[test]
+    fn who_does_not_have_the_command_is_chosen_only_where_nobody_has_it() {
+        let (table, rotation) = (table(&["old", "new", "newer"]), Rotation::default());
+        table.peers[1].peer.report(50);
+        table.peers[2].peer.report(50);
+        let chosen = |how, dice, fits: &dyn Fn(&PeerRoute) -> bool| {
+            choose(&table, &table.hosts, how, &rotation, dice, fits).unwrap().peer.node.to_string()
+        };
+        for how in [LoadBalancing::LeastBusy, LoadBalancing::RoundRobin] {
+            let all: BTreeSet<_> = (0..9_u64)
+                .map(|dice| chosen(how, ((dice / 3) << 32) | (dice % 3), &|route| route.peer.node != "old"))
+                .collect();
+            assert_eq!(Vec::from_iter(all), ["new", "newer"]);
+            assert!((0..9).any(|_| chosen(how, 0, &|_| false) == "old"), "somebody has to refuse it");
+        }
     }
 
     #[test]
@@ -102,7 +127,8 @@ mod tests {
     #[test]
     fn nobody_is_nobody() {
         let (table, rotation) = (table(&[]), Rotation::default());
-        assert!(choose(&table, &table.hosts, LoadBalancing::LeastBusy, &rotation, 1).is_none());
-        assert!(choose(&table, &table.hosts, LoadBalancing::RoundRobin, &rotation, 1).is_none());
+        for how in [LoadBalancing::LeastBusy, LoadBalancing::RoundRobin] {
+            assert!(choose(&table, &table.hosts, how, &rotation, 1, |_| true).is_none());
+        }
     }
 }

@@ -163,6 +163,12 @@ impl Port {
         Duration::from_nanos(self.asleep.load(Ordering::Relaxed))
     }
 
+    /// Whether any call waits for somebody to send it to.
+    pub(crate) fn has_waiting(&self) -> bool {
+        let subscriptions = self.subscriptions.lock().unwrap_or_else(PoisonError::into_inner);
+        subscriptions.values().any(|subscription| subscription.waiting.load(Ordering::Relaxed) > 0)
+    }
+
     /// The node's session: the first half of the ids of its calls.
     pub(crate) fn session(&self) -> u64 {
         self.session

@@ -190,6 +190,11 @@ impl Codes {
             None => Err("the registry's commands on the other side are not known".into()),
         })
     }
+
+    /// Whether the peer has the command as the caller knows it.
+    pub(crate) fn fits(&self, number: u16, link: LinkId) -> bool {
+        self.link == Some(link) && matches!(self.list.get(usize::from(number)), Some(Ok(_)))
+    }
 }
 
 /// A command as its caller knows it, for comparison with what a peer offers.

@@ -50,14 +50,7 @@ impl<R: Resource> Reach<R> {
             return Target::Refused(Refusal::Incompatible(Arc::clone(detail)));
         }
         if aim.kind == Kind::Action {
-            let Self { subscription, port, .. } = self;
-            return match choose(
-                &table,
-                &table.hosts,
-                subscription.spec.load_balancing,
-                &subscription.rotation,
-                port.roll(),
-            ) {
+            return match self.choose(&table, &table.hosts, aim) {
                 Some(route) => self.toward(route, Epoch::ZERO, None, aim),
                 None => without_hosts(&table),
             };
@@ -82,16 +75,24 @@ impl<R: Resource> Reach<R> {
     /// Who of an open slot's set gets the command; with what this node's callers have seen, if that is a backup.
     fn reader<'t>(&self, table: &'t Table, entry: &SlotRoute, aim: &Aim<'_>) -> Option<(&'t PeerRoute, Option<Stamp>)> {
         let owner = entry.owner().and_then(|owner| table.peer(owner));
-        let Self { subscription, port, .. } = self;
-        let Some(seen) = subscription.seen.as_ref().filter(|_| aim.any_replica) else {
+        let Some(seen) = self.subscription.seen.as_ref().filter(|_| aim.any_replica) else {
             return Some((owner?, None));
         };
-        let how = subscription.spec.load_balancing;
-        let chosen = choose(table, &entry.readers, how, &subscription.rotation, port.roll());
+        let chosen = self.choose(table, &entry.readers, aim);
         match chosen.filter(|chosen| owner.is_none_or(|owner| !Arc::ptr_eq(&owner.peer, &chosen.peer))) {
             Some(backup) => Some((backup, Some(seen.of(aim.slot)))),
             None => Some((owner?, None)),
         }
+    }
+
+    /// One of these nodes, as the registry balances loads.
+    fn choose<'t>(&self, table: &'t Table, places: &[u16], aim: &Aim<'_>) -> Option<&'t PeerRoute> {
+        let Self { subscription, port, .. } = self;
+        let fits = |route: &PeerRoute| match route.peer.local {
+            true => self.host.is_some(),
+            false => route.peer.link().as_deref().is_some_and(|link| route.codes.fits(aim.number, link.id())),
+        };
+        choose(table, places, subscription.spec.load_balancing, &subscription.rotation, port.roll(), fits)
     }
 
     fn toward(&self, route: &PeerRoute, epoch: Epoch, seen: Option<Stamp>, aim: &Aim<'_>) -> Target {

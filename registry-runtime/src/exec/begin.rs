@@ -17,7 +17,7 @@ use super::pledge::{Decided, Pledge};
 use super::reply::Reply;
 use super::seat::Seat;
 use super::shelf::{Change, Claim, Settled, Stand, Taken};
-use super::work::{Conclusion, Ran, Work, conclude, discard};
+use super::work::{Conclusion, Ran, Work, conclude, contain, discard};
 use crate::id::{CommandId, Slot};
 use crate::policy::admission::Full;
 use crate::policy::receipts::Told;
@@ -127,7 +127,7 @@ impl<R: Resource> Host<R> {
             spare(Some(&grip.key), &args);
         }
         let span = self.span(command, &attempt);
-        let ran = match span.in_scope(|| self.start(command, &attempt, grip.as_ref(), state, args)) {
+        let ran = match self.start(&span, command, &attempt, grip.as_ref(), state, args) {
             Some(Work::Ran(ran)) => Some(ran),
             _ => None,
         };
@@ -155,7 +155,7 @@ impl<R: Resource> Host<R> {
     ) -> Outcome<S::Done, S::Rejected> {
         let invocation = attempt.invocation(&self.setting.origin, Some(key));
         let span = self.span(command, attempt);
-        let ran = match span.in_scope(|| Work::start(&command.run, state, Some(key), args, &invocation)) {
+        let ran = match Work::start(&span, &command.run, state, Some(key), args, &invocation) {
             Some(Work::Ran(ran)) => Some(ran),
             _ => None,
         };
@@ -195,6 +195,7 @@ impl<R: Resource> Host<R> {
     #[inline]
     fn start<A, T, E>(
         &self,
+        span: &Span,
         command: &Command<R, A, T, E>,
         attempt: &Attempt<'_, R>,
         grip: Option<&Grip<R>>,
@@ -202,16 +203,18 @@ impl<R: Resource> Host<R> {
         args: A,
     ) -> Option<Work<R, T, E>> {
         let key = grip.map(|grip| &grip.key);
-        Work::start(&command.run, state, key, args, &attempt.invocation(&self.setting.origin, key))
+        Work::start(span, &command.run, state, key, args, &attempt.invocation(&self.setting.origin, key))
     }
 
-    /// The span around the body, a child of whatever span the caller is in on this thread.
+    /// The span around the body, a child of whatever span the caller is in on this thread; none where the program's subscriber panics,
+    /// which is not to leave a lane held.
     #[inline]
     fn span<A, T, E>(&self, command: &Command<R, A, T, E>, attempt: &Attempt<'_, R>) -> Span {
         let slot = (command.kind() != Kind::Action).then_some(attempt.slot);
         let (registry, node) = (self.definition.spec.name, &self.setting.origin.node);
         let tried = Tried { trace: attempt.root(), id: attempt.ask.id, attempt: attempt.attempt };
-        telemetry::command(registry, command.name, slot, node, attempt.caller, tried)
+        contain(|| telemetry::command(registry, command.name, slot, node, attempt.caller, tried))
+            .unwrap_or_else(Span::none)
     }
 
     /// Notes that a command has panicked, if it has.
@@ -232,7 +235,8 @@ impl<R: Resource> Host<R> {
     fn note_panic(&self, command: &'static str, id: CommandId) {
         let line = self.panics.lock().unwrap_or_else(PoisonError::into_inner).count(&command, self.clock().now());
         if let Some(line) = line {
-            telemetry::panicked(&self.setting.origin.node, self.definition.spec.name, command, id, line);
+            let (registry, node) = (self.definition.spec.name, &self.setting.origin.node);
+            let _ = contain(|| telemetry::panicked(node, registry, command, id, line));
         }
     }
 
@@ -263,7 +267,7 @@ impl<R: Resource> Host<R> {
             return Ok(self.postpone(command, &attempt, grip, place, args));
         };
         let span = self.span(command, &attempt);
-        let mut flight = match span.in_scope(|| self.start(command, &attempt, grip.as_ref(), state, args)) {
+        let mut flight = match self.start(&span, command, &attempt, grip.as_ref(), state, args) {
             Some(Work::Flying(flight)) => flight,
             Some(Work::Ran(ran)) => {
                 return Ok(self.end(command.name, Some(ran), &attempt, grip, None, reply));
@@ -274,7 +278,7 @@ impl<R: Resource> Host<R> {
             // Timers and sockets that the body makes belong to the node's runtime, whoever polls the caller. There is
             // nobody to wake: who drives the command on polls it again at once.
             let _entered = self.setting.runtime.enter();
-            span.in_scope(|| flight.poll(&mut Context::from_waker(Waker::noop())))
+            flight.poll(&span, &mut Context::from_waker(Waker::noop()))
         };
         drop(nesting);
         match polled {

@@ -55,6 +55,9 @@ pub(crate) trait AnyHost: Copies + Remains + Debug + Send + Sync + 'static {
     /// See [`Host::stop`].
     fn stop(&self);
 
+    /// See [`Host::empty`].
+    fn empty(&self);
+
     /// See [`Host::clear`].
     fn clear(&self, slot: Slot);
 
@@ -198,6 +201,10 @@ impl<R: Resource> AnyHost for Arc<Host<R>> {
 
     fn stop(&self) {
         Host::stop(self);
+    }
+
+    fn empty(&self) {
+        Host::empty(self);
     }
 
     fn clear(&self, slot: Slot) {

@@ -207,6 +207,14 @@ impl<R: Resource> Host<R> {
         (0..self.definition.spec.slots()).map(Slot::new).for_each(|slot| self.close(slot));
     }
 
+    /// Gives up all instances, of a node that has stopped: clients may outlive it.
+    pub(crate) fn empty(&self) {
+        for slot in (0..self.definition.spec.slots()).map(Slot::new) {
+            let swept = self.shelf(slot).map(|mut shelf| shelf.empty());
+            self.sweep_out(slot, swept);
+        }
+    }
+
     /// Gives up the instances of a closed slot.
     pub(crate) fn clear(&self, slot: Slot) {
         let swept = self.shelf(slot).and_then(|mut shelf| shelf.clear(self.clock()));

@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until, timeout_at};
+use tracing::Span;
 
 use super::attempt::Kept;
 use super::begin::{agreed, in_time};
@@ -109,7 +110,7 @@ impl<R: Resource, A, T, E> Job<R, A, T, E> {
         let (outcome, settled) = match begun {
             Ok(mut flight) => {
                 let mut ran = None;
-                let flown = hold.stay.flown(&mut |task| flight.poll(task).map(|end| ran = end)).await;
+                let flown = hold.stay.flown(&mut |span, task| flight.poll(span, task).map(|end| ran = end)).await;
                 hold.land(flown.map(|()| ran), flight, reply)
             }
             Err(ended) => ended,
@@ -154,7 +155,7 @@ impl<R: Resource, A, T, E> Hold<R, A, T, E> {
         let key = self.seat.as_ref().map(|seat| &seat.key);
         let kept = &self.stay.kept;
         let invocation = kept.invocation(&self.host.setting.origin, key.map(|key| key as &dyn KeyText), epoch);
-        kept.span.in_scope(|| Work::start(&self.command.run, state, key, args, &invocation))
+        Work::start(&kept.span, &self.command.run, state, key, args, &invocation)
     }
 
     /// What the body is to be started on.
@@ -230,13 +231,13 @@ impl Stay {
     }
 
     /// Polls a body to its end, unless something ends it before.
-    async fn flown(&self, body: &mut (dyn FnMut(&mut Context<'_>) -> Poll<()> + Send)) -> Result<(), Refused> {
+    async fn flown(&self, body: &mut (dyn FnMut(&Span, &mut Context<'_>) -> Poll<()> + Send)) -> Result<(), Refused> {
         let deadline = pin!(sleep_until(self.ends_at));
         tokio::select! {
             biased;
             stop = self.control.stopped() => Err(stop.outcome(true)),
             () = deadline => Err(Refused::DeadlineExceeded { started: true }),
-            () = poll_fn(|task| self.kept.span.in_scope(|| body(task))) => Ok(()),
+            () = poll_fn(|task| body(&self.kept.span, task)) => Ok(()),
         }
     }
 }

@@ -247,15 +247,20 @@ impl<R: Resource> Shelf<R> {
     pub(super) fn clear(&mut self, clock: &dyn Clock) -> Option<Swept<R>> {
         matches!(self.gate, Gate::Closed).then(|| {
             let forsaken = self.set_aside([], clock);
-            self.stop_reading();
-            self.replica.clear();
-            if let Some(past) = &mut self.past {
-                past.replace(Stamp::default(), Memory::default());
-            }
-            self.flow = None;
-            self.stop_filling(|_| true);
-            Swept { forsaken, ..self.sweep() }
+            Swept { forsaken, ..self.empty() }
         })
+    }
+
+    /// Gives up the copy. What is swept away is handed out.
+    pub(super) fn empty(&mut self) -> Swept<R> {
+        self.stop_reading();
+        self.replica.clear();
+        if let Some(past) = &mut self.past {
+            past.replace(Stamp::default(), Memory::default());
+        }
+        self.flow = None;
+        self.stop_filling(|_| true);
+        self.sweep()
     }
 
     /// What was let go of: drop it outside of the lock.

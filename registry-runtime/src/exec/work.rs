@@ -6,6 +6,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use tracing::Span;
+
 use super::outcome::Outcome;
 use super::reply::Reply;
 use super::shelf::Change;
@@ -38,15 +40,16 @@ pub(super) enum Flight<R: Resource, T, E> {
 }
 
 impl<R: Resource, T, E> Work<R, T, E> {
-    /// Starts the body on `state`, which is `None` for an absent instance; `None` when it panicked.
+    /// Starts the body, in a span, on `state`, which is `None` for an absent instance; `None` when it panicked.
     pub(super) fn start<A>(
+        span: &Span,
         run: &Run<R, A, T, E>,
         state: Option<Arc<R>>,
         key: Option<&R::Key>,
         args: A,
         invocation: &Invocation<'_>,
     ) -> Option<Self> {
-        contain(|| Self::run(run, state, key, args, invocation))
+        contain(|| span.in_scope(|| Self::run(run, state, key, args, invocation)))
     }
 
     fn run<A>(
@@ -135,15 +138,15 @@ impl<R: Resource, T, E> Ran<R, T, E> {
 }
 
 impl<R: Resource, T, E> Flight<R, T, E> {
-    /// Polls the body; `Ready(None)` when it panicked.
-    pub(super) fn poll(&mut self, task: &mut Context<'_>) -> Poll<Option<Ran<R, T, E>>> {
-        let polled = contain(|| match self {
+    /// Polls the body, in a span; `Ready(None)` when it panicked.
+    pub(super) fn poll(&mut self, span: &Span, task: &mut Context<'_>) -> Poll<Option<Ran<R, T, E>>> {
+        let body = || match self {
             Self::Create(future, show) => Pin::new(future).poll(task).map(|result| Ran::created(result, *show)),
             Self::Update(future) => Pin::new(future).poll(task).map(|(copy, result)| Ran::updated(copy, result)),
             Self::Destroy(future) => Pin::new(future).poll(task).map(Ran::destroyed),
             Self::Plain(future) => Pin::new(future).poll(task).map(Ran::kept),
-        });
-        match polled {
+        };
+        match contain(|| span.in_scope(body)) {
             Some(Poll::Pending) => Poll::Pending,
             Some(Poll::Ready(ran)) => Poll::Ready(Some(ran)),
             None => Poll::Ready(None),

@@ -23,7 +23,7 @@ use super::records::News;
 use super::status::Status;
 use super::{Order, publish, twin};
 use crate::client::{Port, Subscription};
-use crate::engine::{self, Engine, Input, Output, Report};
+use crate::engine::{self, Engine, Input, MemberState, Output, Report};
 use crate::exec::{self, AnyHost, BootClock, Clock, Lease};
 use crate::id::{Epoch, NodeId, Process, RegistryName, Slot};
 use crate::policy::ration::{Line, Ration};
@@ -49,6 +49,9 @@ const ASK_EVERY: Duration = Duration::from_secs(1);
 
 /// How often this node looks how busy it is: a few times for each time that it may tell the others, which is once a second.
 const LOAD_EVERY: Duration = Duration::from_millis(250);
+
+/// How often callers here are told what other nodes say of their loads: for so long the word on a reply counts.
+const LOADS_EVERY: Duration = Duration::from_secs(1);
 
 /// How many addresses are remembered that could not be dialled, with what was said of each, so that it is not said again: as many as a
 /// cluster has members. Beyond that all are forgotten, and a line more is written for each.
@@ -172,6 +175,10 @@ pub(super) struct Driver {
     pub(super) works_told: bool,
     /// When it was last looked at.
     pub(super) load_read: Moment,
+    /// How many slots this node has opened that may have lost something.
+    pub(super) losses: u64,
+    /// When callers were last told of others' loads.
+    pub(super) loads_told: Moment,
     pub(super) join: Join,
     pub(super) status: watch::Sender<Arc<Status>>,
     pub(super) failed_dials: mpsc::UnboundedSender<FailedDial>,
@@ -303,9 +310,18 @@ impl Driver {
         }
     }
 
-    /// Tells the engine how busy this node is.
+    /// Tells the engine how busy this node is, and callers what others say of themselves. A reply may have told of a burst that was over
+    /// before anybody else heard of it; where no other reply comes, that would keep callers away for ever.
     fn tell_load(&mut self) {
         let now = self.clock.now();
+        if now.since(self.loads_told) >= LOADS_EVERY {
+            self.loads_told = now;
+            for member in self.engine.membership().members() {
+                if let (Some(peer), Some(profile)) = (self.peers.get(&member.process.node), &member.profile) {
+                    peer.report(profile.load.0);
+                }
+            }
+        }
         if now.since(self.load_read) >= LOAD_EVERY {
             self.load_read = now;
             let load = self.load.read();
@@ -318,9 +334,10 @@ impl Driver {
         }
     }
 
-    /// Tells the engine whether commands still run here, once this node is to leave.
+    /// Tells the engine whether commands still run here, or calls from here are under way, once this node is to leave.
     fn tell_work(&mut self) {
-        let works = self.leaving_since.is_some() && self.load.read() > 0;
+        let calls = || self.port.has_waiting() || self.peers.links().any(|link| link.waiting() > 0);
+        let works = self.leaving_since.is_some() && (self.load.read() > 0 || calls());
         if std::mem::replace(&mut self.works_told, works) != works {
             self.tell(Input::Works(works));
         }
@@ -522,6 +539,10 @@ impl Driver {
     fn record(&mut self, event: &engine::Event) {
         let line = match telemetry::blames(event) {
             Some(wrong) => self.wrongs.count(&wrong, self.clock.now()),
+            None if telemetry::may_have_lost(event) => {
+                self.losses = self.losses.saturating_add(1);
+                Some(Line { total: self.losses, silent: 0 })
+            }
             None => Some(Line::FIRST),
         };
         if let Some(line) = line {
@@ -554,7 +575,11 @@ impl Driver {
     fn hang_up(&self, process: &Process) {
         let of_that_life = |link: &&Link| link.peer().start == process.start;
         if self.peers.link(&process.node).filter(of_that_life).is_some() {
-            self.transport.hangup(&process.node);
+            let member = self.engine.membership().members().find(|member| member.process == *process);
+            match member.is_some_and(|member| member.state == MemberState::Left) {
+                true => self.transport.take_leave(&process.node),
+                false => self.transport.hangup(&process.node),
+            }
         }
     }
 
@@ -618,6 +643,7 @@ impl Driver {
         }
         self.peers.clear();
         self.transport.shutdown().await;
+        self.kept.values().for_each(|kept| kept.host.empty());
         telemetry::stopped(&self.port.node, &end);
         let mut status = Status::clone(&self.status.borrow());
         status.left_behind = self.left_behind.take();

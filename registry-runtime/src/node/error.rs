@@ -38,6 +38,9 @@ pub enum StartError {
     /// Nobody of the join list answered, and the node was told to require it.
     #[error("nobody of the join list answered within {0:?}")]
     NobodyAnswered(Duration),
+    /// The node stopped while it waited for somebody of the join list, which it was told to require.
+    #[error("the node stopped before anybody of the join list answered: {0}")]
+    Stopped(Stopped),
 }
 
 /// Why a wait for members ended without them.

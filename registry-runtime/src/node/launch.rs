@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::builder::NodeBuilder;
 use super::driver::{Drained, Driver, Kept, Sources};
-use super::error::StartError;
+use super::error::{StartError, WaitError};
 use super::inbound::Inbound;
 use super::join::{self, Join};
 use super::load::LoadMeter;
@@ -174,8 +174,12 @@ pub(super) async fn launch(builder: NodeBuilder, id: NodeId) -> Result<Node, Sta
     }
     owners.set(port.routes());
     let transport = Arc::new(transport);
-    let supervisor =
-        Supervisor { port: Arc::clone(&port), transport: Arc::downgrade(&transport), status: status_sender.clone() };
+    let supervisor = Supervisor {
+        port: Arc::clone(&port),
+        transport: Arc::downgrade(&transport),
+        status: status_sender.clone(),
+        is_over: false,
+    };
     let driver = Driver {
         clock,
         engine,
@@ -189,6 +193,8 @@ pub(super) async fn launch(builder: NodeBuilder, id: NodeId) -> Result<Node, Sta
         load_told: 0,
         works_told: false,
         load_read: Moment::default(),
+        loads_told: Moment::default(),
+        losses: 0,
         join: known,
         status: status_sender,
         failed_dials: failed_dials_sender,
@@ -217,13 +223,15 @@ pub(super) async fn launch(builder: NodeBuilder, id: NodeId) -> Result<Node, Sta
     let driver = runtime.spawn(driver.run(sources));
     runtime.spawn(supervisor.watch(driver));
     let node = Node { inner: Arc::new(Inner { id, local_addr, port, status, orders: order_sender }) };
-    if let Some(patience) = require_join
-        && node.wait_for_members_within(2, patience).await.is_err()
-    {
-        node.shutdown().await;
-        return Err(StartError::NobodyAnswered(patience));
+    let Some(patience) = require_join else { return Ok(node) };
+    match node.wait_for_members_within(2, patience).await {
+        Ok(()) => Ok(node),
+        Err(WaitError::TimedOut { .. }) => {
+            node.shutdown().await;
+            Err(StartError::NobodyAnswered(patience))
+        }
+        Err(WaitError::Stopped(stopped)) => Err(StartError::Stopped(stopped)),
     }
-    Ok(node)
 }
 
 fn bind(address: SocketAddr) -> Result<Socket, StartError> {

@@ -22,30 +22,59 @@ pub(super) struct Supervisor {
     /// Not kept alive, so that the socket of a node that has stopped is free.
     pub(super) transport: Weak<Transport>,
     pub(super) status: watch::Sender<Arc<Status>>,
+    /// Whether the driver has ended.
+    pub(super) is_over: bool,
 }
+
+/// What is said where the driver did not fail.
+const RUNTIME_ENDED: &str = "its runtime was shut down";
 
 impl Supervisor {
     /// Waits for the driver's end, and tidies up unless the driver has done so.
     #[must_use = "nobody watches unless this is run"]
-    pub(super) async fn watch(self, driver: JoinHandle<()>) {
-        let Err(failure) = driver.await else { return };
+    pub(super) async fn watch(mut self, driver: JoinHandle<()>) {
+        let ended = driver.await;
+        self.is_over = true;
+        let Err(failure) = ended else { return };
         let what = describe(failure);
-        telemetry::driver_failed(&self.port.node, &what);
-        self.port.close();
-        self.port.hosts().values().for_each(|host| host.stop());
+        self.close();
         if let Some(transport) = self.transport.upgrade() {
             transport.shutdown().await;
         }
+        self.say(&what);
+        // Last, for the program's subscriber may be what has failed.
+        telemetry::driver_failed(&self.port.node, &what);
+    }
+
+    fn close(&self) {
+        self.port.close();
+        for host in self.port.hosts().values() {
+            host.stop();
+            host.empty();
+        }
+    }
+
+    fn say(&self, what: &Arc<str>) {
         let mut status = Status::clone(&self.status.borrow());
-        status.stopped = Some(Stopped::Failed(what));
+        status.stopped = Some(Stopped::Failed(Arc::clone(what)));
         self.status.send_replace(Arc::new(status));
+    }
+}
+
+/// Callers may be on another runtime than the node was, which goes on when that one is shut down.
+impl Drop for Supervisor {
+    fn drop(&mut self) {
+        if !self.is_over {
+            self.close();
+            self.say(&RUNTIME_ENDED.into());
+        }
     }
 }
 
 /// What a task ended with, in words.
 fn describe(failure: JoinError) -> Arc<str> {
     if failure.is_cancelled() {
-        return "its runtime was shut down".into();
+        return RUNTIME_ENDED.into();
     }
     let thrown = failure.into_panic();
     let said = <dyn Any>::downcast_ref::<&str>(&*thrown).copied();
@@ -57,6 +86,7 @@ fn describe(failure: JoinError) -> Arc<str> {
 mod tests {
     use std::time::Duration;
 
+    use tokio::runtime::Builder;
     use tokio::time::timeout;
 
     use super::super::notes::notes;
@@ -67,6 +97,21 @@ mod tests {
     use crate::resource::{CommandError, Reason};
     use crate::time::Timing;
     use crate::transport::Identity;
+
+    #[test]
+    fn callers_hear_that_the_runtime_of_their_node_has_ended() {
+        let of_node = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let identity = Identity::shared_secret("a secret among the tests of a room");
+        let node = Node::builder("left").identity(identity).timing(Timing::fast()).host(notes::registry());
+        let node = of_node.block_on(node.start()).unwrap();
+        let notes = notes::client(&node);
+        let of_caller = Builder::new_current_thread().enable_all().build().unwrap();
+        assert_eq!(of_caller.block_on(async { notes.touch(7).await }), Ok(7));
+        drop(of_node);
+        let refused = CommandError::Unavailable { reason: Reason::ShuttingDown };
+        assert_eq!(of_caller.block_on(async { notes.touch(7).await }), Err(refused));
+        assert_eq!(of_caller.block_on(node.stopped()), Stopped::Failed(RUNTIME_ENDED.into()));
+    }
 
     #[tokio::test]
     async fn a_node_whose_driver_fails_serves_nobody_and_says_why() {

@@ -1,6 +1,7 @@
 //! A cluster of real nodes over real QUIC on loopback.
 
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -24,6 +25,10 @@ const LOOK: Duration = Duration::from_millis(10);
 /// How long a restarting node waits for its former life's port.
 const REBIND: Duration = Duration::from_secs(5);
 
+/// Counts the clusters of this process, so that each has a name of its own: the address of a node that was killed may be another cluster's
+/// soon, and its fellows go on dialling it.
+static BEGUN: AtomicU64 = AtomicU64::new(0);
+
 /// A cluster of real nodes over real QUIC on loopback, with `Timing::fast()` unless told otherwise.
 ///
 /// Nodes are named `node-0`, `node-1` and so on, and counted from 0. Dropping the cluster shuts its nodes down.
@@ -37,6 +42,7 @@ pub struct Cluster {
 /// What every node of the cluster is made from.
 #[derive(Debug)]
 struct Recipe {
+    name: String,
     hosted: Vec<Hosted>,
     states: States,
     timing: Timing,
@@ -104,6 +110,7 @@ impl Cluster {
         ClusterBuilder {
             nodes: 3,
             recipe: Recipe {
+                name: format!("testing {} {}", std::process::id(), BEGUN.fetch_add(1, Ordering::Relaxed)),
                 hosted: Vec::new(),
                 states: States::default(),
                 timing: Timing::fast(),
@@ -224,6 +231,7 @@ impl Cluster {
         let gate = self.seats().begin(index);
         let socket = Socket::new(socket, gate).map_err(|source| StartError::Listen { address, source })?;
         let mut builder: NodeBuilder = Node::builder(format!("node-{index}"))
+            .cluster(self.recipe.name.clone())
             .join(&self.join)
             .identity(self.recipe.identity.clone())
             .timing(self.recipe.timing)

@@ -24,12 +24,11 @@ pub(super) const LANES_MAX: usize = 8;
 /// The channels that a node opens to a peer: one for control, one for records.
 pub(super) const CHANNELS: usize = 2;
 
-/// How long a handshake may take, TLS and hello together. Long enough for a few lost packets on a slow path; a stranger
-/// holds a place in the queue no longer than this.
+/// How long a handshake may take, TLS and hello together. Long enough for a few lost packets on a slow path.
 pub(super) const HANDSHAKE_TIME: Duration = Duration::from_secs(5);
 
 /// How many handshakes may be under way at once. A cluster of a thousand nodes that restarts fits into a few seconds of
-/// these; a flood is made to prove its addresses, or refused.
+/// these; a flood is made to prove its addresses, and pushes out its own oldest.
 pub(super) const HANDSHAKES_AT_ONCE: usize = 256;
 
 /// How many of these may come from one address: enough for the nodes of a machine, or behind one translated address, that start together;
@@ -40,8 +39,12 @@ pub(super) const HANDSHAKES_OF_ONE: usize = HANDSHAKES_AT_ONCE / 2;
 /// trickles. A large request waits for as long as its call does.
 pub(super) const SOLO_TIME: Duration = Duration::from_secs(600);
 
-/// How long a connection that lost against another of the same pair goes on, so that what is under way on it ends.
+/// How often a connection that lost against another of the same pair, or whose peer has said goodbye, is looked at to see whether anything is
+/// under way on it; then it ends.
 pub(super) const LINGER_TIME: Duration = Duration::from_millis(500);
+
+/// After how many looks it ends even so: a minute, beyond which hardly anybody waits for an answer.
+pub(super) const LINGERS_MAX: u32 = 120;
 
 /// How long a last word may take to reach a peer before the connection is closed under it.
 pub(super) const FAREWELL_TIME: Duration = Duration::from_secs(1);
@@ -74,14 +77,25 @@ const IDLE_TIME: Duration = Duration::from_secs(20);
 /// How long nothing is sent before a sign of life is. A third of the idle time, so that two may be lost.
 const KEEP_ALIVE: Duration = Duration::from_secs(6);
 
-/// The bytes that a peer may have sent on one stream and we have not read. Covers 1 Gbit/s at 16 ms.
-const STREAM_WINDOW_BYTES: u32 = 2 << 20;
+/// The bytes that a peer may have sent on one stream and we have not read. Covers 1 Gbit/s at 4 ms.
+const STREAM_WINDOW_BYTES: u32 = 512 << 10;
+
+/// How many streams one side may write to at once: large frames, channels, the lanes that it opened and those that it answers on, and the one
+/// of the hello.
+const STREAMS_MAX: u32 = LARGE_AT_ONCE + CHANNELS as u32 + 2 * LANES as u32 + 1;
 
 /// The bytes that a peer may have sent on all streams and we have not read: what a hostile member can make us hold.
-const CONNECTION_WINDOW_BYTES: u32 = 8 << 20;
+///
+/// As much as all streams may have together. With less, streams full of bulk would use up what a heartbeat or a small command needs, however
+/// high its priority: that orders what has been taken in, and what does not fit into this window is not taken in.
+const CONNECTION_WINDOW_BYTES: u32 = STREAMS_MAX * STREAM_WINDOW_BYTES;
 
-/// The bytes that we may have sent and the peer has not acknowledged. As much as the peer may hold.
-const SEND_WINDOW_BYTES: u64 = 8 << 20;
+/// The bytes that we may have sent and the peer has not acknowledged. As much as the peer may hold, for the same reason.
+const SEND_WINDOW_BYTES: u64 = CONNECTION_WINDOW_BYTES as u64;
+
+/// How long the way to a peer and back counts until it is measured: within a region, or a few hops. quinn's own third of a second would have
+/// a dial that lost its first packet wait for a second.
+const INITIAL_RTT: Duration = Duration::from_millis(100);
 
 /// The bytes of handshake messages that may wait for the ones before them. A chain of certificates has a few KiB.
 const CRYPTO_BUFFER_BYTES: usize = 16 << 10;
@@ -126,6 +140,7 @@ pub(super) fn transport(listens: IpAddr) -> Arc<TransportConfig> {
         .crypto_buffer_size(CRYPTO_BUFFER_BYTES)
         .max_idle_timeout(IdleTimeout::try_from(IDLE_TIME).ok())
         .keep_alive_interval(Some(KEEP_ALIVE))
+        .initial_rtt(INITIAL_RTT)
         .allow_spin(false)
         .congestion_controller_factory(Arc::new(windows))
         .mtu_discovery_config(Some(discovery));

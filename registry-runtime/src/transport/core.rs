@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::bounds::{HANDSHAKE_TIME, LINGER_TIME};
+use super::bounds::{HANDSHAKE_TIME, LINGER_TIME, LINGERS_MAX};
 use super::counters::Counters;
 use super::end::{HandshakeError, Reason, code};
 use super::endpoint::Endpoint;
@@ -125,18 +125,20 @@ impl Core {
                 let _ = incoming.retry();
                 continue;
             }
-            let Some(place) = places.take(incoming.remote_address().ip()) else {
+            let (place, pushed_out) = places.take(incoming.remote_address());
+            if let Some(address) = pushed_out {
                 self.counters.crowded_out();
                 if let Some(line) = crowd.count(&(), Moment::from_origin(began.elapsed())) {
-                    telemetry::crowded_out(&self.hello().node, incoming.remote_address(), line);
+                    telemetry::crowded_out(&self.hello().node, address, line);
                 }
-                incoming.refuse();
-                continue;
-            };
+            }
             let core = self.clone();
             self.tasks.spawn(async move {
-                core.meet(incoming).await;
-                drop(place);
+                tokio::select! {
+                    biased;
+                    () = place.pushed_out() => {}
+                    () = core.meet(incoming) => {}
+                }
             });
         }
         if !self.is_closing() {
@@ -187,10 +189,7 @@ impl Core {
             refusal => HandshakeError::Refused(refusal),
         });
         if let Some(replaced) = self.close_if_failed(&connection, admitted)? {
-            self.tasks.spawn(async move {
-                sleep(LINGER_TIME).await;
-                replaced.end(Reason::Duplicate);
-            });
+            self.end_soon(replaced, Reason::Duplicate);
         }
         self.counters.connected();
         let spring = Mainspring { handler: self.handler.clone(), events: self.events.clone(), good_for: met.good_for };
@@ -202,6 +201,19 @@ impl Core {
             core.over(&driven, reason).await;
         });
         Ok(link)
+    }
+
+    /// Ends a connection when what is under way on it has ended, or has had time to.
+    pub(super) fn end_soon(&self, link: Link, reason: Reason) {
+        self.tasks.spawn(async move {
+            for _ in 0..LINGERS_MAX {
+                sleep(LINGER_TIME).await;
+                if link.is_idle() || !link.is_open() {
+                    break;
+                }
+            }
+            link.end(reason);
+        });
     }
 
     async fn over(&self, link: &Link, reason: Reason) {

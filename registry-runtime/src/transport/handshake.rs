@@ -56,6 +56,10 @@ pub(super) async fn greet(
         HelloReply::Refused(refusal) if !refusal.is_within_limits() => return Err(malformed()),
         HelloReply::Refused(refusal) => return Err(HandshakeError::RefusedByPeer(refusal)),
     };
+    if expected.is_some_and(|expected| *expected != hello.node) {
+        // Its certificate may be good for both.
+        return Err(HandshakeError::Unexpected { found: vec![hello.node.to_string()] });
+    }
     let checked = proven.check(&own, &hello).and_then(|()| {
         let order = Order { dialler: own.node.clone(), dial: greeting.dial, start: hello.start };
         core.roster.weigh(&hello.node, &order)?;
@@ -139,7 +143,11 @@ impl Proven {
         let leaf = chain.first().ok_or_else(none)?;
         let unreadable = |error: certificate::Unreadable| HandshakeError::Connection(Reason::Failed(error.to_string()));
         let names = certificate::names(leaf).map_err(unreadable)?;
-        let good_for = certificate::good_for(leaf, SystemTime::now()).map_err(unreadable)?;
+        // It proves nothing any more when any of those that it hangs from is over.
+        let now = SystemTime::now();
+        let good_for = chain.iter().map(|shown| certificate::good_for(shown, now));
+        let good_for =
+            good_for.collect::<Result<Vec<_>, _>>().map_err(unreadable)?.into_iter().min().unwrap_or_default();
         Ok(Self { names, good_for })
     }
 

@@ -134,6 +134,11 @@ impl Link {
         self.0.lanes.iter().map(|lane| lane.waiting()).sum()
     }
 
+    /// Whether nothing is under way, from this side or from the other.
+    pub(super) fn is_idle(&self) -> bool {
+        self.waiting() == 0 && self.0.replies.iter().all(|replies| replies.is_idle())
+    }
+
     /// Whether the connection has not ended yet.
     pub(crate) fn is_open(&self) -> bool {
         self.0.connection.close_reason().is_none()

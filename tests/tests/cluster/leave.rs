@@ -5,11 +5,35 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use registry_runtime::LeaveError;
 use registry_runtime::testing::Cluster;
+use registry_runtime::{Context, LeaveError, Resource, commands, registry};
 use registry_testkit::parcels::parcels;
-use registry_testkit::{Runs, builder, counters, eventually, every_slot_answers, one_key_per_slot, owner_of, state_of};
+use registry_testkit::{
+    Probe, Runs, builder, counters, eventually, every_slot_answers, one_key_per_slot, owner_of, state_of,
+};
+use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
+
+registry! {
+    doors { resource Door; }
+}
+
+/// Something to stand before.
+#[derive(Clone, Debug, Serialize, Deserialize, Resource)]
+struct Door {
+    #[key]
+    id: u64,
+}
+
+#[commands]
+impl Door {
+    /// Takes a while. Nothing remembers how it ended, so whoever has not heard does not know.
+    async fn pass(cx: &Context) -> u32 {
+        let _inside = cx.state::<Arc<Probe>>().enter();
+        tokio::time::sleep(WALK).await;
+        7
+    }
+}
 
 /// How many tasks call at once, half of them at each staying node.
 const CALLERS: usize = 8;
@@ -18,6 +42,9 @@ const CALLS: usize = 400;
 
 /// An upper bound for a leave, below the time after which a leaving node goes even so.
 const LEAVES: Duration = Duration::from_secs(15);
+
+/// How long it takes through a door: longer than a node without work takes to leave.
+const WALK: Duration = Duration::from_millis(500);
 
 /// With three replicas the one that leaves is in every set, and nobody is left to take its place there.
 #[tokio::test(flavor = "multi_thread")]
@@ -59,6 +86,21 @@ async fn the_last_host_of_a_registry_leaves_a_cluster_that_has_others() {
     every_slot_answers(Duration::from_secs(10), &counters::client(&other), &[1]).await;
     let left = tokio::time::timeout(LEAVES, last.leave()).await.expect("it goes on to its own time limit");
     assert!(matches!(left, Err(LeaveError::TimedOut { .. })), "{left:?}");
+}
+
+/// Who leaves waits for the answers to its own calls, which nobody could ask for again.
+#[tokio::test]
+async fn the_calls_of_a_node_that_leaves_are_answered() {
+    let probe = Arc::new(Probe::default());
+    let host = builder("leave-host").host(doors::registry()).state(Arc::clone(&probe)).start().await.unwrap();
+    let leaver = builder("leave-caller").client_only().join([host.local_addr()]).start().await.unwrap();
+    leaver.wait_for_members(2).await.unwrap();
+    let doors = doors::client(&leaver);
+    let call = tokio::spawn(async move { doors.pass().timeout(LEAVES).await });
+    let is_in = async || if probe.entered() == 1 { Ok(()) } else { Err("the call has not come") };
+    eventually(LEAVES, is_in).await;
+    assert_eq!(leaver.leave().await, Ok(()));
+    assert_eq!(call.await.unwrap(), Ok(7));
 }
 
 #[tokio::test(flavor = "multi_thread")]

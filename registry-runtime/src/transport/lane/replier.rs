@@ -52,6 +52,13 @@ impl Replies {
         Self { state: Mutex::default(), under_way: AtomicUsize::new(0), soloist, link, number }
     }
 
+    /// Whether all that was asked for is on its way.
+    pub(in crate::transport) fn is_idle(&self) -> bool {
+        let state = self.lock();
+        let waits = !state.out.is_empty() || state.taken > 0;
+        !waits && self.under_way.load(Ordering::Relaxed) == 0 && self.soloist.is_idle()
+    }
+
     /// Moves what was answered later behind what was answered at once. Leaves word whom to wake for more.
     pub(super) fn collect(&self, out: &mut Pile, task: &Context<'_>) {
         let mut state = self.lock();

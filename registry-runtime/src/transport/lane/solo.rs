@@ -106,6 +106,11 @@ impl Soloist {
         self.replies.held() >= REPLIES_BYTES_FULL
     }
 
+    /// Whether no reply waits to be sent.
+    pub(super) fn is_idle(&self) -> bool {
+        self.replies.held() == 0
+    }
+
     /// Wakes the task when replies have been sent. Who has called this looks once more before it waits.
     pub(super) fn wait(&self, task: &Context<'_>) {
         self.replies.wait(task);

@@ -94,6 +94,15 @@ async fn a_later_start_replaces_the_earlier_one_and_an_earlier_one_is_refused() 
 }
 
 #[tokio::test]
+async fn what_a_node_has_answered_before_its_goodbye_still_comes() {
+    let ((mut a, to_b), _b) = pair().await;
+    let pending = to_b.request(0, &request(ECHO_LATER, 1, b"last"), Instant::now() + PATIENCE).unwrap();
+    a.transport.take_leave(&id("b"));
+    assert_eq!(pending.await.unwrap().payload, &b"last"[..]);
+    assert_eq!(a.disconnected().await, (to_b.id(), Reason::Hangup));
+}
+
+#[tokio::test]
 async fn a_node_that_was_hung_up_on_can_come_again() {
     let ((mut a, to_b), (mut b, to_a)) = pair().await;
     b.transport.hangup(&id("a"));
