@@ -108,6 +108,7 @@ impl Caller {
             epoch: Epoch::ZERO,
             id: CommandId { session: 1, sequence: number },
             attempt: 1,
+            only_asks: false,
             mark: Mark::new(number),
             name: None,
             content: None,

@@ -221,7 +221,9 @@
 //! `Unknown` means that the command was sent and no answer can come. `ConnectionLost`: the connection to its node broke.
 //! `OwnerLost`: that node lost the slot, or stopped, while the command ran. `BadReply`: the reply could not be
 //! encoded, or was too large, or with `replicas` above 1 the instance was or could not be read again, and what the command changed was undone; or it came and could not be decoded, and the change stands.
-//! After the first two an action that is not marked `#[command(idempotent)]` ends so; every other command is sent again instead.
+//! After the first two an action that is not marked `#[command(idempotent)]` ends so; every other command is sent again instead. But one with
+//! which two nodes were lost, one after the other, is not run a third time, for it may be what they were lost to: a body that ends its process or
+//! takes all of its memory. The call asks the next owner for its receipt, and ends as `Unknown { reason: OwnerLost }` where there is none.
 //! Two are not, both with `replicas 1` and called on the node that owned the slot, where such calls leave no receipt. A synchronous one that ran
 //! at once has used up its arguments, of which no copy is kept there; when the slot is lost under it the call ends as
 //! `Unknown { reason: OwnerLost }`, and what it changed was discarded. And one whose change was on its way to the next owner, when the slot moved

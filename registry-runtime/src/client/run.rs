@@ -36,6 +36,10 @@ use crate::wire::outcome as wire;
 /// How many owners a call follows on the word of other nodes before it waits for its own table to catch up.
 const HOPS_MAX: u32 = 3;
 
+/// How many nodes may be lost with one command before it is not run any more. It may be what they are lost to: a body that ends its process,
+/// or uses up its memory, would otherwise end one node after another. Two in a row that have nothing to do with it are rare.
+const LOSSES_MAX: u8 = 2;
+
 /// A call on its way.
 pub(super) struct Run<R: Commands, A: 'static, T: 'static, E: 'static> {
     reach: Arc<Reach<R>>,
@@ -62,6 +66,14 @@ pub(super) struct Run<R: Commands, A: 'static, T: 'static, E: 'static> {
     hint: Option<(NodeId, Epoch)>,
     /// The owners followed on the word of other nodes since the own table was in this epoch.
     hops: (u32, Epoch),
+    /// The epoch of the last attempt, if that was lost together with the connection to who had it.
+    lost: Option<Epoch>,
+    /// How many nodes were lost that had it.
+    losses: u8,
+    /// Whether so many were that it is not to be run any more, and only asked for its receipt.
+    only_asks: bool,
+    /// The epoch of the last attempt.
+    sent_in: Epoch,
 }
 
 /// What a command is known by beside its id.
@@ -139,6 +151,10 @@ where
             own_unresolved: false,
             hint: None,
             hops: (0, Epoch::ZERO),
+            lost: None,
+            losses: 0,
+            only_asks: false,
+            sent_in: Epoch::ZERO,
         }
     }
 
@@ -157,7 +173,14 @@ where
         // Who was sent away by a backup asks the owner.
         let any_replica = kind == Kind::Read && self.attempts == 0 && self.reach.subscription.seen.is_some();
         let aim = Aim { kind, number: *number, slot: self.slot, any_replica, hint: self.hint.as_ref() };
-        match self.reach.target(&aim) {
+        let target = self.reach.target(&aim);
+        if let Target::Here { epoch, .. } | Target::There { epoch, .. } = &target
+            && self.goes_on_to(*epoch)
+            && !keeps_receipt(kind)
+        {
+            return end(CommandError::Unknown { reason: Reason::OwnerLost });
+        }
+        match target {
             Target::Here { epoch, seen, occupied } => self.start_here(now, (epoch, seen), occupied),
             Target::There { link, code, epoch, seen } => match link.as_deref() {
                 Some(link) => self.send(now, link, code, (epoch, seen), task),
@@ -214,11 +237,26 @@ where
         }
     }
 
-    /// With an attempt unresolved, who had no place for another one was not asked what became of it: the call asks again.
+    /// Whether the command is not to be run any more, where it goes next: it may be what nodes are lost to. One that has lost its slot to a
+    /// later opening of its own is still there.
+    fn goes_on_to(&mut self, epoch: Epoch) -> bool {
+        if self.lost.take_if(|lost| lost.tag() != epoch.tag() || *lost == Epoch::ZERO).is_some() {
+            self.losses = self.losses.saturating_add(1);
+        }
+        self.sent_in = epoch;
+        self.only_asks = self.losses >= LOSSES_MAX;
+        self.only_asks
+    }
+
+    /// With an attempt unresolved, who had no place for another one was not asked what became of it: the call asks again. And where there is
+    /// no receipt of a command that is not to be run any more, nobody can say.
     pub(super) fn weigh(&self, verdict: Verdict<T, E>) -> Verdict<T, E> {
         match (verdict, self.unresolved) {
             (Verdict::End(Err(CommandError::Overloaded { retry_after })), Some(reason)) => {
                 Verdict::Again(Again { anyway: Some(retry_after.max(PAUSE)), ..Again::soon(reason) })
+            }
+            (Verdict::Again(Again { started: true, reason: reason @ Reason::OwnerLost, .. }), _) if self.only_asks => {
+                Verdict::End(Err(CommandError::Unknown { reason }))
             }
             (verdict, _) => verdict,
         }
@@ -288,6 +326,7 @@ where
             ask: Ask { id: self.id, mark, name, content },
             may_repeat: keeps,
             attempt: self.attempts,
+            only_asks: self.only_asks,
             caller: &self.reach.port.node,
             begun: now,
             deadline: self.deadline,
@@ -315,7 +354,7 @@ where
     ) -> Start<T, E> {
         self.attempts = self.attempts.saturating_add(1);
         let mark = self.mark();
-        let Self { slot, id, attempts, deadline, .. } = *self;
+        let Self { slot, id, attempts, deadline, only_asks, .. } = *self;
         let Described { name, content, descent } = self.described();
         let descent = self.handed_down(descent);
         let sent = self.parts.show(|key, arguments| {
@@ -327,6 +366,7 @@ where
                 epoch,
                 id,
                 attempt,
+                only_asks,
                 mark,
                 name,
                 content,
@@ -348,9 +388,13 @@ where
     /// What the other node's reply, or the lack of one, means.
     fn understand(&mut self, reply: Result<Reply, LinkError>) -> Verdict<T, E> {
         let Reply { outcome, head, payload } = match reply {
-            Ok(reply) => reply,
+            Ok(reply) => {
+                self.lost = None;
+                reply
+            }
             Err(LinkError::Lost { sent: false }) => return Verdict::Again(Again::soon(Reason::ConnectionLost)),
             Err(LinkError::Lost { sent: true }) if self.may_repeat() => {
+                self.lost = Some(self.sent_in);
                 return Verdict::Again(Again::soon_after_start(Reason::ConnectionLost));
             }
             Err(LinkError::Lost { sent: true }) => {

@@ -28,6 +28,8 @@ pub(crate) struct Attempt<'a, R: Resource> {
     pub(crate) may_repeat: bool,
     /// Which attempt this is, from 1.
     pub(crate) attempt: u32,
+    /// Whether it only asks what became of earlier ones, and is not to be run.
+    pub(crate) only_asks: bool,
     /// The node that calls.
     pub(crate) caller: &'a NodeId,
     /// When the attempt began: a moment ago.
@@ -53,6 +55,8 @@ pub(crate) struct Request<'a> {
     pub(crate) ask: Ask,
     /// Which attempt this is, from 1.
     pub(crate) attempt: u32,
+    /// Whether it only asks what became of earlier ones, and is not to be run.
+    pub(crate) only_asks: bool,
     /// The node that calls.
     pub(crate) caller: &'a NodeId,
     /// When the attempt came in: a moment ago.
@@ -86,6 +90,8 @@ pub(super) struct Asked {
     pub(super) ask: Ask,
     /// When nobody asks for its receipt any more; `None` when no other attempt can come.
     pub(super) ends: Option<Instant>,
+    /// Whether it is not to be run where there is no receipt.
+    pub(super) only_asks: bool,
 }
 
 impl Asked {
@@ -98,7 +104,8 @@ impl Asked {
 impl<R: Resource> Attempt<'_, R> {
     /// What the slot's receipts are asked.
     pub(super) fn asked(&self) -> Asked {
-        Asked { ask: self.ask, ends: self.may_repeat.then(|| self.repeats_until()) }
+        let ends = self.may_repeat.then(|| self.repeats_until());
+        Asked { ask: self.ask, ends, only_asks: self.only_asks }
     }
 
     /// Until when the command may be run once more, by its caller or by the next run of the command that makes the call.

@@ -305,11 +305,24 @@ where
             Ok(decoded) => decoded,
             Err(detail) => return Served::Ready(Outcome::BadRequest { detail }),
         };
-        let Request { slot, epoch, seen, ask, attempt, caller, begun, deadline, descent, .. } = request;
+        let Request { slot, epoch, seen, ask, attempt, only_asks, caller, begun, deadline, descent, .. } = request;
         let seen = seen.filter(|_| command.kind() == Kind::Read);
         let bytes = request.key.len().saturating_add(request.args.len());
-        let attempt =
-            Attempt { slot, epoch, seen, key, ask, may_repeat: true, attempt, caller, begun, deadline, descent, bytes };
+        let attempt = Attempt {
+            slot,
+            epoch,
+            seen,
+            key,
+            ask,
+            may_repeat: true,
+            attempt,
+            only_asks,
+            caller,
+            begun,
+            deadline,
+            descent,
+            bytes,
+        };
         let bytes_max = host.setting.reply_bytes_max;
         let start = buffer.len();
         let begun = {

@@ -395,6 +395,7 @@ impl<R: Resource> Host<R> {
             ask,
             may_repeat: false,
             attempt: 1,
+            only_asks: false,
             caller: &self.setting.origin.node,
             begun: Instant::now(),
             deadline,

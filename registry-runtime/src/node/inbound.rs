@@ -85,6 +85,7 @@ impl Handler for Inbound {
             seen: request.seen,
             ask: Ask { id: request.id, mark: request.mark, name: request.name, content: request.content },
             attempt: u32::from(request.attempt),
+            only_asks: request.only_asks,
             caller: &from.peer().node,
             begun: now,
             // No caller waits for longer than the clock can count; one that says so is told at once that its time is over.

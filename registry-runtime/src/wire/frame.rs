@@ -65,6 +65,8 @@ pub(crate) struct Request<'a> {
     pub(crate) descent: Option<Descent>,
     /// What the caller has seen of the slot, if a backup may answer it: the epoch and position of a record.
     pub(crate) seen: Option<(Epoch, Position)>,
+    /// Whether it only asks what became of earlier attempts, and is not to be run any more.
+    pub(crate) only_asks: bool,
     /// How long the caller goes on waiting, counted from when it made the request; travels in microseconds.
     pub(crate) remaining: Duration,
     /// The encoded key; empty in actions.
@@ -168,6 +170,9 @@ const DESCENDED: u8 = 8;
 /// The flag, beside that, of a request whose command may have run before.
 const RERUN: u8 = 16;
 
+/// The flag of a request that is not to be run any more.
+const ONLY_ASKS: u8 = 32;
+
 /// The bit of a reply's outcome that says that what was shown of the slot goes before it.
 const SHOWN: u8 = 0x80;
 
@@ -219,7 +224,8 @@ impl<'a> Request<'a> {
             Some(descent) if descent.rerun => DESCENDED | RERUN,
             Some(_) => DESCENDED,
         };
-        out.extend_from_slice(&[self.attempt, named | hashed | seen | descended]);
+        let only_asks = if self.only_asks { ONLY_ASKS } else { 0 };
+        out.extend_from_slice(&[self.attempt, named | hashed | seen | descended | only_asks]);
         out.extend_from_slice(&self.command.0.to_le_bytes());
         out.extend_from_slice(&self.slot.get().to_le_bytes());
         out.extend_from_slice(&self.epoch.get().to_le_bytes());
@@ -260,7 +266,7 @@ impl<'a> Request<'a> {
         let mark = Mark::new(sequence.checked_sub(behind).ok_or(BadFrame::Number)?);
         let remaining = read_micros(&mut parts)?;
         let is_rerun_alone = flags & (DESCENDED | RERUN) == RERUN;
-        if flags & !(NAMED | HASHED | SEEN | DESCENDED | RERUN) != 0 || is_rerun_alone {
+        if flags & !(NAMED | HASHED | SEEN | DESCENDED | RERUN | ONLY_ASKS) != 0 || is_rerun_alone {
             return Err(BadFrame::Tag(flags));
         }
         let name = if flags & NAMED == 0 {
@@ -291,6 +297,7 @@ impl<'a> Request<'a> {
             content,
             descent,
             seen,
+            only_asks: flags & ONLY_ASKS != 0,
             remaining,
             key,
             arguments: parts.rest(),
@@ -402,6 +409,7 @@ mod tests {
                 rerun: true,
             }),
             seen: None,
+            only_asks: false,
             remaining: Duration::from_micros(4_999_999),
             key,
             arguments,
@@ -484,7 +492,7 @@ mod tests {
     #[test]
     fn what_was_seen_and_shown_of_a_slot_travels() {
         let record = (Epoch::from_parts(1_700_000_000_000, 5), Position::new(u64::MAX));
-        let asked = Request { seen: Some(record), ..request(b"k", b"a") };
+        let asked = Request { seen: Some(record), only_asks: true, ..request(b"k", b"a") };
         let mut out = Vec::new();
         asked.put(&mut out, 77);
         assert!(out.len() <= asked.frame_bytes_max());

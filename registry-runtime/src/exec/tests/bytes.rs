@@ -39,6 +39,7 @@ impl World {
             seen: None,
             ask,
             attempt: 1,
+            only_asks: false,
             caller: &self.caller,
             begun: Instant::now(),
             deadline,

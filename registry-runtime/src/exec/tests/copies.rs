@@ -483,8 +483,20 @@ async fn a_caller_elsewhere_is_answered_when_the_change_is_acknowledged() {
     let (key, args) = (postcard::to_stdvec(&KEY).unwrap(), postcard::to_stdvec(&(Do::Add(5),)).unwrap());
     let Attempt { ask, caller, begun, deadline, descent, .. } = trio.owner.attempt(KEY);
     let (slot, epoch) = (trio.slot, FIRST);
-    let request =
-        Request { slot, epoch, seen: None, ask, attempt: 1, caller, begun, deadline, descent, key: &key, args: &args };
+    let request = Request {
+        slot,
+        epoch,
+        seen: None,
+        ask,
+        attempt: 1,
+        only_asks: false,
+        caller,
+        begun,
+        deadline,
+        descent,
+        key: &key,
+        args: &args,
+    };
     let (teller, mut told) = tokio::sync::oneshot::channel();
     let (mut buffer, mut teller) = (b"before".to_vec(), Some(teller));
     let served = AnyHost::serve(&trio.owner.host, MAKE.number, request, &mut buffer, &mut |wait| {

@@ -135,6 +135,7 @@ where
         ask: ask(1),
         may_repeat: false,
         attempt: 1,
+        only_asks: false,
         caller: &caller,
         begun: Instant::now(),
         deadline: Instant::now() + Duration::from_secs(5),

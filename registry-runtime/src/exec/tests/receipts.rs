@@ -37,6 +37,20 @@ async fn a_second_attempt_is_told_what_the_first_was() {
 }
 
 #[tokio::test]
+async fn who_only_asks_is_told_of_earlier_attempts_and_runs_nothing() {
+    let world = World::with(1, 5);
+    let only = |number| {
+        let attempt = Attempt { only_asks: true, ..world.repeatable(1, ask(number)) };
+        world.host.call(&ADD, attempt, (Do::Add(1),), &mut |_, _| ()).ready()
+    };
+    assert_eq!(world.add(1, 1, ask(100)), Outcome::Done(6));
+    assert_eq!(only(100), Outcome::Done(6));
+    assert_eq!(only(101), Outcome::Lost);
+    assert_eq!(world.sum(1), Some(6));
+    world.idle().await;
+}
+
+#[tokio::test]
 async fn receipts_outlive_the_instance() {
     let world = World::new();
     let make = |number| world.host.call(&MAKE, world.repeatable(1, ask(number)), (Do::Add(5),), &mut |_, _| ()).ready();

@@ -205,6 +205,7 @@ impl<const MERGES: bool> Side<MERGES> {
             ask: ask(self.calls),
             may_repeat: false,
             attempt: 1,
+            only_asks: false,
             caller: &caller,
             begun: Instant::now(),
             deadline: Instant::now() + Duration::from_secs(5),

@@ -272,6 +272,7 @@ pub(super) static DIVE: Command<Tally, (u32,), u32, Infallible> = command(
                 ask: ask(1),
                 may_repeat: false,
                 attempt: 1,
+                only_asks: false,
                 caller: &caller,
                 begun: Instant::now(),
                 deadline,

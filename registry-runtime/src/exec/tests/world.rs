@@ -172,6 +172,7 @@ impl World {
             ask: ask(self.asked.fetch_add(1, Ordering::Relaxed)),
             may_repeat: false,
             attempt: 1,
+            only_asks: false,
             caller: &self.caller,
             begun: Instant::now(),
             deadline: Instant::now() + Duration::from_secs(5),

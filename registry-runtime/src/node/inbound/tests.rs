@@ -168,6 +168,7 @@ async fn ask(link: &Link, registry: u16, command: u16, key: &[u8], arguments: &[
         epoch: Epoch::ZERO,
         id: CommandId { session: 1, sequence: 1 },
         attempt: 1,
+        only_asks: false,
         mark: Mark::new(1),
         name: None,
         content: None,

@@ -241,6 +241,7 @@ pub(super) fn request(command: u16, number: u64, arguments: &[u8]) -> Request<'_
         epoch: Epoch::ZERO,
         id: CommandId { session: 1, sequence: number },
         attempt: 1,
+        only_asks: false,
         mark: Mark::new(1),
         name: None,
         content: None,
