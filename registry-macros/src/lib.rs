@@ -133,7 +133,8 @@ pub fn commands(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// | `idempotency_window` | how long a user's idempotency key is remembered | `10min` |
 /// | `name` | the wire name, a string | the block's name |
 ///
-/// A time is a whole number with its unit, 1 ms to 365 days: `250ms`, `30s`, `5min`, `2h`.
+/// A time is a whole number with its unit, 1 ms to 365 days: `250ms`, `30s`, `5min`, `2h`. That of `wait_for_node` is at least `1s`, and counts
+/// from when the node was declared Down. A wire name has 1 to 128 bytes, without white space or control characters.
 ///
 /// A block `orders` becomes a module of that name: `orders::client(..)` makes the typed client, `orders::registry()` is what a
 /// node hosts, `orders::Registry::NAME` is the wire name. A path behind `crate` is best written from the root

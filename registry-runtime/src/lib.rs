@@ -73,10 +73,12 @@
 //!   meanwhile and see the instance as it was. An `Err`, a panic, a cancelled call or a passed deadline leaves no trace. (What
 //!   an `Arc<Mutex<_>>` in the instance shares is outside of this, and so is what the command called elsewhere: that stands.)
 //! - **Reads of replicas may be late, and never go back.** Under `reads replicas` a read may miss the latest changes that others
-//!   made: as a rule those of the last round trip; on a replica that is cut off from its owner those of one lease; and on one that is
+//!   made: as a rule those of the last round trip; on a replica to which much is on its way, what has not come yet; on one that is cut off from
+//!   its owner, or has stood still, those of one lease; and on one that is
 //!   cut off together with an owner that was replaced elsewhere, those made since, for as long as the cut lasts. It never shows what is
 //!   not acknowledged, and never less than any caller of the same node and registry has been told before, its own changes included. A
-//!   replica that cannot promise that sends the read on to the owner.
+//!   replica that cannot promise that sends the read on to the owner, and so does one that has not heard its owner for a lease: replicas spread
+//!   reads, and do not go on without an owner.
 //! - **Every side of a partition may serve.** Under `on_partition serve_all` a side without a majority goes on with what it has, once it has declared the others
 //!   Down (a few seconds; what was acknowledged just before the cut may be on the other side alone), and none of
 //!   the promises about acknowledged changes holds for that registry while a partition lasts: both sides acknowledge, each what it did. When
@@ -90,6 +92,8 @@
 //!   connection. So does an asynchronous one up to its first wait. One that computes for long or waits for a disk holds up that
 //!   connection, and on a runtime with few threads the node's heartbeats, until others take it for dead (a second or two). Make it `async` and
 //!   hand the work to `tokio::task::spawn_blocking`.
+//! - **Panics unwind.** With `panic = "abort"` in its profile a program ends with the first command that panics, on the node that runs it and then
+//!   on the next one that the call is sent to. Such a node says so when it starts.
 //! - **Commands that call their own registry need room.** A command keeps its place to run while it waits for calls of its own; where as many
 //!   do so as `concurrency` says, they wait for one another until their deadlines.
 //! - **Commands do not nest on one key.** An update that calls an update of its own key waits for itself, and two instances that call
@@ -348,7 +352,8 @@
 //!   number of `replicas` is better than the even one above it: two stop at the loss of either.
 //! - **Stopping.** [`leave`](Node::leave) hands everything over without an error to anybody, then stops. It takes a second or two as a rule and
 //!   40 leases at most (24 s with [`Timing::fast`], 48 s with `balanced`, 200 s with `wide_area`); give the process that long before it is
-//!   killed. A killed process costs its keys the time of a failover, and nothing that was acknowledged.
+//!   killed. A killed process costs its keys the time of a failover, and nothing that was acknowledged. To stop a whole cluster, with all that
+//!   it keeps, use [`shutdown`](Node::shutdown): `leave` fails where nobody is left to take over.
 //! - **Updating.** Restart one node at a time: `leave`, start, and the next when all are members again. `leave` hands over only to nodes that
 //!   have everything, so nothing depends on how long you wait. With nodes that are killed instead, wait for the repairs between them: with
 //!   two of three replicas lost at once, what they kept is gone. Releases of your program work side by side as long as commands and

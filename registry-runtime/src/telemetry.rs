@@ -54,6 +54,11 @@ pub(crate) fn answered_by_receipt(node: &NodeId, registry: &str, command: &str, 
     debug!(target: "registry_runtime::receipt", %node, registry, command, %id, attempt, "a receipt answers");
 }
 
+/// The program was built so that a panic ends it.
+pub(crate) fn panics_abort(node: &NodeId) {
+    warn!(%node, "built with `panic = \"abort\"`: the first command that panics ends this process, and then the next one that it is sent to");
+}
+
 /// A peer offers something otherwise than this node calls it; such calls are refused here.
 pub(crate) fn peer_differs(node: &NodeId, peer: &NodeId, registry: &str, command: &str, detail: &str) {
     warn!(%node, %peer, registry, command, detail, "a peer differs; calls that do not fit are refused");

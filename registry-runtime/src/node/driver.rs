@@ -175,6 +175,8 @@ pub(super) struct Driver {
     pub(super) works_told: bool,
     /// When it was last looked at.
     pub(super) load_read: Moment,
+    /// What the last dial came to that failed otherwise than the one before it to the same address.
+    pub(super) refused: Option<Arc<str>>,
     /// How many slots this node has opened that may have lost something.
     pub(super) losses: u64,
     /// When callers were last told of others' loads.
@@ -501,6 +503,8 @@ impl Driver {
             if self.dials.len() >= DIALS_MAX {
                 self.dials.clear();
             }
+            self.refused = Some(text.as_str().into());
+            self.stale.everything = true;
             self.dials.insert(address, text);
         }
         self.tell(Input::DialFailed { node, address });
@@ -619,7 +623,7 @@ impl Driver {
             let members: BTreeSet<_> = self.engine.membership().members().map(|member| member.process.node).collect();
             self.peers.forget(|node| members.contains(node));
         }
-        let status = publish::status(&self.engine);
+        let status = Status { refused: self.refused.clone(), ..publish::status(&self.engine) };
         self.status.send_replace(Arc::new(status));
     }
 

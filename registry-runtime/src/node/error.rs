@@ -38,6 +38,14 @@ pub enum StartError {
     /// Nobody of the join list answered, and the node was told to require it.
     #[error("nobody of the join list answered within {0:?}")]
     NobodyAnswered(Duration),
+    /// No node of the join list became a fellow member, and the node was told to require it.
+    #[error("no node of the join list could be joined within {within:?}; the last dial: {last}")]
+    NotJoined {
+        /// How long was tried.
+        within: Duration,
+        /// What the last dial came to that failed in another way than before.
+        last: String,
+    },
     /// The node stopped while it waited for somebody of the join list, which it was told to require.
     #[error("the node stopped before anybody of the join list answered: {0}")]
     Stopped(Stopped),

@@ -25,6 +25,7 @@ use crate::exec::{AnyHost, BootClock, Clock, Lease, Setting};
 use crate::id::{Fingerprint, Incarnation, NodeId, Process, RegistryName, Start};
 use crate::resource::Origin;
 use crate::spec::{LoadBalancing, OnPartition, Spec};
+use crate::telemetry;
 use crate::time::Moment;
 use crate::transport::{self, Gate, Seeds, Setup, Socket, Transport};
 use crate::wire::hello::{CommandEntry, HASH_VERSION, Hello, RegistryEntry};
@@ -66,6 +67,9 @@ pub(super) async fn launch(builder: NodeBuilder, id: NodeId) -> Result<Node, Sta
             (BootClock::start(), Seeds::from_system().ok_or_else(no_seed)?)
         }
     };
+    if cfg!(panic = "abort") {
+        telemetry::panics_abort(&id);
+    }
     let socket = match socket {
         Some(socket) => socket,
         None => bind(listen)?,
@@ -195,6 +199,7 @@ pub(super) async fn launch(builder: NodeBuilder, id: NodeId) -> Result<Node, Sta
         load_read: Moment::default(),
         loads_told: Moment::default(),
         losses: 0,
+        refused: None,
         join: known,
         status: status_sender,
         failed_dials: failed_dials_sender,
@@ -227,8 +232,12 @@ pub(super) async fn launch(builder: NodeBuilder, id: NodeId) -> Result<Node, Sta
     match node.wait_for_members_within(2, patience).await {
         Ok(()) => Ok(node),
         Err(WaitError::TimedOut { .. }) => {
+            let refused = node.inner.status.borrow().refused.clone();
             node.shutdown().await;
-            Err(StartError::NobodyAnswered(patience))
+            Err(match refused {
+                Some(refused) => StartError::NotJoined { within: patience, last: refused.to_string() },
+                None => StartError::NobodyAnswered(patience),
+            })
         }
         Err(WaitError::Stopped(stopped)) => Err(StartError::Stopped(stopped)),
     }

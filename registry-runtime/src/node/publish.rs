@@ -173,6 +173,7 @@ pub(super) fn status(engine: &Engine) -> Status {
         table: digest(engine.ownership()),
         #[cfg(feature = "testing")]
         unsettled: unsettled(engine.ownership()),
+        refused: None,
         left_behind: None,
         stopped: None,
     }

@@ -1,5 +1,7 @@
 //! What a node tells about itself: one value, replaced as a whole.
 
+use std::sync::Arc;
+
 use super::error::{LeaveError, Stopped};
 use super::member::{Member, MemberState};
 use crate::id::{Incarnation, NodeId};
@@ -20,6 +22,8 @@ pub(crate) struct Status {
     /// What keeps the cluster from being settled, as far as this node knows; `None` when nothing does.
     #[cfg(feature = "testing")]
     pub(crate) unsettled: Option<String>,
+    /// What the last dial came to that failed otherwise than the one before it to the same address.
+    pub(crate) refused: Option<Arc<str>>,
     /// What it could not hand over, once it has left.
     pub(crate) left_behind: Option<LeaveError>,
     /// Why it has stopped, once it has.

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use quinn::{ConnectionError, ReadError, VarInt, WriteError};
+use quinn::{ConnectionError, ReadError, TransportErrorCode, VarInt, WriteError};
 
 use super::places::source;
 use crate::wire::frame::BadFrame;
@@ -227,6 +227,9 @@ pub(crate) enum HandshakeError {
     /// QUIC or TLS failed: the address is wrong, or one side does not trust the other.
     #[error("{0}")]
     Connection(Reason),
+    /// TLS ended over a certificate, on either side.
+    #[error("the two do not trust one another, as with another secret or another authority: {0}")]
+    Distrust(String),
     /// The address cannot be dialled.
     #[error("the address cannot be dialled: {0}")]
     Address(String),
@@ -258,6 +261,7 @@ impl HandshakeError {
         match self {
             Self::TimedOut => ("slow", None),
             Self::Connection(_) => ("failed", None),
+            Self::Distrust(_) => ("distrusted", None),
             Self::Address(_) => ("not dialled", None),
             Self::ShuttingDown => ("late", None),
             Self::Hello(_) => ("unreadable", proven),
@@ -270,8 +274,22 @@ impl HandshakeError {
 
 impl From<ConnectionError> for HandshakeError {
     fn from(error: ConnectionError) -> Self {
-        Self::Connection(error.into())
+        let code = match &error {
+            ConnectionError::TransportError(error) => Some(error.code),
+            ConnectionError::ConnectionClosed(close) => Some(close.error_code),
+            _ => None,
+        };
+        match code.is_some_and(is_about_certificates) {
+            true => Self::Distrust(error.to_string()),
+            false => Self::Connection(error.into()),
+        }
     }
+}
+
+/// Whether QUIC ended with one of TLS's alerts about certificates (RFC 8446, section 6; RFC 9001, section 4.8).
+fn is_about_certificates(code: TransportErrorCode) -> bool {
+    const ALERTS: [u8; 9] = [42, 43, 44, 45, 46, 48, 49, 51, 116];
+    ALERTS.into_iter().any(|alert| code == TransportErrorCode::crypto(alert))
 }
 
 #[cfg(test)]

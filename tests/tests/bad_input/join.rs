@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use registry_runtime::{CommandError, Executed, Reason};
+use registry_runtime::{CommandError, Executed, Identity, Reason};
 use registry_testkit::{builder, counters, eventually, every_slot_answers, free_addresses, state_of};
 
 use crate::events;
@@ -47,6 +47,9 @@ async fn a_start_that_requires_an_answer_fails_without_one() {
     assert!(tokio::time::timeout(Duration::from_secs(20), start).await.expect("it waits for ever").is_err());
 
     let founder = builder("require-founder").host(counters::registry()).start().await.unwrap();
+    let stranger = builder("require-stranger").identity(Identity::shared_secret("another secret"));
+    let error = stranger.join([founder.local_addr()]).require_join(Duration::from_secs(1)).start().await.unwrap_err();
+    assert!(error.to_string().contains("another secret"), "says not why: {error}");
     builder("require-found").join([founder.local_addr()]).require_join(Duration::from_secs(20)).start().await.unwrap();
 }
 

@@ -78,8 +78,10 @@ impl<R: Resource> Shelf<R> {
         let state = self.lanes.get(key).and_then(|lane| lane.state.clone());
         let copy = self.replica.stamp();
         let seen = if self.rules.keeps(Rule::NothingOlder) { seen } else { Stamp::default() };
-        // Who has promised the slot to a later opening does not know any more who owns it.
-        let follows = copy.0 == epoch && self.replica.fence() == epoch;
+        // Who has promised the slot to a later opening does not know any more who owns it. And one that is being filled has missed something,
+        // and takes what comes for the copy that is to be.
+        let is_filled = || self.incoming.as_ref().is_some_and(|incoming| !incoming.adds);
+        let follows = copy.0 == epoch && self.replica.fence() == epoch && !is_filled();
         let may_show = |reading: &Reading<R>| reading.shown.may_show(key, copy, seen) && reading.heard.holds(clock);
         if !follows || !self.reading.as_ref().is_some_and(|reading| may_show(reading)) {
             return Err(Refused::NotOwner { epoch: copy.0 });

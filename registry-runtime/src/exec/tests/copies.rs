@@ -261,6 +261,25 @@ async fn a_backup_that_was_filled_answers_when_all_of_it_is_acknowledged() {
 }
 
 #[tokio::test]
+async fn a_backup_that_is_being_filled_shows_nothing_of_what_it_had() {
+    let trio = Trio::of([World::of(&READ_ANYWHERE), World::of(&READ_ANYWHERE), World::of(&READ_ANYWHERE)]);
+    let made = trio.make(FIRST, 100).later();
+    trio.deliver(0);
+    trio.reaches(0, FIRST, Position::new(1));
+    made.await;
+    trio.deliver(0);
+    let [backup, _] = &trio.backups;
+    assert_eq!(read(backup, FIRST, (FIRST, 1)), Outcome::Done(5));
+    let reaches = trio.fill(0, FIRST, |trio| {
+        trio.deliver(0);
+        assert_eq!(read(backup, FIRST, (FIRST, 1)), Outcome::NotOwner { epoch: FIRST }, "it has missed something");
+    });
+    trio.reaches(0, FIRST, reaches);
+    trio.deliver(0);
+    assert_eq!(read(backup, FIRST, (FIRST, 1)), Outcome::Done(5));
+}
+
+#[tokio::test]
 async fn what_was_shown_of_a_content_is_told_after_it_is_given_up() {
     let trio = Trio::of([World::of(&READ_ANYWHERE), World::of(&READ_ANYWHERE), World::of(&READ_ANYWHERE)]);
     let made = trio.make(FIRST, 100).later();
