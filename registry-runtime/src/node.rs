@@ -136,7 +136,9 @@ impl Node {
         Err(WaitError::TimedOut { wanted: count, seen })
     }
 
-    /// Drains, hands everything over, then stops: commands that still run here have five seconds to end once all slots are handed over. Who asks while the node is leaving already hears of the same outcome.
+    /// Drains, hands everything over, then stops. Once all slots are handed over, commands that still run here, and calls from here that are
+    /// under way, have five seconds to end, and new calls from here end as `Unavailable { reason: ShuttingDown }`. Who asks while the node is leaving
+    /// already hears of the same outcome.
     ///
     /// # Errors
     ///

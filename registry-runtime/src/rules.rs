@@ -25,6 +25,9 @@ pub enum Rule {
     // Calls.
     /// An action that may have run is not sent again, unless that does no harm. Without it, always.
     SentOnce,
+    /// A call's mark is the lowest number that its session has open in the slot: receipts of calls that may still be repeated stay. Without it,
+    /// its own number.
+    MarkIsLowest,
     /// A call with an attempt that may have run does not say that the command never ran. Without it, the last attempt
     /// speaks for all.
     NoMeansNo,

@@ -33,6 +33,7 @@ pub(crate) struct Port {
     sequence: AtomicU64,
     dice: AtomicU64,
     closed: AtomicBool,
+    draining: AtomicBool,
     clock: BootClock,
     /// For how long the machine had slept when the node last looked, in nanoseconds.
     asleep: AtomicU64,
@@ -83,6 +84,7 @@ impl Port {
             sequence: AtomicU64::new(0),
             dice: AtomicU64::new(session),
             closed: AtomicBool::new(false),
+            draining: AtomicBool::new(false),
             clock,
             asleep: AtomicU64::new(0),
             rules,
@@ -188,6 +190,18 @@ impl Port {
         z ^ (z >> 31)
     }
 
+    /// Lets no new calls out: the node is about to stop.
+    pub(crate) fn drain(&self) {
+        if !self.draining.swap(true, Ordering::Relaxed) {
+            self.wake();
+        }
+    }
+
+    /// Whether only calls that were sent before are to go on.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
     /// Whether the node has stopped.
     pub(crate) fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Acquire)
@@ -196,6 +210,10 @@ impl Port {
     /// Ends all calls to come, and wakes those that wait.
     pub(crate) fn close(&self) {
         self.closed.store(true, Ordering::Release);
+        self.wake();
+    }
+
+    fn wake(&self) {
         let subscriptions = self.subscriptions.lock().unwrap_or_else(PoisonError::into_inner);
         for subscription in subscriptions.values() {
             subscription.routes.wake();

@@ -165,7 +165,9 @@ where
         if now >= self.deadline {
             return end(CommandError::DeadlineExceeded { executed: Executed::No });
         }
-        if self.reach.port.is_closed() {
+        let Reach { port, .. } = &*self.reach;
+        // What commands call that still run here goes on.
+        if port.is_closed() || (port.is_draining() && self.attempts == 0 && !self.derived) {
             return end(CommandError::Unavailable { reason: Reason::ShuttingDown });
         }
         let Command { number, .. } = self.command;
@@ -548,7 +550,12 @@ where
 impl<R: Commands, A, T, E> Run<R, A, T, E> {
     /// The lowest number that the session has open in the slot now.
     fn mark(&self) -> Mark {
-        if self.open { self.reach.subscription.session.mark(self.slot, self.id.sequence) } else { Mark::NOTHING }
+        let Reach { port, subscription, .. } = &*self.reach;
+        match self.open {
+            true if !port.rules.keeps(Rule::MarkIsLowest) => Mark::new(self.id.sequence),
+            true => subscription.session.mark(self.slot, self.id.sequence),
+            false => Mark::NOTHING,
+        }
     }
 }
 

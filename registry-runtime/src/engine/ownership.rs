@@ -106,6 +106,8 @@ pub(crate) struct Ownership {
     /// When the next heartbeat is due.
     beat_at: Moment,
     stay: Stay,
+    /// Whether it has been without slots since it began to leave.
+    handed_over: bool,
     /// Whether commands run or wait here: actions, once all slots are handed over.
     works: bool,
 }
@@ -149,6 +151,7 @@ impl Ownership {
             questions: 0,
             beat_at: now,
             stay: Stay::Stays,
+            handed_over: false,
             works: false,
         };
         let profile = Profile { hosted, weight: Weight::NORMAL, ..Profile::default() };
@@ -235,6 +238,11 @@ impl Ownership {
     /// The processes that host a registry and may own its slots.
     pub(crate) fn hosts(&self, registry: &RegistryName) -> impl Iterator<Item = &Process> {
         self.registries.get(registry).into_iter().flat_map(Registry::hosts)
+    }
+
+    /// Whether this node leaves and has handed over all that it can: what still runs is waited for.
+    pub(crate) const fn has_handed_over(&self) -> bool {
+        self.handed_over
     }
 
     /// The registries that this node knows, hosted by it or not.
@@ -398,6 +406,7 @@ impl Ownership {
     fn leave_when_done(&mut self) {
         let Stay::LeavesBy(leave_by) = &mut self.stay else { return };
         let is_rid = self.registries.values().all(|registry| registry.is_rid_of(&self.shared));
+        self.handed_over |= is_rid;
         if is_rid {
             *leave_by = (*leave_by).min(self.shared.now + DRAINING);
         }

@@ -310,8 +310,8 @@ impl Registry {
             match case.verdict() {
                 Verdict::Reserved(until) => SlotState::Reserved(until),
                 Verdict::Failed => SlotState::Failed,
-                Verdict::Unhosted => SlotState::Unhosted,
                 _ if !case.has_majority() => SlotState::NoMajority,
+                Verdict::Unhosted => SlotState::Unhosted,
                 _ => SlotState::Opening,
             }
         };

@@ -338,6 +338,9 @@ impl Driver {
 
     /// Tells the engine whether commands still run here, or calls from here are under way, once this node is to leave.
     fn tell_work(&mut self) {
+        if self.engine.ownership().has_handed_over() {
+            self.port.drain();
+        }
         let calls = || self.port.has_waiting() || self.peers.links().any(|link| link.waiting() > 0);
         let works = self.leaving_since.is_some() && (self.load.read() > 0 || calls());
         if std::mem::replace(&mut self.works_told, works) != works {

@@ -45,7 +45,7 @@ enum Trouble {
 }
 
 /// All that whole clusters are tried with.
-pub const MUTATIONS: [Mutation; 14] = [
+pub const MUTATIONS: [Mutation; 15] = [
     Mutation {
         name: "ignore-epoch",
         rule: Rule::Epoch,
@@ -100,6 +100,13 @@ pub const MUTATIONS: [Mutation; 14] = [
         rule: Rule::NoMeansNo,
         breaks: "`executed() == No`: no node ever starts that command",
         by: &["never-started"],
+        trouble: Trouble::Splits,
+    },
+    Mutation {
+        name: "own-mark",
+        rule: Rule::MarkIsLowest,
+        breaks: "the receipt of a call is kept while it may be repeated",
+        by: &["plausible"],
         trouble: Trouble::Splits,
     },
     Mutation {

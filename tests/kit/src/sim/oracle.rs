@@ -22,6 +22,7 @@ mod once;
 mod one_effect;
 mod one_owner;
 mod own_past;
+mod plausible;
 mod repetition;
 mod reserved;
 mod score;
@@ -50,7 +51,7 @@ pub struct Invariant {
 }
 
 /// All of them.
-pub const INVARIANTS: [Invariant; 22] = [
+pub const INVARIANTS: [Invariant; 23] = [
     ends::INVARIANT,
     never_started::INVARIANT,
     answered::INVARIANT,
@@ -73,6 +74,7 @@ pub const INVARIANTS: [Invariant; 22] = [
     conserved::INVARIANT,
     linearizable::INVARIANT,
     own_past::INVARIANT,
+    plausible::INVARIANT,
 ];
 
 /// What was found in one run.

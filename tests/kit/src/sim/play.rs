@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
+use rand::RngExt;
 use tracing::Level;
 
 use self::faults::Step;
@@ -32,6 +33,12 @@ const LOOK_MS: u64 = 50;
 
 /// How long a call after the heal may take: the cluster is settled, so only lost packets may delay it.
 const SERVE_MS: u64 = 5000;
+
+/// How many hosts there are at least where one may be lost: with fewer the other is no majority.
+const SPARING_MIN: usize = 3;
+
+/// How long a call may take after an owner has died: its death has to be noticed, and its slots opened.
+const FAILOVER_MS: u64 = 20_000;
 
 /// The callers on each host that do nothing but add.
 const CLIENTS: u32 = 1;
@@ -175,7 +182,7 @@ impl<'a> Play<'a> {
             if *rate != TRUE_RATE {
                 self.world.set_rate(host, *rate);
             }
-            self.at(rand::RngExt::random_range(&mut rng, 0..300), Step::Start(host));
+            self.at(rng.random_range(0..300), Step::Start(host));
         }
         for (number, planned) in self.scenario.faults.iter().enumerate() {
             self.at(planned.at_ms, Step::Begin(number));
@@ -211,14 +218,16 @@ impl<'a> Play<'a> {
             for host in self.all_hosts() {
                 self.start(host);
             }
-            missing = self.world.unsettled();
+            let leaving = self.world.hosts().iter().find(|host| host.is_leaving());
+            missing = leaving.map(|host| format!("{} is leaving", host.name())).or_else(|| self.world.unsettled());
             if missing.is_none() {
                 let took_ms = self.world.now_ms() - began;
                 self.trace.say(format!("settled after {took_ms} ms"));
                 self.stop.store(true, Ordering::Relaxed);
-                self.serve();
-                self.audit();
+                self.serve(SERVE_MS);
+                self.audit(1, &self.workloads.clone());
                 self.agree();
+                self.lose_one();
                 return Some(took_ms);
             }
             for _ in 0..LOOK_MS {
@@ -230,17 +239,37 @@ impl<'a> Play<'a> {
         None
     }
 
-    /// Every node must reach every key now.
-    fn serve(&mut self) {
+    /// One dies for good: the others must go on without it, but for what is reserved for it.
+    fn lose_one(&mut self) {
+        let hosts = self.all_hosts();
+        if hosts.len() < SPARING_MIN || !self.broken.is_empty() {
+            return;
+        }
+        let lost = dice(self.scenario.seed, "lost", 0).random_range(0..hosts.len());
+        self.trace.say("one is lost for good");
+        self.world.crash(hosts[lost]);
+        self.note(hosts[lost], Fate::Crashed);
+        self.serve(FAILOVER_MS);
+        let waits = |workload: &Workload| *workload == Workload::Reserved;
+        self.audit(2, &self.workloads.iter().copied().filter(|workload| !waits(workload)).collect::<Vec<_>>());
+    }
+
+    /// The hosts that live.
+    fn living(&self) -> Vec<u16> {
+        self.world.hosts().iter().filter(|host| host.is_up()).map(|host| host.number()).collect()
+    }
+
+    /// Every node must reach every key now, each within such a time.
+    fn serve(&mut self, within_ms: u64) {
         let calls: Vec<_> = self
-            .all_hosts()
+            .living()
             .into_iter()
             .map(|host| {
                 let client = self.client(host, 0);
-                (host, self.world.host(host).spawn(client.add_to_all(SERVE_MS)))
+                (host, self.world.host(host).spawn(client.add_to_all(within_ms)))
             })
             .collect();
-        let limit_ms = SERVE_MS * tally::KEYS + SERVE_MS;
+        let limit_ms = within_ms * tally::KEYS + within_ms;
         for (host, call) in calls {
             let fault = match self.world.finish(call, limit_ms) {
                 Ok(Ok(())) => continue,
@@ -250,10 +279,10 @@ impl<'a> Play<'a> {
         }
     }
 
-    /// Reads what is left of every instance.
-    fn audit(&mut self) {
-        let Some(host) = self.all_hosts().first().copied() else { return };
-        let (caller, workloads) = (self.caller(host, CALLERS + 1), self.workloads.clone());
+    /// Changes every instance once more, and reads what is left of it.
+    fn audit(&mut self, number: u32, workloads: &[Workload]) {
+        let Some(host) = self.living().first().copied() else { return };
+        let (caller, workloads) = (self.caller(host, CALLERS + number), workloads.to_vec());
         let audit = self.world.host(host).spawn(async move { caller.audit(&workloads).await });
         if let Ok(Err(fault)) | Err(fault) = self.world.finish(audit, AUDIT_MS_MAX) {
             self.breaks(LIVENESS, format!("a settled cluster cannot be audited: {fault}"));

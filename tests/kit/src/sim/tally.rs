@@ -123,6 +123,8 @@ impl Client {
     /// Adds to every sum once; says which did not answer.
     pub async fn add_to_all(mut self, timeout_ms: u64) -> Result<(), String> {
         for key in 0..KEYS {
+            let slot = self.client().registry().explain(key).slot.get();
+            self.history.slot(self.ask(key, Op::Read, timeout_ms).place, slot);
             let outcome = self.add(key, timeout_ms, 0).await;
             if !outcome.is_ok() {
                 return Err(format!("key {key}: {outcome}"));

@@ -47,6 +47,13 @@ pub(super) struct Task {
     pub(super) timeout_ms: u64,
 }
 
+impl Task {
+    /// A part of an audit.
+    pub(super) fn audits(place: Place, op: Op) -> Self {
+        Self { place, op, effect: None, timeout_ms: AUDIT_MS }
+    }
+}
+
 impl Caller {
     /// A caller on the node's host. Its number tells it from the others there, of earlier lives too.
     pub fn new(node: Node, number: u32, rng: ChaCha8Rng, history: &Arc<History>) -> Self {
@@ -63,7 +70,7 @@ impl Caller {
         }
     }
 
-    /// Reads the last state of every instance.
+    /// Changes every instance once more, and reads its last state.
     ///
     /// # Errors
     ///
@@ -185,7 +192,7 @@ impl Caller {
     where
         E: Debug + Send + 'static,
     {
-        let task = Task { place, op: Op::Read, effect: None, timeout_ms: AUDIT_MS };
+        let task = Task::audits(place, Op::Read);
         let (since, said) = self.insist(task, move |call, _| statement(call), Statement::parts).await?;
         let Statement { number, effects, .. } = said;
         self.history.audit(place, since, number, effects);

@@ -106,15 +106,21 @@ pub(super) fn slots(node: &Node) -> Vec<String> {
     (0..KEYS).map(|key| super::line(place(key), &client.registry().explain(key))).collect()
 }
 
-/// What a card carries is no list of effects: only that it answers, or says that it is not there, is of interest.
+/// What a card carries is no list of effects: only that it comes, goes and answers, or says that it is not there, is of interest.
 pub(super) async fn audit(caller: &mut Caller) -> Result<(), String> {
     let client = cards::client(&caller.node);
     for key in 0..KEYS {
         caller.note_slot(place(key), client.registry().explain(key).slot.get());
-        let client = client.clone();
-        let task = Task { place: place(key), op: Op::Read, effect: None, timeout_ms: super::caller::AUDIT_MS };
-        let (outcome, _) = caller.call(task, move |call, _| client.value(key, call), Told::parts).await;
-        if outcome.reply().is_none() {
+        let task = |op| Task::audits(place(key), op);
+        let (issuing, voiding, reading) = (client.clone(), client.clone(), client.clone());
+        let issued = |card: &Card| (Reply::Number(number(card.value)), None);
+        let work = Work::default();
+        let (issue, _) =
+            caller.call(task(Op::Create(1)), move |call, _| issuing.issue(key, call, 1, work), issued).await;
+        let (void, _) = caller.call(task(Op::Destroy), move |call, _| voiding.void(key, call, work), Told::parts).await;
+        let (read, _) = caller.call(task(Op::Read), move |call, _| reading.value(key, call), Told::parts).await;
+        // That it is there already, or not there, is an answer, too.
+        if let Some(outcome) = [issue, void, read].iter().find(|outcome| outcome.reply().is_none()) {
             return Err(format!("{} does not answer: {outcome}", place(key)));
         }
     }

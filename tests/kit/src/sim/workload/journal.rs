@@ -106,6 +106,9 @@ pub(super) async fn audit(caller: &mut Caller) -> Result<(), String> {
     let client = journals::client(&caller.node);
     for key in 0..KEYS {
         caller.note_slot(place(key), client.registry().explain(key).slot.get());
+        let (appending, entry) = (client.clone(), caller.rng.random::<u64>() >> 1);
+        let append = move |call, _| appending.append(key, call, entry, Work::default());
+        caller.insist(Task::audits(place(key), Op::Append(entry)), append, Told::parts).await?;
         let client = client.clone();
         caller.audit_one(place(key), move |call| client.statement(key, call)).await?;
     }

@@ -132,6 +132,9 @@ pub(super) async fn audit(caller: &mut Caller) -> Result<(), String> {
     let client = accounts::client(&caller.node);
     for key in 0..KEYS {
         caller.note_slot(place(key), client.registry().explain(key).slot.get());
+        let adding = client.clone();
+        let add = move |call, effect| adding.add(key, call, effect, 1, Work::default());
+        caller.insist(Task::audits(place(key), Op::Add(1)), add, Told::parts).await?;
         let client = client.clone();
         caller.audit_one(place(key), move |call| client.statement(key, call)).await?;
     }

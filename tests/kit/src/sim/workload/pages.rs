@@ -7,7 +7,7 @@ use std::time::Duration;
 use registry_runtime::{Context, Node, Resource, commands, registry};
 use serde::{Deserialize, Serialize};
 
-use super::caller::{Caller, Task};
+use super::caller::{AUDIT_MS, Caller, Task};
 use super::sum::Sum;
 use super::work::{Refusal, Statement, Told, Work};
 use crate::sim::History;
@@ -91,6 +91,16 @@ pub(super) async fn audit(caller: &mut Caller) -> Result<(), String> {
     let client = pages::client(&caller.node);
     for key in 0..KEYS {
         caller.note_slot(place(key), client.registry().explain(key).slot.get());
+        let turning = client.clone();
+        let turn = move |call, _| turning.turn(key, call, Work::default());
+        let (_, told) = caller.insist(Task::audits(place(key), Op::Add(1)), turn, Told::parts).await?;
+        if let (Reply::Number(turns), _) = told.parts() {
+            caller.told(place(key), turns);
+        }
+        match client.turns(key).timeout(Duration::from_millis(AUDIT_MS)).await {
+            Ok(turns) => caller.looked(place(key), turns),
+            Err(error) => return Err(format!("{} is not read: {error:?}", place(key))),
+        }
         let client = client.clone();
         caller.audit_one(place(key), move |call| client.statement(key, call)).await?;
     }

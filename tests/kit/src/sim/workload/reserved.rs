@@ -104,6 +104,9 @@ pub(super) async fn audit(caller: &mut Caller) -> Result<(), String> {
         for key in 0..KEYS {
             let (place, client) = (Place { registry, key }, client.clone());
             caller.note_slot(place, client.registry().explain(key).slot.get());
+            let adding = client.clone();
+            let add = move |call, effect| adding.add(key, call, effect, 1, Work::default());
+            caller.insist(Task::audits(place, Op::Add(1)), add, Told::parts).await?;
             caller.audit_one(place, move |call| client.statement(key, call)).await?;
         }
     }
