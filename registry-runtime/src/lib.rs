@@ -353,12 +353,14 @@
 //! - **Stopping.** [`leave`](Node::leave) hands everything over without an error to anybody, then stops. It takes a second or two as a rule and
 //!   40 leases at most (24 s with [`Timing::fast`], 48 s with `balanced`, 200 s with `wide_area`); give the process that long before it is
 //!   killed. A killed process costs its keys the time of a failover, and nothing that was acknowledged. To stop a whole cluster, with all that
-//!   it keeps, use [`shutdown`](Node::shutdown): `leave` fails where nobody is left to take over.
+//!   it keeps, use [`shutdown`](Node::shutdown): `leave` fails where nobody is left to take over
+//!   (of a node that was always alone it does not).
 //! - **Updating.** Restart one node at a time: `leave`, start, and the next when all are members again. `leave` hands over only to nodes that
 //!   have everything, so nothing depends on how long you wait. With nodes that are killed instead, wait for the repairs between them: with
 //!   two of three replicas lost at once, what they kept is gone. Releases of your program work side by side as long as commands and
 //!   resources keep their shapes; what differs is refused by name. Nodes with different releases of this library may refuse each other: the
-//!   error names the version of the protocol.
+//!   error names the version of the protocol. Never go on one by one with nodes that the others refuse: most of the new ones would begin a cluster
+//!   of their own, without anything, and the last of the old ones takes with it what there was. Its `leave` fails then.
 //! - **What there is no way for.** Instances cannot be listed, counted or exported, and a resource with other fields begins empty under a new
 //!   wire name: what must outlast such a change is written elsewhere by your commands.
 //! - **Addresses.** Others dial a node at the address that it listens on; where that is `0.0.0.0`, at the one that its packets come from, with the

@@ -177,6 +177,8 @@ pub(super) struct Driver {
     pub(super) load_read: Moment,
     /// What the last dial came to that failed otherwise than the one before it to the same address.
     pub(super) refused: Option<Arc<str>>,
+    /// Whether another node that hosts anything has ever been a member.
+    pub(super) had_fellows: bool,
     /// How many slots this node has opened that may have lost something.
     pub(super) losses: u64,
     /// When callers were last told of others' loads.
@@ -593,8 +595,8 @@ impl Driver {
     fn left(&mut self) {
         let now = self.clock.now();
         let waited = now.since(self.leaving_since.unwrap_or(now));
-        // A cluster of one has nobody to hand over to, so nothing was left that somebody could have taken.
-        let alone = publish::is_alone(&self.engine);
+        // Who was always alone had nobody to hand over to, so nothing was left that somebody could have taken.
+        let alone = !self.had_fellows && !self.engine.ownership().has_heirs();
         self.left_behind = match publish::left_behind(&self.engine) {
             0 => None,
             _ if alone => None,
@@ -610,6 +612,7 @@ impl Driver {
             return;
         }
         self.published = self.clock.now();
+        self.had_fellows |= publish::has_fellows(&self.engine);
         for member in self.engine.membership().members() {
             self.peers.meet(&member.process.node);
         }

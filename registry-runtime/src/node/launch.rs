@@ -198,6 +198,7 @@ pub(super) async fn launch(builder: NodeBuilder, id: NodeId) -> Result<Node, Sta
         works_told: false,
         load_read: Moment::default(),
         loads_told: Moment::default(),
+        had_fellows: false,
         losses: 0,
         refused: None,
         join: known,

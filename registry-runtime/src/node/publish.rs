@@ -228,12 +228,12 @@ pub(super) fn left_behind(engine: &Engine) -> usize {
     sets.filter(|set| *set.owner() == me || (set.contains(&me) && !live.contains(set.owner()))).count()
 }
 
-/// Whether no other member that hosts anything is Up, or may be back to take over.
-pub(super) fn is_alone(engine: &Engine) -> bool {
-    let is_heir = |member: membership::Member| {
+/// Whether another member that hosts anything is Up.
+pub(super) fn has_fellows(engine: &Engine) -> bool {
+    let is_fellow = |member: membership::Member| {
         member.state == MemberState::Up && member.profile.is_some_and(|profile| !profile.hosted.is_empty())
     };
-    !engine.membership().members().any(is_heir) && !engine.ownership().has_heirs()
+    engine.membership().members().any(is_fellow)
 }
 
 /// Whether this node has found its cluster: a member, or that it is one by itself.

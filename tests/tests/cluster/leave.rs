@@ -58,6 +58,8 @@ async fn one_node_after_another_leaves_without_waiting_for_a_replacement() {
         every_slot_answers(Duration::from_secs(10), &last, &keys).await;
     }
     assert!(owner_of(&last, keys[0]).await == cluster.node(0).id().as_str());
+    let left = tokio::time::timeout(LEAVES, cluster.leave(0)).await.expect("it goes on to its own time limit");
+    assert!(matches!(left, Err(LeaveError::TimedOut { .. })), "what was here is gone with the last one: {left:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

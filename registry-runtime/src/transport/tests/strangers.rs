@@ -58,8 +58,8 @@ async fn check_untrusted(a: Identity, b: Identity) {
         let mut dialler = Node::start_with(first, with(of(first)));
         let mut other = Node::start_with(second, with(of(second)));
         let (at_dialler, at_other) = check_refused(&mut dialler, &mut other).await;
-        assert!(matches!(at_dialler, HandshakeError::Connection(_)), "{at_dialler:?}");
-        assert!(matches!(at_other, HandshakeError::Connection(_)), "{at_other:?}");
+        assert!(matches!(at_dialler, HandshakeError::Distrust(_)), "{at_dialler:?}");
+        assert!(matches!(at_other, HandshakeError::Distrust(_)), "{at_other:?}");
     }
 }
 
@@ -259,7 +259,7 @@ async fn a_stranger_without_a_certificate() {
         if let Ok(connection) = connecting.await {
             connection.closed().await;
         }
-        assert!(matches!(node.refused().await, HandshakeError::Connection(_)));
+        assert!(matches!(node.refused().await, HandshakeError::Distrust(_)));
     }
     assert_eq!(node.transport.counts().strangers_refused, 2);
 }
