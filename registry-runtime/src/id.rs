@@ -265,11 +265,6 @@ impl Epoch {
     pub const fn counter(self) -> u64 {
         self.0 >> Self::TAG_BITS
     }
-
-    /// The lower 22 bits: the tag of the opener.
-    pub(crate) const fn tag(self) -> u64 {
-        self.0 & ((1 << Self::TAG_BITS) - 1)
-    }
 }
 
 impl fmt::Display for Epoch {
@@ -280,7 +275,7 @@ impl fmt::Display for Epoch {
 
 impl fmt::Debug for Epoch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.counter(), self.tag())
+        write!(f, "{}:{}", self.counter(), self.0 & ((1 << Self::TAG_BITS) - 1))
     }
 }
 

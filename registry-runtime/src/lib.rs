@@ -93,7 +93,7 @@
 //!   connection, and on a runtime with few threads the node's heartbeats, until others take it for dead (a second or two). Make it `async` and
 //!   hand the work to `tokio::task::spawn_blocking`.
 //! - **Panics unwind.** With `panic = "abort"` in its profile a program ends with the first command that panics, on the node that runs it and then
-//!   on the next one that the call is sent to. Such a node says so when it starts.
+//!   on one more that the call is sent to. Such a node says so when it starts.
 //! - **Commands that call their own registry need room.** A command keeps its place to run while it waits for calls of its own; where as many
 //!   do so as `concurrency` says, they wait for one another until their deadlines.
 //! - **Commands do not nest on one key.** An update that calls an update of its own key waits for itself, and two instances that call
@@ -225,13 +225,14 @@
 //! `Unknown` means that the command was sent and no answer can come. `ConnectionLost`: the connection to its node broke.
 //! `OwnerLost`: that node lost the slot, or stopped, while the command ran. `BadReply`: the reply could not be
 //! encoded, or was too large, or with `replicas` above 1 the instance was or could not be read again, and what the command changed was undone; or it came and could not be decoded, and the change stands.
-//! After the first two an action that is not marked `#[command(idempotent)]` ends so; every other command is sent again instead. But one with
-//! which two nodes were lost, one after the other, is not run a third time, for it may be what they were lost to: a body that ends its process or
-//! takes all of its memory. The call asks the next owner for its receipt, and ends as `Unknown { reason: OwnerLost }` where there is none.
+//! After the first two an action that is not marked `#[command(idempotent)]` ends so; every other command is sent again instead.
 //! Two are not, both with `replicas 1` and called on the node that owned the slot, where such calls leave no receipt. A synchronous one that ran
 //! at once has used up its arguments, of which no copy is kept there; when the slot is lost under it the call ends as
 //! `Unknown { reason: OwnerLost }`, and what it changed was discarded. And one whose change was on its way to the next owner, when the slot moved
 //! without waiting for it any longer, ends in the same way: the next owner may have the change, and another run could be a second one.
+//! And a command with which two nodes were lost, one after the other, is not run a third time, for it may be what they were lost to: a body that
+//! ends its process or takes all of its memory. The call asks the next owner for its receipt, and ends as `Unknown { reason: OwnerLost }` where there
+//! is none; what leaves no receipt ends so at once.
 //! And a call that was sent again and then hears that there is no instance, or that there is one already, ends as `Unknown`, too: its first
 //! attempt may have heard otherwise.
 //!

@@ -142,7 +142,7 @@ impl Node {
     ///
     /// # Errors
     ///
-    /// When not everything could be handed over in time; the node has stopped all the same.
+    /// When not everything could be handed over in time, or nobody was left to take it; the node has stopped all the same.
     pub async fn leave(&self) -> Result<(), LeaveError> {
         if let Some(stopped) = self.inner.status.borrow().stopped.clone() {
             return Err(LeaveError::Stopped(stopped));

@@ -152,7 +152,7 @@ impl Transport {
     /// The same with one that has said goodbye: what it has answered before may still be on its way, overtaken by that word.
     pub(crate) fn take_leave(&self, node: &NodeId) {
         match self.core.roster.link(node) {
-            Some(link) if link.waiting() > 0 => self.core.end_soon(link, Reason::Hangup),
+            Some(link) if link.waiting() > 0 => self.core.take_leave(link),
             Some(link) => link.end(Reason::Hangup),
             None => {}
         }

@@ -110,18 +110,29 @@ impl Options {
             }
             return;
         }
+        match word.as_str() {
+            "idempotent" => self.idempotent = true,
+            "create" => self.create = Some(argument.word.clone()),
+            "action" => self.action = Some(argument.word.clone()),
+            _ => return report.at(&argument.word, no_option(&argument.word)),
+        }
         if argument.value.is_some() {
             report.at(&argument.word, format!("`{word}` takes no value: write `#[command({word})]`"));
         }
-        match word.as_str() {
-            "idempotent" => self.idempotent = true,
-            "create" => self.create = Some(argument.word),
-            "action" => self.action = Some(argument.word),
-            _ => report.at(
-                &argument.word,
-                unknown(&argument.word, "option of a command", &["name", "idempotent", "create", "action"]),
-            ),
-        }
+    }
+}
+
+/// Says that the word is no option of a command, and where what it may mean is said instead.
+fn no_option(word: &Ident) -> String {
+    let said = unknown(word, "option of a command", &["name", "idempotent", "create", "action"]);
+    match word.unraw().to_string().as_str() {
+        "read" | "update" | "destroy" => format!(
+            "the kind of a command follows from its receiver: `&self` reads, `&mut self` updates, `self` destroys; remove `{word}`"
+        ),
+        "timeout" => format!(
+            "{said}\na call is given its time with `.timeout(..)`, and all calls of a registry theirs by its clause `timeout`"
+        ),
+        _ => said,
     }
 }
 

@@ -44,7 +44,10 @@ fn no_unit(digits: &str, unit: &str) -> String {
         "" => format!("a time needs a unit: write `{digits}s` or `{digits}ms`\n{units}"),
         "m" => format!("the unit `m` could mean two things: write `{digits}min` or `{digits}ms`"),
         "d" | "day" | "days" => match digits.parse::<u64>().ok().and_then(|days| days.checked_mul(24)) {
-            Some(hours) => format!("unknown unit of time `{unit}`: write `{hours}h`\n{units}"),
+            Some(hours) if hours <= TIME_MAX.as_secs() / 3600 => {
+                format!("unknown unit of time `{unit}`: write `{hours}h`\n{units}")
+            }
+            Some(_) => format!("unknown unit of time `{unit}`, and a time is at most 365 days: write `8760h` or less"),
             None => format!("unknown unit of time `{unit}`\n{units}"),
         },
         "sec" | "secs" | "second" | "seconds" => format!("unknown unit of time `{unit}`: write `{digits}s`"),
@@ -95,6 +98,7 @@ mod tests {
         check("0s", Err("zero"));
         check("5m", Err("`5min` or `5ms`"));
         check("5d", Err("write `120h`"));
+        check("400d", Err("at most 365 days"));
         check("5sec", Err("write `5s`"));
         check("5hours", Err("write `5h`"));
         check("500us", Err("the units are"));

@@ -22,7 +22,7 @@ use super::target::{Aim, Refusal, Target};
 use super::verdict::{self, Again, PAUSE, Verdict};
 use crate::codec::decode;
 use crate::exec::{Attempt, Handle, Started};
-use crate::id::{CommandId, Descent, Epoch, IdempotencyName, Mark, NodeId, Slot};
+use crate::id::{CommandId, Descent, Epoch, IdempotencyName, Mark, NodeId, Slot, Start as Life};
 use crate::policy::receipts::Ask;
 use crate::policy::replica::Stamp;
 use crate::resource::{Command, CommandError, Commands, Context as Calling, Executed, Kind, Reason};
@@ -66,14 +66,14 @@ pub(super) struct Run<R: Commands, A: 'static, T: 'static, E: 'static> {
     hint: Option<(NodeId, Epoch)>,
     /// The owners followed on the word of other nodes since the own table was in this epoch.
     hops: (u32, Epoch),
-    /// The epoch of the last attempt, if that was lost together with the connection to who had it.
-    lost: Option<Epoch>,
+    /// Who had the last attempt, if that was lost together with the connection: a process, by its start.
+    lost: Option<Life>,
     /// How many nodes were lost that had it.
     losses: u8,
     /// Whether so many were that it is not to be run any more, and only asked for its receipt.
     only_asks: bool,
-    /// The epoch of the last attempt.
-    sent_in: Epoch,
+    /// Who had the last attempt that was sent elsewhere.
+    sent_to: Life,
 }
 
 /// What a command is known by beside its id.
@@ -154,7 +154,7 @@ where
             lost: None,
             losses: 0,
             only_asks: false,
-            sent_in: Epoch::ZERO,
+            sent_to: Life::new(0),
         }
     }
 
@@ -176,10 +176,11 @@ where
         let any_replica = kind == Kind::Read && self.attempts == 0 && self.reach.subscription.seen.is_some();
         let aim = Aim { kind, number: *number, slot: self.slot, any_replica, hint: self.hint.as_ref() };
         let target = self.reach.target(&aim);
-        if let Target::Here { epoch, .. } | Target::There { epoch, .. } = &target
-            && self.goes_on_to(*epoch)
-            && !keeps_receipt(kind)
-        {
+        if self.lost.is_some() {
+            self.count_loss(&target);
+        }
+        self.only_asks = self.losses >= LOSSES_MAX;
+        if self.only_asks && !keeps_receipt(kind) {
             return end(CommandError::Unknown { reason: Reason::OwnerLost });
         }
         match target {
@@ -239,15 +240,23 @@ where
         }
     }
 
-    /// Whether the command is not to be run any more, where it goes next: it may be what nodes are lost to. One that has lost its slot to a
-    /// later opening of its own is still there.
-    fn goes_on_to(&mut self, epoch: Epoch) -> bool {
-        if self.lost.take_if(|lost| lost.tag() != epoch.tag() || *lost == Epoch::ZERO).is_some() {
-            self.losses = self.losses.saturating_add(1);
+    /// Counts whoever had the last attempt as lost with it, when the command goes to somebody else and that process is not connected.
+    fn count_loss(&mut self, target: &Target) {
+        let next = match target {
+            Target::Here { .. } => None,
+            Target::There { link, .. } => link.as_deref().map(|link| link.peer().start),
+            Target::Nowhere(_) | Target::Refused(_) => return,
+        };
+        let lives = |start: Life| {
+            let table = self.reach.subscription.routes.table();
+            table.peers.iter().any(|route| {
+                route.peer.link().as_deref().is_some_and(|link| link.is_open() && link.peer().start == start)
+            })
+        };
+        if let Some(lost) = self.lost.filter(|lost| next != Some(*lost)) {
+            self.lost = None;
+            self.losses = self.losses.saturating_add(u8::from(!lives(lost)));
         }
-        self.sent_in = epoch;
-        self.only_asks = self.losses >= LOSSES_MAX;
-        self.only_asks
     }
 
     /// With an attempt unresolved, who had no place for another one was not asked what became of it: the call asks again. And where there is
@@ -355,6 +364,7 @@ where
         task: &Waker,
     ) -> Start<T, E> {
         self.attempts = self.attempts.saturating_add(1);
+        self.sent_to = link.peer().start;
         let mark = self.mark();
         let Self { slot, id, attempts, deadline, only_asks, .. } = *self;
         let Described { name, content, descent } = self.described();
@@ -396,7 +406,7 @@ where
             }
             Err(LinkError::Lost { sent: false }) => return Verdict::Again(Again::soon(Reason::ConnectionLost)),
             Err(LinkError::Lost { sent: true }) if self.may_repeat() => {
-                self.lost = Some(self.sent_in);
+                self.lost = Some(self.sent_to);
                 return Verdict::Again(Again::soon_after_start(Reason::ConnectionLost));
             }
             Err(LinkError::Lost { sent: true }) => {

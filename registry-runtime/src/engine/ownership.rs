@@ -219,9 +219,9 @@ impl Ownership {
         self.registries.get(registry).map(Registry::table)
     }
 
-    /// Whether another member may take over what this node has, now or when it is back.
-    pub(crate) fn has_heirs(&self) -> bool {
-        self.registries.iter().any(|(name, registry)| self.shared.has_heirs(name, registry.slots()))
+    /// Whether another member may take over what this node has of a registry, now or when it is back.
+    pub(crate) fn has_heirs(&self, name: &RegistryName) -> bool {
+        self.registries.get(name).is_some_and(|registry| self.shared.has_heirs(name, registry.slots()))
     }
 
     /// Where each slot of a registry should be.

@@ -175,7 +175,7 @@ pub(super) struct Driver {
     pub(super) works_told: bool,
     /// When it was last looked at.
     pub(super) load_read: Moment,
-    /// What the last dial came to that failed otherwise than the one before it to the same address.
+    /// Why whom this node has dialled last, of those with another reason than before, is no fellow member, though it answers.
     pub(super) refused: Option<Arc<str>>,
     /// Whether another node that hosts anything has ever been a member.
     pub(super) had_fellows: bool,
@@ -338,13 +338,15 @@ impl Driver {
         }
     }
 
-    /// Tells the engine whether commands still run here, or calls from here are under way, once this node is to leave.
+    /// Tells the engine whether commands still run here, or calls from here are under way, once this node is to leave. That counts when
+    /// no new ones are let out, so until then something is.
     fn tell_work(&mut self) {
-        if self.engine.ownership().has_handed_over() {
+        let is_draining = self.engine.ownership().has_handed_over();
+        if is_draining {
             self.port.drain();
         }
         let calls = || self.port.has_waiting() || self.peers.links().any(|link| link.waiting() > 0);
-        let works = self.leaving_since.is_some() && (self.load.read() > 0 || calls());
+        let works = self.leaving_since.is_some() && (!is_draining || self.load.read() > 0 || calls());
         if std::mem::replace(&mut self.works_told, works) != works {
             self.tell(Input::Works(works));
         }
@@ -508,11 +510,20 @@ impl Driver {
             if self.dials.len() >= DIALS_MAX {
                 self.dials.clear();
             }
-            self.refused = Some(text.as_str().into());
-            self.stale.everything = true;
+            if error.is_an_answer() {
+                self.refused = Some(text.as_str().into());
+                self.tell_refused();
+            }
             self.dials.insert(address, text);
         }
         self.tell(Input::DialFailed { node, address });
+    }
+
+    /// Tells who watches why this node is not let in. Nothing else has changed.
+    fn tell_refused(&self) {
+        let mut status = Status::clone(&self.status.borrow());
+        status.refused.clone_from(&self.refused);
+        self.status.send_replace(Arc::new(status));
     }
 
     /// Stops if a later process has this node's id: of the two, the older gives way.
@@ -595,12 +606,12 @@ impl Driver {
     fn left(&mut self) {
         let now = self.clock.now();
         let waited = now.since(self.leaving_since.unwrap_or(now));
-        // Who was always alone had nobody to hand over to, so nothing was left that somebody could have taken.
-        let alone = !self.had_fellows && !self.engine.ownership().has_heirs();
         self.left_behind = match publish::left_behind(&self.engine) {
-            0 => None,
-            _ if alone => None,
-            slots => Some(LeaveError::TimedOut { slots, waited }),
+            (0, _) => None,
+            (slots, true) => Some(LeaveError::TimedOut { slots, waited }),
+            (slots, false) if self.had_fellows => Some(LeaveError::NobodyLeft { slots }),
+            // Who was always alone had nobody to hand over to, and everybody knows.
+            _ => None,
         };
         self.end = Some(Stopped::Left);
     }

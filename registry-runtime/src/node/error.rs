@@ -38,12 +38,12 @@ pub enum StartError {
     /// Nobody of the join list answered, and the node was told to require it.
     #[error("nobody of the join list answered within {0:?}")]
     NobodyAnswered(Duration),
-    /// No node of the join list became a fellow member, and the node was told to require it.
-    #[error("no node of the join list could be joined within {within:?}; the last dial: {last}")]
+    /// Somebody of the join list answered and did not let the node in, or was not let in by it, and the node was told to require a fellow member.
+    #[error("no node of the join list could be joined within {within:?}: {last}")]
     NotJoined {
         /// How long was tried.
         within: Duration,
-        /// What the last dial came to that failed in another way than before.
+        /// Why not, of the last one with another reason than before.
         last: String,
     },
     /// The node stopped while it waited for somebody of the join list, which it was told to require.
@@ -79,6 +79,12 @@ pub enum LeaveError {
         slots: usize,
         /// How long it was tried.
         waited: Duration,
+    },
+    /// No node was left that hosts what was here. What it kept is gone.
+    #[error("stopped with {slots} slots, and no node is left that could take them over: what they kept is gone")]
+    NobodyLeft {
+        /// How many slots were still here: those that it owned, and those that it kept for an owner that is gone.
+        slots: usize,
     },
     /// The node had stopped before.
     #[error("the node had stopped already: {0}")]

@@ -20,6 +20,8 @@ const HEARING_TIME: Duration = Duration::from_millis(2500);
 #[derive(Debug, Default)]
 pub(super) struct Offers {
     heard: BTreeMap<(&'static str, Slot), Heard>,
+    /// The last of each slot that came to nothing: it is passed over while another is offered.
+    failed: BTreeMap<(&'static str, Slot), (NodeId, Stamp)>,
 }
 
 #[derive(Debug)]
@@ -31,6 +33,8 @@ struct Heard {
     since: Instant,
     /// When this one came last.
     last: Instant,
+    /// When any of the slot did.
+    last_of_any: Instant,
 }
 
 impl Offers {
@@ -41,11 +45,21 @@ impl Offers {
         (node, stamp, lineage): (&NodeId, Stamp, &[Stamp]),
         now: Instant,
     ) -> bool {
+        let failed = self.failed.get(&place);
+        let has_failed =
+            |node: &NodeId, stamp: Stamp| failed.is_some_and(|failed| (&failed.0, failed.1) == (node, stamp));
+        // Nothing was offered for so long that it is another story.
+        self.heard.retain(|other, heard| *other != place || now.duration_since(heard.last_of_any) < HEARING_TIME);
         let heard = self.heard.entry(place).or_insert_with(|| Heard::new(node, stamp, lineage, now));
+        heard.last_of_any = now;
         if heard.is_of(node, stamp) {
             heard.last = now;
-        } else if heard.is_behind(lineage) || now.duration_since(heard.last) >= HEARING_TIME {
-            *heard = Heard { since: heard.since, ..Heard::new(node, stamp, lineage, now) };
+        } else {
+            let goes_further = heard.is_behind(lineage) && !has_failed(node, stamp);
+            let is_gone = now.duration_since(heard.last) >= HEARING_TIME;
+            if goes_further || is_gone || has_failed(&heard.node, heard.stamp) {
+                *heard = Heard { since: heard.since, ..Heard::new(node, stamp, lineage, now) };
+            }
         }
         heard.is_of(node, stamp) && now.duration_since(heard.since) >= HEARING_TIME
     }
@@ -54,11 +68,21 @@ impl Offers {
     pub(super) fn begun(&mut self, place: (&'static str, Slot)) {
         self.heard.remove(&place);
     }
+
+    /// It came to nothing.
+    pub(super) fn failed(&mut self, place: (&'static str, Slot), node: NodeId, stamp: Stamp) {
+        self.failed.insert(place, (node, stamp));
+    }
+
+    /// It is in the slot now.
+    pub(super) fn done(&mut self, place: (&'static str, Slot)) {
+        self.failed.remove(&place);
+    }
 }
 
 impl Heard {
     fn new(node: &NodeId, stamp: Stamp, lineage: &[Stamp], now: Instant) -> Self {
-        Self { node: node.clone(), stamp, lineage: lineage.to_vec(), since: now, last: now }
+        Self { node: node.clone(), stamp, lineage: lineage.to_vec(), since: now, last: now, last_of_any: now }
     }
 
     fn is_of(&self, node: &NodeId, stamp: Stamp) -> bool {
@@ -145,9 +169,34 @@ mod tests {
     }
 
     #[test]
-    fn when_one_is_being_taken_in_the_others_are_heard_anew() {
+    fn what_came_to_nothing_is_passed_over_while_another_is_offered() {
         let mut scene = Scene::new();
         scene.hear(0, "owner", 9);
+        scene.offers.begun(PLACE);
+        scene.offers.failed(PLACE, NodeId::new("owner").unwrap(), stamp(2, 9));
+        for after in [1000, 2000, 3000] {
+            assert!(!scene.hear(after, "owner", 9) && !scene.hear(after, "backup", 8));
+        }
+        assert!(!scene.hear(4000, "owner", 9) && scene.hear(4000, "backup", 8));
+        scene.offers.begun(PLACE);
+        scene.offers.done(PLACE);
+        scene.hear(5000, "owner", 9);
+        scene.hear(6000, "owner", 9);
+        assert!(!scene.hear(7000, "owner", 9) && scene.hear(8000, "owner", 9));
+    }
+
+    #[test]
+    fn after_a_silence_offers_are_heard_anew() {
+        let mut scene = Scene::new();
+        assert!(!scene.hear(0, "owner", 9));
+        assert!(!scene.hear(60_000, "owner", 9) && !scene.hear(60_000, "backup", 8));
+        assert!(!scene.hear(62_000, "owner", 9) && scene.hear(63_000, "owner", 9));
+    }
+
+    #[test]
+    fn when_one_is_being_taken_in_the_others_are_heard_anew() {
+        let mut scene = Scene::new();
+        assert!([0, 1000, 2000].into_iter().all(|after| !scene.hear(after, "owner", 9)));
         assert!(scene.hear(3000, "owner", 9));
         scene.offers.begun(PLACE);
         assert!(!scene.hear(3000, "owner", 9));

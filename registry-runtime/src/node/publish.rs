@@ -217,15 +217,20 @@ fn unsettled(ownership: &Ownership) -> Option<String> {
     })
 }
 
-/// How many slots go with this node: those that it owns, and those that it keeps for an owner that is gone.
-pub(super) fn left_behind(engine: &Engine) -> usize {
+/// How many slots go with this node: those that it owns, and those that it keeps for an owner that is gone. With whether anybody is left who could
+/// take some of them over.
+pub(super) fn left_behind(engine: &Engine) -> (usize, bool) {
     let me = engine.membership().identity().process();
     let live: BTreeSet<Process> =
         engine.membership().members().filter(|member| member.state.is_live()).map(|member| member.process).collect();
     let ownership = engine.ownership();
-    let tables = ownership.registries().filter_map(|name| ownership.table(name));
-    let sets = tables.flat_map(|table| table.active().map(|(_, active)| &active.set));
-    sets.filter(|set| *set.owner() == me || (set.contains(&me) && !live.contains(set.owner()))).count()
+    let of = |name| {
+        let sets = ownership.table(name).into_iter().flat_map(|table| table.active().map(|(_, active)| &active.set));
+        let slots = sets.filter(|set| *set.owner() == me || (set.contains(&me) && !live.contains(set.owner()))).count();
+        (slots, slots > 0 && ownership.has_heirs(name))
+    };
+    let add = |(all, any): (usize, bool), (slots, heirs)| (all.saturating_add(slots), any || heirs);
+    ownership.registries().map(of).fold((0, false), add)
 }
 
 /// Whether another member that hosts anything is Up.

@@ -175,9 +175,10 @@ impl Salvages {
                 }
             }
             // It is gone, or a part of it has no encoding: others may offer theirs.
-            let under_way = &mut this.lock().under_way;
+            let Taking { offers, under_way } = &mut *this.lock();
             if under_way.get(&place).is_some_and(|entry| entry.is_of(host.node(), stamp)) {
                 under_way.remove(&place);
+                offers.failed(place, host.node().clone(), stamp);
             }
         });
     }
@@ -196,6 +197,11 @@ impl Salvages {
         let place = (host.spec().name, slot);
         let now = Instant::now();
         let is_busy = under_way.get(&place).is_some_and(|other| other.until > now);
+        if let Some(given_up) = under_way.get(&place).filter(|_| !is_busy) {
+            // Its next part did not come in time: it may have none.
+            offers.failed(place, given_up.node.clone(), given_up.stamp);
+            under_way.remove(&place);
+        }
         if is_busy || !offers.hear(place, (node, stamp, &lineage), now) {
             return false;
         }
@@ -241,7 +247,7 @@ impl Salvages {
     ) -> Step {
         let Remainder { next, last, body } = remainder;
         let taken = host.salvage(place.1, since, body).await;
-        let under_way = &mut self.lock().under_way;
+        let Taking { offers, under_way } = &mut *self.lock();
         let Some(entry) = under_way.get_mut(&place).filter(|entry| entry.number == number) else { return Step::Stop };
         match taken {
             Ok(taken) if !last => {
@@ -251,14 +257,16 @@ impl Salvages {
             }
             Ok(taken) => entry.sum.add(taken),
             Err(stranded) => {
-                under_way.remove(&place);
-                if let Stranded::Unreadable(fault) = stranded {
+                let came_to_nothing = under_way.remove(&place);
+                if let (Stranded::Unreadable(fault), Some(entry)) = (stranded, came_to_nothing) {
+                    offers.failed(place, entry.node, entry.stamp);
                     telemetry::unfillable(host.node(), place.0, place.1, &fault);
                 }
                 return Step::Stop;
             }
         }
         let Some(UnderWay { node, lineage, sum, .. }) = under_way.remove(&place) else { return Step::Stop };
+        offers.done(place);
         host.took_in(place.1, &lineage);
         let Salvage { taken, merged, given_up } = sum;
         telemetry::salvaged(host.node(), &node, place.0, place.1, (taken, merged, given_up));

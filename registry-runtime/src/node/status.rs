@@ -22,7 +22,7 @@ pub(crate) struct Status {
     /// What keeps the cluster from being settled, as far as this node knows; `None` when nothing does.
     #[cfg(feature = "testing")]
     pub(crate) unsettled: Option<String>,
-    /// What the last dial came to that failed otherwise than the one before it to the same address.
+    /// Why whom this node has dialled last, of those with another reason than before, is no fellow member, though it answers.
     pub(crate) refused: Option<Arc<str>>,
     /// What it could not hand over, once it has left.
     pub(crate) left_behind: Option<LeaveError>,

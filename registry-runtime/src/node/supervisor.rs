@@ -33,16 +33,15 @@ impl Supervisor {
     /// Waits for the driver's end, and tidies up unless the driver has done so.
     #[must_use = "nobody watches unless this is run"]
     pub(super) async fn watch(mut self, driver: JoinHandle<()>) {
-        let ended = driver.await;
-        self.is_over = true;
-        let Err(failure) = ended else { return };
+        let Err(failure) = driver.await else { return self.is_over = true };
         let what = describe(failure);
         self.close();
         if let Some(transport) = self.transport.upgrade() {
-            transport.shutdown().await;
+            // Contained, for the program's subscriber may be what has failed.
+            let _ = tokio::spawn(async move { transport.shutdown().await }).await;
         }
         self.say(&what);
-        // Last, for the program's subscriber may be what has failed.
+        self.is_over = true;
         telemetry::driver_failed(&self.port.node, &what);
     }
 
@@ -54,10 +53,13 @@ impl Supervisor {
         }
     }
 
+    /// Says why the node has stopped, unless that is known.
     fn say(&self, what: &Arc<str>) {
         let mut status = Status::clone(&self.status.borrow());
-        status.stopped = Some(Stopped::Failed(Arc::clone(what)));
-        self.status.send_replace(Arc::new(status));
+        if status.stopped.is_none() {
+            status.stopped = Some(Stopped::Failed(Arc::clone(what)));
+            self.status.send_replace(Arc::new(status));
+        }
     }
 }
 

@@ -1,7 +1,6 @@
 //! A cluster of real nodes over real QUIC on loopback.
 
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -14,7 +13,7 @@ use crate::id::NodeId;
 use crate::node::{LeaveError, Node, NodeBuilder, StartError};
 use crate::resource::States;
 use crate::time::Timing;
-use crate::transport::{self, Identity, Socket};
+use crate::transport::{self, Identity, Seeds, Socket};
 
 /// How long [`Cluster::settled`] waits: longer than any failover of `Timing::fast()`, shorter than a person's patience.
 const SETTLE: Duration = Duration::from_secs(30);
@@ -24,10 +23,6 @@ const LOOK: Duration = Duration::from_millis(10);
 
 /// How long a restarting node waits for its former life's port.
 const REBIND: Duration = Duration::from_secs(5);
-
-/// Counts the clusters of this process, so that each has a name of its own: the address of a node that was killed may be another cluster's
-/// soon, and its fellows go on dialling it.
-static BEGUN: AtomicU64 = AtomicU64::new(0);
 
 /// A cluster of real nodes over real QUIC on loopback, with `Timing::fast()` unless told otherwise.
 ///
@@ -110,7 +105,7 @@ impl Cluster {
         ClusterBuilder {
             nodes: 3,
             recipe: Recipe {
-                name: format!("testing {} {}", std::process::id(), BEGUN.fetch_add(1, Ordering::Relaxed)),
+                name: own_name(),
                 hosted: Vec::new(),
                 states: States::default(),
                 timing: Timing::fast(),
@@ -273,4 +268,10 @@ async fn rebind(address: SocketAddr) -> Result<UdpSocket, StartError> {
             Err(_) => sleep(LOOK).await,
         }
     }
+}
+
+/// A name that no other cluster has: the address of a node that was killed may be another cluster's soon, and its fellows go on dialling it.
+fn own_name() -> String {
+    let random = Seeds::from_system().map_or(0, |mut seeds| seeds.number());
+    format!("testing {} {random:x}", std::process::id())
 }

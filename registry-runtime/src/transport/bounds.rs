@@ -28,7 +28,7 @@ pub(super) const CHANNELS: usize = 2;
 pub(super) const HANDSHAKE_TIME: Duration = Duration::from_secs(5);
 
 /// How many handshakes may be under way at once. A cluster of a thousand nodes that restarts fits into a few seconds of
-/// these; a flood is made to prove its addresses, and pushes out its own oldest.
+/// these; a flood is made to prove its addresses, and pushes out what takes longest.
 pub(super) const HANDSHAKES_AT_ONCE: usize = 256;
 
 /// How many of these may come from one address: enough for the nodes of a machine, or behind one translated address, that start together;
@@ -39,8 +39,8 @@ pub(super) const HANDSHAKES_OF_ONE: usize = HANDSHAKES_AT_ONCE / 2;
 /// trickles. A large request waits for as long as its call does.
 pub(super) const SOLO_TIME: Duration = Duration::from_secs(600);
 
-/// How often a connection that lost against another of the same pair, or whose peer has said goodbye, is looked at to see whether anything is
-/// under way on it; then it ends.
+/// How long a connection goes on that has given way to another, or whose peer has said goodbye; and how often one of two that both sides began at
+/// once is looked at to see whether anything is under way on it.
 pub(super) const LINGER_TIME: Duration = Duration::from_millis(500);
 
 /// After how many looks it ends even so: a minute, beyond which hardly anybody waits for an answer.
@@ -77,8 +77,9 @@ const IDLE_TIME: Duration = Duration::from_secs(20);
 /// How long nothing is sent before a sign of life is. A third of the idle time, so that two may be lost.
 const KEEP_ALIVE: Duration = Duration::from_secs(6);
 
-/// The bytes that a peer may have sent on one stream and we have not read. Covers 1 Gbit/s at 4 ms.
-const STREAM_WINDOW_BYTES: u32 = 512 << 10;
+/// The bytes that a peer may have sent on one stream and we have not read. Covers 1 Gbit/s at 8 ms; between
+/// continents, at 80 ms, a slot is sent at 13 MB/s. More would be multiplied by the streams below.
+const STREAM_WINDOW_BYTES: u32 = 1 << 20;
 
 /// How many streams one side may write to at once: large frames, channels, the lanes that it opened and those that it answers on, and the one
 /// of the hello.

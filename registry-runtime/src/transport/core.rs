@@ -21,7 +21,7 @@ use super::handler::Handler;
 use super::handshake::{self, Acquaintance};
 use super::link::{Link, Mainspring, supervise};
 use super::places::Places;
-use super::roster::Roster;
+use super::roster::{Replaced, Roster};
 use crate::id::{LinkId, NodeId};
 use crate::policy::ration::Ration;
 use crate::telemetry;
@@ -189,7 +189,7 @@ impl Core {
             refusal => HandshakeError::Refused(refusal),
         });
         if let Some(replaced) = self.close_if_failed(&connection, admitted)? {
-            self.end_soon(replaced, Reason::Duplicate);
+            self.end_soon(replaced);
         }
         self.counters.connected();
         let spring = Mainspring { handler: self.handler.clone(), events: self.events.clone(), good_for: met.good_for };
@@ -203,16 +203,28 @@ impl Core {
         Ok(link)
     }
 
-    /// Ends a connection when what is under way on it has ended, or has had time to.
-    pub(super) fn end_soon(&self, link: Link, reason: Reason) {
+    /// Ends a connection that has given way to another: one that both sides had begun at once when nothing is under way on it any more, and one
+    /// whose peer had lost it, or was another process, soon, for nothing comes over it.
+    fn end_soon(&self, Replaced { link, twin }: Replaced) {
         self.tasks.spawn(async move {
-            for _ in 0..LINGERS_MAX {
+            let mut idle = 0;
+            for _ in 0..if twin { LINGERS_MAX } else { 1 } {
                 sleep(LINGER_TIME).await;
-                if link.is_idle() || !link.is_open() {
+                // What was idle at one look may have been on its way still.
+                idle = if link.is_idle() { idle + 1 } else { 0 };
+                if idle > 1 || !link.is_open() {
                     break;
                 }
             }
-            link.end(reason);
+            link.end(Reason::Duplicate);
+        });
+    }
+
+    /// Ends the connection with one that has said goodbye, when what it has answered before has had time to come.
+    pub(super) fn take_leave(&self, link: Link) {
+        self.tasks.spawn(async move {
+            sleep(LINGER_TIME).await;
+            link.end(Reason::Hangup);
         });
     }
 

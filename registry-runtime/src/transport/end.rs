@@ -254,6 +254,11 @@ pub(crate) enum HandshakeError {
 }
 
 impl HandshakeError {
+    /// Whether somebody was there.
+    pub(crate) const fn is_an_answer(&self) -> bool {
+        !matches!(self, Self::TimedOut | Self::Connection(_) | Self::Address(_) | Self::ShuttingDown)
+    }
+
     /// What tells it apart from others when it is counted, among strangers: its kind, and where it comes from if that was proven. An address
     /// that nobody had to prove may be another for each packet.
     pub(crate) fn class(&self, address: SocketAddr) -> (&'static str, Option<IpAddr>) {

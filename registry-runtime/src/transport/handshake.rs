@@ -143,11 +143,11 @@ impl Proven {
         let leaf = chain.first().ok_or_else(none)?;
         let unreadable = |error: certificate::Unreadable| HandshakeError::Connection(Reason::Failed(error.to_string()));
         let names = certificate::names(leaf).map_err(unreadable)?;
-        // It proves nothing any more when any of those that it hangs from is over.
+        // It proves nothing any more when one that it hangs from is over. Those that are over now were shown beside it, and not needed.
         let now = SystemTime::now();
-        let good_for = chain.iter().map(|shown| certificate::good_for(shown, now));
-        let good_for =
-            good_for.collect::<Result<Vec<_>, _>>().map_err(unreadable)?.into_iter().min().unwrap_or_default();
+        let of_leaf = certificate::good_for(leaf, now).map_err(unreadable)?;
+        let others = chain.iter().skip(1).filter_map(|shown| certificate::good_for(shown, now).ok());
+        let good_for = others.filter(|good_for| !good_for.is_zero()).fold(of_leaf, Duration::min);
         Ok(Self { names, good_for })
     }
 

@@ -46,6 +46,14 @@ struct Entry {
     since: Instant,
 }
 
+/// A connection that has given way.
+#[derive(Debug)]
+pub(super) struct Replaced {
+    pub(super) link: Link,
+    /// Whether it was with the same process, and both sides had begun one each.
+    pub(super) twin: bool,
+}
+
 impl Roster {
     /// The connection to a node.
     pub(super) fn link(&self, node: &NodeId) -> Option<Link> {
@@ -80,15 +88,19 @@ impl Roster {
     }
 
     /// Takes a new connection in; gives out the one that it replaces.
-    pub(super) fn admit(&self, link: Link, order: Order) -> Result<Option<Link>, Refusal> {
+    pub(super) fn admit(&self, link: Link, order: Order) -> Result<Option<Replaced>, Refusal> {
         let mut state = self.lock();
         if state.closed {
             return Err(Refusal::Closed);
         }
         let node = link.peer().node.clone();
         state.weigh(&node, &order)?;
+        let (start, dialler) = (order.start, order.dialler.clone());
         let replaced = state.peers.insert(node, Entry { link, order, since: Instant::now() });
-        Ok(replaced.map(|entry| entry.link))
+        Ok(replaced.map(|Entry { link, order, .. }| {
+            let twin = order.start == start && order.dialler != dialler;
+            Replaced { link, twin }
+        }))
     }
 
     /// Takes a connection out, unless another has taken its place.

@@ -26,7 +26,7 @@ pub(super) fn judge<R: Resource>(
         receipts.forget_due(clock.now());
     }
     match receipts.look(&asked.ask) {
-        Known::New if asked.only_asks => return Err(Refused::Lost),
+        Known::New | Known::Full if asked.only_asks => return Err(Refused::Lost),
         Known::New => {}
         Known::Told(_) if !rules.keeps(Rule::Receipt) => {}
         Known::Told(told) => return Ok(Some(told)),

@@ -97,6 +97,18 @@ impl Session {
         give_back(&mut self.expired);
     }
 
+    /// The same for a session that says so beside its calls: where nothing is left, none of the room is kept, either, for no call of it has
+    /// come to the slot for a while.
+    pub(super) fn pass_idle(&mut self, mark: Mark, room: &mut Room) {
+        self.pass(mark, room);
+        if self.kept.is_empty() {
+            self.kept = VecDeque::new();
+        }
+        if self.expired.is_empty() {
+            self.expired = VecDeque::new();
+        }
+    }
+
     /// Lets go of the receipts whose time is over; their numbers stay. Says when to look again, unless the session is over.
     pub(super) fn expire_due(&mut self, now: Moment, room: &mut Room) -> Option<Moment> {
         let mut kept = std::mem::take(&mut self.kept);

@@ -56,10 +56,10 @@ impl Sessions {
         // Most slots know few of the callers, and some know many more than have said anything.
         if self.known.len() <= marks.len() {
             let told = self.known.iter_mut().filter_map(|(number, session)| Some((session, marks.get(number)?)));
-            told.for_each(|(session, mark)| session.pass(*mark, room));
+            told.for_each(|(session, mark)| session.pass_idle(*mark, room));
         } else {
             for (number, mark) in marks {
-                self.get_mut(*number).into_iter().for_each(|session| session.pass(*mark, room));
+                self.get_mut(*number).into_iter().for_each(|session| session.pass_idle(*mark, room));
             }
         }
     }

@@ -221,6 +221,17 @@ fn a_burst_is_not_paid_for_ever() {
     assert!(receipts.sessions.get_mut(1).unwrap().room_for_receipts() <= QUEUE_KEPT);
 }
 
+#[test]
+fn who_says_beside_its_calls_how_far_it_is_leaves_no_room_behind() {
+    let mut receipts = Receipts::default();
+    (1..=4).for_each(|number| remember(&mut receipts, &ask(1, number, 1), 0, at(0)));
+    receipts.pass(&BTreeMap::from([(1, Mark::new(4))]));
+    assert!(receipts.len() == 1 && receipts.sessions.get_mut(1).unwrap().room_for_receipts() > 0);
+    receipts.pass(&BTreeMap::from([(1, Mark::new(5))]));
+    assert_eq!(receipts.sessions.get_mut(1).unwrap().room_for_receipts(), 0);
+    assert_eq!(receipts.look(&ask(1, 4, 4)), Known::Expired);
+}
+
 /// A backup that began to remember a name later than its owner, and hears of its next use before its own time for the first is over.
 #[test]
 fn a_name_that_is_used_anew_is_remembered_from_then_on() {

@@ -9,7 +9,7 @@ use std::task::{Context, Waker};
 pub(super) struct Budget {
     limit: usize,
     held: AtomicUsize,
-    /// The pumps of a connection's lanes and its large requests, each once at most.
+    /// The pumps of a connection's lanes, each once at most.
     waiting: Mutex<Vec<Waker>>,
 }
 

@@ -1,9 +1,8 @@
 //! Answering a request: at once, or later and from anywhere.
 
-use std::future::poll_fn;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Waker};
 
 use super::pile::Pile;
 use super::solo::Soloist;
@@ -73,19 +72,6 @@ impl Replies {
     /// Whether the lane should take no more requests until some have been answered.
     pub(super) fn is_full(&self, out_bytes: usize) -> bool {
         out_bytes > OUT_BYTES_FULL || self.under_way.load(Ordering::Relaxed) >= UNDER_WAY_MAX || self.soloist.is_full()
-    }
-
-    /// Waits until so few large replies wait that another large request may be taken: on its way it holds up nobody, and what it asks for may be
-    /// as large as those.
-    pub(in crate::transport) async fn room(&self) {
-        poll_fn(|task| match self.soloist.is_full() {
-            true => {
-                self.soloist.wait(task);
-                if self.soloist.is_full() { Poll::Pending } else { Poll::Ready(()) }
-            }
-            false => Poll::Ready(()),
-        })
-        .await;
     }
 
     /// Wakes the task when large replies have been sent; the others wake it anyway. Who has called this looks once more before it

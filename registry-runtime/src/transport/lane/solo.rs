@@ -29,7 +29,8 @@ const REQUESTS_BYTES_MAX: usize = 64 << 20;
 const REPLIES_BYTES_FULL: usize = 32 << 20;
 
 /// The bytes of large replies that may wait on one connection to be sent: sixty-four of the largest. Only commands that were under
-/// way already when requests stopped being taken come so far; those beyond it end without their reply.
+/// way already when the lanes stopped taking requests, and large requests, come so far; those beyond it end without their reply. Large requests
+/// are not held back: they share their streams with the replies of the other direction, and two nodes that both waited so would wait for each other.
 const REPLIES_BYTES_MAX: usize = 256 << 20;
 
 /// Sends large frames of one connection.

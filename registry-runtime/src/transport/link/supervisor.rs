@@ -9,15 +9,14 @@ use bytes::Bytes;
 use quinn::{RecvStream, SendStream};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until};
 
 use super::{Link, number};
-use crate::transport::bounds::SOLO_TIME;
 use crate::transport::channel::{self, Channel};
 use crate::transport::end::{Reason, StreamEnd, Violation};
 use crate::transport::event::Event;
 use crate::transport::handler::Handler;
-use crate::transport::lane::{Replies, Reply, inbound, outbound, solo};
+use crate::transport::lane::{Reply, inbound, outbound, solo};
 use crate::transport::stream::{Tag, read_tag};
 use crate::wire::frame::{BadFrame, Body, Frame};
 
@@ -171,16 +170,10 @@ impl Crew {
                 };
                 unfinished(end)
             }
-            Tag::SoloRequest => {
-                let Some(replies) = self.link.replies(number) else { return unknown(tag, number) };
-                if timeout(SOLO_TIME, replies.room()).await.is_err() {
-                    return StreamEnd::Abandoned;
-                }
-                match solo::receive(receive).await {
-                    Ok(frame) => self.solo_request(replies, &frame),
-                    Err(end) => end,
-                }
-            }
+            Tag::SoloRequest => match solo::receive(receive).await {
+                Ok(frame) => self.solo_request(number, &frame),
+                Err(end) => end,
+            },
             Tag::SoloReply => match solo::receive(receive).await {
                 Ok(frame) => self.solo_reply(number, &frame),
                 Err(end) => end,
@@ -189,7 +182,8 @@ impl Crew {
         }
     }
 
-    fn solo_request(&self, replies: &Arc<Replies>, frame: &Bytes) -> StreamEnd {
+    fn solo_request(&self, lane: u8, frame: &Bytes) -> StreamEnd {
+        let Some(replies) = self.link.replies(lane) else { return unknown(Tag::SoloRequest, lane) };
         match inbound::handle_alone(replies, &self.link, &*self.spring.handler, frame) {
             Ok(()) => StreamEnd::Finished,
             Err(error) => error.into(),

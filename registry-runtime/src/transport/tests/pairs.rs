@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::support::*;
 use crate::transport::end::Closing;
-use crate::transport::{Event, HandshakeError, Reason};
+use crate::transport::{Event, HandshakeError, LinkError, Reason};
 use crate::wire::hello::Refusal;
 
 /// Waits until a node has one connection alive, and says how many events there were.
@@ -82,9 +82,11 @@ async fn a_later_start_replaces_the_earlier_one_and_an_earlier_one_is_refused() 
     let (first, second) = (of_start(1), of_start(2));
     first.dial(&b).await.unwrap();
     let earlier = b.connected().await;
+    let unanswered = earlier.request(0, &request(KEEP, 1, b""), Instant::now() + PATIENCE).unwrap();
     second.dial(&b).await.unwrap();
     assert_eq!(b.connected().await.peer().start.get(), 2);
     assert_eq!(b.disconnected().await.0, earlier.id());
+    assert_eq!(unanswered.await, Err(LinkError::Lost { sent: true }), "who waits is not held up by what lingers");
     let refused = first.dial(&b).await.err();
     assert_eq!(
         refused,

@@ -75,11 +75,18 @@ fn join(notes: Vec<(Stamp, Note)>, sightings: Vec<Sighting>) -> (Records, Vec<Si
     let mut lines: Vec<(Stamp, Line)> =
         notes.chain(sightings.into_iter().map(|sighting| (sighting.at, Line::Sighting(sighting)))).collect();
     lines.sort_by_key(|(at, _)| *at);
+    let times: Vec<Stamp> = lines.iter().map(|(at, _)| *at).collect();
     let mut names = Names::default();
     let (mut records, mut sightings) = (Records::default(), Vec::new());
     for (sequence, (at, line)) in (1..).zip(lines) {
         let at = Stamp { sequence, at_ms: at.at_ms };
         match line {
+            // A moment that a process noted is where it lies among all that were.
+            Line::Note(Note::Audited { place, since, number, effects }) => {
+                let before = times.partition_point(|time| *time < since) as u64;
+                let since = Stamp { sequence: before + 1, at_ms: since.at_ms };
+                records.take(at, names.translate(Note::Audited { place, since, number, effects }));
+            }
             Line::Note(note) => records.take(at, names.translate(note)),
             Line::Sighting(sighting) => sightings.push(Sighting { at, ..sighting }),
         }

@@ -124,7 +124,7 @@ impl Client {
     pub async fn add_to_all(mut self, timeout_ms: u64) -> Result<(), String> {
         for key in 0..KEYS {
             let slot = self.client().registry().explain(key).slot.get();
-            self.history.slot(self.ask(key, Op::Read, timeout_ms).place, slot);
+            self.history.slot(self.place(key), slot);
             let outcome = self.add(key, timeout_ms, 0).await;
             if !outcome.is_ok() {
                 return Err(format!("key {key}: {outcome}"));
@@ -154,8 +154,11 @@ impl Client {
     }
 
     fn ask(&self, key: u64, op: Op, timeout_ms: u64) -> Ask {
-        let registry = if self.narrow { narrow::Registry::NAME } else { tallies::Registry::NAME };
         let host = self.node.id().as_str().into();
-        Ask { host, client: self.number, place: Place { registry, key }, op, effect: None, timeout_ms }
+        Ask { host, client: self.number, place: self.place(key), op, effect: None, timeout_ms }
+    }
+
+    fn place(&self, key: u64) -> Place {
+        Place { registry: if self.narrow { narrow::Registry::NAME } else { tallies::Registry::NAME }, key }
     }
 }

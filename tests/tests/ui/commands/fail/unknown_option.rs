@@ -26,6 +26,12 @@ impl Order {
 
     #[command(name)]
     fn five(&self) {}
+
+    #[command(read)]
+    fn six(&self) {}
+
+    #[command(timeout = "5s")]
+    fn seven(&self) {}
 }
 
 fn main() {}
