@@ -4,6 +4,7 @@ mod balance;
 mod call;
 mod caller;
 mod handle;
+mod losses;
 mod parts;
 mod peer;
 mod port;

@@ -14,6 +14,7 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 
 use super::Reach;
 use super::caller::derived_id;
+use super::losses::Losses;
 use super::parts::{Parts, Unfit};
 use super::peer::Outstanding;
 use super::port::Subscription;
@@ -22,7 +23,7 @@ use super::target::{Aim, Refusal, Target};
 use super::verdict::{self, Again, PAUSE, Verdict};
 use crate::codec::decode;
 use crate::exec::{Attempt, Handle, Started};
-use crate::id::{CommandId, Descent, Epoch, IdempotencyName, Mark, NodeId, Slot, Start as Life};
+use crate::id::{CommandId, Descent, Epoch, IdempotencyName, Mark, NodeId, Slot};
 use crate::policy::receipts::Ask;
 use crate::policy::replica::Stamp;
 use crate::resource::{Command, CommandError, Commands, Context as Calling, Executed, Kind, Reason};
@@ -35,10 +36,6 @@ use crate::wire::outcome as wire;
 
 /// How many owners a call follows on the word of other nodes before it waits for its own table to catch up.
 const HOPS_MAX: u32 = 3;
-
-/// How many nodes may be lost with one command before it is not run any more. It may be what they are lost to: a body that ends its process,
-/// or uses up its memory, would otherwise end one node after another. Two in a row that have nothing to do with it are rare.
-const LOSSES_MAX: u8 = 2;
 
 /// A call on its way.
 pub(super) struct Run<R: Commands, A: 'static, T: 'static, E: 'static> {
@@ -66,14 +63,7 @@ pub(super) struct Run<R: Commands, A: 'static, T: 'static, E: 'static> {
     hint: Option<(NodeId, Epoch)>,
     /// The owners followed on the word of other nodes since the own table was in this epoch.
     hops: (u32, Epoch),
-    /// Who had the last attempt, if that was lost together with the connection: a process, by its start.
-    lost: Option<Life>,
-    /// How many nodes were lost that had it.
-    losses: u8,
-    /// Whether so many were that it is not to be run any more, and only asked for its receipt.
-    only_asks: bool,
-    /// Who had the last attempt that was sent elsewhere.
-    sent_to: Life,
+    losses: Losses,
 }
 
 /// What a command is known by beside its id.
@@ -151,10 +141,7 @@ where
             own_unresolved: false,
             hint: None,
             hops: (0, Epoch::ZERO),
-            lost: None,
-            losses: 0,
-            only_asks: false,
-            sent_to: Life::new(0),
+            losses: Losses::default(),
         }
     }
 
@@ -176,11 +163,8 @@ where
         let any_replica = kind == Kind::Read && self.attempts == 0 && self.reach.subscription.seen.is_some();
         let aim = Aim { kind, number: *number, slot: self.slot, any_replica, hint: self.hint.as_ref() };
         let target = self.reach.target(&aim);
-        if self.lost.is_some() {
-            self.count_loss(&target);
-        }
-        self.only_asks = self.losses >= LOSSES_MAX;
-        if self.only_asks && !keeps_receipt(kind) {
+        self.count_losses(&target);
+        if self.losses.are_too_many() && !keeps_receipt(kind) {
             return end(CommandError::Unknown { reason: Reason::OwnerLost });
         }
         match target {
@@ -240,23 +224,24 @@ where
         }
     }
 
-    /// Counts whoever had the last attempt as lost with it, when the command goes to somebody else and that process is not connected.
-    fn count_loss(&mut self, target: &Target) {
+    /// Counts whoever had the last attempt as lost with it, where the next one goes to somebody else.
+    fn count_losses(&mut self, target: &Target) {
         let next = match target {
             Target::Here { .. } => None,
             Target::There { link, .. } => link.as_deref().map(|link| link.peer().start),
             Target::Nowhere(_) | Target::Refused(_) => return,
         };
-        let lives = |start: Life| {
-            let table = self.reach.subscription.routes.table();
-            table.peers.iter().any(|route| {
-                route.peer.link().as_deref().is_some_and(|link| link.is_open() && link.peer().start == start)
-            })
-        };
-        if let Some(lost) = self.lost.filter(|lost| next != Some(*lost)) {
-            self.lost = None;
-            self.losses = self.losses.saturating_add(u8::from(!lives(lost)));
-        }
+        let Self { losses, reach, .. } = self;
+        losses.goes_on_to(next, |process| {
+            let is_with = |link: &Link| link.is_open() && link.peer().start == process;
+            reach
+                .subscription
+                .routes
+                .table()
+                .peers
+                .iter()
+                .any(|route| route.peer.link().as_deref().is_some_and(is_with))
+        });
     }
 
     /// With an attempt unresolved, who had no place for another one was not asked what became of it: the call asks again. And where there is
@@ -266,7 +251,9 @@ where
             (Verdict::End(Err(CommandError::Overloaded { retry_after })), Some(reason)) => {
                 Verdict::Again(Again { anyway: Some(retry_after.max(PAUSE)), ..Again::soon(reason) })
             }
-            (Verdict::Again(Again { started: true, reason: reason @ Reason::OwnerLost, .. }), _) if self.only_asks => {
+            (Verdict::Again(Again { started: true, reason: reason @ Reason::OwnerLost, .. }), _)
+                if self.losses.are_too_many() =>
+            {
                 Verdict::End(Err(CommandError::Unknown { reason }))
             }
             (verdict, _) => verdict,
@@ -337,7 +324,7 @@ where
             ask: Ask { id: self.id, mark, name, content },
             may_repeat: keeps,
             attempt: self.attempts,
-            only_asks: self.only_asks,
+            only_asks: self.losses.are_too_many(),
             caller: &self.reach.port.node,
             begun: now,
             deadline: self.deadline,
@@ -364,9 +351,9 @@ where
         task: &Waker,
     ) -> Start<T, E> {
         self.attempts = self.attempts.saturating_add(1);
-        self.sent_to = link.peer().start;
+        self.losses.sent(link.peer().start);
         let mark = self.mark();
-        let Self { slot, id, attempts, deadline, only_asks, .. } = *self;
+        let Self { slot, id, attempts, deadline, losses, .. } = *self;
         let Described { name, content, descent } = self.described();
         let descent = self.handed_down(descent);
         let sent = self.parts.show(|key, arguments| {
@@ -378,7 +365,7 @@ where
                 epoch,
                 id,
                 attempt,
-                only_asks,
+                only_asks: losses.are_too_many(),
                 mark,
                 name,
                 content,
@@ -401,12 +388,12 @@ where
     fn understand(&mut self, reply: Result<Reply, LinkError>) -> Verdict<T, E> {
         let Reply { outcome, head, payload } = match reply {
             Ok(reply) => {
-                self.lost = None;
+                self.losses.answered();
                 reply
             }
             Err(LinkError::Lost { sent: false }) => return Verdict::Again(Again::soon(Reason::ConnectionLost)),
             Err(LinkError::Lost { sent: true }) if self.may_repeat() => {
-                self.lost = Some(self.sent_to);
+                self.losses.lost();
                 return Verdict::Again(Again::soon_after_start(Reason::ConnectionLost));
             }
             Err(LinkError::Lost { sent: true }) => {

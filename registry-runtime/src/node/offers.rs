@@ -38,7 +38,7 @@ struct Heard {
 }
 
 impl Offers {
-    /// Hears an offer. Says whether it is the one to be taken in, and whether now.
+    /// Hears an offer. Says whether it is to be taken in now; the others of its slot are heard anew then.
     pub(super) fn hear(
         &mut self,
         place: (&'static str, Slot),
@@ -48,8 +48,10 @@ impl Offers {
         let failed = self.failed.get(&place);
         let has_failed =
             |node: &NodeId, stamp: Stamp| failed.is_some_and(|failed| (&failed.0, failed.1) == (node, stamp));
-        // Nothing was offered for so long that it is another story.
-        self.heard.retain(|other, heard| *other != place || now.duration_since(heard.last_of_any) < HEARING_TIME);
+        if self.heard.get(&place).is_some_and(|heard| now.duration_since(heard.last_of_any) >= HEARING_TIME) {
+            // Nothing was offered for so long that it is another story.
+            self.heard.remove(&place);
+        }
         let heard = self.heard.entry(place).or_insert_with(|| Heard::new(node, stamp, lineage, now));
         heard.last_of_any = now;
         if heard.is_of(node, stamp) {
@@ -61,12 +63,11 @@ impl Offers {
                 *heard = Heard { since: heard.since, ..Heard::new(node, stamp, lineage, now) };
             }
         }
-        heard.is_of(node, stamp) && now.duration_since(heard.since) >= HEARING_TIME
-    }
-
-    /// One of the slot's is being taken in.
-    pub(super) fn begun(&mut self, place: (&'static str, Slot)) {
-        self.heard.remove(&place);
+        let begins = heard.is_of(node, stamp) && now.duration_since(heard.since) >= HEARING_TIME;
+        if begins {
+            self.heard.remove(&place);
+        }
+        begins
     }
 
     /// It came to nothing.
@@ -171,14 +172,11 @@ mod tests {
     #[test]
     fn what_came_to_nothing_is_passed_over_while_another_is_offered() {
         let mut scene = Scene::new();
-        scene.hear(0, "owner", 9);
-        scene.offers.begun(PLACE);
         scene.offers.failed(PLACE, NodeId::new("owner").unwrap(), stamp(2, 9));
         for after in [1000, 2000, 3000] {
             assert!(!scene.hear(after, "owner", 9) && !scene.hear(after, "backup", 8));
         }
         assert!(!scene.hear(4000, "owner", 9) && scene.hear(4000, "backup", 8));
-        scene.offers.begun(PLACE);
         scene.offers.done(PLACE);
         scene.hear(5000, "owner", 9);
         scene.hear(6000, "owner", 9);
@@ -198,7 +196,6 @@ mod tests {
         let mut scene = Scene::new();
         assert!([0, 1000, 2000].into_iter().all(|after| !scene.hear(after, "owner", 9)));
         assert!(scene.hear(3000, "owner", 9));
-        scene.offers.begun(PLACE);
         assert!(!scene.hear(3000, "owner", 9));
     }
 }

@@ -205,7 +205,6 @@ impl Salvages {
         if is_busy || !offers.hear(place, (node, stamp, &lineage), now) {
             return false;
         }
-        offers.begun(place);
         let number = self.begun.fetch_add(1, Ordering::Relaxed);
         let (node, sum, until) = (node.clone(), Salvage::default(), now + PART_TIME);
         under_way.insert(place, UnderWay { number, node, stamp, lineage, since, next: Some(0), until, sum });

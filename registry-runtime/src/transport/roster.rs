@@ -50,7 +50,7 @@ struct Entry {
 #[derive(Debug)]
 pub(super) struct Replaced {
     pub(super) link: Link,
-    /// Whether it was with the same process, and both sides had begun one each.
+    /// Whether it was with the same process, and both sides had begun one each, at about the same time.
     pub(super) twin: bool,
 }
 
@@ -97,8 +97,8 @@ impl Roster {
         state.weigh(&node, &order)?;
         let (start, dialler) = (order.start, order.dialler.clone());
         let replaced = state.peers.insert(node, Entry { link, order, since: Instant::now() });
-        Ok(replaced.map(|Entry { link, order, .. }| {
-            let twin = order.start == start && order.dialler != dialler;
+        Ok(replaced.map(|Entry { link, order, since }| {
+            let twin = order.start == start && order.dialler != dialler && since.elapsed() < RACE_TIME;
             Replaced { link, twin }
         }))
     }

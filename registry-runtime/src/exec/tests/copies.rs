@@ -215,6 +215,18 @@ fn read(world: &World, epoch: Epoch, seen: (Epoch, u64)) -> Outcome<i64, Infalli
     world.host.call(&SUM, attempt, (), &mut |_, _| ()).ready()
 }
 
+/// Three that answer reads, the first backup with what is acknowledged.
+async fn shown() -> Trio {
+    let trio = Trio::of([World::of(&READ_ANYWHERE), World::of(&READ_ANYWHERE), World::of(&READ_ANYWHERE)]);
+    let made = trio.make(FIRST, 100).later();
+    trio.deliver(0);
+    trio.reaches(0, FIRST, Position::new(1));
+    made.await;
+    trio.deliver(0);
+    assert_eq!(read(&trio.backups[0], FIRST, (FIRST, 1)), Outcome::Done(5));
+    trio
+}
+
 #[tokio::test]
 async fn a_backup_answers_reads_with_what_is_acknowledged() {
     let trio = Trio::of([World::of(&READ_ANYWHERE), World::of(&READ_ANYWHERE), World::of(&READ_ANYWHERE)]);
@@ -262,14 +274,8 @@ async fn a_backup_that_was_filled_answers_when_all_of_it_is_acknowledged() {
 
 #[tokio::test]
 async fn a_backup_that_is_being_filled_shows_nothing_of_what_it_had() {
-    let trio = Trio::of([World::of(&READ_ANYWHERE), World::of(&READ_ANYWHERE), World::of(&READ_ANYWHERE)]);
-    let made = trio.make(FIRST, 100).later();
-    trio.deliver(0);
-    trio.reaches(0, FIRST, Position::new(1));
-    made.await;
-    trio.deliver(0);
+    let trio = shown().await;
     let [backup, _] = &trio.backups;
-    assert_eq!(read(backup, FIRST, (FIRST, 1)), Outcome::Done(5));
     let reaches = trio.fill(0, FIRST, |trio| {
         trio.deliver(0);
         assert_eq!(read(backup, FIRST, (FIRST, 1)), Outcome::NotOwner { epoch: FIRST }, "it has missed something");
@@ -281,14 +287,8 @@ async fn a_backup_that_is_being_filled_shows_nothing_of_what_it_had() {
 
 #[tokio::test]
 async fn what_was_shown_of_a_content_is_told_after_it_is_given_up() {
-    let trio = Trio::of([World::of(&READ_ANYWHERE), World::of(&READ_ANYWHERE), World::of(&READ_ANYWHERE)]);
-    let made = trio.make(FIRST, 100).later();
-    trio.deliver(0);
-    trio.reaches(0, FIRST, Position::new(1));
-    made.await;
-    trio.deliver(0);
+    let trio = shown().await;
     let [backup, _] = &trio.backups;
-    assert_eq!(read(backup, FIRST, (FIRST, 1)), Outcome::Done(5));
     backup.host.clear(trio.slot);
     assert_eq!(backup.host.shown(trio.slot), Some((FIRST, Position::new(1))), "a reply may be on its way");
     assert_eq!(read(backup, FIRST, (FIRST, 0)), Outcome::NotOwner { epoch: Epoch::ZERO }, "nothing is here");
