@@ -127,6 +127,8 @@ pub(crate) enum Input {
         node: Option<NodeId>,
         /// The address, as in [`Output::Dial`].
         address: SocketAddr,
+        /// Whether a cluster stands there that will not have this node.
+        shuts_out: bool,
     },
     /// An entry of the `join` list stands for this process now, which may be this node's own; without one, nobody can tell for
     /// whom it stands.
@@ -297,12 +299,18 @@ impl Engine {
             Input::Connected { node, start, incarnation, address, dialled } => {
                 let process = Process { node: node.clone(), start };
                 self.silences.connect(now, &process);
+                for at in [Some(address), dialled].into_iter().flatten() {
+                    self.decide(now, ownership::Input::LetIn(at));
+                }
                 let peer = Identity { node, address, start, incarnation };
                 self.hear(now, membership::Input::Connected { peer, dialled });
                 self.decide(now, ownership::Input::Connected(process));
             }
             Input::Disconnected { node } => self.disconnected(now, node),
-            Input::DialFailed { node, address } => {
+            Input::DialFailed { node, address, shuts_out } => {
+                if shuts_out {
+                    self.decide(now, ownership::Input::ShutOut(address));
+                }
                 self.hear(now, membership::Input::DialFailed { node, address });
             }
             Input::Entry { entry, process } => self.decide(now, ownership::Input::Charter(entry, process)),

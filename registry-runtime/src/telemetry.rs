@@ -182,6 +182,11 @@ pub(crate) fn dial_failed(node: &NodeId, address: SocketAddr, error: &dyn Displa
     warn!(%node, %address, %error, "cannot connect; trying again");
 }
 
+/// A cluster stands that will not have this node.
+pub(crate) fn shut_out(node: &NodeId, address: SocketAddr) {
+    warn!(%node, %address, "a cluster stands there that refuses this node; none is founded beside it");
+}
+
 /// A dial came to nothing once more.
 pub(crate) fn dial_failed_again(node: &NodeId, address: SocketAddr, error: &dyn Display) {
     debug!(%node, %address, %error, "still cannot connect; trying again");

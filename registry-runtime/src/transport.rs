@@ -169,6 +169,11 @@ impl Transport {
         self.core.roster.links()
     }
 
+    /// From now on tells those whom it refuses that it knows owners of slots.
+    pub(crate) fn tell_that_it_stands(&self) {
+        self.core.tell_that_it_stands();
+    }
+
     /// Changes what the node says of itself on connections to come.
     #[cfg(test)]
     pub(crate) fn set_hello(&self, change: impl FnOnce(&mut Hello)) {

@@ -1,6 +1,7 @@
 //! Who may found: the `join` list, as the set that stands before every first opening.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 
 use crate::id::{NodeId, Process};
 use crate::time::Moment;
@@ -11,6 +12,10 @@ use crate::time::Moment;
 /// for the entry, lest two foundings count one entry twice. What differs is that exactly half is never enough, since
 /// entries have no smallest id before they are known.
 ///
+/// Who is refused, for what it is, by a cluster that stands founds nothing beside it: when a change that the others refuse is rolled out node by
+/// node, the new ones are most of the list in the end, and theirs would be a second cluster, without the data of the first. The others are
+/// thought to stand until somebody is let in where they were, or for as long as a silent member is waited for.
+///
 /// An entry of which nobody can tell for whom it stands counts for nobody, and a node that stands behind several counts for the first
 /// of them: it might take itself for most of a cluster that it does not see.
 #[derive(Debug)]
@@ -18,6 +23,8 @@ pub(crate) struct Charter {
     entries: Vec<Option<Entry>>,
     /// Since when more than half of the entries were ready to found.
     ready_since: Option<Moment>,
+    /// Where a cluster stands that will not have this node, as far as was heard, and until when that counts.
+    shut: BTreeMap<SocketAddr, Moment>,
 }
 
 #[derive(Clone, Debug)]
@@ -36,7 +43,7 @@ pub(crate) const CHARTER_MAX: usize = 64;
 impl Charter {
     /// A list of so many entries, at least one; those over [`CHARTER_MAX`] are ignored.
     pub(crate) fn new(entries: usize) -> Self {
-        Self { entries: vec![None; entries.clamp(1, CHARTER_MAX)], ready_since: None }
+        Self { entries: vec![None; entries.clamp(1, CHARTER_MAX)], ready_since: None, shut: BTreeMap::new() }
     }
 
     /// Learns which process an entry stands for, or that nobody can tell.
@@ -50,6 +57,19 @@ impl Charter {
         for entry in self.entries.iter_mut().flatten() {
             entry.counts = entry.is_sure && nodes.insert(entry.latest.node.clone());
         }
+    }
+
+    /// A cluster stands at an address that will not have this node; that counts until then. Where so many say so that one more is not remembered,
+    /// it does not matter.
+    pub(crate) fn shut_out(&mut self, address: SocketAddr, until: Moment) {
+        if self.shut.len() < CHARTER_MAX || self.shut.contains_key(&address) {
+            self.shut.insert(address, until);
+        }
+    }
+
+    /// Who is at an address is connected.
+    pub(crate) fn let_in(&mut self, address: SocketAddr) {
+        self.shut.remove(&address);
     }
 
     /// The processes that can be asked.
@@ -81,10 +101,11 @@ impl Charter {
     /// Looks whether founding may begin, `answered` telling which processes have compared tables with this node.
     ///
     /// It begins when all entries have, or a `grace` after more than half have: what is founded by two of three has to
-    /// be filled again for the third.
+    /// be filled again for the third. It does not begin while this node is shut out of what stands.
     pub(crate) fn look(&mut self, now: Moment, answered: impl Fn(&Process) -> bool) {
+        self.shut.retain(|_, until| *until > now);
         let count = self.processes().filter(|process| answered(process)).count();
-        if 2 * count <= self.entries.len() {
+        if !self.shut.is_empty() || 2 * count <= self.entries.len() {
             self.ready_since = None;
         } else if count == self.entries.len() {
             self.ready_since = Some(Moment::default());
@@ -172,6 +193,29 @@ mod tests {
         check_alone(&mut charter, true);
         charter.learn(1, Some(process("a", 1)));
         check_alone(&mut charter, true);
+    }
+
+    #[test]
+    fn who_is_shut_out_of_what_stands_founds_nothing_until_it_is_let_in_or_time_is_over() {
+        let mut charter = Charter::new(1);
+        charter.learn(0, Some(process("a", 1)));
+        let at = |port: u16| SocketAddr::from(([127, 0, 0, 1], port));
+        let until = Moment::default() + std::time::Duration::from_secs(30);
+        let is_ready = |charter: &mut Charter, now: Moment| {
+            charter.look(now, |_| true);
+            charter.ready_since().is_some()
+        };
+        assert!(is_ready(&mut charter, Moment::default()));
+        charter.shut_out(at(1), until);
+        charter.shut_out(at(2), until);
+        assert!(!is_ready(&mut charter, Moment::default()));
+        charter.let_in(at(1));
+        assert!(!is_ready(&mut charter, Moment::default()), "the other still says so");
+        charter.let_in(at(2));
+        assert!(is_ready(&mut charter, Moment::default()));
+        charter.shut_out(at(1), until);
+        assert!(!is_ready(&mut charter, Moment::default()));
+        assert!(is_ready(&mut charter, until));
     }
 
     #[test]

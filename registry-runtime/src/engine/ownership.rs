@@ -76,6 +76,10 @@ pub(crate) enum Input {
     Disconnected(NodeId),
     /// This entry of the `join` list stands for this process now; or nobody can tell for whom.
     Charter(usize, Option<Process>),
+    /// A cluster stands at this address that will not have this node.
+    ShutOut(SocketAddr),
+    /// Who is at this address is connected.
+    LetIn(SocketAddr),
     /// A message came over the authenticated connection with a node.
     Received(NodeId, Message),
     /// Something has become of slots of a registry.
@@ -179,6 +183,11 @@ impl Ownership {
             Input::Connected(process) => self.connected(process),
             Input::Disconnected(node) => _ = self.shared.peers.remove(&node),
             Input::Charter(entry, process) => self.shared.charter.learn(entry, process),
+            Input::ShutOut(address) => {
+                self.shared.charter.shut_out(address, self.shared.now + self.shared.timing.forget_after);
+                self.look_whether_to_found();
+            }
+            Input::LetIn(address) => self.shared.charter.let_in(address),
             Input::Received(from, message) => self.received(&from, message),
             Input::Slots(registry, report) => {
                 if let Some(registry) = self.registries.get_mut(&registry) {

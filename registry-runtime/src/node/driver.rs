@@ -177,6 +177,8 @@ pub(super) struct Driver {
     pub(super) load_read: Moment,
     /// Why whom this node has dialled last, of those with another reason than before, is no fellow member, though it answers.
     pub(super) refused: Option<Arc<str>>,
+    /// Whether it knows owners of slots.
+    pub(super) stands: bool,
     /// Whether another node that hosts anything has ever been a member.
     pub(super) had_fellows: bool,
     /// How many slots this node has opened that may have lost something.
@@ -507,6 +509,9 @@ impl Driver {
             telemetry::dial_failed_again(&self.port.node, address, &error);
         } else {
             telemetry::dial_failed(&self.port.node, address, &error);
+            if error.shuts_out() && !self.stands {
+                telemetry::shut_out(&self.port.node, address);
+            }
             if self.dials.len() >= DIALS_MAX {
                 self.dials.clear();
             }
@@ -516,7 +521,7 @@ impl Driver {
             }
             self.dials.insert(address, text);
         }
-        self.tell(Input::DialFailed { node, address });
+        self.tell(Input::DialFailed { node, address, shuts_out: error.shuts_out() });
     }
 
     /// Tells who watches why this node is not let in. Nothing else has changed.
@@ -624,6 +629,10 @@ impl Driver {
         }
         self.published = self.clock.now();
         self.had_fellows |= publish::has_fellows(&self.engine);
+        if !self.stands && publish::stands(self.engine.ownership()) {
+            self.stands = true;
+            self.transport.tell_that_it_stands();
+        }
         for member in self.engine.membership().members() {
             self.peers.meet(&member.process.node);
         }

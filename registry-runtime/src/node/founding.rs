@@ -21,7 +21,11 @@ const KEYS: u64 = 32;
 
 /// A node on that address, with a free port, and that port.
 fn node(id: &str, address: Ipv4Addr) -> (NodeBuilder, u16) {
-    let socket = transport::bind((address, 0).into()).unwrap();
+    node_at(id, (address, 0).into())
+}
+
+fn node_at(id: &str, address: SocketAddr) -> (NodeBuilder, u16) {
+    let socket = transport::bind(address).unwrap();
     let listening = socket.local_addr().unwrap();
     let builder = Node::builder(id)
         .listen(listening)
@@ -90,6 +94,28 @@ async fn of_nodes_that_share_a_name_none_founds() {
     }
     waits(&nodes[0], Reason::Opening).await;
     waits(&nodes[1], Reason::Opening).await;
+}
+
+#[tokio::test]
+async fn nodes_that_a_cluster_refuses_found_none_beside_it() {
+    let (old, old_port) = node("old", Ipv4Addr::LOCALHOST);
+    let old = old.timing(Timing::balanced()).join([local(old_port)]).start().await.unwrap();
+    serves(&old).await;
+    // They are most of the list.
+    let (first, first_port) = node("new-1", Ipv4Addr::LOCALHOST);
+    let (second, second_port) = node("new-2", Ipv4Addr::LOCALHOST);
+    let list = [old_port, first_port, second_port].map(local);
+    let nodes = [first.join(list).start().await.unwrap(), second.join(list).start().await.unwrap()];
+    for node in &nodes {
+        node.wait_for_members(2).await.unwrap();
+    }
+    waits(&nodes[0], Reason::Opening).await;
+    waits(&nodes[1], Reason::Opening).await;
+    serves(&old).await;
+    // The last of the old ones goes, and what comes in its place is like the others.
+    old.shutdown().await;
+    let _third = node_at("old", local(old_port)).0.join(list).start().await.unwrap();
+    serves(&nodes[0]).await;
 }
 
 #[tokio::test]

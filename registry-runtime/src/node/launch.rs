@@ -201,6 +201,7 @@ pub(super) async fn launch(builder: NodeBuilder, id: NodeId) -> Result<Node, Sta
         had_fellows: false,
         losses: 0,
         refused: None,
+        stands: false,
         join: known,
         status: status_sender,
         failed_dials: failed_dials_sender,

@@ -40,6 +40,7 @@ pub(super) struct Core {
     events: mpsc::Sender<Event>,
     links: AtomicU64,
     closing: AtomicBool,
+    stands: AtomicBool,
 }
 
 impl Core {
@@ -60,6 +61,7 @@ impl Core {
             events,
             links: AtomicU64::new(1),
             closing: AtomicBool::new(false),
+            stands: AtomicBool::new(false),
         }
     }
 
@@ -72,6 +74,15 @@ impl Core {
     #[cfg(test)]
     pub(super) fn set_hello(&self, hello: Hello) {
         self.hello.store(Arc::new(hello));
+    }
+
+    /// Whether this node knows owners of slots.
+    pub(super) fn stands(&self) -> bool {
+        self.stands.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn tell_that_it_stands(&self) {
+        self.stands.store(true, Ordering::Relaxed);
     }
 
     pub(super) fn is_closing(&self) -> bool {

@@ -242,6 +242,9 @@ pub(crate) enum HandshakeError {
     /// The peer refused this node.
     #[error("the peer refused this node: {0}")]
     RefusedByPeer(crate::wire::hello::Refusal),
+    /// The same, for as long as both live, and the peer knows owners of slots: it is of a cluster that stands.
+    #[error("the peer refused this node: {0}")]
+    ShutOut(crate::wire::hello::Refusal),
     /// Another node than the expected one lives at the address.
     #[error("the node at the address is {found:?}")]
     Unexpected {
@@ -259,6 +262,11 @@ impl HandshakeError {
         !matches!(self, Self::TimedOut | Self::Connection(_) | Self::Address(_) | Self::ShuttingDown)
     }
 
+    /// Whether a cluster stands there that will not have this node. One that speaks another version of the protocol cannot say, and may.
+    pub(crate) const fn shuts_out(&self) -> bool {
+        matches!(self, Self::ShutOut(_) | Self::Hello(BadHello::Version(_)))
+    }
+
     /// What tells it apart from others when it is counted, among strangers: its kind, and where it comes from if that was proven. An address
     /// that nobody had to prove may be another for each packet.
     pub(crate) fn class(&self, address: SocketAddr) -> (&'static str, Option<IpAddr>) {
@@ -271,7 +279,7 @@ impl HandshakeError {
             Self::ShuttingDown => ("late", None),
             Self::Hello(_) => ("unreadable", proven),
             Self::Refused(_) => ("refused", proven),
-            Self::RefusedByPeer(_) => ("refuses", proven),
+            Self::RefusedByPeer(_) | Self::ShutOut(_) => ("refuses", proven),
             Self::Unexpected { .. } => ("another", proven),
         }
     }

@@ -50,11 +50,12 @@ pub(super) async fn greet(
     let hello = match read_message(&mut receive).await? {
         HelloReply::Welcome(hello) => *hello,
         // A node stops on this word, so it must come from who bears its name.
-        HelloReply::Refused(Refusal::NameTaken { .. }) if !proven.bears(&own.node) => {
+        HelloReply::Refused { refusal: Refusal::NameTaken { .. }, .. } if !proven.bears(&own.node) => {
             return Err(HandshakeError::Refused(Refusal::Malformed));
         }
-        HelloReply::Refused(refusal) if !refusal.is_within_limits() => return Err(malformed()),
-        HelloReply::Refused(refusal) => return Err(HandshakeError::RefusedByPeer(refusal)),
+        HelloReply::Refused { refusal, .. } if !refusal.is_within_limits() => return Err(malformed()),
+        HelloReply::Refused { refusal, stands: true } => return Err(HandshakeError::ShutOut(refusal)),
+        HelloReply::Refused { refusal, stands: false } => return Err(HandshakeError::RefusedByPeer(refusal)),
     };
     if expected.is_some_and(|expected| *expected != hello.node) {
         // Its certificate may be good for both.
@@ -99,7 +100,8 @@ pub(super) async fn welcome(core: &Core, connection: &Connection) -> Result<Acqu
     let (order, hello) = match (checked, greeting) {
         (Ok(order), Ok(greeting)) => (order, greeting.hello),
         (Err(refusal), _) => {
-            send_message(&mut send, &[], &HelloReply::Refused(refusal.clone())).await?;
+            let stands = core.stands() && refusal.lasts();
+            send_message(&mut send, &[], &HelloReply::Refused { refusal: refusal.clone(), stands }).await?;
             let _ = send.finish();
             // Closing at once could overtake the answer.
             let _ = timeout(FAREWELL_TIME, connection.closed()).await;

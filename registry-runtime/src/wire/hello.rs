@@ -81,7 +81,12 @@ pub(crate) enum HelloReply {
     /// Come in; this is who answers.
     Welcome(Box<Hello>),
     /// No.
-    Refused(Refusal),
+    Refused {
+        /// Why.
+        refusal: Refusal,
+        /// Whether it will be the same at the next try, and owners of slots are known here: who is refused is to found none beside them.
+        stands: bool,
+    },
 }
 
 /// What a connection turned out to begin with.

@@ -147,7 +147,8 @@ impl Cluster {
     fn dial(&mut self, dialler: &NodeId, to: SocketAddr) {
         let other = id(to.port());
         if *dialler == other || !self.engines.contains_key(&other) {
-            return self.inputs.push((dialler.clone(), Input::DialFailed { node: Some(other), address: to }));
+            let failed = Input::DialFailed { node: Some(other), address: to, shuts_out: false };
+            return self.inputs.push((dialler.clone(), failed));
         }
         for (one, other, dialled) in [(dialler, &other, Some(to)), (&other, dialler, None)] {
             let Some(peer) = self.engines.get(other) else { continue };

@@ -158,6 +158,8 @@ async fn another_cluster() {
     let mut a = Node::start("a");
     let mut b = Node::start_with("b", Options { cluster: "test", ..Options::default() });
     let refusal = Refusal::Cluster { yours: "main".to_owned(), ours: "test".to_owned() };
+    // Whatever stands there is not what this node looks for.
+    b.transport.tell_that_it_stands();
     let (at_a, at_b) = check_refused(&mut a, &mut b).await;
     assert_eq!((at_a, at_b), (HandshakeError::RefusedByPeer(refusal.clone()), HandshakeError::Refused(refusal)));
 }
@@ -168,6 +170,11 @@ async fn another_key_hash() {
     a.transport.set_hello(|hello| hello.hash = 9);
     let (at_a, _) = check_refused(&mut a, &mut b).await;
     assert_eq!(at_a, HandshakeError::RefusedByPeer(Refusal::Hash { yours: 9, ours: 1 }));
+    assert!(!at_a.shuts_out());
+    b.transport.tell_that_it_stands();
+    let (at_a, _) = check_refused(&mut a, &mut b).await;
+    assert_eq!(at_a, HandshakeError::ShutOut(Refusal::Hash { yours: 9, ours: 1 }));
+    assert!(at_a.shuts_out());
 }
 
 #[tokio::test]
@@ -195,7 +202,7 @@ async fn another_version_of_the_protocol_is_told_so() {
     let rogue = Rogue::connect("rogue", &node).await;
     let (_send, mut receive) = rogue.say(Tag::Hello, &[4, 0, 0, 0, 9, 0, 1, 2, 3, 4]).await;
     let refusal = Refusal::Protocol { yours: 9, ours: 1 };
-    assert_eq!(read_reply(&mut receive).await, HelloReply::Refused(refusal.clone()));
+    assert_eq!(read_reply(&mut receive).await, HelloReply::Refused { refusal: refusal.clone(), stands: false });
     rogue.connection.close(0_u32.into(), b"");
     assert_eq!(node.refused().await, HandshakeError::Refused(refusal));
 }
@@ -211,7 +218,8 @@ async fn a_hello_that_is_none() {
         let mut node = Node::start("node");
         let rogue = Rogue::connect("rogue", &node).await;
         let (_send, mut receive) = rogue.say(Tag::Hello, &bytes).await;
-        assert_eq!(read_reply(&mut receive).await, HelloReply::Refused(Refusal::Malformed));
+        let reply = HelloReply::Refused { refusal: Refusal::Malformed, stands: false };
+        assert_eq!(read_reply(&mut receive).await, reply);
         rogue.connection.close(0_u32.into(), b"");
         assert_eq!(node.refused().await, HandshakeError::Refused(Refusal::Malformed));
     }

@@ -87,6 +87,15 @@ pub(crate) enum Refusal {
 const WHAT_BYTES_MAX: usize = 1024;
 
 impl Refusal {
+    /// Whether it is for what both are, so that it lasts for as long as they live. Of another cluster nobody wants to be a part.
+    pub(crate) fn lasts(&self) -> bool {
+        match self {
+            Self::Protocol { .. } | Self::Hash { .. } | Self::Registry { .. } | Self::Clock | Self::OverLimits => true,
+            Self::Cluster { .. } | Self::Certificate { .. } | Self::Myself | Self::NameTaken { .. } => false,
+            Self::Duplicate | Self::Outlived { .. } | Self::Malformed | Self::Closed => false,
+        }
+    }
+
     /// Whether its texts are no longer than any node makes them. They end up in logs.
     pub(crate) fn is_within_limits(&self) -> bool {
         match self {
