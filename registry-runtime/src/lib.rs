@@ -74,7 +74,7 @@
 //!   an `Arc<Mutex<_>>` in the instance shares is outside of this, and so is what the command called elsewhere: that stands.)
 //! - **Reads of replicas may be late, and never go back.** Under `reads replicas` a read may miss the latest changes that others
 //!   made: as a rule those of the last round trip; on a replica to which much is on its way, what has not come yet; on one that is cut off from
-//!   its owner, or has stood still, those of one lease; and on one that is
+//!   its owner, those of one lease; and on one that is
 //!   cut off together with an owner that was replaced elsewhere, those made since, for as long as the cut lasts. It never shows what is
 //!   not acknowledged, and never less than any caller of the same node and registry has been told before, its own changes included. A
 //!   replica that cannot promise that sends the read on to the owner, and so does one that has not heard its owner for a lease: replicas spread

@@ -65,13 +65,17 @@ impl Borrowed {
         }
     }
 
+    /// Until when a process has lent its word.
+    pub(crate) fn until_of(&self, lender: &Process) -> Moment {
+        self.lenders.get(lender).map_or_else(Moment::default, |word| word.until)
+    }
+
     /// Until when more than half of the set has lent its word, counting those that `stored` this opening.
     pub(crate) fn until(&self, me: &Process, set: &Set, stored: impl Fn(&Process) -> bool, rules: Rules) -> Moment {
-        let word = |member: &Process| match self.lenders.get(member) {
-            _ if !stored(member) => Moment::default(),
-            _ if member == me => Moment::FOREVER,
-            Some(word) => word.until,
-            None => Moment::default(),
+        let word = |member: &Process| match stored(member) {
+            true if member == me => Moment::FOREVER,
+            true => self.until_of(member),
+            false => Moment::default(),
         };
         let mut ends: Vec<Moment> = set.members().iter().map(word).collect();
         ends.sort_unstable_by(|left, right| right.cmp(left));
@@ -170,6 +174,7 @@ mod tests {
         assert_eq!(until(&borrowed, "abc"), at(900));
         borrowed.lent(at(400), &c, &lend(second, true), LEASE, Rules::ALL);
         assert_eq!(until(&borrowed, "abc"), at(1100));
+        assert_eq!([&b, &c, &me].map(|lender| borrowed.until_of(lender)), [at(900), at(1100), at(0)]);
         assert_eq!(until(&borrowed, "ab"), at(900), "who has not stored the opening does not count");
         assert_eq!(until(&borrowed, "a"), at(0));
         borrowed.lent(at(400), &b, &lend(second, false), LEASE, Rules::ALL);

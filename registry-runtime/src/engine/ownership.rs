@@ -228,6 +228,11 @@ impl Ownership {
         self.registries.get(registry).map(Registry::table)
     }
 
+    /// Until when a process's answer to this node counts: a while from when it was asked, however late the answer came.
+    pub(crate) fn lent_until(&self, process: &Process) -> Moment {
+        self.shared.borrowed.until_of(process)
+    }
+
     /// Whether another member may take over what this node has of a registry, now or when it is back.
     pub(crate) fn has_heirs(&self, name: &RegistryName) -> bool {
         self.registries.get(name).is_some_and(|registry| self.shared.has_heirs(name, registry.slots()))

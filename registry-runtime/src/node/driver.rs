@@ -458,7 +458,6 @@ impl Driver {
             }
             Event::Control { link, frame } => {
                 let from = link.peer().node.clone();
-                self.peers.hear(&from, self.clock.now() + self.lease);
                 match letter::decode(&frame.bytes) {
                     Ok(Letter::Engine(letter)) => self.tell(Input::Letter { from, letter }),
                     Ok(Letter::Mark(mark)) => self.take_mark(&mark),
@@ -468,6 +467,7 @@ impl Driver {
                         }
                     }
                 }
+                self.peers.hear(link.process(), self.engine.ownership().lent_until(link.process()));
             }
             Event::Refused { address, error } => {
                 self.look_for_twin(&error);

@@ -89,17 +89,19 @@ impl Peers {
         }
     }
 
-    /// Something was heard of a node, which counts until then.
-    pub(super) fn hear(&self, node: &NodeId, until: Moment) {
-        if let Some((_, heard)) = self.met.get(node).and_then(|met| met.heard.as_ref()) {
-            heard.set(until);
-        }
+    /// A process was heard, which counts until then.
+    pub(super) fn hear(&self, process: &Process, until: Moment) {
+        self.lease_of(process).into_iter().for_each(|heard| heard.set(until));
     }
 
     /// Holds while a process is heard.
     pub(super) fn heard(&self, process: &Process) -> Lease {
-        let heard = self.met.get(&process.node).and_then(|met| met.heard.as_ref());
-        heard.filter(|(start, _)| *start == process.start).map_or_else(unheard, |(_, heard)| heard.clone())
+        self.lease_of(process).map_or_else(unheard, Lease::clone)
+    }
+
+    fn lease_of(&self, process: &Process) -> Option<&Lease> {
+        let (start, heard) = self.met.get(&process.node)?.heard.as_ref()?;
+        (*start == process.start).then_some(heard)
     }
 
     /// A node as callers see it.
