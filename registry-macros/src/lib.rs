@@ -87,7 +87,8 @@ pub fn resource(input: TokenStream) -> TokenStream {
 /// | `#[command(create)]`, `#[command(action)]` | states the kind where the return type does not show it |
 ///
 /// Parameters are owned and travel, at most 16 of them; the one borrowed parameter that is allowed is `&Context`, in any
-/// position. The block itself stays as it is, so that its methods can be called as plain Rust.
+/// position. The block itself stays as it is, so that its methods can be called as plain Rust. It may stand in another module of the crate than the
+/// struct: as `impl model::Order`, or with the client imported beside the struct (`use crate::model::{Order, OrderClient};`).
 #[proc_macro_attribute]
 pub fn commands(arguments: TokenStream, item: TokenStream) -> TokenStream {
     expand::commands(check::commands(arguments.into(), item.into())).into()

@@ -300,7 +300,8 @@
 //! | members in a node's list, those that are gone included | 1,024 | fixed | a newcomer takes the place of one that left, or that was down for longer than `forget_after` (30 s to 15 min, by [`Timing`]); without one it is not taken in |
 //! | slots of all registries that a node knows and does not host | 1,048,576 | fixed | further registries cannot be called from there |
 //!
-//! Where caller and owner are one node, arguments are not encoded and their size does not count; nor does that of a reply to a read or an
+//! Where caller and owner are one node, nothing is sent, and the size of arguments does not count (those of a change under `replicas` above 1, and
+//! of a command that is asynchronous or waits, are encoded beforehand even so, in case it has to go elsewhere); nor does that of a reply to a read or an
 //! action, nor any with `replicas 1`. So keep to the sizes in tests with one node, too. (A command with an idempotency key, and one that another
 //! command calls, is compared with its repetition and its reply is kept for that: there the sizes count everywhere.)
 //!
@@ -372,11 +373,11 @@
 //! - **Watching.** Alert on `event = "possible_loss"`, on `sees too few members and serves nothing`, and on a node's
 //!   [`stopped`](Node::stopped). `WARN` with `member` says who is down; a `WARN` about a refused peer names the setting that differs.
 //!   [`Node::members`] is the view of one node. Counts stand in the events (`total`); there are no other metrics.
-//! - **Most hosts lost.** A node that sees half of the hosts it knows, or fewer, serves nothing after half of `forget_after`, whatever a registry's
-//!   `replicas`, unless it says `serve_all`. Start the lost ones again under their ids: when more than half are up, slots open with what
+//! - **Most hosts lost.** A node that sees fewer than half of the hosts it knows, or exactly half without the smallest id, serves no keys after half of
+//!   `forget_after`, whatever a registry's `replicas`, unless it says `serve_all`; actions still run. Start the lost ones again under their ids: when more than half are up, slots open with what
 //!   there is, and `possible_loss` says where that may not be all.
-//! - **Clocks** may be wrong, and jump: leases are measured with clocks that only go forward. But a node whose clock is off by more than a year at
-//!   its start is refused, for epochs begin there.
+//! - **Clocks** may be wrong, and jump: leases are measured with clocks that only go forward. But a node whose clock is ahead by more than a
+//!   year at its start is refused, for epochs begin there.
 //! - **A split that lasts.** Members that have been down for `forget_after` (30 s to 15 min, by [`Timing`]) are given up by who sees more than half of
 //!   the hosts it knows. Hosts that are started on the small side of a split count there, and may make it the larger one: let nothing
 //!   start replacements on a side that cannot see the other.
@@ -403,7 +404,7 @@
 //!
 //! Fewer slots help, too: `sharding consistent_hashing(slots = 256)` is plenty for a test.
 //!
-//! What survives and what does not stands in `README.md` of the repository, how ownership moves in `ARCHITECTURE.md`.
+//! What is promised and what is not stands in `README.md` of the repository, how ownership moves in `ARCHITECTURE.md`.
 
 #![forbid(unsafe_code)]
 

@@ -28,6 +28,29 @@ mod rules {
     }
 }
 
+mod imported {
+    mod model {
+        #[derive(Clone, serde::Serialize, serde::Deserialize, registry_runtime::Resource)]
+        pub struct Parcel {
+            #[key]
+            pub id: u64,
+        }
+    }
+
+    use model::{Parcel, ParcelClient};
+
+    #[registry_runtime::commands]
+    impl Parcel {
+        pub fn send(id: u64) -> Self {
+            Self { id }
+        }
+    }
+
+    pub(super) fn send(parcels: &ParcelClient) {
+        drop(parcels.send(1));
+    }
+}
+
 registry! { orders { resource model::Order } }
 
 pub(super) fn main() {
@@ -36,5 +59,5 @@ pub(super) fn main() {
         drop(client.place(1));
         drop(client.id(1));
     };
-    let _ = calls;
+    let _ = (calls, imported::send);
 }

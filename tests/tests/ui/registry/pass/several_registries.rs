@@ -1,7 +1,9 @@
 //! One type in several registries, several invocations, every bracket, and blocks under conditions.
 #![deny(warnings)]
 
-use registry_runtime::{Context, Resource, commands, registry};
+use std::sync::Arc;
+
+use registry_runtime::{Context, Node, Resource, commands, registry};
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Serialize, Deserialize, Resource)]
@@ -39,6 +41,15 @@ registry! {
 
 registry! {}
 
+mod within {
+    use registry_runtime::registry;
+
+    registry! {
+        pub(super) near { resource super::Order; }
+        pub(in crate) far { resource super::Order; }
+    }
+}
+
 pub(super) fn main() {
     assert_eq!(orders::registry().spec().name, "orders");
     assert_eq!(archive::Registry::NAME, "orders.archive");
@@ -47,5 +58,10 @@ pub(super) fn main() {
     assert_eq!(by_brackets::registry().spec().slots(), 65_536);
     assert_eq!(somewhere::registry().spec().name, "somewhere");
     let calls = |cx: &Context| (orders::client(cx).place(1), archive::client(cx).place(1));
-    let _ = calls;
+    let of_nodes = |node: Arc<Node>| {
+        drop(orders::client(&node).place(1));
+        drop(within::near::client(&*node).place(1));
+        within::far::client(node).place(1)
+    };
+    let _ = (calls, of_nodes);
 }
