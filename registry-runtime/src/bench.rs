@@ -40,10 +40,8 @@ impl Echo {
             start: Start::new(1),
             incarnation: Incarnation::new(1),
             address,
-            client_only: false,
             times: Timing::fast().into(),
             catalogue: Vec::new(),
-            profile: Vec::new(),
         };
         let setup = Setup {
             identity: Identity::shared_secret("versus"),
@@ -85,7 +83,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Handler for Echoes<T> {
         }
     }
 
-    fn cancel(&self, _: &Link, _: Ticket) {}
+    fn cancel(&self, _: Ticket) {}
 
     fn record(&self, _: &Link, _: Part<'_>) {}
 }

@@ -31,13 +31,12 @@ pub use route::Route;
 pub(crate) use caller::{Sealed, Way};
 pub(crate) use peer::Peer;
 pub(crate) use port::{Port, Subscription};
-pub(crate) use routes::{Codes, OwnCommand, PeerRoute, Routes, SlotRoute, SlotState, Table};
+pub(crate) use routes::{Codes, PeerRoute, Routes, SlotRoute, SlotState, Table};
 
 use stage::Stage;
 
 use crate::exec::Host;
-use crate::id::{Fingerprint, Slot};
-use crate::resource::{Command, Commands, Context, Definition, Resource, Visitor, fingerprint};
+use crate::resource::{Command, Commands, Context, Definition, Resource, own_commands};
 
 /// What a generated client is made of: the way from a caller to a registry.
 pub struct Client<R: Resource> {
@@ -97,12 +96,6 @@ impl<R: Commands> Client<R> {
     pub fn handle(&self) -> RegistryHandle<'_, R> {
         RegistryHandle::new(self)
     }
-
-    /// The slot of a key.
-    #[inline]
-    fn slot(&self, key: &R::Key) -> Slot {
-        slot_of((self.definition.route)(key), self.definition.spec.slots())
-    }
 }
 
 impl<R: Commands, A, T, E> Command<R, A, T, E>
@@ -128,32 +121,4 @@ pub trait Typed {
 
     /// The client behind the typed methods.
     fn untyped(&self) -> &Self::Untyped;
-}
-
-/// `hash mod slots`; slots are never zero, and at most 65,536.
-#[inline]
-#[expect(clippy::cast_possible_truncation, reason = "the remainder is below a u32")]
-pub(crate) fn slot_of(hash: u64, slots: u32) -> Slot {
-    Slot::new((hash % u64::from(slots.max(1))) as u32)
-}
-
-/// The registry's commands as compiled here.
-pub(crate) fn own_commands<R: Commands>() -> Vec<OwnCommand> {
-    struct List(Vec<OwnCommand>);
-
-    impl<R: Commands> Visitor<R> for List {
-        fn command<A, T, E>(&mut self, command: &'static Command<R, A, T, E>)
-        where
-            A: Serialize + DeserializeOwned + Send + 'static,
-            T: Serialize + DeserializeOwned + Send + 'static,
-            E: Send + 'static,
-        {
-            let shape: Fingerprint = fingerprint(command);
-            self.0.push(OwnCommand { number: command.number, name: command.name, kind: command.kind(), shape });
-        }
-    }
-
-    let mut list = List(Vec::new());
-    R::each(&mut list);
-    list.0
 }

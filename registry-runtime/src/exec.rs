@@ -54,7 +54,7 @@ mod tests;
 pub(crate) use attempt::{Attempt, Request};
 pub(crate) use clock::{BootClock, Clock};
 pub(crate) use door::Load;
-pub(crate) use erased::{Answer, AnyHost, Cancel, Replier, Served, Wait};
+pub(crate) use erased::{Answer, AnyHost, Cancel, Replier};
 pub(crate) use handle::{Handle, Started};
 pub(crate) use host::{Host, Setting};
 pub use hosted::Hosted;

@@ -5,6 +5,7 @@ mod builder;
 mod differences;
 mod driver;
 mod error;
+mod every;
 mod fillers;
 #[cfg(test)]
 mod founding;
@@ -22,7 +23,6 @@ mod nested;
 #[cfg(test)]
 mod notes;
 mod offers;
-mod owners;
 mod peers;
 mod publish;
 mod records;

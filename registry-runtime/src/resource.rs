@@ -51,6 +51,7 @@ mod definition;
 mod error;
 mod hash;
 mod key;
+mod own;
 mod returns;
 mod shape;
 mod travel;
@@ -61,6 +62,7 @@ pub use definition::{ClientOf, Defines, Definition, IsResource, OnlyOneCommandsB
 pub use error::{CommandError, Executed, Reason};
 pub use hash::stable_hash;
 pub use key::{CreateKey, Instance, IntoKey, Key, Resource, Whole};
+pub(crate) use own::{OwnCommand, own_commands};
 #[doc(hidden)]
 pub use returns::{Probe, ResultLike, Unprobed};
 pub use shape::{Shape, fingerprint, fingerprint_of_instances, misfits};

@@ -20,18 +20,18 @@ impl<'a, R: Commands> RegistryHandle<'a, R> {
 
     /// The node that has the key's slot open, as far as this node knows. Asks nobody.
     pub fn owner(&self, key: impl IntoKey<R::Key>) -> Option<NodeId> {
-        let slot = self.client.slot(&key.into_key());
+        let slot = self.client.definition.slot_of(&key.into_key());
         let table = self.client.reach.as_ref()?.subscription.routes.table();
         let route = table.slot(slot)?;
         if route.state != SlotState::Open {
             return None;
         }
-        Some(table.peer(route.owner()?)?.peer.node.clone())
+        Some(table.owner(route)?.peer.node.clone())
     }
 
     /// Where a command on the key would go, and why. Asks nobody.
     pub fn explain(&self, key: impl IntoKey<R::Key>) -> Route {
-        let slot = self.client.slot(&key.into_key());
+        let slot = self.client.definition.slot_of(&key.into_key());
         match &self.client.reach {
             Some(reach) => explain(&reach.subscription.routes.table(), slot, reach.subscription.spec.replicas),
             None => nowhere(slot, "the node has stopped"),
@@ -41,7 +41,7 @@ impl<'a, R: Commands> RegistryHandle<'a, R> {
 
 fn explain(table: &Table, slot: Slot, wanted: u8) -> Route {
     let Some(entry) = table.slot(slot) else { return nowhere(slot, "the slot is not in the table") };
-    let owner = entry.owner().and_then(|index| table.peer(index)).map(|route| route.peer.node.clone());
+    let owner = table.owner(entry).map(|route| route.peer.node.clone());
     let rank: Vec<NodeId> =
         table.plan.iter().flat_map(|plan| plan.rank(slot)).map(|process| process.node.clone()).collect();
     let mut why = match entry.state {

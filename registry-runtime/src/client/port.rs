@@ -9,12 +9,12 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use super::balance::Rotation;
-use super::routes::{OwnCommand, Routes};
+use super::routes::Routes;
 use super::seen::Seen;
 use super::session::Session;
 use crate::exec::{AnyHost, BootClock};
 use crate::id::{Mark, NodeId};
-use crate::resource::Origin;
+use crate::resource::{Origin, OwnCommand};
 use crate::rules::Rules;
 use crate::spec::{Reads, Spec};
 
@@ -99,12 +99,6 @@ impl Port {
     /// Everything that this node hosts, by wire name.
     pub(crate) fn hosts(&self) -> &BTreeMap<&'static str, Arc<dyn AnyHost>> {
         &self.hosts
-    }
-
-    /// The routes of every registry that this node calls.
-    pub(crate) fn routes(&self) -> BTreeMap<&'static str, Arc<Routes>> {
-        let subscriptions = self.subscriptions.lock().unwrap_or_else(PoisonError::into_inner);
-        subscriptions.iter().map(|((name, _), subscription)| (*name, Arc::clone(&subscription.routes))).collect()
     }
 
     /// The registry as this node calls it; asks for its routes the first time.

@@ -10,7 +10,7 @@ use tokio::time::{Instant, timeout_at};
 use super::peer::Peer;
 use crate::engine::Plan;
 use crate::id::{Epoch, LinkId, NodeId, Process, Slot};
-use crate::resource::{Kind, Reason};
+use crate::resource::Reason;
 use crate::wire::frame::WireCommand;
 
 /// The index that stands for "nobody" in [`SlotRoute::owner`].
@@ -104,6 +104,11 @@ impl Table {
         self.peers.get(usize::from(index))
     }
 
+    /// The node that a slot's entry names as its owner.
+    pub(crate) fn owner(&self, entry: &SlotRoute) -> Option<&PeerRoute> {
+        self.peer(entry.owner()?)
+    }
+
     /// The node of that name.
     pub(crate) fn peer_named(&self, node: &NodeId) -> Option<&PeerRoute> {
         self.peers.iter().find(|route| route.peer.node == *node)
@@ -195,19 +200,6 @@ impl Codes {
     pub(crate) fn fits(&self, number: u16, link: LinkId) -> bool {
         self.link == Some(link) && matches!(self.list.get(usize::from(number)), Some(Ok(_)))
     }
-}
-
-/// A command as its caller knows it, for comparison with what a peer offers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct OwnCommand {
-    /// Its place in the block.
-    pub(crate) number: u16,
-    /// Its wire name.
-    pub(crate) name: &'static str,
-    /// Its kind.
-    pub(crate) kind: Kind,
-    /// The shape of key, arguments, reply and error.
-    pub(crate) shape: crate::id::Fingerprint,
 }
 
 #[cfg(test)]

@@ -354,6 +354,7 @@ where
         self.losses.sent(link.peer().start);
         let mark = self.mark();
         let Self { slot, id, attempts, deadline, losses, .. } = *self;
+        let is_keyed = self.is_keyed();
         let Described { name, content, descent } = self.described();
         let descent = self.handed_down(descent);
         let sent = self.parts.show(|key, arguments| {
@@ -375,7 +376,10 @@ where
                 key,
                 arguments,
             };
-            link.request_for(slot.get(), &request, deadline, task)
+            // Actions belong to no slot, and may overtake one another.
+            #[expect(clippy::cast_possible_truncation, reason = "any number spreads them")]
+            let hint = if is_keyed { slot.get() } else { id.sequence as u32 };
+            link.request_for(hint, &request, deadline, task)
         });
         match sent {
             Ok(Ok(pending)) => Start::Waits(Awaited::There(pending)),
@@ -432,11 +436,16 @@ where
     /// Remembers what this node may have shown to the caller.
     fn note_shown_here(&self) {
         if self.reach.subscription.seen.is_some()
-            && self.command.kind() != Kind::Action
+            && self.is_keyed()
             && let Some(host) = &self.reach.host
         {
             self.note_shown(host.shown(self.slot));
         }
+    }
+
+    /// Whether the command is one on an instance; an action's slot means nothing.
+    fn is_keyed(&self) -> bool {
+        self.command.kind() != Kind::Action
     }
 
     /// Remembers what the caller may have been shown.

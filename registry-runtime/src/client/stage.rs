@@ -103,7 +103,7 @@ where
         // The earliest of what the call and the command that it is made from say; without either, the registry's default.
         let said = [by_timeout, limits.deadline, inherited].into_iter().flatten().min();
         let deadline = said.unwrap_or(now + definition.spec.timeout);
-        let slot = key.as_ref().map(|key| super::slot_of((definition.route)(key), definition.spec.slots()));
+        let slot = key.as_ref().map(|key| definition.slot_of(key));
         let parts = Parts::Typed(key, arguments);
         let mut run = Run::new(reach, command, slot.unwrap_or(Slot::new(0)), parts, within.as_ref(), deadline);
         if let Err(error) = run.describe(limits.idempotency_key.as_deref(), within.as_ref()) {

@@ -74,7 +74,7 @@ impl<R: Resource> Reach<R> {
 
     /// Who of an open slot's set gets the command; with what this node's callers have seen, if that is a backup.
     fn reader<'t>(&self, table: &'t Table, entry: &SlotRoute, aim: &Aim<'_>) -> Option<(&'t PeerRoute, Option<Stamp>)> {
-        let owner = entry.owner().and_then(|owner| table.peer(owner));
+        let owner = table.owner(entry);
         let Some(seen) = self.subscription.seen.as_ref().filter(|_| aim.any_replica) else {
             return Some((owner?, None));
         };

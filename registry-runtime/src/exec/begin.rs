@@ -72,8 +72,7 @@ impl<R: Resource> Host<R> {
         reply: &mut S,
         spare: &mut impl FnMut(Option<&R::Key>, &A),
     ) -> BegunFor<R, A, T, E, S> {
-        let started = attempt.begun;
-        if started >= attempt.deadline {
+        if attempt.begun >= attempt.deadline {
             return Begun::Ready(Outcome::DeadlineExceeded { started: false });
         }
         let refuse = |refused: Refused| Begun::Ready(refused.widen());
@@ -131,7 +130,7 @@ impl<R: Resource> Host<R> {
             Some(Work::Ran(ran)) => Some(ran),
             _ => None,
         };
-        self.end(command.name, ran, &attempt, grip, Some(started), reply)
+        self.end(command.name, ran, &attempt, grip, reply)
     }
 
     /// The committed state of an instance, for a read.
@@ -270,9 +269,9 @@ impl<R: Resource> Host<R> {
         let mut flight = match self.start(&span, command, &attempt, grip.as_ref(), state, args) {
             Some(Work::Flying(flight)) => flight,
             Some(Work::Ran(ran)) => {
-                return Ok(self.end(command.name, Some(ran), &attempt, grip, None, reply));
+                return Ok(self.end(command.name, Some(ran), &attempt, grip, reply));
             }
-            None => return Ok(self.end(command.name, None, &attempt, grip, None, reply)),
+            None => return Ok(self.end(command.name, None, &attempt, grip, reply)),
         };
         let polled = {
             // Timers and sockets that the body makes belong to the node's runtime, whoever polls the caller. There is
@@ -284,7 +283,7 @@ impl<R: Resource> Host<R> {
         match polled {
             Poll::Ready(ran) => {
                 discard(flight);
-                Ok(self.end(command.name, ran, &attempt, grip, None, reply))
+                Ok(self.end(command.name, ran, &attempt, grip, reply))
             }
             Poll::Pending => {
                 let control = Arc::new(Control::running());
@@ -364,8 +363,7 @@ impl<R: Resource> Host<R> {
         Ok(Begun::Later(Box::new(Job::new(self, command, kept, control, place, Some(seat), Stage::Waiting(args)))))
     }
 
-    /// Makes the reply (`ran` is `None` when the body panicked), commits, and gives the lane back. The time since `since`
-    /// counts as busy.
+    /// Makes the reply (`ran` is `None` when the body panicked), commits, and gives the lane back.
     #[inline]
     fn end<A, T, E, S: Reply<T, E>>(
         &self,
@@ -373,7 +371,6 @@ impl<R: Resource> Host<R> {
         ran: Option<Ran<R, T, E>>,
         attempt: &Attempt<'_, R>,
         grip: Option<Grip<R>>,
-        since: Option<Instant>,
         reply: &mut S,
     ) -> BegunFor<R, A, T, E, S> {
         let is_exclusive = |grip: &Grip<R>| grip.claim.turn.is_some();
@@ -382,9 +379,6 @@ impl<R: Resource> Host<R> {
         let concluded = self.noted(concluded, command, attempt.ask.id);
         let Some(Grip { slot, key, claim }) = grip.filter(is_exclusive) else { return Begun::Ready(concluded.outcome) };
         let ended = Instant::now();
-        if let Some(since) = since {
-            self.door.add_busy(ended.duration_since(since));
-        }
         let Conclusion { outcome, change, told } = in_time(concluded, ended, attempt.deadline);
         let receipt = self.receipt(&attempt.asked(), told);
         match self.settle(slot, &key, claim, Stand::InPlace, change, receipt) {

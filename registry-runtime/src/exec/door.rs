@@ -1,6 +1,6 @@
 //! Keeps a registry's commands within the limits of this node, and counts them.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -21,9 +21,6 @@ pub(crate) struct Load {
     pub(crate) running: u32,
     /// Commands that wait for their lane or for a place to run.
     pub(crate) waiting: u32,
-    /// Time spent in commands since the start, summed over all that ran side by side, the waits inside asynchronous ones
-    /// included; synchronous reads on the caller's thread are left out, for measuring them would cost as much as they do.
-    pub(crate) busy: Duration,
 }
 
 /// The one way in for commands, and the count of those that run.
@@ -44,7 +41,6 @@ pub(super) struct Door {
     in_line: AtomicU32,
     /// A copy of the admission's count, so that looking at the load takes no lock.
     waiting: AtomicU32,
-    busy_ns: AtomicU64,
     /// The bytes that commands wait with.
     held: AtomicUsize,
     admission: Mutex<Admission<Arc<Control>>>,
@@ -57,7 +53,6 @@ impl Door {
             taken: AtomicU32::new(0),
             in_line: AtomicU32::new(0),
             waiting: AtomicU32::new(0),
-            busy_ns: AtomicU64::new(0),
             held: AtomicUsize::new(0),
             admission: Mutex::new(Admission::new(spec)),
         }
@@ -98,16 +93,7 @@ impl Door {
     }
 
     pub(super) fn load(&self) -> Load {
-        Load {
-            running: self.taken.load(Ordering::Relaxed),
-            waiting: self.waiting.load(Ordering::Relaxed),
-            busy: Duration::from_nanos(self.busy_ns.load(Ordering::Relaxed)),
-        }
-    }
-
-    /// Counts time spent in a command.
-    pub(super) fn add_busy(&self, span: Duration) {
-        self.busy_ns.fetch_add(u64::try_from(span.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        Load { running: self.taken.load(Ordering::Relaxed), waiting: self.waiting.load(Ordering::Relaxed) }
     }
 
     fn with<T>(&self, act: impl FnOnce(&mut Admission<Arc<Control>>) -> T) -> T {
@@ -228,7 +214,6 @@ impl Drop for Place {
             },
             Stage::Running(since) => since.elapsed(),
         };
-        self.door.add_busy(ran);
         match self.door.with(|admission| admission.finish(ran)) {
             Some(next) => next.grant_place(),
             None => self.door.give_back(),

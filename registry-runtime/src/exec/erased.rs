@@ -18,7 +18,7 @@ use super::work::contain;
 use super::{Attempt, Lease, Load, Request, codec};
 use crate::id::{Epoch, Fingerprint, Mark, NodeId, Process, Slot};
 use crate::policy::replica::Stamp;
-use crate::resource::{Command, Commands, Kind, Resource, Visitor, fingerprint, fingerprint_of_instances};
+use crate::resource::{Command, Commands, Kind, OwnCommand, Resource, Visitor, fingerprint_of_instances};
 use crate::spec::Spec;
 
 /// A [`Host`] without the type of its resource.
@@ -32,19 +32,19 @@ pub(crate) trait AnyHost: Copies + Remains + Debug + Send + Sync + 'static {
     /// What its instances look like to whoever keeps a copy; not free, so ask once. `None` where it cannot be told.
     fn instances(&self) -> Option<Fingerprint>;
 
-    /// Runs a command. When it ends at once, `Ready` tells how, and the bytes of a reply (`Done`) or error (`Rejected`)
+    /// Runs a command. When it ends at once, the outcome tells how, and the bytes of a reply (`Done`) or error (`Rejected`)
     /// have been put at the end of `buffer`, which is otherwise left as it was; `later` is not called. When it has to wait,
-    /// `later` is called once for somebody to reply to.
+    /// `later` is called once for somebody to reply to, with the way to cancel it: one whose record is under way has none.
     fn serve(
         &self,
         number: u16,
         request: Request<'_>,
         buffer: &mut Vec<u8>,
-        later: &mut dyn FnMut(Wait) -> Box<dyn Replier>,
-    ) -> Served;
+        later: &mut dyn FnMut(Option<Cancel>) -> Box<dyn Replier>,
+    ) -> Option<Outcome>;
 
     /// All commands by rising number.
-    fn list(&self) -> Vec<(u16, Described)>;
+    fn commands(&self) -> &[OwnCommand];
 
     /// See [`Host::open`]. The stream of records must have begun in that epoch: a slot without one would keep its changes to itself.
     fn open(&self, slot: Slot, epoch: Epoch, lease: Lease) -> bool;
@@ -85,40 +85,6 @@ impl dyn AnyHost {
     pub(crate) fn host_of<R: Resource>(&self) -> Option<Arc<Host<R>>> {
         self.as_any().downcast_ref::<Arc<Host<R>>>().cloned()
     }
-}
-
-/// What a command's number stands for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Described {
-    /// The wire name within the registry.
-    pub(crate) name: &'static str,
-    /// What it does to instances.
-    pub(crate) kind: Kind,
-    /// Whether a repetition does no harm.
-    pub(crate) idempotent: bool,
-    /// The shape of key, arguments, reply and error.
-    pub(crate) shape: Fingerprint,
-}
-
-/// How a command for a caller elsewhere started.
-#[derive(Debug)]
-#[must_use]
-pub(crate) enum Served {
-    /// It has ended.
-    Ready(Outcome),
-    /// It waits or runs as a task. Dropping this does not cancel it.
-    Later(Cancel),
-    /// It came to its end, and its record is under way: nobody can cancel it.
-    Pledged,
-}
-
-/// What somebody waits for who is replied to later.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Wait {
-    /// A command that can be cancelled: see [`Served::Later`].
-    Cancellable,
-    /// A record: see [`Served::Pledged`].
-    Pledged,
 }
 
 /// Cancels a command that waits or runs as a task.
@@ -171,24 +137,23 @@ impl<R: Resource> AnyHost for Arc<Host<R>> {
         number: u16,
         request: Request<'_>,
         buffer: &mut Vec<u8>,
-        later: &mut dyn FnMut(Wait) -> Box<dyn Replier>,
-    ) -> Served {
+        later: &mut dyn FnMut(Option<Cancel>) -> Box<dyn Replier>,
+    ) -> Option<Outcome> {
         let Some(Some(command)) = self.commands.get(usize::from(number)) else {
-            return Served::Ready(Outcome::Incompatible {
-                detail: format!("`{}` has no command number {number}", self.definition.spec.name),
-            });
+            let detail = format!("`{}` has no command number {number}", self.definition.spec.name);
+            return Some(Outcome::Incompatible { detail });
         };
         let start = buffer.len();
         // Bodies are contained further in. What is left is the `Drop` of arguments that were never used, and the caller
         // here is a connection that others use, too.
         contain(|| command.serve(self, request, buffer, later)).unwrap_or_else(|| {
             buffer.truncate(start);
-            Served::Ready(Outcome::Panicked)
+            Some(Outcome::Panicked)
         })
     }
 
-    fn list(&self) -> Vec<(u16, Described)> {
-        (0..=u16::MAX).zip(&self.commands).filter_map(|(number, it)| Some((number, it.as_ref()?.describe()))).collect()
+    fn commands(&self) -> &[OwnCommand] {
+        &self.own_commands
     }
 
     fn open(&self, slot: Slot, epoch: Epoch, lease: Lease) -> bool {
@@ -238,15 +203,13 @@ impl<R: Resource> AnyHost for Arc<Host<R>> {
 
 /// A command of `R` without the types of its arguments, reply and error.
 pub(super) trait Erased<R: Resource>: Send + Sync {
-    fn describe(&self) -> Described;
-
     fn serve(
         &self,
         host: &Arc<Host<R>>,
         request: Request<'_>,
         buffer: &mut Vec<u8>,
-        later: &mut dyn FnMut(Wait) -> Box<dyn Replier>,
-    ) -> Served;
+        later: &mut dyn FnMut(Option<Cancel>) -> Box<dyn Replier>,
+    ) -> Option<Outcome>;
 }
 
 /// All commands of `R`, each at its number.
@@ -271,14 +234,13 @@ impl<R: Commands> Visitor<R> for List<R> {
         }
         if let Some(space) = self.0.get_mut(at) {
             debug_assert!(space.is_none(), "two commands have the number {at}");
-            *space = Some(Box::new(Entry { command, shape: fingerprint(command) }));
+            *space = Some(Box::new(Entry { command }));
         }
     }
 }
 
 struct Entry<R: Resource, A: 'static, T: 'static, E: 'static> {
     command: &'static Command<R, A, T, E>,
-    shape: Fingerprint,
 }
 
 impl<R, A, T, E> Erased<R> for Entry<R, A, T, E>
@@ -288,22 +250,17 @@ where
     T: Serialize + Send + 'static,
     E: Send + 'static,
 {
-    fn describe(&self) -> Described {
-        let Self { command, shape } = self;
-        Described { name: command.name, kind: command.kind(), idempotent: command.idempotent, shape: *shape }
-    }
-
     fn serve(
         &self,
         host: &Arc<Host<R>>,
         request: Request<'_>,
         buffer: &mut Vec<u8>,
-        later: &mut dyn FnMut(Wait) -> Box<dyn Replier>,
-    ) -> Served {
+        later: &mut dyn FnMut(Option<Cancel>) -> Box<dyn Replier>,
+    ) -> Option<Outcome> {
         let command = self.command;
         let (key, args) = match decode::<R, A>(host, command.kind(), &request) {
             Ok(decoded) => decoded,
-            Err(detail) => return Served::Ready(Outcome::BadRequest { detail }),
+            Err(detail) => return Some(Outcome::BadRequest { detail }),
         };
         let Request { slot, epoch, seen, ask, attempt, only_asks, caller, begun, deadline, descent, .. } = request;
         let seen = seen.filter(|_| command.kind() == Kind::Read);
@@ -334,23 +291,22 @@ where
                 if !outcome.tells() {
                     buffer.truncate(start);
                 }
-                return Served::Ready(outcome);
+                return Some(outcome);
             }
             Begun::Pledged(pledge, outcome) => {
                 let bytes = buffer.get(start..).unwrap_or_default().to_vec();
                 buffer.truncate(start);
-                let replier = later(Wait::Pledged);
+                let replier = later(None);
                 pledge.then(move |decided| {
                     let outcome = agreed(outcome, decided);
                     let bytes = if outcome.tells() { bytes } else { Vec::new() };
                     replier.reply(Answer { outcome, bytes });
                 });
-                return Served::Pledged;
+                return None;
             }
             Begun::Later(job) => job,
         };
-        let cancel = Cancel::new(job.control());
-        let replier = later(Wait::Cancellable);
+        let replier = later(Some(Cancel::new(job.control())));
         host.setting.spawn(Box::pin(async move {
             let mut reply = Encoded { buffer: Vec::new(), bytes_max, error: &command.error };
             let outcome = job.drive(&mut reply).await;
@@ -360,7 +316,7 @@ where
             }
             replier.reply(Answer { outcome, bytes });
         }));
-        Served::Later(cancel)
+        None
     }
 }
 

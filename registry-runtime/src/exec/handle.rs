@@ -50,10 +50,10 @@ impl<R: Resource> Host<R> {
         // What does not encode is not spared, whichever way it fails: lanes are held by now.
         let mut spare = |key: Option<&R::Key>, args: &A| _ = contain(|| spare(key, args));
         let begun = self.begin(command, attempt, args, &mut reply, &mut spare);
-        let (teller, told) = oneshot::channel();
         let job = match begun {
             Begun::Ready(outcome) => return Started::Ready(outcome),
             Begun::Pledged(pledge, outcome) => {
+                let (teller, told) = oneshot::channel();
                 // A caller that is gone wants to hear nothing; the record goes its way.
                 pledge.then(move |decided| {
                     if let Err(unheard) = teller.send(agreed(outcome, decided)) {
@@ -65,6 +65,7 @@ impl<R: Resource> Host<R> {
             }
             Begun::Later(job) => job,
         };
+        let (teller, told) = oneshot::channel();
         let control = Arc::clone(job.control());
         self.setting.spawn(Box::pin(async move {
             let outcome = job.drive(&mut reply).await;

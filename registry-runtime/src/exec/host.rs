@@ -31,7 +31,7 @@ use crate::id::{Epoch, Mark, Process, Slot};
 use crate::policy::ration::Ration;
 use crate::policy::receipts::Told;
 use crate::policy::replica::Stamp;
-use crate::resource::{Commands, Definition, Origin, Resource};
+use crate::resource::{Commands, Definition, Origin, OwnCommand, Resource, own_commands};
 use crate::rules::{Rule, Rules};
 use crate::spec::Reads;
 use crate::telemetry;
@@ -52,6 +52,7 @@ pub(crate) struct Host<R: Resource> {
     pub(super) definition: &'static Definition<R>,
     /// By command number.
     pub(super) commands: Vec<Option<Box<dyn Erased<R>>>>,
+    pub(super) own_commands: Vec<OwnCommand>,
     pub(super) setting: Setting,
     pub(super) door: Arc<Door>,
     pub(super) guests: Arc<Guests>,
@@ -141,8 +142,10 @@ pub(crate) struct Setting {
     /// Told once for each seal when the slot has nothing left that may commit. It is called on any thread, the caller's
     /// included, so it must neither block nor call the host.
     pub(crate) drained: Arc<dyn Fn(Slot, Epoch) + Send + Sync>,
-    /// Drawn at random; see [`Seeded`].
-    pub(crate) seed: u64,
+    /// Drawn at random, and told to nobody; see [`Seeded`].
+    pub(crate) secret: u64,
+    /// The session of this node's callers.
+    pub(crate) session: u64,
     /// The most bytes that an encoded reply may have.
     pub(crate) reply_bytes_max: usize,
     /// All of them, outside of tests.
@@ -160,10 +163,11 @@ impl Setting {
 impl<R: Commands> Host<R> {
     /// All slots closed and empty.
     pub(crate) fn new(definition: &'static Definition<R>, setting: Setting) -> Arc<Self> {
-        let (hasher, budget) = (Seeded(setting.seed), Arc::default());
+        let (hasher, budget) = (Seeded(setting.secret), Arc::default());
         Arc::new(Self {
             definition,
             commands: erased::list(),
+            own_commands: own_commands::<R>(),
             door: Arc::new(Door::new(&definition.spec)),
             guests: Arc::default(),
             shelves: (0..definition.spec.slots())
@@ -182,9 +186,7 @@ impl<R: Commands> Host<R> {
 impl<R: Resource> Host<R> {
     /// The slot that a key belongs to.
     pub(crate) fn slot_of(&self, key: &R::Key) -> Slot {
-        let slots = u64::from(self.definition.spec.slots()).max(1);
-        let slot = (self.definition.route)(key).checked_rem(slots).unwrap_or(0);
-        Slot::new(u32::try_from(slot).unwrap_or(0))
+        self.definition.slot_of(key)
     }
 
     /// Opens a slot on the instances that are here; `false` when there is no such slot or `epoch` is not above all before. Opening an
@@ -201,10 +203,16 @@ impl<R: Resource> Host<R> {
         closed.into_iter().for_each(|outcomes| self.finish(slot, outcomes));
     }
 
-    /// Closes all slots, and stops what runs beside them: the node stops.
+    /// Closes all slots, stops what runs beside them, and gives up what waits for the slots' owners: the node stops.
     pub(crate) fn stop(&self) {
         self.guests.close();
-        (0..self.definition.spec.slots()).map(Slot::new).for_each(|slot| self.close(slot));
+        for slot in (0..self.definition.spec.slots()).map(Slot::new) {
+            self.close(slot);
+            for aside in self.shelf(slot).map(|mut shelf| shelf.forsake()).unwrap_or_default() {
+                self.tell_forsaken(slot, &aside);
+                self.drop_aside(aside);
+            }
+        }
     }
 
     /// Gives up all instances, of a node that has stopped: clients may outlive it.

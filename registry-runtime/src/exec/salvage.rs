@@ -115,9 +115,6 @@ pub(crate) trait Remains {
 
     /// As the owner: a backup has the filling with this number whole.
     fn hear_filled(&self, slot: Slot, epoch: Epoch, from: &Process, number: u64);
-
-    /// Gives up everything that waits for an owner, and says so.
-    fn forsake(&self);
 }
 
 /// The taking in of a part.
@@ -202,15 +199,6 @@ impl<R: Resource> Remains for Arc<Host<R>> {
     fn hear_filled(&self, slot: Slot, epoch: Epoch, from: &Process, number: u64) {
         if let Some(mut shelf) = self.shelf(slot) {
             shelf.hear_filled(epoch, from, number);
-        }
-    }
-
-    fn forsake(&self) {
-        for slot in (0..self.definition.spec.slots()).map(Slot::new) {
-            for aside in self.shelf(slot).map(|mut shelf| shelf.forsake()).unwrap_or_default() {
-                self.tell_forsaken(slot, &aside);
-                self.drop_aside(aside);
-            }
         }
     }
 }
@@ -385,7 +373,7 @@ impl<R: Resource> Host<R> {
         let Some(epoch) = self.shelf(slot).map(|shelf| shelf.epoch()) else { return Outcome::Lost };
         // A session of its own, apart from that of this node's callers; nobody asks for its receipts.
         let sequence = self.salvaged.fetch_add(1, Ordering::Relaxed).saturating_add(1);
-        let id = CommandId { session: self.setting.seed ^ SESSION, sequence };
+        let id = CommandId { session: self.setting.session ^ SESSION, sequence };
         let ask = Ask { id, mark: Mark::new(sequence), name: None, content: None };
         let attempt = Attempt {
             slot,

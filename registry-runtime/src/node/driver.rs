@@ -1,6 +1,6 @@
 //! The one loop of a node: waits for whatever happens, tells the engine, and does what the engine wants done.
 
-mod marks;
+pub(super) mod marks;
 mod slots;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -13,6 +13,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::acquaintance::Acquaintance;
 use super::error::{LeaveError, Stopped};
+use super::every::Every;
 use super::inbound::Inbound;
 use super::join::{Join, Resolved};
 use super::letter::{self, Letter};
@@ -23,9 +24,9 @@ use super::records::News;
 use super::status::Status;
 use super::{Order, publish, twin};
 use crate::client::{Port, Subscription};
-use crate::engine::{self, Engine, Input, MemberState, Output, Report};
+use crate::engine::{self, Engine, Input, MemberState, Output};
 use crate::exec::{self, AnyHost, BootClock, Clock, Lease};
-use crate::id::{Epoch, NodeId, Process, RegistryName, Slot};
+use crate::id::{NodeId, Process, RegistryName};
 use crate::policy::ration::{Line, Ration};
 use crate::rules::Rules;
 use crate::spec::OnPartition;
@@ -41,17 +42,17 @@ const BURST: usize = 64;
 
 /// How often receipts are looked through that nobody can ask for any more: their time is a minute and more, and a look at some thousands
 /// of slots takes a fraction of a millisecond.
-const RECEIPTS_EVERY: Duration = Duration::from_secs(10);
+pub(super) const RECEIPTS_EVERY: Duration = Duration::from_secs(10);
 
 /// How often backups that are sent nothing are asked how far they reach. A new connection asks at once; this is for those whose channel was
 /// full, and a second is soon enough for who is behind by megabytes.
-const ASK_EVERY: Duration = Duration::from_secs(1);
+pub(super) const ASK_EVERY: Duration = Duration::from_secs(1);
 
 /// How often this node looks how busy it is: a few times for each time that it may tell the others, which is once a second.
-const LOAD_EVERY: Duration = Duration::from_millis(250);
+pub(super) const LOAD_EVERY: Duration = Duration::from_millis(250);
 
 /// How often callers here are told what other nodes say of their loads: for so long the word on a reply counts.
-const LOADS_EVERY: Duration = Duration::from_secs(1);
+pub(super) const LOADS_EVERY: Duration = Duration::from_secs(1);
 
 /// How many addresses are remembered that could not be dialled, with what was said of each, so that it is not said again: as many as a
 /// cluster has members. Beyond that all are forgotten, and a line more is written for each.
@@ -64,22 +65,10 @@ const PUBLISH_EVERY: Duration = Duration::from_millis(20);
 /// How long a goodbye may take to be sent.
 const GOODBYE: Duration = Duration::from_millis(500);
 
-/// A slot that has drained after a seal.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Drained {
-    /// The registry.
-    pub(super) registry: &'static str,
-    /// The slot.
-    pub(super) slot: Slot,
-    /// The epoch in which it was sealed.
-    pub(super) epoch: Epoch,
-}
-
 /// Everything that a driver waits for.
 pub(super) struct Sources {
     pub(super) orders: mpsc::UnboundedReceiver<Order>,
     pub(super) events: mpsc::Receiver<Event>,
-    pub(super) drained: mpsc::UnboundedReceiver<Drained>,
     pub(super) news: mpsc::UnboundedReceiver<News>,
     pub(super) wishes: mpsc::UnboundedReceiver<Arc<Subscription>>,
     pub(super) resolved: mpsc::Receiver<Resolved>,
@@ -98,7 +87,6 @@ pub(super) struct FailedDial {
 enum Happening {
     Order(Order),
     Transport(Event),
-    Drained(Drained),
     News(News),
     Wish(Arc<Subscription>),
     Resolved(Resolved),
@@ -112,7 +100,6 @@ impl Sources {
         tokio::select! {
             biased;
             Some(order) = self.orders.recv() => Happening::Order(order),
-            Some(drained) = self.drained.recv() => Happening::Drained(drained),
             Some(news) = self.news.recv() => Happening::News(news),
             Some(event) = self.events.recv() => Happening::Transport(event),
             Some(wish) = self.wishes.recv() => Happening::Wish(wish),
@@ -129,9 +116,6 @@ impl Sources {
             && let Ok(event) = self.events.try_recv()
         {
             return Some(Happening::Transport(event));
-        }
-        if let Ok(drained) = self.drained.try_recv() {
-            return Some(Happening::Drained(drained));
         }
         if let Ok(news) = self.news.try_recv() {
             return Some(Happening::News(news));
@@ -171,10 +155,18 @@ pub(super) struct Driver {
     pub(super) load: Arc<LoadMeter>,
     /// The load that the others have last been told of.
     pub(super) load_told: u16,
+    /// When this node looks how busy it is.
+    pub(super) load_read: Every,
+    /// When callers are told of others' loads.
+    pub(super) loads_told: Every,
+    /// When the others are told which calls are over.
+    pub(super) marks_told: Every,
+    /// When receipts are looked through.
+    pub(super) receipts_seen: Every,
+    /// When backups are asked how far they reach.
+    pub(super) backups_asked: Every,
     /// Whether commands still run on this node that is to leave, as the engine was told.
     pub(super) works_told: bool,
-    /// When it was last looked at.
-    pub(super) load_read: Moment,
     /// Why whom this node has dialled last, of those with another reason than before, is no fellow member, though it answers.
     pub(super) refused: Option<Arc<str>>,
     /// Whether it knows owners of slots.
@@ -183,18 +175,13 @@ pub(super) struct Driver {
     pub(super) had_fellows: bool,
     /// How many slots this node has opened that may have lost something.
     pub(super) losses: u64,
-    /// When callers were last told of others' loads.
-    pub(super) loads_told: Moment,
     pub(super) join: Join,
     pub(super) status: watch::Sender<Arc<Status>>,
     pub(super) failed_dials: mpsc::UnboundedSender<FailedDial>,
     /// The last failure of each address, so that the same one is not reported again and again.
     pub(super) dials: BTreeMap<SocketAddr, String>,
-    /// The epochs in which slots were sealed that have not drained yet.
-    pub(super) sealed: BTreeMap<(RegistryName, Slot), Epoch>,
     /// All of them, outside of tests.
     pub(super) rules: Rules,
-    pub(super) idle: mpsc::UnboundedSender<Drained>,
     pub(super) dial_timeout: Duration,
     /// How long a word of another node counts.
     pub(super) lease: Duration,
@@ -206,12 +193,6 @@ pub(super) struct Driver {
     pub(super) wrongs: Ration<(NodeId, Wrong)>,
     /// Of strangers that were refused.
     pub(super) strangers: Ration<(&'static str, Option<IpAddr>)>,
-    /// When the others were last told which calls are over.
-    pub(super) marked: Moment,
-    /// When receipts were last looked through.
-    pub(super) receipts_seen: Moment,
-    /// When backups were last asked how far they reach.
-    pub(super) asked: Moment,
     /// What the hosts have answered to the engine's questions.
     pub(super) answers: VecDeque<Input>,
     /// Since when this node has been leaving.
@@ -238,11 +219,8 @@ impl Driver {
         let mut burst = 0;
         let end = loop {
             // Not on a tick: with much to do there may be none for long.
-            self.tell_load();
+            self.do_what_comes_round(self.clock.now());
             self.tell_work();
-            self.tell_marks();
-            self.forget_receipts();
-            self.ask_backups();
             self.port.look_at_clock();
             if let Some(end) = self.end.take() {
                 break end;
@@ -277,7 +255,6 @@ impl Driver {
         match happening {
             Happening::Tick => self.tell(Input::Tick),
             Happening::Transport(event) => self.take_event(event),
-            Happening::Drained(drained) => self.drained(drained),
             Happening::News(news) => self.take_news(news),
             Happening::Wish(subscription) => {
                 self.subscriptions.push(subscription);
@@ -316,27 +293,45 @@ impl Driver {
         }
     }
 
-    /// Tells the engine how busy this node is, and callers what others say of themselves. A reply may have told of a burst that was over
-    /// before anybody else heard of it; where no other reply comes, that would keep callers away for ever.
-    fn tell_load(&mut self) {
-        let now = self.clock.now();
-        if now.since(self.loads_told) >= LOADS_EVERY {
-            self.loads_told = now;
-            for member in self.engine.membership().members() {
-                if let (Some(peer), Some(profile)) = (self.peers.get(&member.process.node), &member.profile) {
-                    peer.report(profile.load.0);
-                }
+    /// Does what is done from time to time.
+    fn do_what_comes_round(&mut self, now: Moment) {
+        if self.loads_told.is_due(now) {
+            self.tell_loads();
+        }
+        if self.load_read.is_due(now) {
+            self.tell_load();
+        }
+        if self.marks_told.is_due(now) {
+            self.tell_marks();
+        }
+        if self.receipts_seen.is_due(now) {
+            self.kept.values().for_each(|kept| kept.host.forget_due());
+        }
+        if self.backups_asked.is_due(now) {
+            self.kept.values().for_each(|kept| kept.host.ask(None));
+            self.offer_remains();
+            self.fill_owed();
+        }
+    }
+
+    /// Tells callers what others say of their loads. A reply may have told of a burst that was over before anybody else heard of it; where no
+    /// other reply comes, that would keep callers away for ever.
+    fn tell_loads(&self) {
+        for member in self.engine.membership().members() {
+            if let (Some(peer), Some(profile)) = (self.peers.get(&member.process.node), &member.profile) {
+                peer.report(profile.load.0);
             }
         }
-        if now.since(self.load_read) >= LOAD_EVERY {
-            self.load_read = now;
-            let load = self.load.read();
-            if std::mem::replace(&mut self.load_told, load) != load {
-                self.tell(Input::Load(load));
-                // Callers on this node compare it with others, of which they know the same.
-                let own = self.peers.get(&self.port.node);
-                own.into_iter().for_each(|own| own.report(load));
-            }
+    }
+
+    /// Tells the engine how busy this node is.
+    fn tell_load(&mut self) {
+        let load = self.load.read();
+        if std::mem::replace(&mut self.load_told, load) != load {
+            self.tell(Input::Load(load));
+            // Callers on this node compare it with others, of which they know the same.
+            let own = self.peers.get(&self.port.node);
+            own.into_iter().for_each(|own| own.report(load));
         }
     }
 
@@ -351,26 +346,6 @@ impl Driver {
         let works = self.leaving_since.is_some() && (!is_draining || self.load.read() > 0 || calls());
         if std::mem::replace(&mut self.works_told, works) != works {
             self.tell(Input::Works(works));
-        }
-    }
-
-    /// Lets go of receipts that nobody can ask for any more.
-    fn forget_receipts(&mut self) {
-        let now = self.clock.now();
-        if now.since(self.receipts_seen) >= RECEIPTS_EVERY {
-            self.receipts_seen = now;
-            self.kept.values().for_each(|kept| kept.host.forget_due());
-        }
-    }
-
-    /// Asks backups that have missed something how far they reach.
-    fn ask_backups(&mut self) {
-        let now = self.clock.now();
-        if now.since(self.asked) >= ASK_EVERY {
-            self.asked = now;
-            self.kept.values().for_each(|kept| kept.host.ask(None));
-            self.offer_remains();
-            self.fill_owed();
         }
     }
 
@@ -409,17 +384,6 @@ impl Driver {
         let News { registry, report } = news;
         if let Some(registry) = RegistryName::new(registry) {
             self.tell(Input::Slots(registry, report));
-        }
-    }
-
-    /// Tells the engine that a sealed slot has drained. The word of an earlier seal is late.
-    fn drained(&mut self, drained: Drained) {
-        let Drained { registry, slot, epoch } = drained;
-        let Some(registry) = RegistryName::new(registry) else { return };
-        let place = (registry, slot);
-        if self.sealed.get(&place) == Some(&epoch) {
-            self.sealed.remove(&place);
-            self.tell(Input::Slots(place.0, Report::Drained(slot, epoch)));
         }
     }
 
@@ -658,7 +622,6 @@ impl Driver {
         self.port.close();
         for (registry, kept) in &self.kept {
             kept.host.stop();
-            kept.host.forsake();
             tracing::debug!(%registry, "closed");
         }
         if end == Stopped::Left {

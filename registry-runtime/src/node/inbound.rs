@@ -9,13 +9,13 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::load::LoadMeter;
-use super::owners::Owners;
 use super::records::{News, Records};
+use crate::client::Routes;
 use crate::codec::with_scratch;
-use crate::exec::{self, Answer, AnyHost, Cancel, Served, Wait};
+use crate::exec::{self, Answer, AnyHost, Cancel};
 use crate::id::{Epoch, LinkId, NodeId, Process, Slot};
 use crate::policy::receipts::Ask;
-use crate::resource::Reason;
+use crate::resource::{Kind, OwnCommand, Reason};
 use crate::telemetry::{Asked, Refusals};
 use crate::transport::{Handler, Link, Part, Received, Replier, ReplySlot, Ticket};
 use crate::wire::frame::{ReplyHead, WireCommand};
@@ -28,26 +28,38 @@ mod tests;
 pub(super) struct Inbound {
     /// In the order of the catalogue that the hello shows.
     desks: Vec<Desk>,
-    owners: Arc<Owners>,
-    load: Arc<LoadMeter>,
-    running: Arc<Running>,
-    refusals: Arc<Refusals>,
+    common: Arc<Common>,
     records: Records,
+}
+
+/// What every answer needs.
+struct Common {
+    load: Arc<LoadMeter>,
+    running: Running,
+    refusals: Arc<Refusals>,
+}
+
+/// A registry as its entry in the catalogue has it. The commands have their places there as the host lists them.
+#[derive(Clone)]
+pub(super) struct Desk {
+    /// Its instances.
+    pub(super) host: Arc<dyn AnyHost>,
+    /// Where its slots are, for those who ask for one in vain.
+    pub(super) routes: Arc<Routes>,
 }
 
 impl Inbound {
     pub(super) fn new(
         me: Process,
-        hosts: Vec<Arc<dyn AnyHost>>,
-        owners: Arc<Owners>,
+        desks: Vec<Desk>,
         load: Arc<LoadMeter>,
         runtime: Handle,
         news: mpsc::UnboundedSender<News>,
     ) -> Self {
-        let refusals = Arc::new(Refusals::new(hosts.first().map(|host| host.node().clone())));
+        let refusals = Arc::new(Refusals::new(desks.first().map(|desk| desk.host.node().clone())));
+        let hosts: Vec<_> = desks.iter().map(|desk| Arc::clone(&desk.host)).collect();
         let records = Records::new(me, &hosts, runtime, Arc::clone(&refusals), news);
-        let desks = hosts.into_iter().map(Desk::new).collect();
-        Self { desks, owners, load, running: Arc::default(), refusals, records }
+        Self { desks, common: Arc::new(Common { load, running: Running::default(), refusals }), records }
     }
 
     /// What carries the records and fillings of slots.
@@ -57,27 +69,17 @@ impl Inbound {
 
     /// Cancels what a connection that has ended was waiting for.
     pub(super) fn hang_up(&self, link: LinkId) {
-        self.running.cancel_all(link);
+        self.common.running.cancel_all(link);
     }
 }
 
 impl Handler for Inbound {
     fn request(&self, from: &Link, received: Received<'_>, reply: ReplySlot<'_>) {
         let request = received.request;
-        let (desk, entry) = match self.find(request.command) {
+        let (desk, command) = match self.find(request.command) {
             Ok(found) => found,
-            Err(detail) => {
-                let registry =
-                    self.desks.get(usize::from(request.command.registry())).map(|desk| desk.host.spec().name);
-                let asked = Asked { peer: &from.peer().node, registry: registry.unwrap_or_default(), command: "" };
-                match registry {
-                    Some(_) => self.refusals.unknown_command(asked, &detail),
-                    None => self.refusals.unknown_registry(asked, &detail),
-                }
-                return reply.answer(&Outcome::Incompatible { detail }, self.load.read());
-            }
+            Err(detail) => return self.refuse(from, request.command, detail, reply),
         };
-        let host = &desk.host;
         let now = Instant::now();
         let asked = exec::Request {
             slot: request.slot,
@@ -96,42 +98,32 @@ impl Handler for Inbound {
         };
         let ticket = reply.ticket();
         let place = Cell::new(Some(reply));
-        let mut later = |wait: Wait| -> Box<dyn exec::Replier> {
-            let replier = place.take().map(ReplySlot::later);
+        let mut later = |cancel: Option<Cancel>| -> Box<dyn exec::Replier> {
+            let running = cancel.map(|cancel| {
+                self.common.running.begin(ticket, cancel);
+                ticket
+            });
             Box::new(Later {
-                replier,
-                ticket,
+                replier: place.take().map(ReplySlot::later),
+                running,
                 slot: request.slot,
                 caller: from.peer().node.clone(),
-                host: Arc::clone(host),
-                command: entry.name,
-                owners: Arc::clone(&self.owners),
-                load: Arc::clone(&self.load),
-                running: (wait == Wait::Cancellable).then(|| Arc::clone(&self.running)),
-                refusals: Arc::clone(&self.refusals),
+                desk: desk.clone(),
+                command: *command,
+                common: Arc::clone(&self.common),
             })
         };
-        let served = with_scratch(|bytes| {
-            let served = host.serve(entry.number, asked, bytes, &mut later);
-            if let Served::Ready(outcome) = served {
-                let asked = Asked { peer: &from.peer().node, registry: host.spec().name, command: entry.name };
-                note(&self.refusals, asked, &outcome);
-                let outcome = translate(outcome, || self.owners.of(host.spec().name, request.slot));
-                if let Some(reply) = place.take() {
-                    let head = ReplyHead { load: self.load.read(), shown: host.shown(request.slot) };
-                    reply.answer_bytes(&outcome, head, bytes);
-                }
-                return None;
+        with_scratch(|bytes| {
+            let Some(outcome) = desk.host.serve(command.number, asked, bytes, &mut later) else { return };
+            if let Some(reply) = place.take() {
+                let (outcome, head) = self.common.answer(desk, command, (&from.peer().node, request.slot), outcome);
+                reply.answer_bytes(&outcome, head, bytes);
             }
-            Some(served)
         });
-        if let Some(Served::Later(cancel)) = served {
-            self.running.began(ticket, cancel);
-        }
     }
 
-    fn cancel(&self, _from: &Link, ticket: Ticket) {
-        self.running.cancel(ticket);
+    fn cancel(&self, ticket: Ticket) {
+        self.common.running.cancel(ticket);
     }
 
     fn record(&self, from: &Link, frame: Part<'_>) {
@@ -141,78 +133,74 @@ impl Handler for Inbound {
 
 impl Inbound {
     /// What a command's code stands for in the catalogue; otherwise what is wrong with it.
-    fn find(&self, code: WireCommand) -> Result<(&Desk, &Entry), String> {
+    fn find(&self, code: WireCommand) -> Result<(&Desk, &OwnCommand), String> {
         let (registry, command) = (code.registry(), code.command());
         let desk = self.desks.get(usize::from(registry));
         let desk = desk.ok_or_else(|| format!("there is no registry number {registry} in this node's catalogue"))?;
-        let entry = desk.entries.get(usize::from(command));
         let name = desk.host.spec().name;
-        let entry =
-            entry.ok_or_else(|| format!("`{name}` has no command number {command} in this node's catalogue"))?;
-        Ok((desk, entry))
+        let listed = desk.host.commands().get(usize::from(command));
+        let listed =
+            listed.ok_or_else(|| format!("`{name}` has no command number {command} in this node's catalogue"))?;
+        Ok((desk, listed))
+    }
+
+    /// Refuses what the catalogue does not have.
+    fn refuse(&self, from: &Link, code: WireCommand, detail: String, reply: ReplySlot<'_>) {
+        let Common { refusals, load, .. } = &*self.common;
+        let registry = self.desks.get(usize::from(code.registry())).map(|desk| desk.host.spec().name);
+        let asked = Asked { peer: &from.peer().node, registry: registry.unwrap_or_default(), command: "" };
+        match registry {
+            Some(_) => refusals.unknown_command(asked, &detail),
+            None => refusals.unknown_registry(asked, &detail),
+        }
+        reply.answer(&Outcome::Incompatible { detail }, load.read());
     }
 }
 
-/// A registry as its entry in the catalogue has it.
-struct Desk {
-    host: Arc<dyn AnyHost>,
-    /// The commands, in the order of the entry.
-    entries: Vec<Entry>,
-}
-
-/// A command of a registry.
-struct Entry {
-    number: u16,
-    name: &'static str,
-}
-
-impl Desk {
-    fn new(host: Arc<dyn AnyHost>) -> Self {
-        let entries = host.list().into_iter().map(|(number, described)| Entry { number, name: described.name });
-        Self { entries: entries.collect(), host }
+impl Common {
+    /// What the wire says for a command's outcome, beside its bytes.
+    fn answer(
+        &self,
+        desk: &Desk,
+        command: &OwnCommand,
+        (caller, slot): (&NodeId, Slot),
+        outcome: exec::Outcome,
+    ) -> (Outcome, ReplyHead) {
+        let Desk { host, routes } = desk;
+        note(&self.refusals, Asked { peer: caller, registry: host.spec().name, command: command.name }, &outcome);
+        let owner = || {
+            let table = routes.table();
+            let entry = table.slot(slot)?;
+            Some((table.owner(entry)?.peer.node.clone(), entry.epoch))
+        };
+        // Actions belong to no slot.
+        let shown = if command.kind == Kind::Action { None } else { host.shown(slot) };
+        (translate(outcome, owner), ReplyHead { load: self.load.read(), shown })
     }
 }
 
-/// The commands of peers that wait or run as tasks.
+/// How to cancel the commands of peers that wait or run as tasks.
 #[derive(Default)]
-struct Running(Mutex<BTreeMap<Ticket, Stage>>);
-
-/// The host says how to cancel a command after it has begun, and the command may have ended by then.
-enum Stage {
-    Began(Cancel),
-    Ended,
-}
+struct Running(Mutex<BTreeMap<Ticket, Cancel>>);
 
 impl Running {
-    fn began(&self, ticket: Ticket, cancel: Cancel) {
-        let mut running = self.lock();
-        if running.remove(&ticket).is_none() {
-            running.insert(ticket, Stage::Began(cancel));
-        }
+    fn begin(&self, ticket: Ticket, cancel: Cancel) {
+        self.lock().insert(ticket, cancel);
     }
 
-    fn ended(&self, ticket: Ticket) {
-        let mut running = self.lock();
-        if running.remove(&ticket).is_none() {
-            running.insert(ticket, Stage::Ended);
-        }
+    fn end(&self, ticket: Ticket) {
+        self.lock().remove(&ticket);
     }
 
     fn cancel(&self, ticket: Ticket) {
-        if let Some(Stage::Began(cancel)) = self.lock().get(&ticket) {
-            cancel.cancel();
-        }
+        self.lock().get(&ticket).map(Cancel::cancel);
     }
 
     fn cancel_all(&self, link: LinkId) {
-        for (ticket, stage) in self.lock().iter() {
-            if let (true, Stage::Began(cancel)) = (ticket.link == link, stage) {
-                cancel.cancel();
-            }
-        }
+        self.lock().iter().filter(|(ticket, _)| ticket.link == link).for_each(|(_, cancel)| _ = cancel.cancel());
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<Ticket, Stage>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<Ticket, Cancel>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -220,27 +208,20 @@ impl Running {
 /// Answers a command that had to wait.
 struct Later {
     replier: Option<Replier>,
-    ticket: Ticket,
+    /// As which the command is listed, if it can be cancelled.
+    running: Option<Ticket>,
     slot: Slot,
     caller: NodeId,
-    host: Arc<dyn AnyHost>,
-    command: &'static str,
-    owners: Arc<Owners>,
-    load: Arc<LoadMeter>,
-    /// Where the command is listed, if it can be cancelled.
-    running: Option<Arc<Running>>,
-    refusals: Arc<Refusals>,
+    desk: Desk,
+    command: OwnCommand,
+    common: Arc<Common>,
 }
 
 impl exec::Replier for Later {
     fn reply(mut self: Box<Self>, answer: Answer) {
         let Some(replier) = self.replier.take() else { return };
         let Answer { outcome, bytes } = answer;
-        let registry = self.host.spec().name;
-        let asked = Asked { peer: &self.caller, registry, command: self.command };
-        note(&self.refusals, asked, &outcome);
-        let outcome = translate(outcome, || self.owners.of(registry, self.slot));
-        let head = ReplyHead { load: self.load.read(), shown: self.host.shown(self.slot) };
+        let (outcome, head) = self.common.answer(&self.desk, &self.command, (&self.caller, self.slot), outcome);
         replier.answer_with(&outcome, head, |out| {
             out.extend_from_slice(&bytes);
             Ok(())
@@ -250,9 +231,7 @@ impl exec::Replier for Later {
 
 impl Drop for Later {
     fn drop(&mut self) {
-        if let Some(running) = &self.running {
-            running.ended(self.ticket);
-        }
+        self.running.into_iter().for_each(|ticket| self.common.running.end(ticket));
     }
 }
 

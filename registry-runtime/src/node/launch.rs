@@ -9,18 +9,20 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 
 use super::builder::NodeBuilder;
-use super::driver::{Drained, Driver, Kept, Sources};
+use super::driver::marks::MARKS_EVERY;
+use super::driver::{ASK_EVERY, Driver, Kept, LOAD_EVERY, LOADS_EVERY, RECEIPTS_EVERY, Sources};
 use super::error::{StartError, WaitError};
-use super::inbound::Inbound;
+use super::every::Every;
+use super::inbound::{Desk, Inbound};
 use super::join::{self, Join};
 use super::load::LoadMeter;
-use super::owners::Owners;
 use super::peers::Peers;
+use super::records::News;
 use super::supervisor::Supervisor;
 use super::{Inner, Node, publish};
-use crate::client::{OwnCommand, Port};
+use crate::client::Port;
 use crate::engine::membership::{HostedRegistry, Load, Profile, Weight};
-use crate::engine::{self, Engine};
+use crate::engine::{self, Engine, Report};
 use crate::exec::{AnyHost, BootClock, Clock, Lease, Setting};
 use crate::id::{Fingerprint, Incarnation, NodeId, Process, RegistryName, Start};
 use crate::resource::Origin;
@@ -79,26 +81,28 @@ pub(super) async fn launch(builder: NodeBuilder, id: NodeId) -> Result<Node, Sta
 
     // What the parts tell each other by.
     let (order_sender, orders) = mpsc::unbounded_channel();
-    let (drained_sender, drained) = mpsc::unbounded_channel();
     let (news_sender, news) = mpsc::unbounded_channel();
     let (wish_sender, wishes) = mpsc::unbounded_channel();
     let (resolved_sender, resolved) = mpsc::channel(RESOLVED_MAX);
     let (failed_dials_sender, failed_dials) = mpsc::unbounded_channel();
 
     let runtime = Handle::current();
-    let session = seeds.number();
+    let (session, secret) = (seeds.number(), seeds.number());
     let port = Arc::new_cyclic(|port: &std::sync::Weak<Port>| {
         let origin = Arc::new(Origin { node: id.clone(), states, port: Box::new(port.clone()) });
         let hosts = hosted.iter().map(|hosted| {
             let name = hosted.spec().name;
-            let drained: mpsc::UnboundedSender<Drained> = drained_sender.clone();
+            let news: mpsc::UnboundedSender<News> = news_sender.clone();
             let setting = Setting {
                 origin: Arc::clone(&origin),
                 clock: Arc::new(clock),
                 runtime: runtime.clone(),
                 // A driver that has stopped has closed every slot and waits for nothing.
-                drained: Arc::new(move |slot, epoch| _ = drained.send(Drained { registry: name, slot, epoch })),
-                seed: session,
+                drained: Arc::new(move |slot, epoch| {
+                    _ = news.send(News { registry: name, report: Report::Drained(slot, epoch) });
+                }),
+                secret,
+                session,
                 reply_bytes_max: REPLY_BYTES_MAX,
                 rules,
             };
@@ -110,11 +114,14 @@ pub(super) async fn launch(builder: NodeBuilder, id: NodeId) -> Result<Node, Sta
 
     let hosts: Vec<Arc<dyn AnyHost>> = port.hosts().values().cloned().collect();
     let load = Arc::new(LoadMeter::new(hosts.clone()));
-    let owners = Arc::new(Owners::default());
+    // The routes of what is hosted here are needed to tell others where a slot has gone.
+    let desk = |host: &Arc<dyn AnyHost>| {
+        let subscription = port.subscribe(host.spec(), || host.commands().to_vec());
+        Desk { host: Arc::clone(host), routes: Arc::clone(&subscription.routes) }
+    };
     let inbound = Inbound::new(
         Process { node: id.clone(), start },
-        hosts.clone(),
-        Arc::clone(&owners),
+        hosts.iter().map(desk).collect(),
         Arc::clone(&load),
         runtime.clone(),
         news_sender,
@@ -127,10 +134,8 @@ pub(super) async fn launch(builder: NodeBuilder, id: NodeId) -> Result<Node, Sta
         start,
         incarnation: Incarnation::new(start.get()),
         address: listen,
-        client_only,
         times: timing.into(),
         catalogue: hosts.iter().map(|host| catalogue_entry(&**host)).collect(),
-        profile: Vec::new(),
     };
     let engine_seed = seeds.number();
     let setup = Setup {
@@ -164,19 +169,13 @@ pub(super) async fn launch(builder: NodeBuilder, id: NodeId) -> Result<Node, Sta
     );
     let status = publish::status(&engine);
     let (status_sender, status) = watch::channel(Arc::new(status));
-    let mut peers = Peers::new(id.clone());
-    peers.meet(&id);
+    let peers = Peers::new(id.clone());
     let kept = hosts.iter().filter_map(|host| {
         let spec = host.spec();
         let leases = (0..spec.slots()).map(|_| Lease::until(Moment::default())).collect();
         Some((RegistryName::new(spec.name)?, Kept { host: Arc::clone(host), leases, lines: BTreeMap::new() }))
     });
     let kept = kept.collect();
-    for host in &hosts {
-        // The routes of what is hosted here are needed to tell others where a slot has gone.
-        port.subscribe(host.spec(), || own_commands(&**host));
-    }
-    owners.set(port.routes());
     let transport = Arc::new(transport);
     let supervisor = Supervisor {
         port: Arc::clone(&port),
@@ -196,8 +195,8 @@ pub(super) async fn launch(builder: NodeBuilder, id: NodeId) -> Result<Node, Sta
         load,
         load_told: 0,
         works_told: false,
-        load_read: Moment::default(),
-        loads_told: Moment::default(),
+        load_read: Every::new(LOAD_EVERY),
+        loads_told: Every::new(LOADS_EVERY),
         had_fellows: false,
         losses: 0,
         refused: None,
@@ -210,15 +209,13 @@ pub(super) async fn launch(builder: NodeBuilder, id: NodeId) -> Result<Node, Sta
         dial_timeout: timing.suspicion.max(DIAL_MIN),
         dials: BTreeMap::new(),
         strangers: Default::default(),
-        sealed: BTreeMap::new(),
         rules,
-        idle: drained_sender,
         stale: Default::default(),
         wrongs: Default::default(),
         published: Moment::default(),
-        marked: Moment::default(),
-        receipts_seen: Moment::default(),
-        asked: Moment::default(),
+        marks_told: Every::new(MARKS_EVERY),
+        receipts_seen: Every::new(RECEIPTS_EVERY),
+        backups_asked: Every::new(ASK_EVERY),
         answers: Default::default(),
         leaving_since: None,
         left_behind: None,
@@ -226,7 +223,7 @@ pub(super) async fn launch(builder: NodeBuilder, id: NodeId) -> Result<Node, Sta
     };
     join::watch(&join, &resolved_sender);
     drop(resolved_sender);
-    let sources = Sources { orders, events, drained, news, wishes, resolved, failed_dials };
+    let sources = Sources { orders, events, news, wishes, resolved, failed_dials };
     let driver = runtime.spawn(driver.run(sources));
     runtime.spawn(supervisor.watch(driver));
     let node = Node { inner: Arc::new(Inner { id, local_addr, port, status, orders: order_sender }) };
@@ -258,22 +255,12 @@ fn wall_clock_ms() -> u64 {
 
 /// What the hello says of a registry.
 fn catalogue_entry(host: &dyn AnyHost) -> RegistryEntry {
-    let commands = host.list().into_iter().map(|(_, described)| CommandEntry {
-        name: described.name.to_owned(),
-        kind: publish::on_the_wire(described.kind),
-        fingerprint: described.shape.get(),
+    let commands = host.commands().iter().map(|command| CommandEntry {
+        name: command.name.to_owned(),
+        kind: publish::on_the_wire(command.kind),
+        fingerprint: command.shape.get(),
     });
     RegistryEntry::new(host.spec(), host.instances().map(Fingerprint::get), commands.collect())
-}
-
-fn own_commands(host: &dyn AnyHost) -> Vec<OwnCommand> {
-    let commands = host.list().into_iter().map(|(number, described)| OwnCommand {
-        number,
-        name: described.name,
-        kind: described.kind,
-        shape: described.shape,
-    });
-    commands.collect()
 }
 
 /// What this node says of itself.

@@ -1,6 +1,7 @@
 //! A registry as generated code writes it down.
 
 use super::Resource;
+use crate::id::Slot;
 use crate::spec::Spec;
 
 /// What one `registry!` block says, with the function that hashes a key the way its `sharding` clause asks.
@@ -10,6 +11,15 @@ pub struct Definition<R: Resource> {
     pub spec: Spec,
     /// Hashes the routing key; 0 under `singleton`.
     pub route: fn(&R::Key) -> u64,
+}
+
+impl<R: Resource> Definition<R> {
+    /// The slot of a key: its hash modulo the slots, of which there are 65,536 at most.
+    #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "the remainder is below a u32")]
+    pub(crate) fn slot_of(&self, key: &R::Key) -> Slot {
+        Slot::new(((self.route)(key) % u64::from(self.spec.slots().max(1))) as u32)
+    }
 }
 
 /// Implemented by a registry's marker type for the one resource that it keeps.

@@ -17,7 +17,7 @@ pub(crate) trait Handler: Send + Sync + 'static {
     fn request(&self, from: &Link, received: Received<'_>, reply: ReplySlot<'_>);
 
     /// The caller has lost interest in a request. It may have been answered already, or not have come yet.
-    fn cancel(&self, from: &Link, ticket: Ticket);
+    fn cancel(&self, ticket: Ticket);
 
     /// Takes a frame of the records channel, in the order in which the peer sent them.
     fn record(&self, from: &Link, frame: Part<'_>);

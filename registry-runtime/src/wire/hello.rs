@@ -41,14 +41,10 @@ pub(crate) struct Hello {
     pub(crate) incarnation: Incarnation,
     /// Where the node listens.
     pub(crate) address: SocketAddr,
-    /// Whether it only calls, and hosts and owns nothing.
-    pub(crate) client_only: bool,
     /// What it goes by when others are silent.
     pub(crate) times: Times,
     /// What it hosts. A registry's place in this list is its number in requests to this node.
     pub(crate) catalogue: Vec<RegistryEntry>,
-    /// What higher rooms add; opaque here.
-    pub(crate) profile: Vec<u8>,
 }
 
 /// Times that nodes which own slots together count on of each other.
@@ -214,10 +210,8 @@ mod tests {
             start: Start::new(1),
             incarnation: Incarnation::new(1),
             address: "127.0.0.1:7400".parse().unwrap(),
-            client_only: false,
             times: Timing::balanced().into(),
             catalogue: specs.iter().map(|spec| RegistryEntry::new(spec, Some(3), vec![command.clone()])).collect(),
-            profile: vec![1, 2, 3],
         }
     }
 
@@ -231,7 +225,6 @@ mod tests {
     fn like_meets_like() {
         check(hello("b", &[ORDERS]), Ok(()));
         check(hello("b", &[]), Ok(()));
-        check(Hello { client_only: true, ..hello("b", &[]) }, Ok(()));
         check(hello("b", &[Spec { name: "users", sharding: Sharding::Singleton, ..ORDERS }]), Ok(()));
         check(hello("b", &[Spec { queue: 1, concurrency: 1, timeout: Duration::from_secs(1), ..ORDERS }]), Ok(()));
         check(hello("b", &[Spec { load_balancing: LoadBalancing::RoundRobin, ..ORDERS }]), Ok(()));
@@ -311,7 +304,7 @@ mod tests {
     fn other_versions_and_bombs_are_refused_by_the_prefix() {
         assert_eq!(prefix([1, 0, 0, 0, 2, 0]), Err(BadHello::Version(2)));
         assert_eq!(prefix([0, 0, 0, 1, 1, 0]), Err(BadHello::TooLong(1 << 24)));
-        assert!(encode(&Hello { profile: vec![0; HELLO_BYTES_MAX], ..hello("a", &[]) }).is_none());
+        assert!(encode(&Hello { cluster: "x".repeat(HELLO_BYTES_MAX), ..hello("a", &[]) }).is_none());
         assert!(decode::<Hello>(&[0xff; 100]).is_err());
     }
 

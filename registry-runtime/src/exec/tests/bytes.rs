@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::somebody;
 use super::tally::*;
 use super::world::*;
-use crate::exec::{Answer, AnyHost, Cancel, Clock, Host, Hosted, Lease, Outcome, Replier, Request, Served};
+use crate::exec::{Answer, AnyHost, Cancel, Clock, Host, Hosted, Lease, Outcome, Replier, Request};
 use crate::id::Slot;
 use crate::resource::Kind;
 
@@ -52,22 +52,22 @@ impl World {
     fn serve(&self, number: u16, request: Request<'_>) -> Sent {
         let mut buffer = b"before".to_vec();
         let mut told = None;
-        let served = AnyHost::serve(&self.host, number, request, &mut buffer, &mut |_| {
+        let served = AnyHost::serve(&self.host, number, request, &mut buffer, &mut |cancel| {
             let (teller, ear) = oneshot::channel();
-            told = Some(ear);
+            told = Some((cancel.expect("these slots have no backups"), ear));
             Box::new(Teller(teller))
         });
         assert!(buffer.starts_with(b"before"));
         match served {
-            Served::Ready(outcome) => {
+            Some(outcome) => {
                 assert!(told.is_none());
                 Sent::Ready(outcome, buffer.split_off(6))
             }
-            Served::Later(cancel) => {
+            None => {
                 assert_eq!(buffer, b"before");
-                Sent::Later(cancel, told.unwrap())
+                let (cancel, ear) = told.unwrap();
+                Sent::Later(cancel, ear)
             }
-            Served::Pledged => panic!("these slots have no backups"),
         }
     }
 
@@ -217,9 +217,9 @@ async fn what_is_hosted_can_be_described_and_gets_its_type_back() {
     let host: Arc<dyn AnyHost> = hosted.build(setting);
     assert_eq!((hosted.spec().name, host.spec().name), ("tallies", "tallies"));
     assert_eq!(format!("{hosted:?}"), "Hosted(\"tallies\")");
-    let numbers: Vec<u16> = host.list().iter().map(|(number, _)| *number).collect();
+    let numbers: Vec<u16> = host.commands().iter().map(|command| command.number).collect();
     assert_eq!(numbers, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 13, 14, 15]);
-    assert_eq!(host.list()[7].1.kind, Kind::Destroy);
+    assert_eq!(host.commands()[7].kind, Kind::Destroy);
 
     let typed: Arc<Host<Tally>> = host.host_of().unwrap();
     let slot = Slot::new(1);

@@ -13,7 +13,7 @@ use crate::exec::host::SEAL_GRACE;
 use crate::exec::pledge::Pledge;
 use crate::exec::shelf::{Change, Cut};
 use crate::exec::{
-    Answer, AnyHost, Attempt, Filled, Filling, Lease, Line, Outcome, Replier, Request, Served, Standing, Started, Wait,
+    Answer, AnyHost, Attempt, Filled, Filling, Lease, Line, Outcome, Replier, Request, Standing, Started,
 };
 use crate::id::{Epoch, LinkId, NodeId, Position, Process, Slot, Start};
 use crate::policy::stream::{Heard, Stream};
@@ -518,11 +518,11 @@ async fn a_caller_elsewhere_is_answered_when_the_change_is_acknowledged() {
     };
     let (teller, mut told) = tokio::sync::oneshot::channel();
     let (mut buffer, mut teller) = (b"before".to_vec(), Some(teller));
-    let served = AnyHost::serve(&trio.owner.host, MAKE.number, request, &mut buffer, &mut |wait| {
-        assert_eq!(wait, Wait::Pledged, "nobody can cancel it");
+    let served = AnyHost::serve(&trio.owner.host, MAKE.number, request, &mut buffer, &mut |cancel| {
+        assert!(cancel.is_none(), "nobody can cancel it");
         Box::new(Ear(teller.take().unwrap()))
     });
-    assert!(matches!(served, Served::Pledged) && buffer == b"before" && told.try_recv().is_err());
+    assert!(served.is_none() && buffer == b"before" && told.try_recv().is_err());
     trio.deliver(0);
     trio.reaches(0, FIRST, Position::new(1));
     let Answer { outcome, bytes } = told.await.unwrap();

@@ -1,7 +1,6 @@
 //! One lane per key: order, isolation, and what a command that goes wrong leaves behind.
 
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use super::tally::*;
 use super::world::*;
@@ -262,16 +261,6 @@ async fn commands_that_call_commands_do_not_pile_up_on_the_stack() {
     attempt.key = None;
     assert_eq!(end(world.host.call(&DIVE, attempt, (LEVELS,), &mut |_, _| ())).await, Outcome::Done(LEVELS));
     world.idle().await;
-}
-
-#[tokio::test]
-async fn busy_time_adds_up() {
-    let world = World::with(1, 0);
-    let mut attempt = world.attempt(1);
-    attempt.deadline = tokio::time::Instant::now() + Duration::from_millis(2);
-    let outcome = world.host.call(&ADD, attempt, (Do::Overrun(1),), &mut |_, _| ()).ready();
-    assert_eq!(outcome, Outcome::DeadlineExceeded { started: true });
-    assert!(world.host.load().busy >= Duration::from_millis(1), "{:?}", world.host.load());
 }
 
 /// What a caller gave is written down while its lane is held, and what a user has written may panic.

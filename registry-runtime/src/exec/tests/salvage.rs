@@ -137,7 +137,8 @@ impl<const MERGES: bool> Side<MERGES> {
             clock: Arc::new(Hands::default()),
             runtime: tokio::runtime::Handle::current(),
             drained: Arc::new(|_, _| ()),
-            seed: 1,
+            secret: 1,
+            session: 1,
             reply_bytes_max: 1000,
             rules: Rules::ALL,
         };
@@ -355,7 +356,7 @@ async fn only_the_last_few_contents_wait_for_an_owner() {
         right.make(2000 + round, 1).await;
     }
     assert_eq!(left.host.remains().len(), 4);
-    left.host.forsake();
+    left.host.stop();
     assert!(left.host.remains().is_empty());
 }
 

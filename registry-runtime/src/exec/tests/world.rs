@@ -243,7 +243,8 @@ pub(super) fn setting(stage: Arc<Stage>, clock: Arc<dyn Clock>) -> (Setting, mps
         drained: Arc::new(move |slot, epoch| {
             let _ = teller.send((slot, epoch));
         }),
-        seed: 42,
+        secret: 42,
+        session: 42,
         reply_bytes_max: REPLY_BYTES_MAX,
         rules: Rules::ALL,
     };

@@ -4,21 +4,15 @@ use std::time::Duration;
 
 use super::super::letter::{CallerMark, Letter};
 use super::Driver;
-use crate::exec::Clock;
 use crate::id::RegistryName;
 
 /// How often callers say which of their calls are over, for slots that they do not call again. A walk through thousands of slots takes some
 /// tenths of a millisecond for each caller; between two, replies of 100 MiB a second find their room.
-const MARKS_EVERY: Duration = Duration::from_secs(2);
+pub(in crate::node) const MARKS_EVERY: Duration = Duration::from_secs(2);
 
 impl Driver {
-    /// Tells every host of a registry that was called lately, this node included, from time to time.
+    /// Tells every host of a registry that was called lately, this node included.
     pub(super) fn tell_marks(&mut self) {
-        let now = self.clock.now();
-        if now.since(self.marked) < MARKS_EVERY {
-            return;
-        }
-        self.marked = now;
         let session = self.port.session();
         for (name, mark) in self.port.marks() {
             let Some(registry) = RegistryName::new(name) else { continue };

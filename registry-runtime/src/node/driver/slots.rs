@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::super::line::{Line, standing_word, with_frame};
 use super::super::peers::Peers;
-use super::{Drained, Driver, Kept};
+use super::{Driver, Kept};
 use crate::engine::{Adopt, Begin, Fence, Fenced, Fetch, Input, Opened, Report, Seal, Task};
 use crate::exec;
 use crate::id::{Epoch, Process, RegistryName, Slot};
@@ -45,12 +45,11 @@ impl Driver {
 
     fn seal(&mut self, registry: &RegistryName, slots: &[Seal]) {
         let Some(kept) = self.kept.get(registry) else { return };
-        self.sealed.extend(slots.iter().map(|seal| ((registry.clone(), seal.slot), seal.epoch)));
         for Seal { slot, epoch, to } in slots {
             let sealed = self.rules.keeps(Rule::Seal) && kept.host.seal(*slot, to);
             if !sealed {
                 // What is not open has nothing to drain.
-                let _ = self.idle.send(Drained { registry: kept.host.spec().name, slot: *slot, epoch: *epoch });
+                self.answers.push_back(Input::Slots(registry.clone(), Report::Drained(*slot, *epoch)));
             }
         }
     }

@@ -12,14 +12,14 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tracing::subscriber::DefaultGuard;
 
-use super::Inbound;
+use super::{Desk, Inbound};
+use crate::client::Routes;
 use crate::codec::Raw;
 use crate::engine::tag;
 use crate::exec::{AnyHost, BootClock, Setting};
 use crate::id::{CommandId, Epoch, Incarnation, Mark, NodeId, Position, Process, Slot, Start};
 use crate::node::line::with_frame;
 use crate::node::load::LoadMeter;
-use crate::node::owners::Owners;
 use crate::resource::{Origin, States};
 use crate::rules::Rules;
 use crate::time::Timing;
@@ -126,7 +126,8 @@ fn inbound(hosts: Vec<Arc<dyn AnyHost>>) -> Arc<Inbound> {
     let load = Arc::new(LoadMeter::new(hosts.clone()));
     let (news, _) = mpsc::unbounded_channel();
     let me = Process { node: NodeId::new("own").unwrap(), start: Start::new(1) };
-    Arc::new(Inbound::new(me, hosts, Arc::new(Owners::default()), load, Handle::current(), news))
+    let desk = |host: Arc<dyn AnyHost>| Desk { routes: Routes::new(host.spec().slots()), host };
+    Arc::new(Inbound::new(me, hosts.into_iter().map(desk).collect(), load, Handle::current(), news))
 }
 
 fn transport(name: &str, identity: Identity, inbound: Arc<Inbound>) -> (Transport, mpsc::Receiver<Event>) {
@@ -138,10 +139,8 @@ fn transport(name: &str, identity: Identity, inbound: Arc<Inbound>) -> (Transpor
         start: Start::new(1),
         incarnation: Incarnation::new(1),
         address,
-        client_only: false,
         times: Timing::fast().into(),
         catalogue: Vec::new(),
-        profile: Vec::new(),
     };
     let socket = Socket::new(bind(address).unwrap(), Gate::default()).unwrap();
     let seeds = Seeds::from_system().unwrap();
@@ -155,7 +154,8 @@ fn parrots() -> Arc<dyn AnyHost> {
         clock: Arc::new(BootClock::start()),
         runtime: Handle::current(),
         drained: Arc::new(|_, _| ()),
-        seed: 1,
+        secret: 1,
+        session: 1,
         reply_bytes_max: REPLY_BYTES_MAX,
         rules: Rules::ALL,
     })

@@ -171,7 +171,7 @@ impl Desk<'_> {
             }
             Body::Cancel => {
                 let ticket = Ticket { correlation, ..self.replies.ticket() };
-                let _ = catch_unwind(AssertUnwindSafe(|| self.handler.cancel(self.link, ticket)));
+                let _ = catch_unwind(AssertUnwindSafe(|| self.handler.cancel(ticket)));
             }
             Body::Stamp(clock) => self.lag.see(clock, Instant::now()),
             Body::Reply(_) => return Err(BadFrame::Misplaced),

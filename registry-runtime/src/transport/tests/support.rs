@@ -84,10 +84,8 @@ pub(super) fn hello(name: &str) -> Hello {
         start: Start::new(1),
         incarnation: Incarnation::new(1),
         address: loopback(),
-        client_only: false,
         times: Timing::fast().into(),
         catalogue: Vec::new(),
-        profile: Vec::new(),
     }
 }
 
@@ -216,7 +214,7 @@ impl Handler for Desk {
         }
     }
 
-    fn cancel(&self, _: &Link, ticket: Ticket) {
+    fn cancel(&self, ticket: Ticket) {
         self.cancelled.lock().unwrap().push(ticket);
     }
 
