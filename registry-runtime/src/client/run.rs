@@ -308,7 +308,7 @@ where
         self.attempts = self.attempts.saturating_add(1);
         let (key, arguments) = match self.parts.take() {
             Ok(parts) => parts,
-            Err(unfit) => return end(refusal(&unfit)),
+            Err(unfit) => return end(self.unsendable(&unfit)),
         };
         // Nobody can lose the answer of a call on this node, so it leaves a receipt only for its name, for the next run of the command that
         // makes it, or for the next owner, to whom the call goes when this node loses the slot.
@@ -516,7 +516,10 @@ where
     fn unsendable(&self, unfit: &Unfit) -> CommandError<E> {
         let Reach { port, subscription, .. } = &*self.reach;
         telemetry::unsendable(&port.node, subscription.spec.name, self.command.name, unfit);
-        refusal(unfit)
+        match unfit {
+            Unfit::TooLarge => CommandError::TooLarge { limit: COMMAND_BYTES_MAX },
+            unfit => CommandError::Incompatible { detail: unfit.to_string() },
+        }
     }
 
     fn described(&self) -> Described {
@@ -595,14 +598,6 @@ fn hash_of_all(key: &[u8], command: &str, arguments: &[u8]) -> u64 {
 /// Two texts as one that no other two make.
 fn joined(head: &[u8], tail: &[u8]) -> Vec<u8> {
     [&(head.len() as u64).to_le_bytes(), head, tail].concat()
-}
-
-/// What a caller hears whose key or arguments cannot be used.
-fn refusal<E>(unfit: &Unfit) -> CommandError<E> {
-    match unfit {
-        Unfit::TooLarge => CommandError::TooLarge { limit: COMMAND_BYTES_MAX },
-        unfit => CommandError::Incompatible { detail: unfit.to_string() },
-    }
 }
 
 /// One of the calls of a registry that wait for an owner; as many may wait as the registry's `queue` says.

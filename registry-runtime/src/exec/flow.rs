@@ -25,7 +25,7 @@ pub(super) const PENDING_MAX: usize = 4096;
 pub(super) const PENDING_BYTES_MAX: usize = 16 << 20;
 
 /// How many looks a record waits until its caller is told that nobody knows. With one look a second that is longer than most callers
-/// wait; without it a slot whose backups say nothing would hold its callers' places on their lanes for as long as it is stuck.
+/// wait; without it a slot whose backups say nothing would hold its callers' places on their connections for as long as it is stuck.
 pub(super) const LOOKS_MAX: u8 = 10;
 
 /// The stream of one opening, the ways to its backups, and what waits to be acknowledged.

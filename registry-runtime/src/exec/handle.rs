@@ -61,7 +61,7 @@ impl<R: Resource> Host<R> {
                     }
                 });
                 let ends = Some(Box::pin(sleep_until(deadline)));
-                return Started::Later(Handle { told, control: Arc::new(Control::running()), ends });
+                return Started::Later(Handle { told, control: None, ends });
             }
             Begun::Later(job) => job,
         };
@@ -74,7 +74,7 @@ impl<R: Resource> Host<R> {
                 discard(unheard);
             }
         }));
-        Started::Later(Handle { told, control, ends: None })
+        Started::Later(Handle { told, control: Some(control), ends: None })
     }
 }
 
@@ -83,7 +83,8 @@ impl<R: Resource> Host<R> {
 #[must_use = "dropping it cancels the command"]
 pub(crate) struct Handle<T, E> {
     told: oneshot::Receiver<Outcome<T, E>>,
-    control: Arc<Control>,
+    /// How to stop it, unless its record is under way.
+    control: Option<Arc<Control>>,
     /// When the call is over, for a command whose record is under way. All others see to that themselves.
     ends: Option<Pin<Box<Sleep>>>,
 }
@@ -92,13 +93,13 @@ impl<T, E> Handle<T, E> {
     /// Cancels the command without waiting for its end. `true` is a promise: it is never started.
     #[cfg(test)]
     pub(crate) fn cancel(self) -> bool {
-        self.control.stop_cancelled()
+        self.control.as_ref().is_some_and(|control| control.stop_cancelled())
     }
 
     /// Cancels the command from elsewhere.
     #[cfg(test)]
     pub(crate) fn canceller(&self) -> super::Cancel {
-        super::Cancel::new(&self.control)
+        super::Cancel::new(self.control.as_ref().expect("its record is not under way"))
     }
 }
 
@@ -115,14 +116,17 @@ impl<T, E> Future for Handle<T, E> {
         }
         Poll::Ready(ready!(told).unwrap_or_else(|_| {
             // The runtime dropped the task, which it can do only where the task awaits: nothing was committed.
-            if self.control.is_started() { Outcome::Lost } else { Outcome::Moved { started: false } }
+            match &self.control {
+                Some(control) if !control.is_started() => Outcome::Moved { started: false },
+                _ => Outcome::Lost,
+            }
         }))
     }
 }
 
 impl<T, E> Drop for Handle<T, E> {
     fn drop(&mut self) {
-        self.control.stop_cancelled();
+        self.control.iter().for_each(|control| _ = control.stop_cancelled());
     }
 }
 

@@ -84,24 +84,17 @@ impl Fillers {
 
     /// Whether the slot is on its way there or waits for it.
     pub(super) fn has(&self, link: &Link, job: &Job) -> bool {
-        lock(&self.queues)
-            .get(&link.id())
-            .is_some_and(|queue| queue.is_waiting(job) || queue.under_way.as_ref() == Some(job))
+        lock(&self.queues).get(&link.id()).is_some_and(|queue| queue.has(job))
     }
 
     /// Sends the slot there, once.
     pub(super) fn add(&self, link: &Link, host: &Arc<dyn AnyHost>, job: Job) {
-        if !self.has(link, &job) {
-            self.add_anew(link, host, job);
-        }
-    }
-
-    /// Sends the slot there as it is from now on, whatever is on its way.
-    pub(super) fn add_anew(&self, link: &Link, host: &Arc<dyn AnyHost>, job: Job) {
         let mut queues = lock(&self.queues);
         let begins = !queues.contains_key(&link.id());
         let queue = queues.entry(link.id()).or_default();
-        queue.add(job, host);
+        if !queue.has(&job) {
+            queue.add(job, host);
+        }
         drop(queues);
         if begins {
             self.runtime.spawn(work(Arc::clone(&self.queues), link.clone(), self.news.clone()));
@@ -129,8 +122,10 @@ impl<H: Clone> Queue<H> {
         self.waiting.remove(&place)
     }
 
-    fn is_waiting(&self, job: &Job) -> bool {
-        self.waiting.get(&job.place()).is_some_and(|waiting| waiting.job == *job)
+    /// Whether the job waits or is under way.
+    fn has(&self, job: &Job) -> bool {
+        let waits = self.waiting.get(&job.place()).is_some_and(|waiting| waiting.job == *job);
+        waits || self.under_way.as_ref() == Some(job)
     }
 }
 
@@ -235,7 +230,7 @@ mod tests {
         let jobs =
             [backup("z", 1, 5), backup("a", 2, 5), opener(3, 6), backup("z", 1, 7), backup("a", 2, 4), opener(1, 6)];
         jobs.iter().for_each(|job| queue.add(*job, &()));
-        assert!(queue.is_waiting(&backup("z", 1, 7)) && !queue.is_waiting(&backup("z", 1, 5)), "the latest opening");
+        assert!(queue.has(&backup("z", 1, 7)) && !queue.has(&backup("z", 1, 5)), "the latest opening");
         let order: Vec<_> = std::iter::from_fn(|| queue.next()).map(|next| next.job).collect();
         assert_eq!(order, [opener(3, 6), opener(1, 6), backup("z", 1, 7), backup("a", 2, 5)]);
         assert!(queue.waiting.is_empty() && queue.turns.is_empty());

@@ -60,13 +60,6 @@ impl Records {
         self.fillers.add(backup, host, to_backup(host, slot, epoch));
     }
 
-    /// Fills a backup of this node's anew, if it is one, whatever is on its way there.
-    fn fill_anew(&self, backup: &Link, host: &Arc<dyn AnyHost>, slot: Slot, epoch: Epoch) {
-        if host.hear_lack(slot, epoch, backup.process()) {
-            self.fillers.add_anew(backup, host, to_backup(host, slot, epoch));
-        }
-    }
-
     /// Takes one frame, in the order in which the peer sent them.
     pub(super) fn receive(&self, from: &Link, bytes: &[u8]) {
         let frame = match RecordFrame::read(bytes) {
@@ -109,8 +102,9 @@ impl Records {
                 }
             }
             RecordWord::Lacks => {
-                if !self.fillers.has(from, &to_backup(host, slot, epoch)) {
-                    self.fill_anew(from, host, slot, epoch);
+                let job = to_backup(host, slot, epoch);
+                if !self.fillers.has(from, &job) && host.hear_lack(slot, epoch, from.process()) {
+                    self.fillers.add(from, host, job);
                 }
             }
             RecordWord::Ask => {

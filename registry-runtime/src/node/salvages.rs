@@ -4,7 +4,6 @@
 //! neither side holds more than a part, and takes in one offer for each slot at a time.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -33,8 +32,6 @@ const TAKING_TIME: Duration = Duration::from_secs(600);
 pub(super) struct Salvages {
     runtime: Handle,
     taking: Arc<Mutex<Taking>>,
-    /// Counts the offers that were begun.
-    begun: Arc<AtomicU64>,
 }
 
 /// What was offered, and what of it is being taken in.
@@ -43,6 +40,8 @@ struct Taking {
     offers: Offers,
     /// By slot, so it is bounded by those.
     under_way: BTreeMap<(&'static str, Slot), UnderWay>,
+    /// Counts the offers that were begun.
+    begun: u64,
 }
 
 /// An offer that is being taken in.
@@ -71,7 +70,7 @@ impl UnderWay {
 
 impl Salvages {
     pub(super) fn new(runtime: Handle) -> Self {
-        Self { runtime, taking: Arc::default(), begun: Arc::default() }
+        Self { runtime, taking: Arc::default() }
     }
 
     /// Offers what this node has written to those that own the slots now.
@@ -175,7 +174,7 @@ impl Salvages {
                 }
             }
             // It is gone, or a part of it has no encoding: others may offer theirs.
-            let Taking { offers, under_way } = &mut *this.lock();
+            let Taking { offers, under_way, .. } = &mut *this.lock();
             if under_way.get(&place).is_some_and(|entry| entry.is_of(host.node(), stamp)) {
                 under_way.remove(&place);
                 offers.failed(place, host.node().clone(), stamp);
@@ -193,7 +192,7 @@ impl Salvages {
         lineage: Vec<Stamp>,
         since: Position,
     ) -> bool {
-        let Taking { offers, under_way } = &mut *self.lock();
+        let Taking { offers, under_way, begun } = &mut *self.lock();
         let place = (host.spec().name, slot);
         let now = Instant::now();
         let is_busy = under_way.get(&place).is_some_and(|other| other.until > now);
@@ -205,7 +204,8 @@ impl Salvages {
         if is_busy || !offers.hear(place, (node, stamp, &lineage), now) {
             return false;
         }
-        let number = self.begun.fetch_add(1, Ordering::Relaxed);
+        *begun = begun.saturating_add(1);
+        let number = *begun;
         let (node, sum, until) = (node.clone(), Salvage::default(), now + PART_TIME);
         under_way.insert(place, UnderWay { number, node, stamp, lineage, since, next: Some(0), until, sum });
         true
@@ -246,7 +246,7 @@ impl Salvages {
     ) -> Step {
         let Remainder { next, last, body } = remainder;
         let taken = host.salvage(place.1, since, body).await;
-        let Taking { offers, under_way } = &mut *self.lock();
+        let Taking { offers, under_way, .. } = &mut *self.lock();
         let Some(entry) = under_way.get_mut(&place).filter(|entry| entry.number == number) else { return Step::Stop };
         match taken {
             Ok(taken) if !last => {
