@@ -95,7 +95,7 @@ impl Charter {
 
     /// Whether the nodes behind more than half of the entries satisfy `is_seen`, in whatever life.
     pub(crate) fn is_seen(&self, is_seen: impl Fn(&NodeId) -> bool) -> bool {
-        2 * self.processes().filter(|process| is_seen(&process.node)).count() > self.entries.len()
+        is_most(self.entries.len(), self.processes().filter(|process| is_seen(&process.node)).count())
     }
 
     /// Looks whether founding may begin, `answered` telling which processes have compared tables with this node.
@@ -105,13 +105,31 @@ impl Charter {
     pub(crate) fn look(&mut self, now: Moment, answered: impl Fn(&Process) -> bool) {
         self.shut.retain(|_, until| *until > now);
         let count = self.processes().filter(|process| answered(process)).count();
-        if !self.shut.is_empty() || 2 * count <= self.entries.len() {
+        if !self.shut.is_empty() || !is_most(self.entries.len(), count) {
             self.ready_since = None;
         } else if count == self.entries.len() {
             self.ready_since = Some(Moment::default());
         } else {
             self.ready_since = self.ready_since.or(Some(now));
         }
+    }
+
+    /// The same where a cluster stands: there more than half of its hosts do as well, whom the list may not name any more. What they found is
+    /// a registry that has come later.
+    pub(crate) fn look_at_hosts<'a>(
+        &mut self,
+        hosts: impl Iterator<Item = &'a Process>,
+        answered: impl Fn(&Process) -> bool,
+    ) {
+        let hosts: Vec<_> = hosts.collect();
+        if self.shut.is_empty() && is_most(hosts.len(), hosts.iter().filter(|process| answered(process)).count()) {
+            self.ready_since = Some(Moment::default());
+        }
+    }
+
+    /// Founding is not to be thought of before the next look.
+    pub(crate) fn wait(&mut self) {
+        self.ready_since = None;
     }
 
     /// Since when founding may be thought of, as last looked.
@@ -123,6 +141,11 @@ impl Charter {
     pub(crate) fn ready_at(&self, grace: std::time::Duration) -> Option<Moment> {
         self.ready_since.map(|since| if since == Moment::default() { since } else { since + grace })
     }
+}
+
+/// Whether that is more than half.
+fn is_most(all: usize, count: usize) -> bool {
+    2 * count > all
 }
 
 impl Entry {

@@ -45,6 +45,8 @@ pub(crate) struct Case<'a> {
     pub(crate) serves_all: bool,
     /// From when on this node may found.
     pub(crate) may_found: Option<Moment>,
+    /// Whether slots of any registry were ever opened.
+    pub(crate) stands: bool,
 }
 
 /// What this node does about a slot that it does not hold.
@@ -115,6 +117,13 @@ impl Case<'_> {
             && self.sight.sees_majority()
             && (is_old || self.charter.is_seen(is_seen))
             && (only_replica_lost() || hosts.all(|member| is_settled(&member.process)))
+    }
+
+    /// Whether more than half of the hosts have promised that no slot of a registry was opened which came later than the cluster.
+    pub(crate) fn hosts_promise(&self, has: impl Fn(&Process) -> bool) -> bool {
+        let count =
+            |is: &dyn Fn(&Process) -> bool| self.sight.counted(self.view).filter(|member| is(&member.process)).count();
+        self.stands && 2 * count(&has) > count(&|_| true)
     }
 
     /// All who may know better than this node: the live members that host anything.
@@ -189,10 +198,15 @@ impl Case<'_> {
         Verdict::Open(Set::of(self.me, near.into_iter().chain(far).cloned(), self.replicas), why)
     }
 
-    /// A node that the view does not have after `forget_after` is one that all others have forgotten.
+    /// A node that the view does not have after `forget_after` is one that all others have forgotten; but rows may come before the member that
+    /// they name, and a full list has no room for it.
     fn life(&self, process: &Process) -> Life {
         match self.view.life(process) {
-            Life::Absent if self.sight.sees_majority() && self.now.since(self.born) >= self.timing.forget_after => {
+            Life::Absent
+                if self.sight.sees_majority()
+                    && self.now.since(self.born) >= self.timing.forget_after
+                    && !is_near(self.peers, process) =>
+            {
                 Life::Over
             }
             life => life,

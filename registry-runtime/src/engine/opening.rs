@@ -13,7 +13,7 @@ use super::row::Active;
 use super::set::Set;
 use super::view::Life;
 use crate::id::{Epoch, Position, Process};
-use crate::message::Noted;
+use crate::message::{Noted, Reign};
 use crate::rules::{Rule, Rules};
 use crate::time::Moment;
 
@@ -25,6 +25,8 @@ const NAMED_MAX: usize = 56;
 #[derive(Clone, Debug)]
 pub(crate) struct Opening {
     epoch: Epoch,
+    /// The founding that it goes on from, as far as its opener knew.
+    founded: Option<Epoch>,
     set: Set,
     why: Why,
     phase: Phase,
@@ -55,6 +57,15 @@ struct Promise {
     active: Option<Epoch>,
     /// The epoch and position of the data that it holds.
     accepted: (Epoch, Position),
+    /// The founding whose line that is of.
+    founded: Option<Epoch>,
+}
+
+impl Promise {
+    /// The founding whose line the data is of, if there is any.
+    fn of_line(&self) -> Option<Epoch> {
+        self.founded.filter(|_| self.accepted != Default::default())
+    }
 }
 
 /// What an opening is for.
@@ -102,10 +113,11 @@ pub(crate) enum Promises {
 }
 
 impl Opening {
-    pub(crate) fn new(now: Moment, epoch: Epoch, set: Set, why: Why) -> Self {
+    pub(crate) fn new(now: Moment, epoch: Epoch, founded: Option<Epoch>, set: Set, why: Why) -> Self {
         let handed_over = if let Why::HandedOver(epoch) = why { Some(epoch) } else { None };
         Self {
             epoch,
+            founded,
             set,
             why,
             phase: Phase::Collecting,
@@ -124,6 +136,18 @@ impl Opening {
 
     pub(crate) fn epoch(&self) -> Epoch {
         self.epoch
+    }
+
+    /// The opening in its line: that of the founding which its opener knew, or of what it takes over; otherwise it is a founding itself.
+    pub(crate) fn reign(&self, me: &Process, rules: Rules) -> Reign {
+        let taken_over = || self.promises.get(&self.source(me, rules).0)?.of_line();
+        let founded = self.founded.or_else(taken_over).unwrap_or(self.epoch);
+        Reign { founded, epoch: self.epoch }
+    }
+
+    /// The opening in the line that its opener knew when it began.
+    pub(crate) fn begun(&self) -> Reign {
+        Reign { founded: self.founded.unwrap_or(self.epoch), epoch: self.epoch }
     }
 
     pub(crate) fn set(&self) -> &Set {
@@ -174,9 +198,9 @@ impl Opening {
         by: &Process,
         active: Option<Epoch>,
         noted: &[Noted<Set>],
-        accepted: (Epoch, Position),
+        (accepted, founded): ((Epoch, Position), Option<Epoch>),
     ) -> bool {
-        self.promises.insert(by.clone(), Promise { active, accepted });
+        self.promises.insert(by.clone(), Promise { active, accepted, founded });
         let freed = self.waiting.iter().filter(|(_, (_, owner))| owner == by);
         freed.for_each(|(process, _)| _ = self.asked.remove(process));
         noted.iter().filter(|noted| noted.first < self.epoch).all(|noted| self.named.merge(noted, NAMED_MAX))
@@ -206,7 +230,8 @@ impl Opening {
             return Promises::Enough;
         }
         let excused = |process: &Process| case.is_excused(process);
-        let founders_promise = || case.charter.is_promised(has, |process| case.may_lose() && excused(process));
+        let listed_promise = || case.charter.is_promised(has, |process| case.may_lose() && excused(process));
+        let founders_promise = || listed_promise() || case.hosts_promise(has);
         if case.active.is_none() && !founders_promise() {
             return Promises::TooFew;
         }
@@ -234,7 +259,8 @@ impl Opening {
             Phase::Collecting => {
                 let has = |process: &Process| self.promises.contains_key(process);
                 let can = |process: &Process| has(process) || case.view.is_live(process);
-                let founders = case.charter.processes().filter(|_| case.active.is_none());
+                let hosts = case.witnesses().filter(|_| case.stands);
+                let founders = case.charter.processes().chain(hosts).filter(|_| case.active.is_none());
                 let lossy = self.needed(case.active).any(|set| !set.is_promised(can));
                 let witnesses = case.witnesses().filter(|_| lossy && case.may_lose());
                 let owners = self.waiting.values().map(|(_, owner)| owner);
@@ -283,7 +309,10 @@ impl Opening {
             if rules.keeps(Rule::EpochCompared) { (epoch, position) } else { (Epoch::ZERO, position) }
         };
         let counts = |process: &Process| process == me || rules.keeps(Rule::NewestFetched);
-        let promises = self.promises.iter().filter(|(process, _)| counts(process));
+        // What comes from a younger founding is newer by its epoch alone.
+        let is_of_line =
+            |promise: &Promise| self.founded.is_none_or(|line| promise.of_line().is_none_or(|it| it <= line));
+        let promises = self.promises.iter().filter(|(process, promise)| counts(process) && is_of_line(promise));
         let best = promises.max_by_key(|(process, promise)| (newness(promise.accepted), *process == me));
         best.map_or_else(|| (me.clone(), Default::default()), |(process, promise)| (process.clone(), promise.accepted))
     }

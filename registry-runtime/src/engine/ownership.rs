@@ -138,6 +138,7 @@ impl Ownership {
             view: View::default(),
             sight: Sight::default(),
             charter: Charter::new(charter),
+            stands: false,
             epochs: Epochs::new(birth_ms, now),
             borrowed: Borrowed::default(),
             lent: Lent::default(),
@@ -351,10 +352,11 @@ impl Ownership {
         let sequence = self.shared.borrowed.beat(self.shared.now);
         self.beat_at = self.shared.now + self.shared.timing.heartbeat;
         let tables: Vec<_> = self.tables().map(|(name, digest)| (name.clone(), digest)).collect();
-        let Shared { me, peers, borrowed, outputs, .. } = &mut self.shared;
+        let Shared { me, peers, borrowed, outputs, epochs, now, .. } = &mut self.shared;
+        let clock = epochs.stand(*now);
         for peer in peers.values() {
             let heard = borrowed.heard(&peer.process);
-            let heartbeat = Heartbeat { sequence, heard, tables: tables.clone() };
+            let heartbeat = Heartbeat { sequence, heard, clock, tables: tables.clone() };
             outputs.push_back(send(me.start, &peer.process, Body::Heartbeat(heartbeat)));
         }
         self.look_at_members(false);
@@ -391,12 +393,21 @@ impl Ownership {
     }
 
     fn look_whether_to_found(&mut self) {
-        let Shared { charter, peers, me, now, .. } = &mut self.shared;
+        self.shared.stands = self.registries.values().any(|registry| registry.table().active().next().is_some());
+        let Shared { charter, peers, me, now, sight, view, stands, .. } = &mut self.shared;
         let could = charter.ready_since();
-        charter.look(*now, |process| {
-            let agreed = || peers.get(&process.node).is_some_and(|peer| peer.agreed && peer.process == *process);
-            process == me || agreed()
-        });
+        let agreed = |process: &Process| {
+            let has = || peers.get(&process.node).is_some_and(|peer| peer.agreed && peer.process == *process);
+            process == me || has()
+        };
+        charter.look(*now, agreed);
+        if *stands {
+            charter.look_at_hosts(sight.counted(view).map(|member| &member.process), agreed);
+        }
+        // Whoever has more to tell may know of what would be founded again.
+        if peers.values().any(|peer| !peer.agreed && !peer.tables.is_empty()) {
+            charter.wait();
+        }
         if charter.ready_since() != could {
             self.registries.values_mut().for_each(Registry::look_at_unopened);
         }

@@ -30,6 +30,8 @@ pub(crate) struct Shared {
     pub(crate) view: View,
     pub(crate) sight: Sight,
     pub(crate) charter: Charter,
+    /// Whether slots of any registry were ever opened, as far as this node knew with its last heartbeat.
+    pub(crate) stands: bool,
     pub(crate) epochs: Epochs,
     pub(crate) borrowed: Borrowed,
     pub(crate) lent: Lent,

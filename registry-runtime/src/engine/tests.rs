@@ -3,6 +3,7 @@
 mod comparing;
 mod composed;
 mod directed;
+mod foundings;
 mod healing;
 mod malice;
 mod oracle;

@@ -9,7 +9,7 @@ use super::super::shared::Shared;
 use super::super::store::{Fenced, Report, Stored};
 use super::{Registry, lending};
 use crate::id::{Epoch, Process, Slot};
-use crate::message::Word;
+use crate::message::{Reign, Word};
 
 /// How long nobody is added to a slot whose content does not fit through, unless the plan changes: each try stops the slot for as long as it
 /// takes to find that out, which is at most a second or two; and a node that leaves has a few tries before its time is up.
@@ -35,12 +35,13 @@ impl Registry {
         let Some(row) = self.table.row(slot) else { return };
         let Some(opener) = row.promised(epoch).cloned() else { return };
         let noted: Vec<_> = row.noted_below(epoch).cloned().collect();
+        let founded = row.founded();
         if opener == shared.me {
             let known = row.active_epoch();
-            self.hear_promise(slot, &opener, epoch, (known, &noted, accepted), shared);
+            self.hear_promise(slot, &opener, epoch, (known, &noted), (accepted, founded), shared);
         } else {
-            let active = row.active().map(|active| (active.epoch, active.set.clone()));
-            let word = Word::Promise { epoch, active, noted, accepted };
+            let active = row.active().map(|active| (active.reign, active.set.clone()));
+            let word = Word::Promise { epoch, active, noted, accepted, founded };
             shared.outbox.say(&opener, &self.name, self.slots, slot, word);
         }
     }
@@ -61,7 +62,7 @@ impl Registry {
             self.openings.remove(&slot);
         }
         // One that needs nobody else counts as open already.
-        if self.holdings.get(slot).is_some_and(|held| held.epoch == epoch) {
+        if self.holdings.get(slot).is_some_and(|held| held.epoch() == epoch) {
             self.close(slot, shared, Closing::Superseded);
         }
         self.pause(slot, shared);
@@ -77,7 +78,7 @@ impl Registry {
             opening.stored(by);
             self.agenda.look(*slot);
         }
-        if self.holdings.get(*slot).is_some_and(|held| held.epoch == *epoch)
+        if self.holdings.get(*slot).is_some_and(|held| held.epoch() == *epoch)
             && let Some(until) = self.holdings.stored(*slot, by, lending(shared))
         {
             shared.lease(&self.name, [*slot], until);
@@ -107,7 +108,7 @@ impl Registry {
     /// name what is here.
     pub(super) fn forget_what_is_over(&mut self, slot: Slot, shared: &mut Shared) {
         let Some(active) = self.table.row(slot).and_then(|row| row.active()) else { return };
-        let is_over = |kept: &Epoch| *kept < active.epoch && !active.set.contains(&shared.me);
+        let is_over = |kept: &Reign| *kept < active.reign && !active.set.contains(&shared.me);
         if self.kept.get(&slot).is_some_and(is_over) && !self.openings.contains_key(&slot) {
             self.kept.remove(&slot);
             shared.forget(&self.name, slot);

@@ -237,7 +237,7 @@ mod tests {
                 Some(Seen::HandedOver { slot: slot(), to: "n2".to_owned() }),
             ),
             (
-                "a slot opened without a majority of its former replicas: updates may be lost",
+                "a slot goes on without a majority of these replicas: updates may be lost",
                 vec![("registry", "orders"), ("slot", "3"), ("epoch", "71303173"), ("replicas", "a@1")],
                 Some(Seen::PossibleLoss { slot: slot(), epoch, short: "a@1".to_owned() }),
             ),
