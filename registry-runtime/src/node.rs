@@ -30,6 +30,8 @@ mod salvages;
 mod status;
 mod supervisor;
 mod twin;
+#[cfg(test)]
+mod unreadable;
 
 use std::fmt;
 use std::net::SocketAddr;

@@ -84,7 +84,10 @@ impl Records {
                 // Of what comes before the opening's end nothing is said until all of it is here.
                 Ok(Standing::Filling | Standing::Trails(_)) => {}
                 Ok(Standing::Lacks) => answer(RecordWord::Lacks),
-                Err(fault) => self.refuse(&from.peer().node, registry, &fault),
+                Err(fault) => {
+                    self.refuse(&from.peer().node, registry, &fault);
+                    answer(RecordWord::Unreadable);
+                }
             },
             RecordWord::Reaches { position } => {
                 let process = from.process();
@@ -106,6 +109,9 @@ impl Records {
                 if !self.fillers.has(from, &job) && host.hear_lack(slot, epoch, from.process()) {
                     self.fillers.add(from, host, job);
                 }
+            }
+            RecordWord::Unreadable => {
+                self.tell(host, Report::Unfillable(slot, epoch, from.process().clone()));
             }
             RecordWord::Ask => {
                 if let Some(word) = host.reaches(slot, epoch).and_then(standing_word) {
@@ -136,7 +142,10 @@ impl Records {
                     }
                     Ok(Filled::Whole(_)) => self.tell(host, Report::Fetched(slot, epoch)),
                     Ok(Filled::More | Filled::Refused) => {}
-                    Err(fault) => self.refuse(&from.peer().node, registry, &fault),
+                    Err(fault) => {
+                        self.refuse(&from.peer().node, registry, &fault);
+                        answer(RecordWord::Unreadable);
+                    }
                 }
             }
             RecordWord::Pull { stamp } => match may_be_of(epoch, from.process(), registry, slot) {

@@ -44,6 +44,8 @@ pub(crate) enum RecordWord<'a> {
     },
     /// A backup: I have not what this opening or this record goes on from.
     Lacks,
+    /// A backup: what came of this opening is nothing that can be read here.
+    Unreadable,
     /// The owner: how far do you reach?
     Ask,
     /// The owner: all records up to this one are acknowledged.
@@ -144,6 +146,7 @@ mod tests {
             RecordWord::Reaches { position: stamp.1 },
             RecordWord::Trails { position: stamp.1 },
             RecordWord::Lacks,
+            RecordWord::Unreadable,
             RecordWord::Ask,
             RecordWord::Acknowledged { position: stamp.1 },
             RecordWord::Fill { number: 3, stamp },

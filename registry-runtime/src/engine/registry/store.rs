@@ -90,15 +90,17 @@ impl Registry {
     /// here that does not fit, whoever is to have it.
     fn unfillable(&mut self, slot: Slot, epoch: Epoch, member: &Process, shared: &mut Shared) {
         let waits = |opening: &super::Opening| {
-            opening.epoch() == epoch && opening.phase() == Phase::Installing && !opening.is_stored()
+            let is_it = opening.epoch() == epoch && opening.set().contains(member);
+            is_it && opening.phase() == Phase::Installing && !opening.is_stored()
         };
         let Some(opening) = self.openings.get(&slot).filter(|opening| waits(opening)) else { return };
-        if self.holdings.get(slot).is_none() || *member == shared.me {
+        if *member == shared.me {
             return;
         }
+        let why = if self.holdings.get(slot).is_some() { Why::TakeBack } else { opening.why() };
         let others = opening.set().members().iter().filter(|other| *other != member).cloned();
         let set = Set::of(&shared.me, others, opening.set().len());
-        self.start(slot, set, Why::TakeBack, shared);
+        self.start(slot, set, why, shared);
         self.unfit.insert(slot, shared.now + UNFIT_TIME);
         self.agenda.look(slot);
     }
