@@ -322,7 +322,7 @@ where
             seen,
             key,
             ask: Ask { id: self.id, mark, name, content },
-            may_repeat: keeps,
+            keeps_receipt: keeps,
             attempt: self.attempts,
             only_asks: self.losses.are_too_many(),
             caller: &self.reach.port.node,

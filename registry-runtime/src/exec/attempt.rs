@@ -24,8 +24,8 @@ pub(crate) struct Attempt<'a, R: Resource> {
     pub(crate) key: Option<R::Key>,
     /// What its receipt is looked for by.
     pub(crate) ask: Ask,
-    /// Whether another attempt may follow, so that a receipt is to be kept.
-    pub(crate) may_repeat: bool,
+    /// Whether a change leaves a receipt, for another attempt that may follow.
+    pub(crate) keeps_receipt: bool,
     /// Which attempt this is, from 1.
     pub(crate) attempt: u32,
     /// Whether it only asks what became of earlier ones, and is not to be run.
@@ -104,7 +104,7 @@ impl Asked {
 impl<R: Resource> Attempt<'_, R> {
     /// What the slot's receipts are asked.
     pub(super) fn asked(&self) -> Asked {
-        let ends = self.may_repeat.then(|| self.repeats_until());
+        let ends = self.keeps_receipt.then(|| self.repeats_until());
         Asked { ask: self.ask, ends, only_asks: self.only_asks }
     }
 

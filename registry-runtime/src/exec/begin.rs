@@ -374,7 +374,7 @@ impl<R: Resource> Host<R> {
         reply: &mut S,
     ) -> BegunFor<R, A, T, E, S> {
         let is_exclusive = |grip: &Grip<R>| grip.claim.turn.is_some();
-        let keep = attempt.may_repeat && grip.as_ref().is_some_and(is_exclusive);
+        let keep = attempt.keeps_receipt && grip.as_ref().is_some_and(is_exclusive);
         let concluded = conclude(ran, grip.as_ref().map(|grip| &grip.key), reply, keep);
         let concluded = self.noted(concluded, command, attempt.ask.id);
         let Some(Grip { slot, key, claim }) = grip.filter(is_exclusive) else { return Begun::Ready(concluded.outcome) };

@@ -271,7 +271,7 @@ where
             seen,
             key,
             ask,
-            may_repeat: true,
+            keeps_receipt: true,
             attempt,
             only_asks,
             caller,

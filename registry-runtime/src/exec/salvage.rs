@@ -381,7 +381,7 @@ impl<R: Resource> Host<R> {
             seen: None,
             key: Some(key.clone()),
             ask,
-            may_repeat: false,
+            keeps_receipt: false,
             attempt: 1,
             only_asks: false,
             caller: &self.setting.origin.node,

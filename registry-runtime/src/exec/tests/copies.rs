@@ -133,12 +133,12 @@ impl Trio {
     }
 
     pub(super) fn add(&self, epoch: Epoch, number: i64, sequence: u64) -> Started<i64, No> {
-        let attempt = Attempt { epoch, ask: ask(sequence), may_repeat: true, ..self.owner.attempt(KEY) };
+        let attempt = Attempt { epoch, ask: ask(sequence), keeps_receipt: true, ..self.owner.attempt(KEY) };
         self.owner.host.call(&ADD, attempt, (Do::Add(number),), &mut |_, _| ())
     }
 
     pub(super) fn make(&self, epoch: Epoch, sequence: u64) -> Started<Tally, No> {
-        let attempt = Attempt { epoch, ask: ask(sequence), may_repeat: true, ..self.owner.attempt(KEY) };
+        let attempt = Attempt { epoch, ask: ask(sequence), keeps_receipt: true, ..self.owner.attempt(KEY) };
         self.owner.host.call(&MAKE, attempt, (Do::Add(5),), &mut |_, _| ())
     }
 
@@ -203,7 +203,7 @@ impl Trio {
             Outcome::Done(sum) => Some(sum),
             _ => None,
         };
-        let again = Attempt { epoch, ask: ask(101), may_repeat: true, ..world.attempt(KEY) };
+        let again = Attempt { epoch, ask: ask(101), keeps_receipt: true, ..world.attempt(KEY) };
         (sum, world.host.call(&ADD, again, (Do::Add(1),), &mut |_, _| ()).ready())
     }
 }

@@ -134,7 +134,7 @@ where
         seen: None,
         key: Some(page),
         ask: ask(1),
-        may_repeat: false,
+        keeps_receipt: false,
         attempt: 1,
         only_asks: false,
         caller: &caller,

@@ -11,7 +11,7 @@ use crate::policy::receipts::{Ask, GRACE};
 impl World {
     /// An attempt at a command that may be repeated.
     pub(super) fn repeatable(&self, key: u64, ask: Ask) -> Attempt<'_, Tally> {
-        Attempt { ask, may_repeat: true, ..self.attempt(key) }
+        Attempt { ask, keeps_receipt: true, ..self.attempt(key) }
     }
 
     fn add(&self, key: u64, number: i64, ask: Ask) -> Outcome<i64, No> {

@@ -204,7 +204,7 @@ impl<const MERGES: bool> Side<MERGES> {
             seen: None,
             key: Some(key),
             ask: ask(self.calls),
-            may_repeat: false,
+            keeps_receipt: false,
             attempt: 1,
             only_asks: false,
             caller: &caller,

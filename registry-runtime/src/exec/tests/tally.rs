@@ -270,7 +270,7 @@ pub(super) static DIVE: Command<Tally, (u32,), u32, Infallible> = command(
                 seen: None,
                 key: None,
                 ask: ask(1),
-                may_repeat: false,
+                keeps_receipt: false,
                 attempt: 1,
                 only_asks: false,
                 caller: &caller,

@@ -170,7 +170,7 @@ impl World {
             seen: None,
             key: Some(key),
             ask: ask(self.asked.fetch_add(1, Ordering::Relaxed)),
-            may_repeat: false,
+            keeps_receipt: false,
             attempt: 1,
             only_asks: false,
             caller: &self.caller,
