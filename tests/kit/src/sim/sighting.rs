@@ -139,7 +139,7 @@ impl Sighting {
             "a member is down" => member(Change::Down)?,
             "a member changed" => member(Change::read(field("change")?)?)?,
             "ownership" => ownership(field("event")?)?,
-            _ if message.starts_with("a slot opened without a majority") => Seen::PossibleLoss {
+            _ if message.starts_with("a slot goes on without a majority") => Seen::PossibleLoss {
                 slot: SlotOf { registry: field("registry")?.to_owned(), slot: field("slot")?.parse().ok()? },
                 epoch: Era::read(field("epoch")?)?,
                 short: field("replicas")?.to_owned(),
