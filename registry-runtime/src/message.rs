@@ -3,7 +3,6 @@
 //! Everything about slots travels in a [`Batch`]: one registry, a dictionary of replica sets, and many [`Word`]s, each
 //! about one slot. An opening of four thousand slots is then a handful of frames.
 
-use std::cmp::Ordering;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -166,7 +165,8 @@ pub(crate) struct Batch {
 /// An opening, in the line of those that go on from one founding.
 ///
 /// Nodes that have all restarted may found what was founded before by others, whom they do not see. Where two lines meet, the older goes on,
-/// whatever their epochs: it may have what was acknowledged for long, the younger only what was since they lost sight of each other.
+/// whatever their epochs, as long as anybody of its last set lives: it may have what was acknowledged for long, the younger only what was since
+/// they lost sight of each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Reign {
     /// The epoch of the founding; its own, where it is one.
@@ -180,18 +180,15 @@ impl Reign {
     pub(crate) fn is_sound(self) -> bool {
         self.founded <= self.epoch
     }
-}
 
-/// Later ones are greater: of an older founding all, of one founding those with higher epochs.
-impl Ord for Reign {
-    fn cmp(&self, other: &Self) -> Ordering {
-        other.founded.cmp(&self.founded).then(self.epoch.cmp(&other.epoch))
+    /// Whether it goes on from an older founding than the other.
+    pub(crate) fn is_older_line(self, than: Self) -> bool {
+        self.founded < than.founded
     }
-}
 
-impl PartialOrd for Reign {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
+    /// Whether the other is void where this one is known to stand.
+    pub(crate) fn ends(self, other: Self) -> bool {
+        if self.founded == other.founded { self.epoch > other.epoch } else { self.is_older_line(other) }
     }
 }
 
@@ -392,7 +389,8 @@ mod tests {
     fn an_older_founding_outlasts_a_younger_one_and_within_a_line_the_last_opening_counts() {
         let reign = |founded, epoch| Reign { founded: Epoch::new(founded), epoch: Epoch::new(epoch) };
         let rising = [reign(8, 8), reign(8, 9), reign(3, 3), reign(3, 4), reign(3, 20)];
-        assert!(rising.is_sorted_by(|one, next| one < next), "{rising:?}");
+        assert!(rising.is_sorted_by(|one, next| next.ends(*one) && !one.ends(*next)), "{rising:?}");
+        assert!(!reign(3, 4).ends(reign(3, 4)));
         assert!(reign(8, 8).is_sound() && !reign(8, 7).is_sound());
     }
 

@@ -95,17 +95,16 @@ impl Charter {
 
     /// Whether the nodes behind more than half of the entries satisfy `is_seen`, in whatever life.
     pub(crate) fn is_seen(&self, is_seen: impl Fn(&NodeId) -> bool) -> bool {
-        is_most(self.entries.len(), self.processes().filter(|process| is_seen(&process.node)).count())
+        2 * self.processes().filter(|process| is_seen(&process.node)).count() > self.entries.len()
     }
 
     /// Looks whether founding may begin, `answered` telling which processes have compared tables with this node.
     ///
     /// It begins when all entries have, or a `grace` after more than half have: what is founded by two of three has to
-    /// be filled again for the third. It does not begin while this node is shut out of what stands.
+    /// be filled again for the third.
     pub(crate) fn look(&mut self, now: Moment, answered: impl Fn(&Process) -> bool) {
-        self.shut.retain(|_, until| *until > now);
         let count = self.processes().filter(|process| answered(process)).count();
-        if !self.shut.is_empty() || !is_most(self.entries.len(), count) {
+        if 2 * count <= self.entries.len() {
             self.ready_since = None;
         } else if count == self.entries.len() {
             self.ready_since = Some(Moment::default());
@@ -114,17 +113,10 @@ impl Charter {
         }
     }
 
-    /// The same where a cluster stands: there more than half of its hosts do as well, whom the list may not name any more. What they found is
-    /// a registry that has come later.
-    pub(crate) fn look_at_hosts<'a>(
-        &mut self,
-        hosts: impl Iterator<Item = &'a Process>,
-        answered: impl Fn(&Process) -> bool,
-    ) {
-        let hosts: Vec<_> = hosts.collect();
-        if self.shut.is_empty() && is_most(hosts.len(), hosts.iter().filter(|process| answered(process)).count()) {
-            self.ready_since = Some(Moment::default());
-        }
+    /// Whether a cluster stands that will not have this node.
+    pub(crate) fn is_shut_out(&mut self, now: Moment) -> bool {
+        self.shut.retain(|_, until| *until > now);
+        !self.shut.is_empty()
     }
 
     /// Founding is not to be thought of before the next look.
@@ -141,11 +133,6 @@ impl Charter {
     pub(crate) fn ready_at(&self, grace: std::time::Duration) -> Option<Moment> {
         self.ready_since.map(|since| if since == Moment::default() { since } else { since + grace })
     }
-}
-
-/// Whether that is more than half.
-fn is_most(all: usize, count: usize) -> bool {
-    2 * count > all
 }
 
 impl Entry {
@@ -219,26 +206,22 @@ mod tests {
     }
 
     #[test]
-    fn who_is_shut_out_of_what_stands_founds_nothing_until_it_is_let_in_or_time_is_over() {
+    fn who_is_shut_out_stays_so_until_it_is_let_in_or_time_is_over() {
         let mut charter = Charter::new(1);
-        charter.learn(0, Some(process("a", 1)));
         let at = |port: u16| SocketAddr::from(([127, 0, 0, 1], port));
         let until = Moment::default() + std::time::Duration::from_secs(30);
-        let is_ready = |charter: &mut Charter, now: Moment| {
-            charter.look(now, |_| true);
-            charter.ready_since().is_some()
-        };
-        assert!(is_ready(&mut charter, Moment::default()));
+        let is_in = |charter: &mut Charter, now: Moment| !charter.is_shut_out(now);
+        assert!(is_in(&mut charter, Moment::default()));
         charter.shut_out(at(1), until);
         charter.shut_out(at(2), until);
-        assert!(!is_ready(&mut charter, Moment::default()));
+        assert!(!is_in(&mut charter, Moment::default()));
         charter.let_in(at(1));
-        assert!(!is_ready(&mut charter, Moment::default()), "the other still says so");
+        assert!(!is_in(&mut charter, Moment::default()), "the other still says so");
         charter.let_in(at(2));
-        assert!(is_ready(&mut charter, Moment::default()));
+        assert!(is_in(&mut charter, Moment::default()));
         charter.shut_out(at(1), until);
-        assert!(!is_ready(&mut charter, Moment::default()));
-        assert!(is_ready(&mut charter, until));
+        assert!(!is_in(&mut charter, Moment::default()));
+        assert!(is_in(&mut charter, until));
     }
 
     #[test]

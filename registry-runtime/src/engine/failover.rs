@@ -45,8 +45,6 @@ pub(crate) struct Case<'a> {
     pub(crate) serves_all: bool,
     /// From when on this node may found.
     pub(crate) may_found: Option<Moment>,
-    /// Whether slots of any registry were ever opened.
-    pub(crate) stands: bool,
 }
 
 /// What this node does about a slot that it does not hold.
@@ -117,13 +115,6 @@ impl Case<'_> {
             && self.sight.sees_majority()
             && (is_old || self.charter.is_seen(is_seen))
             && (only_replica_lost() || hosts.all(|member| is_settled(&member.process)))
-    }
-
-    /// Whether more than half of the hosts have promised that no slot of a registry was opened which came later than the cluster.
-    pub(crate) fn hosts_promise(&self, has: impl Fn(&Process) -> bool) -> bool {
-        let count =
-            |is: &dyn Fn(&Process) -> bool| self.sight.counted(self.view).filter(|member| is(&member.process)).count();
-        self.stands && 2 * count(&has) > count(&|_| true)
     }
 
     /// All who may know better than this node: the live members that host anything.

@@ -62,7 +62,9 @@ impl NotedSets {
         let mut kept = BTreeMap::<_, Noted<Set>>::new();
         for noted in over {
             let alike = kept.entry(noted.set.asks_of_the_living(&is_over)).or_insert_with(|| noted.clone());
-            (alike.first, alike.last) = (alike.first.min(noted.first), alike.last.max(noted.last));
+            // That of the latest stands for all: an earlier life may have promised something before it ended.
+            let set = if alike.last < noted.last { noted.set } else { alike.set.clone() };
+            *alike = Noted { set, first: alike.first.min(noted.first), last: alike.last.max(noted.last) };
         }
         self.0 = left.into_iter().chain(kept.into_values()).collect();
     }

@@ -145,9 +145,9 @@ impl Opening {
         Reign { founded, epoch: self.epoch }
     }
 
-    /// The opening in the line that its opener knew when it began.
-    pub(crate) fn begun(&self) -> Reign {
-        Reign { founded: self.founded.unwrap_or(self.epoch), epoch: self.epoch }
+    /// Whether an opening that is learnt takes the ground from this one: it is as late or later, or of another line than this went on from.
+    pub(crate) fn is_ended_by(&self, last: Reign) -> bool {
+        last.epoch >= self.epoch || self.founded != Some(last.founded)
     }
 
     pub(crate) fn set(&self) -> &Set {
@@ -230,8 +230,7 @@ impl Opening {
             return Promises::Enough;
         }
         let excused = |process: &Process| case.is_excused(process);
-        let listed_promise = || case.charter.is_promised(has, |process| case.may_lose() && excused(process));
-        let founders_promise = || listed_promise() || case.hosts_promise(has);
+        let founders_promise = || case.charter.is_promised(has, |process| case.may_lose() && excused(process));
         if case.active.is_none() && !founders_promise() {
             return Promises::TooFew;
         }
@@ -259,8 +258,7 @@ impl Opening {
             Phase::Collecting => {
                 let has = |process: &Process| self.promises.contains_key(process);
                 let can = |process: &Process| has(process) || case.view.is_live(process);
-                let hosts = case.witnesses().filter(|_| case.stands);
-                let founders = case.charter.processes().chain(hosts).filter(|_| case.active.is_none());
+                let founders = case.charter.processes().filter(|_| case.active.is_none());
                 let lossy = self.needed(case.active).any(|set| !set.is_promised(can));
                 let witnesses = case.witnesses().filter(|_| lossy && case.may_lose());
                 let owners = self.waiting.values().map(|(_, owner)| owner);
@@ -309,10 +307,7 @@ impl Opening {
             if rules.keeps(Rule::EpochCompared) { (epoch, position) } else { (Epoch::ZERO, position) }
         };
         let counts = |process: &Process| process == me || rules.keeps(Rule::NewestFetched);
-        // What comes from a younger founding is newer by its epoch alone.
-        let is_of_line =
-            |promise: &Promise| self.founded.is_none_or(|line| promise.of_line().is_none_or(|it| it <= line));
-        let promises = self.promises.iter().filter(|(process, promise)| counts(process) && is_of_line(promise));
+        let promises = self.promises.iter().filter(|(process, _)| counts(process));
         let best = promises.max_by_key(|(process, promise)| (newness(promise.accepted), *process == me));
         best.map_or_else(|| (me.clone(), Default::default()), |(process, promise)| (process.clone(), promise.accepted))
     }

@@ -99,6 +99,10 @@ const LEAVING_LEASES: u32 = 40;
 /// How long a leaving node that has handed everything over waits for the commands that still run: the default timeout of a call.
 const DRAINING: Duration = Duration::from_secs(5);
 
+/// How many times the length of a suspicion a peer that knows more than this node keeps it from founding: tens of thousands of rows are told in
+/// some seconds.
+const TELLING_SUSPICIONS: u32 = 5;
+
 /// The table, the plan and all that leads from one to the other, for every registry that this node knows.
 #[derive(Debug)]
 pub(crate) struct Ownership {
@@ -138,7 +142,6 @@ impl Ownership {
             view: View::default(),
             sight: Sight::default(),
             charter: Charter::new(charter),
-            stands: false,
             epochs: Epochs::new(birth_ms, now),
             borrowed: Borrowed::default(),
             lent: Lent::default(),
@@ -393,19 +396,18 @@ impl Ownership {
     }
 
     fn look_whether_to_found(&mut self) {
-        self.shared.stands = self.registries.values().any(|registry| registry.table().active().next().is_some());
-        let Shared { charter, peers, me, now, sight, view, stands, .. } = &mut self.shared;
+        let stands = self.registries.values().any(|registry| registry.table().digest() != 0);
+        let Shared { charter, peers, me, now, timing, .. } = &mut self.shared;
         let could = charter.ready_since();
-        let agreed = |process: &Process| {
-            let has = || peers.get(&process.node).is_some_and(|peer| peer.agreed && peer.process == *process);
-            process == me || has()
-        };
-        charter.look(*now, agreed);
-        if *stands {
-            charter.look_at_hosts(sight.counted(view).map(|member| &member.process), agreed);
-        }
-        // Whoever has more to tell may know of what would be founded again.
-        if peers.values().any(|peer| !peer.agreed && !peer.tables.is_empty()) {
+        charter.look(*now, |process| {
+            let agreed = || peers.get(&process.node).is_some_and(|peer| peer.agreed && peer.process == *process);
+            process == me || agreed()
+        });
+        // Whoever has more to tell may know of what would be founded again. It is not waited for for ever: it may never tell it.
+        let patience = timing.suspicion * TELLING_SUSPICIONS;
+        let is_behind = |peer: &Peer| !peer.agreed && !peer.tables.is_empty() && now.since(peer.since) < patience;
+        // Beside what this node is a part of, what it is shut out of does not matter.
+        if peers.values().any(is_behind) || (!stands && charter.is_shut_out(*now)) {
             charter.wait();
         }
         if charter.ready_since() != could {

@@ -229,11 +229,12 @@ impl Registry {
     /// Ends what a newer opening by anybody has made void.
     fn end_what_is_over(&mut self, slot: Slot, shared: &mut Shared) {
         let last = self.table.row(slot).and_then(|row| row.reign());
-        if self.holdings.get(slot).is_some_and(|held| last > Some(held.reign)) {
+        if self.holdings.get(slot).is_some_and(|held| last.is_some_and(|last| last.ends(held.reign))) {
             self.close(slot, shared, Closing::Opened);
         }
         let is_over = |opening: &Opening| {
-            last >= Some(opening.begun()) || opening.is_hopeless(|process| shared.view.is_live(process))
+            last.is_some_and(|last| opening.is_ended_by(last))
+                || opening.is_hopeless(|process| shared.view.is_live(process))
         };
         if self.openings.get(&slot).is_some_and(is_over) {
             self.openings.remove(&slot);
@@ -337,7 +338,6 @@ impl Registry {
             replicas: self.replicas,
             serves_all: self.serves_all,
             may_found: shared.may_found(),
-            stands: shared.stands,
         }
     }
 }

@@ -17,8 +17,12 @@ pub(crate) struct Row {
     promised: Option<Promised>,
     /// The last set known to be active.
     active: Option<Active>,
-    /// The founding whose line was followed last: what may be held here is of it.
+    /// The founding whose line is followed: what may be held here is of it, but for what is of epochs up to `foreign`.
     founded: Option<Epoch>,
+    /// The last opening that this node took part in.
+    installed: Epoch,
+    /// Of another line are all openings up to this one that this node took part in.
+    foreign: Epoch,
     /// Later sets that were named to this node.
     noted: NotedSets,
     /// The opening that this node takes part in and whose owner may count on this node's word.
@@ -73,7 +77,7 @@ impl Row {
         self.met = self.met.max(ask.epoch);
         // Such an opener would ask the wrong sets. It hears of the right one and asks again, and a newcomer that founds
         // what was founded long ago disturbs nobody.
-        if self.reign() > ask.known {
+        if self.knows_more_than(ask.known) {
             return Err(Refusal::Outdated);
         }
         self.refuse_lower(ask.epoch, ask.opener, rules)?;
@@ -104,25 +108,30 @@ impl Row {
     ) -> Result<Superseded, Refusal> {
         let epoch = reign.epoch;
         self.met = self.met.max(epoch);
-        if self.reign() > Some(reign) {
+        if self.active_epoch() > Some(epoch) || self.reign().is_some_and(|known| known.is_older_line(reign)) {
             return Err(Refusal::Outdated);
         }
         self.refuse_lower(epoch, opener, rules)?;
         self.note(reign, set, rules)?;
         let superseded = self.give_word(epoch, opener);
-        self.founded = Some(reign.founded);
+        self.follow(reign.founded);
+        self.installed = epoch;
         self.lent = Some(Promised { epoch, opener: opener.clone() });
         Ok(superseded)
     }
 
-    /// Learns that a set was opened. Returns whether it is news.
-    pub(crate) fn learn(&mut self, reign: Reign, set: &Set) -> bool {
+    /// Learns that a set was opened. Returns whether it is news. `changes` tells whether this line is gone over to from that of the active set.
+    pub(crate) fn learn(&mut self, reign: Reign, set: &Set, changes: impl FnOnce(&Active) -> bool) -> bool {
         let epoch = reign.epoch;
         self.met = self.met.max(epoch);
-        let is_news = self.reign() < Some(reign);
+        let is_news = match &self.active {
+            None => true,
+            Some(known) if known.reign.founded == reign.founded => known.reign.epoch < epoch,
+            Some(known) => changes(known),
+        };
         if is_news {
             self.active = Some(Active { reign, set: set.clone() });
-            self.founded = Some(reign.founded);
+            self.follow(reign.founded);
             self.noted.forget_until(epoch);
             // Of an earlier opening's set a majority has promised this one, so its owner has no use for one word more.
             self.lent.take_if(|lent| lent.epoch < epoch);
@@ -162,14 +171,21 @@ impl Row {
         self.reign().map(|reign| reign.epoch)
     }
 
-    /// The founding whose line was followed last.
+    /// The founding whose line is followed.
     pub(crate) fn founded(&self) -> Option<Epoch> {
         self.founded
     }
 
-    /// What is held here from now on is of the line of this founding.
+    /// What is taken over from now on is of the line of this founding.
     pub(crate) fn follow(&mut self, founded: Epoch) {
-        self.founded = Some(founded);
+        if self.founded.replace(founded).is_some_and(|before| before != founded) {
+            self.foreign = self.installed;
+        }
+    }
+
+    /// Whether data of the stream of this epoch is of another line than this node follows.
+    pub(crate) fn is_foreign(&self, epoch: Epoch) -> bool {
+        epoch <= self.foreign
     }
 
     /// Every set noted below `epoch`.
@@ -180,6 +196,11 @@ impl Row {
     /// To whom this epoch is promised, as the highest one.
     pub(crate) fn promised(&self, epoch: Epoch) -> Option<&Process> {
         self.promised.as_ref().filter(|promised| promised.epoch == epoch).map(|promised| &promised.opener)
+    }
+
+    /// Whether an opener that knows so much would ask the wrong sets.
+    fn knows_more_than(&self, theirs: Option<Reign>) -> bool {
+        self.reign().is_some_and(|own| theirs.is_none_or(|theirs| own.ends(theirs)))
     }
 
     fn refuse_lower(&self, epoch: Epoch, opener: &Process, rules: Rules) -> Result<(), Refusal> {
@@ -195,7 +216,8 @@ impl Row {
     }
 
     fn note(&mut self, reign: Reign, set: &Set, rules: Rules) -> Result<(), Refusal> {
-        let may_become_active = self.reign() < Some(reign);
+        let may_become_active =
+            self.reign().is_none_or(|known| known.founded != reign.founded || known.epoch < reign.epoch);
         if !may_become_active || !rules.keeps(Rule::SetNoted) || self.noted.add(reign.epoch, set, NOTED_MAX) {
             Ok(())
         } else {
@@ -282,8 +304,8 @@ mod tests {
     #[test]
     fn an_opener_that_does_not_know_the_active_set_is_told_it() {
         let mut row = Row::default();
-        assert!(row.learn(reign(epoch(5)), &set("abc")));
-        assert!(!row.learn(reign(epoch(4)), &set("b")));
+        assert!(row.learn(reign(epoch(5)), &set("abc"), |_| false));
+        assert!(!row.learn(reign(epoch(4)), &set("b"), |_| false));
         assert_eq!(promise(&mut row, 6, "ba", 0, 0, false), Err(Refusal::Outdated));
         assert_eq!(promise(&mut row, 6, "ba", 4, 0, false), Err(Refusal::Outdated));
         assert_eq!(promise(&mut row, 6, "ba", 5, 0, false), Ok(false));
@@ -310,19 +332,24 @@ mod tests {
     }
 
     #[test]
-    fn an_older_founding_is_learnt_whatever_its_epoch_and_a_younger_one_never() {
+    fn who_follows_a_line_goes_over_to_another_only_where_it_is_told_to() {
         let line = |founded, number| Reign { founded: epoch(founded), epoch: epoch(number) };
-        let mut row = Row::default();
-        assert!(row.learn(line(50, 60), &set("bc")));
-        assert!(!row.learn(line(51, 90), &set("d")));
         let (old, younger) = (set("a"), set("bc"));
         let ask = |known, set| Ask { opener: Set::owner(set), epoch: epoch(70), set, known, released: None };
+        let mut row = Row::default();
+        assert_eq!(row.install(younger.owner(), line(50, 55), &younger, Rules::ALL), Ok(None));
+        assert!(row.learn(line(50, 60), &younger, |_| false));
+        assert!(!row.learn(line(20, 30), &old, |_| false) && !row.learn(line(51, 90), &set("d"), |_| false));
         assert_eq!(row.promise(ask(Some(line(20, 30)), &old), |_| false, Rules::ALL), Ok(None));
         assert_eq!(row.noted_below(epoch(99)).count(), 1, "it may become active");
-        assert!(row.learn(line(20, 30), &old));
+        assert!(!row.is_foreign(epoch(55)));
+        assert!(row.learn(line(20, 30), &old, |known| known.set == younger));
         assert_eq!((row.founded(), row.met()), (Some(epoch(20)), epoch(90)));
+        assert!(row.is_foreign(epoch(55)) && !row.is_foreign(epoch(56)), "what is held is of the other line");
         assert_eq!(row.promise(ask(Some(line(50, 60)), &younger), |_| false, Rules::ALL), Err(Refusal::Outdated));
         assert_eq!(row.install(younger.owner(), line(50, 95), &younger, Rules::ALL), Err(Refusal::Outdated));
+        assert_eq!(row.install(old.owner(), line(20, 96), &old, Rules::ALL), Ok(None));
+        assert!(!row.is_foreign(epoch(96)));
     }
 
     #[test]
@@ -337,7 +364,7 @@ mod tests {
         }
         assert_eq!(promise(&mut row, 30, "z", 0, 0, false), Err(Refusal::Full));
         assert_eq!(promise(&mut row, 30, "ad", 0, 0, false), Ok(false));
-        assert!(row.learn(reign(epoch(24)), &set("g")));
+        assert!(row.learn(reign(epoch(24)), &set("g"), |_| false));
         let left: Vec<_> = row.noted_below(epoch(99)).map(|noted| (noted.first.get(), noted.last.get())).collect();
         assert_eq!(left, [(25, 25), (26, 26), (30, 30)], "what came before an active set is void");
     }

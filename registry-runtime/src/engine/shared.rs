@@ -30,8 +30,6 @@ pub(crate) struct Shared {
     pub(crate) view: View,
     pub(crate) sight: Sight,
     pub(crate) charter: Charter,
-    /// Whether slots of any registry were ever opened, as far as this node knew with its last heartbeat.
-    pub(crate) stands: bool,
     pub(crate) epochs: Epochs,
     pub(crate) borrowed: Borrowed,
     pub(crate) lent: Lent,
@@ -46,6 +44,8 @@ pub(crate) struct Shared {
 #[derive(Debug)]
 pub(crate) struct Peer {
     pub(crate) process: Process,
+    /// Since when it has been connected.
+    pub(crate) since: Moment,
     /// Whether its tables were equal to this node's once: then it has told all it knew.
     pub(crate) agreed: bool,
     /// The digests of its tables, as its last heartbeat told them; not of those that are empty.
@@ -75,7 +75,7 @@ pub(crate) struct AskAgain {
 impl Peer {
     pub(crate) fn new(process: Process, now: Moment) -> Self {
         let (tables, ask) = (BTreeMap::new(), BTreeMap::new());
-        Self { process, agreed: false, tables, ask, ask_from: now, unanswered: 0 }
+        Self { process, since: now, agreed: false, tables, ask, ask_from: now, unanswered: 0 }
     }
 
     /// The digest of its table of a registry; 0 of an empty one.

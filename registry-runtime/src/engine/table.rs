@@ -73,11 +73,11 @@ impl Table {
         self.entries.get_mut(slot.index()).map(|entry| &mut entry.row)
     }
 
-    /// Learns that a set was opened. Returns whether it is news.
-    pub(crate) fn learn(&mut self, slot: Slot, reign: Reign, set: &Set) -> bool {
+    /// Learns that a set was opened, as in [`Row::learn`]. Returns whether it is news.
+    pub(crate) fn learn(&mut self, slot: Slot, reign: Reign, set: &Set, changes: impl FnOnce(&Active) -> bool) -> bool {
         let Some(entry) = self.entries.get_mut(slot.index()) else { return false };
         let before = entry.row.active_epoch();
-        let is_news = entry.row.learn(reign, set);
+        let is_news = entry.row.learn(reign, set, changes);
         if is_news && let Some(bucket) = self.buckets.get_mut((slot.get() / SLOTS_PER_BUCKET) as usize) {
             *bucket ^= before.map_or(0, |before| digest(slot, before)) ^ digest(slot, reign.epoch);
         }

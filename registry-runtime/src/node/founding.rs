@@ -3,10 +3,8 @@
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
-use registry_macros::registry;
-
 use super::join::Resolved;
-use super::notes::{Note, notes};
+use super::notes::notes;
 use super::{Node, NodeBuilder, Order};
 use crate::resource::{CommandError, Reason};
 use crate::time::Timing;
@@ -27,18 +25,13 @@ fn node(id: &str, address: Ipv4Addr) -> (NodeBuilder, u16) {
 }
 
 fn node_at(id: &str, address: SocketAddr) -> (NodeBuilder, u16) {
-    let (builder, port) = bare(id, address);
-    (builder.host(notes::registry()), port)
-}
-
-/// One that hosts nothing yet.
-fn bare(id: &str, address: SocketAddr) -> (NodeBuilder, u16) {
     let socket = transport::bind(address).unwrap();
     let listening = socket.local_addr().unwrap();
     let builder = Node::builder(id)
         .listen(listening)
         .identity(Identity::shared_secret("a secret among the tests of founding"))
         .timing(Timing::fast())
+        .host(notes::registry())
         .socket(Socket::new(socket, Gate::default()).unwrap());
     (builder, listening.port())
 }
@@ -123,39 +116,6 @@ async fn nodes_that_a_cluster_refuses_found_none_beside_it() {
     old.shutdown().await;
     let _third = node_at("old", local(old_port)).0.join(list).start().await.unwrap();
     serves(&nodes[0]).await;
-}
-
-registry! {
-    crate crate;
-
-    first { resource Note; sharding consistent_hashing(slots = 32); }
-    more { resource Note; sharding consistent_hashing(slots = 8); }
-}
-
-#[tokio::test]
-async fn a_registry_that_comes_later_is_founded_by_the_hosts_whomever_the_list_names() {
-    let builders = ["one", "two", "three"].map(|id| bare(id, local(0)));
-    let list = builders.each_ref().map(|(_, port)| local(*port));
-    let mut listed = Vec::new();
-    for (builder, _) in builders {
-        listed.push(builder.host(first::registry()).join(list).start().await.unwrap());
-    }
-    assert_eq!(first::client(&listed[0]).touch(1).await, Ok(1));
-    // All but one are replaced.
-    let mut fellows = Vec::new();
-    for id in ["four", "five"] {
-        let fellow = bare(id, local(0)).0.host(first::registry()).join(list).start().await.unwrap();
-        fellow.wait_for_members(4 + fellows.len()).await.unwrap();
-        fellows.push(fellow);
-    }
-    for leaving in listed.split_off(1) {
-        leaving.leave().await.unwrap();
-    }
-    let later = bare("six", local(0)).0.host(more::registry()).join(list).start().await.unwrap();
-    for key in 0..KEYS {
-        assert_eq!(more::client(&listed[0]).touch(key).await, Ok(key));
-    }
-    assert_eq!(more::client(&later).registry().owner(1).unwrap().as_str(), "six");
 }
 
 #[tokio::test]

@@ -219,7 +219,7 @@ fn unsettled(ownership: &Ownership) -> Option<String> {
 
 /// Whether slots were ever opened, as far as this node knows.
 pub(super) fn stands(ownership: &Ownership) -> bool {
-    ownership.registries().filter_map(|name| ownership.table(name)).any(|table| table.active().next().is_some())
+    ownership.registries().filter_map(|name| ownership.table(name)).any(|table| table.digest() != 0)
 }
 
 /// How many slots go with this node: those that it owns, and those that it keeps for an owner that is gone. With whether anybody is left who could

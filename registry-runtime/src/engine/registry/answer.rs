@@ -3,7 +3,7 @@
 use super::super::held::Stage;
 use super::super::opening::{Phase, Why};
 use super::super::output::{Closing, Event};
-use super::super::row::Ask;
+use super::super::row::{Active, Ask};
 use super::super::set::Set;
 use super::super::shared::Shared;
 use super::super::store::{Adopt, Fence};
@@ -36,11 +36,11 @@ impl Registry {
                     return Err("a promise of data above the promised epoch");
                 }
                 let known = active.as_ref().map(|(reign, _)| reign.epoch);
-                self.hear_active(slot, active, shared);
+                self.hear_active(slot, from, active, shared);
                 self.hear_promise(slot, from, epoch, (known, &noted), (accepted, founded), shared);
             }
             Word::Refuse { epoch, refusal, active } => {
-                self.hear_active(slot, active, shared);
+                self.hear_active(slot, from, active, shared);
                 self.hear_refusal(slot, from, epoch, refusal, shared);
             }
             Word::Install { reign, set, base } => {
@@ -54,10 +54,10 @@ impl Registry {
                 let set = &shared.sets.share(set);
                 self.hear_install(slot, from, (reign, set, base), shared);
             }
-            Word::Active { reign, set } => self.hear_active(slot, Some((reign, set)), shared),
+            Word::Active { reign, set } => self.hear_active(slot, from, Some((reign, set)), shared),
             Word::HandOver { reign, set } => {
                 check_owner(from, &set)?;
-                self.hear_active(slot, Some((reign, set)), shared);
+                self.hear_active(slot, from, Some((reign, set)), shared);
                 self.hear_hand_over(slot, reign, shared);
             }
         }
@@ -199,12 +199,19 @@ impl Registry {
         self.agenda.look(slot);
     }
 
-    fn hear_active(&mut self, slot: Slot, active: Option<(Reign, Set)>, shared: &mut Shared) {
+    /// Hears of an opening. One of an older line is believed of those who take part in it, so somebody of it lives; one of a younger line where
+    /// nobody of the known one is left.
+    fn hear_active(&mut self, slot: Slot, from: &Process, active: Option<(Reign, Set)>, shared: &mut Shared) {
         let Some((reign, set)) = active else { return };
         let set = shared.sets.share(set);
         let former = self.table.row(slot).and_then(|row| row.active()).cloned();
-        if self.table.learn(slot, reign, &set) {
-            if let Some(former) = former.filter(|former| reign.founded < former.reign.founded)
+        let is_gone = |member: &Process| shared.view.life(member) == Life::Over || shared.sight.has_forgotten(member);
+        let changes = |known: &Active| match reign.is_older_line(known.reign) {
+            true => set.contains(from),
+            false => known.set.members().iter().all(is_gone),
+        };
+        if self.table.learn(slot, reign, &set, changes) {
+            if let Some(former) = former.filter(|former| reign.is_older_line(former.reign))
                 && *former.set.owner() == shared.me
             {
                 // Nothing of what was acknowledged here since that founding goes into the older line.

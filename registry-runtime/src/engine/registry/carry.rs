@@ -142,7 +142,7 @@ impl Registry {
         let (reign, set, why) = (opening.reign(&shared.me, shared.rules), opening.set().clone(), opening.why());
         let epoch = reign.epoch;
         self.pauses.remove(&slot);
-        self.table.learn(slot, reign, &set);
+        self.table.learn(slot, reign, &set, |_| true);
         self.table_changed = true;
         let registry = self.name.clone();
         if let Some(short) = opening.loses().cloned() {

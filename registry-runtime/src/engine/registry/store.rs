@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::super::held::{Held, Stage};
 use super::super::opening::{Phase, Why};
 use super::super::output::Closing;
 use super::super::set::Set;
@@ -34,6 +35,7 @@ impl Registry {
         let Fenced { slot, epoch, accepted } = fenced;
         let Some(row) = self.table.row(slot) else { return };
         let Some(opener) = row.promised(epoch).cloned() else { return };
+        let accepted = if row.is_foreign(accepted.0) { Default::default() } else { accepted };
         let noted: Vec<_> = row.noted_below(epoch).cloned().collect();
         let founded = row.founded();
         if opener == shared.me {
@@ -89,17 +91,21 @@ impl Registry {
     /// A member cannot be sent what is here. An opening that waits for it goes on without, and nobody is added for a while: it is what is
     /// here that does not fit, whoever is to have it.
     fn unfillable(&mut self, slot: Slot, epoch: Epoch, member: &Process, shared: &mut Shared) {
-        let waits = |opening: &super::Opening| {
-            let is_it = opening.epoch() == epoch && opening.set().contains(member);
-            is_it && opening.phase() == Phase::Installing && !opening.is_stored()
+        let waits = |opening: &&super::Opening| opening.epoch() == epoch && opening.phase() == Phase::Installing;
+        let lacks = |held: &&Held| held.epoch() == epoch && held.stage == Stage::Serving && !held.has_stored(member);
+        let under_way = self.openings.get(&slot);
+        let (set, why) = match (under_way.filter(waits), self.holdings.get(slot).filter(lacks)) {
+            (Some(opening), None) if self.holdings.get(slot).is_none() => (opening.set(), opening.why()),
+            (Some(opening), _) => (opening.set(), Why::TakeBack),
+            // It was opened by others of the set already.
+            (None, Some(held)) if under_way.is_none() => (held.set(), Why::TakeBack),
+            _ => return,
         };
-        let Some(opening) = self.openings.get(&slot).filter(|opening| waits(opening)) else { return };
-        if *member == shared.me {
+        if *member == shared.me || !set.contains(member) {
             return;
         }
-        let why = if self.holdings.get(slot).is_some() { Why::TakeBack } else { opening.why() };
-        let others = opening.set().members().iter().filter(|other| *other != member).cloned();
-        let set = Set::of(&shared.me, others, opening.set().len());
+        let others = set.members().iter().filter(|other| *other != member).cloned();
+        let set = Set::of(&shared.me, others, set.len());
         self.start(slot, set, why, shared);
         self.unfit.insert(slot, shared.now + UNFIT_TIME);
         self.agenda.look(slot);
@@ -110,7 +116,11 @@ impl Registry {
     /// name what is here.
     pub(super) fn forget_what_is_over(&mut self, slot: Slot, shared: &mut Shared) {
         let Some(active) = self.table.row(slot).and_then(|row| row.active()) else { return };
-        let is_over = |kept: &Reign| *kept < active.reign && !active.set.contains(&shared.me);
+        let is_void = |kept: &Reign| match kept.is_older_line(active.reign) {
+            true => kept.epoch < active.reign.epoch,
+            false => active.reign.ends(*kept),
+        };
+        let is_over = |kept: &Reign| is_void(kept) && !active.set.contains(&shared.me);
         if self.kept.get(&slot).is_some_and(is_over) && !self.openings.contains_key(&slot) {
             self.kept.remove(&slot);
             shared.forget(&self.name, slot);

@@ -80,3 +80,31 @@ fn who_founds_alone_gives_way_to_those_who_joined_its_former_life() {
         check_that_the_older_goes_on(sim, &before, all.len());
     }
 }
+
+/// All hosts restart, and who only calls still knows whom it called.
+#[test]
+fn a_line_of_which_nobody_is_left_takes_nothing_from_those_who_found_anew() {
+    for seed in 0..20 {
+        let mut sim = Sim::new(seed, Options::default());
+        let client = sim.add_client();
+        settle(&mut sim, 5 * SECOND);
+        (0..3).for_each(|host| sim.kill(host));
+        sim.run(SECOND);
+        // All that was acknowledged is gone, and none of it was to stay.
+        slots(&sim).for_each(|slot| sim.oracle.pardons(slot));
+        // They meet one another before they meet the client.
+        let hosts = [0, 1, 2];
+        hosts.iter().for_each(|host| sim.cut.extend([(client, *host), (*host, client)]));
+        hosts.into_iter().for_each(|host| sim.boot(host));
+        let serve_all = |sim: &Sim| slots(sim).all(|slot| hosts.iter().any(|node| sim.has_right(*node, slot)));
+        assert!(sim.run_until(20 * SECOND, serve_all), "seed {seed}: they found anew");
+        let all: Vec<_> = slots(&sim).collect();
+        let written = write(&mut sim, all);
+        sim.run(SECOND);
+        sim.heal();
+        settle(&mut sim, 20 * SECOND);
+        for (slot, value) in written {
+            assert_eq!(log(&mut sim, slot), [value], "seed {seed}");
+        }
+    }
+}
