@@ -309,10 +309,9 @@
 //!
 //! [`start`](NodeBuilder::start) returns before the node has found the others. Give every node the same [`join`](NodeBuilder::join) list, with
 //! its own address in it: more than half of the list must be up before a new cluster serves, so that two halves never found
-//! two clusters. A node without a list is a cluster by itself, and begins one at every start: where others have joined it, and go on without it
-//! while it is away, it gives way to them when it meets them again (whose slots were opened first by their clocks), and what it has acknowledged
-//! meanwhile is lost (`possible_loss`). The same holds for most of a list that restarts where it cannot see the rest. A registry that is added later
-//! needs more than half of the list, too, so let lists go on naming nodes that there are.
+//! two clusters. A node without a list is a cluster by itself, and founds it anew at every start, above what those have who joined it before: use
+//! that for trying out. For the same reason do not let more than half of a list restart where it cannot see the rest, and let lists go on naming
+//! nodes that there are: a registry that is added later needs more than half of them, too.
 //!
 //! Await [`wait_for_members(n)`](Node::wait_for_members) with the number that you expect: the node counts itself, so `1` is true
 //! at once and says nothing. [`require_join`](NodeBuilder::require_join) makes `start` itself wait for somebody, or fail. Or just

@@ -95,8 +95,6 @@ pub(crate) struct Heartbeat {
     pub(crate) sequence: u64,
     /// The newest version of the receiver's list of superseded slots that the sender has acted on.
     pub(crate) heard: u64,
-    /// Where the sender's epochs stand now: which founding is older should not depend on the one clock of its founder.
-    pub(crate) clock: Epoch,
     /// A digest of the sender's table for each registry that it knows.
     pub(crate) tables: Vec<(RegistryName, u64)>,
 }
@@ -162,36 +160,6 @@ pub(crate) struct Batch {
     pub(crate) words: Vec<(Slot, Word<u16>)>,
 }
 
-/// An opening, in the line of those that go on from one founding.
-///
-/// Nodes that have all restarted may found what was founded before by others, whom they do not see. Where two lines meet, the older goes on,
-/// whatever their epochs, as long as anybody of its last set lives: it may have what was acknowledged for long, the younger only what was since
-/// they lost sight of each other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Reign {
-    /// The epoch of the founding; its own, where it is one.
-    pub(crate) founded: Epoch,
-    /// The opening's epoch.
-    pub(crate) epoch: Epoch,
-}
-
-impl Reign {
-    /// Whether there can be such an opening.
-    pub(crate) fn is_sound(self) -> bool {
-        self.founded <= self.epoch
-    }
-
-    /// Whether it goes on from an older founding than the other.
-    pub(crate) fn is_older_line(self, than: Self) -> bool {
-        self.founded < than.founded
-    }
-
-    /// Whether the other is void where this one is known to stand.
-    pub(crate) fn ends(self, other: Self) -> bool {
-        if self.founded == other.founded { self.epoch > other.epoch } else { self.is_older_line(other) }
-    }
-}
-
 /// What is said about one slot; `S` is a set, or its index in the batch's dictionary.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Word<S> {
@@ -201,8 +169,8 @@ pub(crate) enum Word<S> {
         epoch: Epoch,
         /// The set that it will use.
         set: S,
-        /// The last opening that the opener knows.
-        known: Option<Reign>,
+        /// The epoch of the last active set that the opener knows.
+        known: Option<Epoch>,
         /// An earlier epoch that its owner has given up, so that a lease on it need not be waited for.
         released: Option<Epoch>,
     },
@@ -211,13 +179,11 @@ pub(crate) enum Word<S> {
         /// The epoch.
         epoch: Epoch,
         /// The last set that the promiser knows to be active.
-        active: Option<(Reign, S)>,
+        active: Option<(Epoch, S)>,
         /// Every set noted below this epoch.
         noted: Vec<Noted<S>>,
         /// The epoch and position of the data that it holds.
         accepted: (Epoch, Position),
-        /// The founding whose line the promiser followed last, which that data is of unless it is left from a founding that came to nothing.
-        founded: Option<Epoch>,
     },
     /// The epoch is not promised, or not installed.
     Refuse {
@@ -226,12 +192,12 @@ pub(crate) enum Word<S> {
         /// Why not.
         refusal: Refusal,
         /// The last set that the refuser knows to be active.
-        active: Option<(Reign, S)>,
+        active: Option<(Epoch, S)>,
     },
     /// Phase two of an opening: store what it took over, and follow its record stream.
     Install {
-        /// The opening.
-        reign: Reign,
+        /// The opening's epoch.
+        epoch: Epoch,
         /// Its set.
         set: S,
         /// The epoch and position of what the opener took over.
@@ -239,15 +205,15 @@ pub(crate) enum Word<S> {
     },
     /// This set was opened.
     Active {
-        /// The opening.
-        reign: Reign,
+        /// The opening's epoch.
+        epoch: Epoch,
         /// Its set.
         set: S,
     },
     /// The sender has sealed the slot: open it.
     HandOver {
-        /// The opening that the sender gives up.
-        reign: Reign,
+        /// The epoch that the sender gives up.
+        epoch: Epoch,
         /// Its set.
         set: S,
     },
@@ -284,20 +250,20 @@ impl<S> Word<S> {
             Self::Collect { epoch, set, known, released } => {
                 Word::Collect { epoch, set: exchange(set)?, known, released }
             }
-            Self::Promise { epoch, active, noted, accepted, founded } => {
+            Self::Promise { epoch, active, noted, accepted } => {
                 let active = try_map_active(active, &mut exchange)?;
                 let noted = noted
                     .into_iter()
                     .map(|Noted { set, first, last }| Some(Noted { set: exchange(set)?, first, last }))
                     .collect::<Option<_>>()?;
-                Word::Promise { epoch, active, noted, accepted, founded }
+                Word::Promise { epoch, active, noted, accepted }
             }
             Self::Refuse { epoch, refusal, active } => {
                 Word::Refuse { epoch, refusal, active: try_map_active(active, &mut exchange)? }
             }
-            Self::Install { reign, set, base } => Word::Install { reign, set: exchange(set)?, base },
-            Self::Active { reign, set } => Word::Active { reign, set: exchange(set)? },
-            Self::HandOver { reign, set } => Word::HandOver { reign, set: exchange(set)? },
+            Self::Install { epoch, set, base } => Word::Install { epoch, set: exchange(set)?, base },
+            Self::Active { epoch, set } => Word::Active { epoch, set: exchange(set)? },
+            Self::HandOver { epoch, set } => Word::HandOver { epoch, set: exchange(set)? },
         })
     }
 
@@ -305,47 +271,35 @@ impl<S> Word<S> {
     pub(crate) fn epoch_max(&self) -> Epoch {
         match self {
             Self::Collect { epoch, known, released, .. } => {
-                let known = known.map_or(Epoch::ZERO, |known| known.epoch);
-                (*epoch).max(known).max(released.unwrap_or_default())
+                (*epoch).max(known.unwrap_or_default()).max(released.unwrap_or_default())
             }
-            Self::Promise { epoch, active, noted, accepted, .. } => {
-                let active = active.as_ref().map_or(Epoch::ZERO, |(reign, _)| reign.epoch);
+            Self::Promise { epoch, active, noted, accepted } => {
+                let active = active.as_ref().map_or(Epoch::ZERO, |(epoch, _)| *epoch);
                 let noted = noted.iter().map(|noted| noted.last.max(noted.first)).max().unwrap_or_default();
                 (*epoch).max(active).max(noted).max(accepted.0)
             }
             Self::Refuse { epoch, refusal, active } => {
-                let active = active.as_ref().map_or(Epoch::ZERO, |(reign, _)| reign.epoch);
+                let active = active.as_ref().map_or(Epoch::ZERO, |(epoch, _)| *epoch);
                 let refused = match refusal {
                     Refusal::Promised(other) | Refusal::Lent(other, _) => *other,
                     Refusal::Outdated | Refusal::Full => Epoch::ZERO,
                 };
                 (*epoch).max(active).max(refused)
             }
-            Self::Install { reign, base, .. } => reign.epoch.max(base.0),
-            Self::Active { reign, .. } | Self::HandOver { reign, .. } => reign.epoch,
-        }
-    }
-
-    /// Whether every opening that it names can be.
-    pub(crate) fn is_sound(&self) -> bool {
-        match self {
-            Self::Collect { known, .. } => known.is_none_or(Reign::is_sound),
-            Self::Promise { active, .. } | Self::Refuse { active, .. } => {
-                active.as_ref().is_none_or(|(reign, _)| reign.is_sound())
-            }
-            Self::Install { reign, .. } | Self::Active { reign, .. } | Self::HandOver { reign, .. } => reign.is_sound(),
+            Self::Install { epoch, base, .. } => (*epoch).max(base.0),
+            Self::Active { epoch, .. } | Self::HandOver { epoch, .. } => *epoch,
         }
     }
 }
 
 /// Outside: whether it could be exchanged; inside: whether there was one.
 fn try_map_active<S, T>(
-    active: Option<(Reign, S)>,
+    active: Option<(Epoch, S)>,
     mut exchange: impl FnMut(S) -> Option<T>,
-) -> Option<Option<(Reign, T)>> {
+) -> Option<Option<(Epoch, T)>> {
     match active {
         None => Some(None),
-        Some((reign, set)) => Some(Some((reign, exchange(set)?))),
+        Some((epoch, set)) => Some(Some((epoch, exchange(set)?))),
     }
 }
 
@@ -360,15 +314,13 @@ mod tests {
 
     fn words(epoch: Epoch) -> Vec<Word<u16>> {
         let noted = vec![Noted { set: 1, first: epoch, last: epoch }];
-        let reign = Reign { founded: epoch, epoch };
-        let accepted = (epoch, Position::new(0));
         vec![
-            Word::Collect { epoch, set: 0, known: Some(reign), released: None },
-            Word::Promise { epoch, active: Some((reign, 0)), noted, accepted, founded: Some(epoch) },
+            Word::Collect { epoch, set: 0, known: Some(epoch), released: None },
+            Word::Promise { epoch, active: Some((epoch, 0)), noted, accepted: (epoch, Position::new(0)) },
             Word::Refuse { epoch, refusal: Refusal::Lent(epoch, process("node-a")), active: None },
-            Word::Install { reign, set: 0, base: (epoch, Position::new(7)) },
-            Word::Active { reign, set: 1 },
-            Word::HandOver { reign, set: 0 },
+            Word::Install { epoch, set: 0, base: (epoch, Position::new(7)) },
+            Word::Active { epoch, set: 1 },
+            Word::HandOver { epoch, set: 0 },
         ]
     }
 
@@ -383,15 +335,6 @@ mod tests {
         let bytes = postcard::to_stdvec(&message).unwrap();
         assert!(bytes.len() < BATCH_BYTES, "{} bytes", bytes.len());
         assert_eq!(postcard::from_bytes::<Message>(&bytes).unwrap(), message);
-    }
-
-    #[test]
-    fn an_older_founding_outlasts_a_younger_one_and_within_a_line_the_last_opening_counts() {
-        let reign = |founded, epoch| Reign { founded: Epoch::new(founded), epoch: Epoch::new(epoch) };
-        let rising = [reign(8, 8), reign(8, 9), reign(3, 3), reign(3, 4), reign(3, 20)];
-        assert!(rising.is_sorted_by(|one, next| next.ends(*one) && !one.ends(*next)), "{rising:?}");
-        assert!(!reign(3, 4).ends(reign(3, 4)));
-        assert!(reign(8, 8).is_sound() && !reign(8, 7).is_sound());
     }
 
     #[test]

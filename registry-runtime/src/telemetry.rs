@@ -275,7 +275,7 @@ fn membership_event(node: &NodeId, event: &MembershipEvent, Line { total, silent
 fn ownership_event(node: &NodeId, event: &OwnershipEvent, Line { total, silent }: Line) {
     match event {
         OwnershipEvent::PossibleLoss { registry, slot, epoch, short } => {
-            warn!(event = "possible_loss", %node, %registry, %slot, %epoch, replicas = %short, total, "a slot goes on without a majority of these replicas: updates may be lost");
+            warn!(event = "possible_loss", %node, %registry, %slot, %epoch, replicas = %short, total, "a slot opened without a majority of its former replicas: updates may be lost");
         }
         OwnershipEvent::BadInput { from, what } => {
             warn!(%node, peer = %from, what, total, silent, "a peer said something impossible");

@@ -34,11 +34,6 @@ impl Epochs {
         self.met = self.met.max(epoch.counter());
     }
 
-    /// What the next draw will be above.
-    pub(crate) fn stand(&self, now: Moment) -> Epoch {
-        Epoch::from_parts(self.clock_ms(now).max(self.met), 0)
-    }
-
     /// Whether a peer's epoch is one that an honest clock could have made.
     pub(crate) fn is_credible(&self, epoch: Epoch, now: Moment) -> bool {
         epoch.counter() <= self.clock_ms(now).saturating_add(milliseconds(CLOCK_AHEAD_MAX))
@@ -93,9 +88,7 @@ mod tests {
         assert_eq!(epochs.draw(at(60), Epoch::ZERO, 2), Epoch::from_parts(1_010, 2), "one counter for one batch");
         assert_eq!(epochs.draw(at(60), Epoch::from_parts(1_010, 2), 2), Epoch::from_parts(1_011, 2));
         epochs.begin_batch();
-        assert_eq!(epochs.stand(at(2_000)), Epoch::from_parts(2_950, 0));
         epochs.meet(Epoch::from_parts(5_000, 9));
-        assert_eq!(epochs.stand(at(2_000)), Epoch::from_parts(5_000, 0));
         assert_eq!(epochs.draw(at(61), Epoch::ZERO, 1), Epoch::from_parts(5_001, 1));
         assert!(!epochs.is_credible(Epoch::from_parts(milliseconds(CLOCK_AHEAD_MAX) + 2_000, 0), at(60)));
     }

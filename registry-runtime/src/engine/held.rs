@@ -6,14 +6,13 @@ use super::lease::Borrowed;
 use super::opening::Retry;
 use super::set::Set;
 use crate::id::{Epoch, Position, Process, Slot};
-use crate::message::Reign;
 use crate::rules::Rules;
 use crate::time::Moment;
 
 /// An open slot.
 #[derive(Clone, Debug)]
 pub(crate) struct Held {
-    pub(crate) reign: Reign,
+    pub(crate) epoch: Epoch,
     pub(crate) stage: Stage,
     /// The epoch and position of what the opening took over.
     pub(crate) base: (Epoch, Position),
@@ -62,10 +61,6 @@ impl Backing {
 }
 
 impl Held {
-    pub(crate) fn epoch(&self) -> Epoch {
-        self.reign.epoch
-    }
-
     pub(crate) fn set(&self) -> &Set {
         &self.backing.set
     }
@@ -92,7 +87,7 @@ impl Held {
 /// What an opening leaves to the slot's owner.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct New<'a> {
-    pub(crate) reign: Reign,
+    pub(crate) epoch: Epoch,
     pub(crate) set: &'a Set,
     /// The epoch and position of what it took over.
     pub(crate) base: (Epoch, Position),
@@ -147,9 +142,9 @@ impl Holdings {
     /// Holds a slot as an opening has left it. Returns the end of its lease.
     pub(crate) fn open(&mut self, slot: Slot, opened: New<'_>, lending: Lending<'_>) -> Moment {
         self.close(slot);
-        let New { reign, set, base, retry } = opened;
+        let New { epoch, set, base, retry } = opened;
         let backing = Backing { set: set.clone(), stored: 0 };
-        self.slots.insert(slot, Held { reign, stage: Stage::Serving, base, is_interrupted: false, backing, retry });
+        self.slots.insert(slot, Held { epoch, stage: Stage::Serving, base, is_interrupted: false, backing, retry });
         self.stored(slot, lending.me, lending).unwrap_or_default()
     }
 

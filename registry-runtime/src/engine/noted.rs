@@ -1,7 +1,5 @@
 //! The sets that openings have named, and that may have become active since.
 
-use std::collections::BTreeMap;
-
 use super::set::Set;
 use crate::id::{Epoch, Process};
 use crate::message::Noted;
@@ -16,11 +14,6 @@ impl NotedSets {
     /// Notes that an opening with this epoch named this set; `false` when that would be more than `limit` sets.
     pub(crate) fn add(&mut self, epoch: Epoch, set: &Set, limit: usize) -> bool {
         self.merge(&Noted { set: set.clone(), first: epoch, last: epoch }, limit)
-    }
-
-    /// How many there are.
-    pub(crate) fn len(&self) -> usize {
-        self.0.len()
     }
 
     /// Takes in what another has noted; `false` when that would be more than `limit` sets.
@@ -52,21 +45,6 @@ impl NotedSets {
     /// at a time. So only openers that died in the attempt leave sets behind.
     pub(crate) fn forget_attempts(&mut self, opener: &Process, active: Option<Epoch>) {
         self.0.retain(|noted| noted.set.owner() != opener || Some(noted.first) <= active);
-    }
-
-    /// Keeps one of those whose openers' lives are over and that ask the same of who is left: a node that dies in each of its lives while it
-    /// opens would use up all places.
-    pub(crate) fn fold(&mut self, is_over: impl Fn(&Process) -> bool) {
-        let (over, left): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut self.0).into_iter().partition(|noted| is_over(noted.set.owner()));
-        let mut kept = BTreeMap::<_, Noted<Set>>::new();
-        for noted in over {
-            let alike = kept.entry(noted.set.asks_of_the_living(&is_over)).or_insert_with(|| noted.clone());
-            // That of the latest stands for all: an earlier life may have promised something before it ended.
-            let set = if alike.last < noted.last { noted.set } else { alike.set.clone() };
-            *alike = Noted { set, first: alike.first.min(noted.first), last: alike.last.max(noted.last) };
-        }
-        self.0 = left.into_iter().chain(kept.into_values()).collect();
     }
 
     /// What was named below `epoch`: whom an opener with that epoch must ask.

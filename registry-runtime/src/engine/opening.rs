@@ -13,7 +13,7 @@ use super::row::Active;
 use super::set::Set;
 use super::view::Life;
 use crate::id::{Epoch, Position, Process};
-use crate::message::{Noted, Reign};
+use crate::message::Noted;
 use crate::rules::{Rule, Rules};
 use crate::time::Moment;
 
@@ -25,8 +25,6 @@ const NAMED_MAX: usize = 56;
 #[derive(Clone, Debug)]
 pub(crate) struct Opening {
     epoch: Epoch,
-    /// The founding that it goes on from, as far as its opener knew.
-    founded: Option<Epoch>,
     set: Set,
     why: Why,
     phase: Phase,
@@ -57,15 +55,6 @@ struct Promise {
     active: Option<Epoch>,
     /// The epoch and position of the data that it holds.
     accepted: (Epoch, Position),
-    /// The founding whose line that is of.
-    founded: Option<Epoch>,
-}
-
-impl Promise {
-    /// The founding whose line the data is of, if there is any.
-    fn of_line(&self) -> Option<Epoch> {
-        self.founded.filter(|_| self.accepted != Default::default())
-    }
 }
 
 /// What an opening is for.
@@ -113,11 +102,10 @@ pub(crate) enum Promises {
 }
 
 impl Opening {
-    pub(crate) fn new(now: Moment, epoch: Epoch, founded: Option<Epoch>, set: Set, why: Why) -> Self {
+    pub(crate) fn new(now: Moment, epoch: Epoch, set: Set, why: Why) -> Self {
         let handed_over = if let Why::HandedOver(epoch) = why { Some(epoch) } else { None };
         Self {
             epoch,
-            founded,
             set,
             why,
             phase: Phase::Collecting,
@@ -136,18 +124,6 @@ impl Opening {
 
     pub(crate) fn epoch(&self) -> Epoch {
         self.epoch
-    }
-
-    /// The opening in its line: that of the founding which its opener knew, or of what it takes over; otherwise it is a founding itself.
-    pub(crate) fn reign(&self, me: &Process, rules: Rules) -> Reign {
-        let taken_over = || self.promises.get(&self.source(me, rules).0)?.of_line();
-        let founded = self.founded.or_else(taken_over).unwrap_or(self.epoch);
-        Reign { founded, epoch: self.epoch }
-    }
-
-    /// Whether an opening that is learnt takes the ground from this one: it is as late or later, or of another line than this went on from.
-    pub(crate) fn is_ended_by(&self, last: Reign) -> bool {
-        last.epoch >= self.epoch || self.founded != Some(last.founded)
     }
 
     pub(crate) fn set(&self) -> &Set {
@@ -198,9 +174,9 @@ impl Opening {
         by: &Process,
         active: Option<Epoch>,
         noted: &[Noted<Set>],
-        (accepted, founded): ((Epoch, Position), Option<Epoch>),
+        accepted: (Epoch, Position),
     ) -> bool {
-        self.promises.insert(by.clone(), Promise { active, accepted, founded });
+        self.promises.insert(by.clone(), Promise { active, accepted });
         let freed = self.waiting.iter().filter(|(_, (_, owner))| owner == by);
         freed.for_each(|(process, _)| _ = self.asked.remove(process));
         noted.iter().filter(|noted| noted.first < self.epoch).all(|noted| self.named.merge(noted, NAMED_MAX))

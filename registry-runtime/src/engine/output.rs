@@ -62,8 +62,7 @@ pub(crate) enum Event {
         /// For what reason.
         why: Closing,
     },
-    /// A slot was opened with less than the data of a majority, or goes on in the line of an older founding, without what was acknowledged here:
-    /// acknowledged updates may be lost.
+    /// A slot was opened with less than the data of a majority: acknowledged updates may be lost.
     PossibleLoss {
         /// The registry.
         registry: RegistryName,

@@ -99,10 +99,6 @@ const LEAVING_LEASES: u32 = 40;
 /// How long a leaving node that has handed everything over waits for the commands that still run: the default timeout of a call.
 const DRAINING: Duration = Duration::from_secs(5);
 
-/// How many times the length of a suspicion a peer that knows more than this node keeps it from founding: tens of thousands of rows are told in
-/// some seconds.
-const TELLING_SUSPICIONS: u32 = 5;
-
 /// The table, the plan and all that leads from one to the other, for every registry that this node knows.
 #[derive(Debug)]
 pub(crate) struct Ownership {
@@ -355,11 +351,10 @@ impl Ownership {
         let sequence = self.shared.borrowed.beat(self.shared.now);
         self.beat_at = self.shared.now + self.shared.timing.heartbeat;
         let tables: Vec<_> = self.tables().map(|(name, digest)| (name.clone(), digest)).collect();
-        let Shared { me, peers, borrowed, outputs, epochs, now, .. } = &mut self.shared;
-        let clock = epochs.stand(*now);
+        let Shared { me, peers, borrowed, outputs, .. } = &mut self.shared;
         for peer in peers.values() {
             let heard = borrowed.heard(&peer.process);
-            let heartbeat = Heartbeat { sequence, heard, clock, tables: tables.clone() };
+            let heartbeat = Heartbeat { sequence, heard, tables: tables.clone() };
             outputs.push_back(send(me.start, &peer.process, Body::Heartbeat(heartbeat)));
         }
         self.look_at_members(false);
@@ -397,17 +392,14 @@ impl Ownership {
 
     fn look_whether_to_found(&mut self) {
         let stands = self.registries.values().any(|registry| registry.table().digest() != 0);
-        let Shared { charter, peers, me, now, timing, .. } = &mut self.shared;
+        let Shared { charter, peers, me, now, .. } = &mut self.shared;
         let could = charter.ready_since();
         charter.look(*now, |process| {
             let agreed = || peers.get(&process.node).is_some_and(|peer| peer.agreed && peer.process == *process);
             process == me || agreed()
         });
-        // Whoever has more to tell may know of what would be founded again. It is not waited for for ever: it may never tell it.
-        let patience = timing.suspicion * TELLING_SUSPICIONS;
-        let is_behind = |peer: &Peer| !peer.agreed && !peer.tables.is_empty() && now.since(peer.since) < patience;
         // Beside what this node is a part of, what it is shut out of does not matter.
-        if peers.values().any(is_behind) || (!stands && charter.is_shut_out(*now)) {
+        if !stands && charter.is_shut_out(*now) {
             charter.wait();
         }
         if charter.ready_since() != could {

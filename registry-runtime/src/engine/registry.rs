@@ -24,7 +24,6 @@ use super::shared::Shared;
 use super::table::{SlotState, Table};
 use super::view::{HostedRegistry, Weight};
 use crate::id::{Epoch, Process, RegistryName, Slot};
-use crate::message::Reign;
 use crate::spec::Failover;
 use crate::time::Moment;
 
@@ -43,7 +42,7 @@ pub(crate) struct Registry {
     table: Table,
     holdings: Holdings,
     /// Slots of which this process's store may hold something, with the last opening that it took part in.
-    kept: BTreeMap<Slot, Reign>,
+    kept: BTreeMap<Slot, Epoch>,
     openings: BTreeMap<Slot, Opening>,
     /// Slots whose last attempt met a higher epoch, and when the next may begin.
     pauses: BTreeMap<Slot, Retry>,
@@ -193,7 +192,7 @@ impl Registry {
     /// What was sealed is empty now: the next owner may open it.
     fn drained(&mut self, slot: Slot, epoch: Epoch) {
         if let Some(held) = self.holdings.get_mut(slot)
-            && held.epoch() == epoch
+            && held.epoch == epoch
             && let Stage::Sealed { to, until } = &held.stage
         {
             held.stage = Stage::HandedOver { to: to.clone(), until: *until };
@@ -228,13 +227,12 @@ impl Registry {
 
     /// Ends what a newer opening by anybody has made void.
     fn end_what_is_over(&mut self, slot: Slot, shared: &mut Shared) {
-        let last = self.table.row(slot).and_then(|row| row.reign());
-        if self.holdings.get(slot).is_some_and(|held| last.is_some_and(|last| last.ends(held.reign))) {
+        let active = self.table.row(slot).and_then(|row| row.active_epoch());
+        if self.holdings.get(slot).is_some_and(|held| active > Some(held.epoch)) {
             self.close(slot, shared, Closing::Opened);
         }
         let is_over = |opening: &Opening| {
-            last.is_some_and(|last| opening.is_ended_by(last))
-                || opening.is_hopeless(|process| shared.view.is_live(process))
+            active >= Some(opening.epoch()) || opening.is_hopeless(|process| shared.view.is_live(process))
         };
         if self.openings.get(&slot).is_some_and(is_over) {
             self.openings.remove(&slot);
@@ -289,7 +287,7 @@ impl Registry {
     /// that begins anew.
     fn close(&mut self, slot: Slot, shared: &mut Shared, why: Closing) {
         if let Some(held) = self.holdings.close(slot) {
-            shared.close(&self.name, slot, held.epoch(), why);
+            shared.close(&self.name, slot, held.epoch, why);
             self.rebuffs.remove(&slot);
             self.openings.remove(&slot);
             self.agenda.look(slot);

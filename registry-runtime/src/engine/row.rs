@@ -5,7 +5,7 @@
 use super::noted::NotedSets;
 use super::set::Set;
 use crate::id::{Epoch, Process};
-use crate::message::{NOTED_MAX, Noted, Refusal, Reign};
+use crate::message::{NOTED_MAX, Noted, Refusal};
 use crate::rules::{Rule, Rules};
 
 /// A slot's row.
@@ -17,12 +17,6 @@ pub(crate) struct Row {
     promised: Option<Promised>,
     /// The last set known to be active.
     active: Option<Active>,
-    /// The founding whose line is followed: what may be held here is of it, but for what is of epochs up to `foreign`.
-    founded: Option<Epoch>,
-    /// The last opening that this node took part in.
-    installed: Epoch,
-    /// Of another line are all openings up to this one that this node took part in.
-    foreign: Epoch,
     /// Later sets that were named to this node.
     noted: NotedSets,
     /// The opening that this node takes part in and whose owner may count on this node's word.
@@ -32,8 +26,8 @@ pub(crate) struct Row {
 /// A set that was opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Active {
-    /// The opening.
-    pub(crate) reign: Reign,
+    /// The opening's epoch.
+    pub(crate) epoch: Epoch,
     /// Its set.
     pub(crate) set: Set,
 }
@@ -55,8 +49,8 @@ pub(crate) struct Ask<'a> {
     pub(crate) epoch: Epoch,
     /// The set that it will use.
     pub(crate) set: &'a Set,
-    /// The last opening that it knows.
-    pub(crate) known: Option<Reign>,
+    /// The last active set that it knows, by epoch.
+    pub(crate) known: Option<Epoch>,
     /// The epoch whose owner has given it up.
     pub(crate) released: Option<Epoch>,
 }
@@ -77,7 +71,7 @@ impl Row {
         self.met = self.met.max(ask.epoch);
         // Such an opener would ask the wrong sets. It hears of the right one and asks again, and a newcomer that founds
         // what was founded long ago disturbs nobody.
-        if self.knows_more_than(ask.known) {
+        if self.active_epoch() > ask.known {
             return Err(Refusal::Outdated);
         }
         self.refuse_lower(ask.epoch, ask.opener, rules)?;
@@ -89,9 +83,8 @@ impl Row {
         {
             return Err(Refusal::Lent(lent.epoch, lent.opener.clone()));
         }
-        self.noted.forget_attempts(ask.opener, ask.known.map(|known| known.epoch));
-        let founded = ask.known.map_or(ask.epoch, |known| known.founded);
-        self.note(Reign { founded, epoch: ask.epoch }, ask.set, rules)?;
+        self.noted.forget_attempts(ask.opener, ask.known);
+        self.note(ask.epoch, ask.set, rules)?;
         Ok(self.give_word(ask.epoch, ask.opener))
     }
 
@@ -102,48 +95,32 @@ impl Row {
     pub(crate) fn install(
         &mut self,
         opener: &Process,
-        reign: Reign,
+        epoch: Epoch,
         set: &Set,
         rules: Rules,
     ) -> Result<Superseded, Refusal> {
-        let epoch = reign.epoch;
         self.met = self.met.max(epoch);
-        if self.active_epoch() > Some(epoch) || self.reign().is_some_and(|known| known.is_older_line(reign)) {
+        if self.active_epoch() > Some(epoch) {
             return Err(Refusal::Outdated);
         }
         self.refuse_lower(epoch, opener, rules)?;
-        self.note(reign, set, rules)?;
+        self.note(epoch, set, rules)?;
         let superseded = self.give_word(epoch, opener);
-        self.follow(reign.founded);
-        self.installed = epoch;
         self.lent = Some(Promised { epoch, opener: opener.clone() });
         Ok(superseded)
     }
 
-    /// Learns that a set was opened. Returns whether it is news. `changes` tells whether this line is gone over to from that of the active set.
-    pub(crate) fn learn(&mut self, reign: Reign, set: &Set, changes: impl FnOnce(&Active) -> bool) -> bool {
-        let epoch = reign.epoch;
+    /// Learns that a set was opened. Returns whether it is news.
+    pub(crate) fn learn(&mut self, epoch: Epoch, set: &Set) -> bool {
         self.met = self.met.max(epoch);
-        let is_news = match &self.active {
-            None => true,
-            Some(known) if known.reign.founded == reign.founded => known.reign.epoch < epoch,
-            Some(known) => changes(known),
-        };
+        let is_news = self.active_epoch() < Some(epoch);
         if is_news {
-            self.active = Some(Active { reign, set: set.clone() });
-            self.follow(reign.founded);
+            self.active = Some(Active { epoch, set: set.clone() });
             self.noted.forget_until(epoch);
             // Of an earlier opening's set a majority has promised this one, so its owner has no use for one word more.
             self.lent.take_if(|lent| lent.epoch < epoch);
         }
         is_news
-    }
-
-    /// Makes room for one more set, where there is none and `is_over` tells of lives that have ended.
-    pub(crate) fn make_room(&mut self, is_over: impl Fn(&Process) -> bool) {
-        if self.noted.len() >= NOTED_MAX {
-            self.noted.fold(is_over);
-        }
     }
 
     /// Remembers an epoch, so that the next draw is above it.
@@ -161,31 +138,9 @@ impl Row {
         self.active.as_ref()
     }
 
-    /// The last opening that is known.
-    pub(crate) fn reign(&self) -> Option<Reign> {
-        self.active.as_ref().map(|active| active.reign)
-    }
-
     /// The epoch of the last set known to be active.
     pub(crate) fn active_epoch(&self) -> Option<Epoch> {
-        self.reign().map(|reign| reign.epoch)
-    }
-
-    /// The founding whose line is followed.
-    pub(crate) fn founded(&self) -> Option<Epoch> {
-        self.founded
-    }
-
-    /// What is taken over from now on is of the line of this founding.
-    pub(crate) fn follow(&mut self, founded: Epoch) {
-        if self.founded.replace(founded).is_some_and(|before| before != founded) {
-            self.foreign = self.installed;
-        }
-    }
-
-    /// Whether data of the stream of this epoch is of another line than this node follows.
-    pub(crate) fn is_foreign(&self, epoch: Epoch) -> bool {
-        epoch <= self.foreign
+        self.active.as_ref().map(|active| active.epoch)
     }
 
     /// Every set noted below `epoch`.
@@ -196,11 +151,6 @@ impl Row {
     /// To whom this epoch is promised, as the highest one.
     pub(crate) fn promised(&self, epoch: Epoch) -> Option<&Process> {
         self.promised.as_ref().filter(|promised| promised.epoch == epoch).map(|promised| &promised.opener)
-    }
-
-    /// Whether an opener that knows so much would ask the wrong sets.
-    fn knows_more_than(&self, theirs: Option<Reign>) -> bool {
-        self.reign().is_some_and(|own| theirs.is_none_or(|theirs| own.ends(theirs)))
     }
 
     fn refuse_lower(&self, epoch: Epoch, opener: &Process, rules: Rules) -> Result<(), Refusal> {
@@ -215,10 +165,9 @@ impl Row {
         }
     }
 
-    fn note(&mut self, reign: Reign, set: &Set, rules: Rules) -> Result<(), Refusal> {
-        let may_become_active =
-            self.reign().is_none_or(|known| known.founded != reign.founded || known.epoch < reign.epoch);
-        if !may_become_active || !rules.keeps(Rule::SetNoted) || self.noted.add(reign.epoch, set, NOTED_MAX) {
+    fn note(&mut self, epoch: Epoch, set: &Set, rules: Rules) -> Result<(), Refusal> {
+        let may_become_active = self.active_epoch() < Some(epoch);
+        if !may_become_active || !rules.keeps(Rule::SetNoted) || self.noted.add(epoch, set, NOTED_MAX) {
             Ok(())
         } else {
             Err(Refusal::Full)
@@ -248,11 +197,6 @@ mod tests {
         Epoch::new(number)
     }
 
-    /// An opening of the one line that these tests have.
-    fn reign(epoch: Epoch) -> Reign {
-        Reign { founded: Epoch::new(1), epoch }
-    }
-
     /// Asks in the name of the set's owner.
     fn promise(
         row: &mut Row,
@@ -264,14 +208,14 @@ mod tests {
     ) -> Result<bool, Refusal> {
         let set = set(names);
         let some = |number| (number > 0).then(|| epoch(number));
-        let (known, released) = (some(known).map(reign), some(released));
+        let (known, released) = (some(known), some(released));
         let ask = Ask { opener: set.owner(), epoch: epoch(number), set: &set, known, released };
         row.promise(ask, |_| lease, Rules::ALL).map(|superseded| superseded.is_some())
     }
 
     fn install(row: &mut Row, number: u64, names: &str) -> Result<bool, Refusal> {
         let set = set(names);
-        row.install(set.owner(), reign(epoch(number)), &set, Rules::ALL).map(|superseded| superseded.is_some())
+        row.install(set.owner(), epoch(number), &set, Rules::ALL).map(|superseded| superseded.is_some())
     }
 
     fn lent() -> Refusal {
@@ -304,52 +248,11 @@ mod tests {
     #[test]
     fn an_opener_that_does_not_know_the_active_set_is_told_it() {
         let mut row = Row::default();
-        assert!(row.learn(reign(epoch(5)), &set("abc"), |_| false));
-        assert!(!row.learn(reign(epoch(4)), &set("b"), |_| false));
+        assert!(row.learn(epoch(5), &set("abc")));
+        assert!(!row.learn(epoch(4), &set("b")));
         assert_eq!(promise(&mut row, 6, "ba", 0, 0, false), Err(Refusal::Outdated));
         assert_eq!(promise(&mut row, 6, "ba", 4, 0, false), Err(Refusal::Outdated));
         assert_eq!(promise(&mut row, 6, "ba", 5, 0, false), Ok(false));
-    }
-
-    #[test]
-    fn a_node_that_dies_in_each_of_its_lives_while_it_opens_uses_up_no_places() {
-        let life = |start| Process { node: NodeId::new("x").unwrap(), start: Start::new(start) };
-        let mut row = Row::default();
-        for number in 1..30 {
-            let set = Set::new(vec![life(number), process("b"), process("c")]).unwrap();
-            let ask = Ask { opener: set.owner(), epoch: epoch(number), set: &set, known: None, released: None };
-            row.make_room(|process| process.node == *"x" && process.start < life(number).start);
-            assert_eq!(row.promise(ask, |_| false, Rules::ALL), Ok(None), "life {number}");
-        }
-        let spans: Vec<_> = row.noted_below(epoch(99)).map(|noted| (noted.first.get(), noted.last.get())).collect();
-        assert_eq!(spans.iter().map(|(first, _)| first).min(), Some(&1), "{spans:?}");
-        assert_eq!(spans.iter().map(|(_, last)| last).max(), Some(&29), "{spans:?}");
-        // What others have tried asks for more.
-        for (number, name) in (40..48).zip('d'..) {
-            row.make_room(|process| process.node == *"x");
-            assert_eq!(promise(&mut row, number, &name.to_string(), 0, 0, false).is_ok(), number < 47, "{number}");
-        }
-    }
-
-    #[test]
-    fn who_follows_a_line_goes_over_to_another_only_where_it_is_told_to() {
-        let line = |founded, number| Reign { founded: epoch(founded), epoch: epoch(number) };
-        let (old, younger) = (set("a"), set("bc"));
-        let ask = |known, set| Ask { opener: Set::owner(set), epoch: epoch(70), set, known, released: None };
-        let mut row = Row::default();
-        assert_eq!(row.install(younger.owner(), line(50, 55), &younger, Rules::ALL), Ok(None));
-        assert!(row.learn(line(50, 60), &younger, |_| false));
-        assert!(!row.learn(line(20, 30), &old, |_| false) && !row.learn(line(51, 90), &set("d"), |_| false));
-        assert_eq!(row.promise(ask(Some(line(20, 30)), &old), |_| false, Rules::ALL), Ok(None));
-        assert_eq!(row.noted_below(epoch(99)).count(), 1, "it may become active");
-        assert!(!row.is_foreign(epoch(55)));
-        assert!(row.learn(line(20, 30), &old, |known| known.set == younger));
-        assert_eq!((row.founded(), row.met()), (Some(epoch(20)), epoch(90)));
-        assert!(row.is_foreign(epoch(55)) && !row.is_foreign(epoch(56)), "what is held is of the other line");
-        assert_eq!(row.promise(ask(Some(line(50, 60)), &younger), |_| false, Rules::ALL), Err(Refusal::Outdated));
-        assert_eq!(row.install(younger.owner(), line(50, 95), &younger, Rules::ALL), Err(Refusal::Outdated));
-        assert_eq!(row.install(old.owner(), line(20, 96), &old, Rules::ALL), Ok(None));
-        assert!(!row.is_foreign(epoch(96)));
     }
 
     #[test]
@@ -364,7 +267,7 @@ mod tests {
         }
         assert_eq!(promise(&mut row, 30, "z", 0, 0, false), Err(Refusal::Full));
         assert_eq!(promise(&mut row, 30, "ad", 0, 0, false), Ok(false));
-        assert!(row.learn(reign(epoch(24)), &set("g"), |_| false));
+        assert!(row.learn(epoch(24), &set("g")));
         let left: Vec<_> = row.noted_below(epoch(99)).map(|noted| (noted.first.get(), noted.last.get())).collect();
         assert_eq!(left, [(25, 25), (26, 26), (30, 30)], "what came before an active set is void");
     }

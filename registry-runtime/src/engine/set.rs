@@ -72,13 +72,6 @@ impl Set {
         count > self.len() || (count == self.len() && self.0.iter().min().is_some_and(has))
     }
 
-    /// What promises it needs, where some members can never give any: of how many, of whom that can, and whether the smallest id is theirs.
-    /// Sets for which that is the same need the same.
-    pub(crate) fn asks_of_the_living(&self, is_over: impl Fn(&Process) -> bool) -> (usize, BTreeSet<Process>, bool) {
-        let smallest = self.0.iter().min().is_some_and(|smallest| !is_over(smallest));
-        (self.len(), self.0.iter().filter(|member| !is_over(member)).cloned().collect(), smallest)
-    }
-
     fn count(&self, has: impl Fn(&Process) -> bool) -> usize {
         self.0.iter().filter(|member| has(member)).count()
     }

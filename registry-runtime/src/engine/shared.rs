@@ -44,8 +44,6 @@ pub(crate) struct Shared {
 #[derive(Debug)]
 pub(crate) struct Peer {
     pub(crate) process: Process,
-    /// Since when it has been connected.
-    pub(crate) since: Moment,
     /// Whether its tables were equal to this node's once: then it has told all it knew.
     pub(crate) agreed: bool,
     /// The digests of its tables, as its last heartbeat told them; not of those that are empty.
@@ -75,7 +73,7 @@ pub(crate) struct AskAgain {
 impl Peer {
     pub(crate) fn new(process: Process, now: Moment) -> Self {
         let (tables, ask) = (BTreeMap::new(), BTreeMap::new());
-        Self { process, since: now, agreed: false, tables, ask, ask_from: now, unanswered: 0 }
+        Self { process, agreed: false, tables, ask, ask_from: now, unanswered: 0 }
     }
 
     /// The digest of its table of a registry; 0 of an empty one.

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::view::{Life, Member, MemberState, View};
+use super::view::{Life, MemberState, View};
 use crate::id::{NodeId, Process};
 use crate::message::{FORGOTTEN_MAX, Forgotten};
 use crate::time::{Moment, Timing};
@@ -40,10 +40,16 @@ impl Sight {
         for process in self.told.extract_if(.., |process| is_down(process)) {
             forgets |= self.forgotten.insert(process);
         }
-        let all = self.counted(view).count();
-        let live = self.counted(view).filter(|member| member.is_live()).count();
-        let smallest_is_live = self.counted(view).next().is_none_or(|member| member.is_live());
-        let hosts = self.counted(view).any(|member| member.process.node == *me);
+        let counted = || {
+            view.members().filter(|member| {
+                let gone = member.state == MemberState::Left || self.forgotten.contains(&member.process);
+                member.is_hosting() && !gone
+            })
+        };
+        let all = counted().count();
+        let live = counted().filter(|member| member.is_live()).count();
+        let smallest_is_live = counted().next().is_none_or(|member| member.is_live());
+        let hosts = counted().any(|member| member.process.node == *me);
         self.sees_majority = 2 * live > all;
         // Exactly half with the smallest id goes on, as it does for promises: the other half, without it, does not. It
         // may not forget anybody, though, so that "more than half forgets" and "less than half stops" exclude each other.
@@ -65,14 +71,6 @@ impl Sight {
         }
         self.news |= self.sees_majority && (forgets || !saw_majority);
         forgets || (saw_majority, was_halted) != (self.sees_majority, self.halted)
-    }
-
-    /// The hosting members of which more than half are to be seen: all that are known, without those that have left or are forgotten.
-    pub(crate) fn counted<'a>(&'a self, view: &'a View) -> impl Iterator<Item = &'a Member> {
-        view.members().filter(|member| {
-            let gone = member.state == MemberState::Left || self.forgotten.contains(&member.process);
-            member.is_hosting() && !gone
-        })
     }
 
     /// A peer that saw a majority has forgotten these. Believed of who does not live here, this node included, and only if the peer waited for
@@ -115,7 +113,7 @@ impl Sight {
 mod tests {
     use std::time::Duration;
 
-    use super::super::view::{HostedRegistry, Profile};
+    use super::super::view::{HostedRegistry, Member, Profile};
     use super::*;
     use crate::id::{Incarnation, RegistryName, Start};
     use crate::spec::Failover;

@@ -3,7 +3,7 @@
 use super::row::{Active, Row};
 use super::set::Set;
 use crate::id::{Epoch, Slot};
-use crate::message::{Reign, SLOTS_PER_BUCKET};
+use crate::message::SLOTS_PER_BUCKET;
 use crate::time::Moment;
 
 /// One registry's rows.
@@ -73,13 +73,13 @@ impl Table {
         self.entries.get_mut(slot.index()).map(|entry| &mut entry.row)
     }
 
-    /// Learns that a set was opened, as in [`Row::learn`]. Returns whether it is news.
-    pub(crate) fn learn(&mut self, slot: Slot, reign: Reign, set: &Set, changes: impl FnOnce(&Active) -> bool) -> bool {
+    /// Learns that a set was opened. Returns whether it is news.
+    pub(crate) fn learn(&mut self, slot: Slot, epoch: Epoch, set: &Set) -> bool {
         let Some(entry) = self.entries.get_mut(slot.index()) else { return false };
         let before = entry.row.active_epoch();
-        let is_news = entry.row.learn(reign, set, changes);
+        let is_news = entry.row.learn(epoch, set);
         if is_news && let Some(bucket) = self.buckets.get_mut((slot.get() / SLOTS_PER_BUCKET) as usize) {
-            *bucket ^= before.map_or(0, |before| digest(slot, before)) ^ digest(slot, reign.epoch);
+            *bucket ^= before.map_or(0, |before| digest(slot, before)) ^ digest(slot, epoch);
         }
         is_news
     }

@@ -3,7 +3,6 @@
 mod comparing;
 mod composed;
 mod directed;
-mod foundings;
 mod healing;
 mod malice;
 mod oracle;

@@ -35,7 +35,7 @@ pub(super) fn table(
     let slots = (0..subscription.spec.slots()).map(|slot| match known.and_then(|table| table.get(Slot::new(slot))) {
         Some((state, active)) => {
             let owner = active.and_then(|active| index.of(&active.set.owner().node));
-            let epoch = active.map_or(Epoch::ZERO, |active| active.reign.epoch);
+            let epoch = active.map_or(Epoch::ZERO, |active| active.epoch);
             let set: Arc<[Process]> = active.map(|active| active.set.shared()).unwrap_or_default();
             match (told(state), owner) {
                 (SlotState::Refused(Reason::NotHosted), owner) if !knows_all => {

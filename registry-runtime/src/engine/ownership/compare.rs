@@ -118,7 +118,7 @@ impl Ownership {
         let nothing = vec![0; if knows_none { table.buckets().len() } else { 0 }];
         let mut differing = table.differing(if knows_none { &nothing } else { buckets }).filter(|_| fits);
         for (slot, active) in differing.by_ref().take(ROWS_TOLD_MAX) {
-            let word = Word::Active { reign: active.reign, set: active.set.clone() };
+            let word = Word::Active { epoch: active.epoch, set: active.set.clone() };
             self.shared.outbox.say(from, name, registry.slots(), slot, word);
         }
         let told = Told { registry: name.clone(), number: *number, whole: differing.next().is_none() };

@@ -2,15 +2,14 @@
 
 use super::super::held::Stage;
 use super::super::opening::{Phase, Why};
-use super::super::output::{Closing, Event};
-use super::super::row::{Active, Ask};
+use super::super::output::Closing;
+use super::super::row::Ask;
 use super::super::set::Set;
 use super::super::shared::Shared;
 use super::super::store::{Adopt, Fence};
-use super::super::view::Life;
 use super::Registry;
 use crate::id::{Epoch, Position, Process, Slot};
-use crate::message::{NOTED_MAX, Noted, Refusal, Reign, Word};
+use crate::message::{NOTED_MAX, Noted, Refusal, Word};
 
 /// Something that no sound peer says, and what is wrong with it.
 pub(crate) type Bad = &'static str;
@@ -18,9 +17,6 @@ pub(crate) type Bad = &'static str;
 impl Registry {
     /// Takes in one word. The slot exists and the epochs are credible.
     pub(crate) fn hear(&mut self, from: &Process, slot: Slot, word: Word<Set>, shared: &mut Shared) -> Result<(), Bad> {
-        if !word.is_sound() {
-            return Err("an opening older than its founding");
-        }
         shared.epochs.meet(word.epoch_max());
         match word {
             Word::Collect { epoch, set, known, released } => {
@@ -28,37 +24,37 @@ impl Registry {
                 let set = &shared.sets.share(set);
                 self.hear_collect(slot, Ask { opener: from, epoch, set, known, released }, shared);
             }
-            Word::Promise { epoch, active, noted, accepted, founded } => {
+            Word::Promise { epoch, active, noted, accepted } => {
                 if noted.len() > NOTED_MAX || noted.iter().any(|noted| noted.first > noted.last) {
                     return Err("a promise with noted sets that no row can have");
                 }
                 if accepted.0 > epoch {
                     return Err("a promise of data above the promised epoch");
                 }
-                let known = active.as_ref().map(|(reign, _)| reign.epoch);
-                self.hear_active(slot, from, active, shared);
-                self.hear_promise(slot, from, epoch, (known, &noted), (accepted, founded), shared);
+                let known = active.as_ref().map(|(epoch, _)| *epoch);
+                self.hear_active(slot, active, shared);
+                self.hear_promise(slot, from, epoch, (known, &noted, accepted), shared);
             }
             Word::Refuse { epoch, refusal, active } => {
-                self.hear_active(slot, from, active, shared);
+                self.hear_active(slot, active, shared);
                 self.hear_refusal(slot, from, epoch, refusal, shared);
             }
-            Word::Install { reign, set, base } => {
+            Word::Install { epoch, set, base } => {
                 check_owner(from, &set)?;
                 if !set.contains(&shared.me) {
                     return Err("an installation for others");
                 }
-                if base.0 > reign.epoch {
+                if base.0 > epoch {
                     return Err("an installation of data above its epoch");
                 }
                 let set = &shared.sets.share(set);
-                self.hear_install(slot, from, (reign, set, base), shared);
+                self.hear_install(slot, from, (epoch, set, base), shared);
             }
-            Word::Active { reign, set } => self.hear_active(slot, from, Some((reign, set)), shared),
-            Word::HandOver { reign, set } => {
+            Word::Active { epoch, set } => self.hear_active(slot, Some((epoch, set)), shared),
+            Word::HandOver { epoch, set } => {
                 check_owner(from, &set)?;
-                self.hear_active(slot, from, Some((reign, set)), shared);
-                self.hear_hand_over(slot, reign, shared);
+                self.hear_active(slot, Some((epoch, set)), shared);
+                self.hear_hand_over(slot, epoch, shared);
             }
         }
         Ok(())
@@ -69,7 +65,7 @@ impl Registry {
         if let Some(row) = self.table.row_mut(slot) {
             row.meet(epoch);
         }
-        if self.holdings.get(slot).is_some_and(|held| held.epoch() < epoch) {
+        if self.holdings.get(slot).is_some_and(|held| held.epoch < epoch) {
             self.close(slot, shared, Closing::Superseded);
             // Whoever was promised that epoch is about to open the slot: leave it the time.
             self.pause(slot, shared);
@@ -83,9 +79,8 @@ impl Registry {
         let serving = self.is_serving_against(slot, ask.opener, shared);
         let runs = |owner: &Process| if *owner == shared.me { serving } else { shared.lent.runs(owner, shared.now) };
         let Some(row) = self.table.row_mut(slot) else { return };
-        row.make_room(|process| shared.view.life(process) == Life::Over);
         let promised = row.promise(ask, runs, shared.rules);
-        let active = row.active().map(|active| (active.reign, active.set.clone()));
+        let active = row.active().map(|active| (active.epoch, active.set.clone()));
         match promised {
             // The promise is said when the store keeps it, too.
             Ok(superseded) => {
@@ -103,18 +98,16 @@ impl Registry {
         &mut self,
         slot: Slot,
         from: &Process,
-        (reign, set, base): (Reign, &Set, (Epoch, Position)),
+        (epoch, set, base): (Epoch, &Set, (Epoch, Position)),
         shared: &mut Shared,
     ) {
         let Some(row) = self.table.row_mut(slot) else { return };
-        row.make_room(|process| shared.view.life(process) == Life::Over);
-        let epoch = reign.epoch;
-        let installed = row.install(from, reign, set, shared.rules);
-        let active = row.active().map(|active| (active.reign, active.set.clone()));
+        let installed = row.install(from, epoch, set, shared.rules);
+        let active = row.active().map(|active| (active.epoch, active.set.clone()));
         match installed {
             Ok(superseded) => {
                 self.give_way(slot, epoch, superseded, shared);
-                self.kept.insert(slot, reign);
+                self.kept.insert(slot, epoch);
                 shared.adopt(&self.name, Adopt { slot, epoch, base, owner: from.clone() });
             }
             Err(refusal) => {
@@ -127,7 +120,7 @@ impl Registry {
     /// After a promise to another: whatever this node had or tried below that epoch is over, so its promise is also its
     /// word that it serves nothing there; and who has lost this node's word is told with the next lease.
     fn give_way(&mut self, slot: Slot, epoch: Epoch, superseded: Option<Process>, shared: &mut Shared) {
-        if self.holdings.get(slot).is_some_and(|held| held.epoch() < epoch) {
+        if self.holdings.get(slot).is_some_and(|held| held.epoch < epoch) {
             self.close(slot, shared, Closing::Superseded);
             self.pause(slot, shared);
         }
@@ -148,8 +141,7 @@ impl Registry {
         slot: Slot,
         from: &Process,
         epoch: Epoch,
-        (known, noted): (Option<Epoch>, &[Noted<Set>]),
-        (accepted, founded): ((Epoch, Position), Option<Epoch>),
+        (known, noted, accepted): (Option<Epoch>, &[Noted<Set>], (Epoch, Position)),
         shared: &mut Shared,
     ) {
         let active = self.table.row(slot).and_then(|row| row.active_epoch());
@@ -165,7 +157,7 @@ impl Registry {
             }
             Phase::Installing => return,
         }
-        let fits = opening.promised(from, known, noted, (accepted, founded));
+        let fits = opening.promised(from, known, noted, accepted);
         if let Some(active) = active {
             opening.learn(active);
         }
@@ -178,7 +170,7 @@ impl Registry {
 
     fn hear_refusal(&mut self, slot: Slot, from: &Process, epoch: Epoch, refusal: Refusal, shared: &mut Shared) {
         if let (Refusal::Promised(higher), Some(held)) = (&refusal, self.holdings.get_mut(slot))
-            && held.epoch() == epoch
+            && held.epoch == epoch
             && !held.is_interrupted
         {
             // An attempt of the member's own, or somebody's that went no further: as things are it will never store this.
@@ -199,39 +191,23 @@ impl Registry {
         self.agenda.look(slot);
     }
 
-    /// Hears of an opening. One of an older line is believed of those who take part in it, so somebody of it lives; one of a younger line where
-    /// nobody of the known one is left.
-    fn hear_active(&mut self, slot: Slot, from: &Process, active: Option<(Reign, Set)>, shared: &mut Shared) {
-        let Some((reign, set)) = active else { return };
+    fn hear_active(&mut self, slot: Slot, active: Option<(Epoch, Set)>, shared: &mut Shared) {
+        let Some((epoch, set)) = active else { return };
         let set = shared.sets.share(set);
-        let former = self.table.row(slot).and_then(|row| row.active()).cloned();
-        let is_gone = |member: &Process| shared.view.life(member) == Life::Over || shared.sight.has_forgotten(member);
-        let changes = |known: &Active| match reign.is_older_line(known.reign) {
-            true => set.contains(from),
-            false => known.set.members().iter().all(is_gone),
-        };
-        if self.table.learn(slot, reign, &set, changes) {
-            if let Some(former) = former.filter(|former| reign.is_older_line(former.reign))
-                && *former.set.owner() == shared.me
-            {
-                // Nothing of what was acknowledged here since that founding goes into the older line.
-                let (registry, epoch) = (self.name.clone(), reign.epoch);
-                shared.event(Event::PossibleLoss { registry, slot, epoch, short: former.set });
-            }
+        if self.table.learn(slot, epoch, &set) {
             self.table_changed = true;
             self.pauses.remove(&slot);
             if let Some(opening) = self.openings.get_mut(&slot) {
-                opening.learn(reign.epoch);
+                opening.learn(epoch);
             }
             self.agenda.look(slot);
         }
     }
 
     /// The owner has sealed the slot and asks this node to open it.
-    fn hear_hand_over(&mut self, slot: Slot, reign: Reign, shared: &mut Shared) {
-        let epoch = reign.epoch;
+    fn hear_hand_over(&mut self, slot: Slot, epoch: Epoch, shared: &mut Shared) {
         let Some(active) = self.table.row(slot).and_then(|row| row.active()).cloned() else { return };
-        let willing = active.reign == reign && active.set.contains(&shared.me) && self.plan.contains(&shared.me);
+        let willing = active.epoch == epoch && active.set.contains(&shared.me) && self.plan.contains(&shared.me);
         let busy = self.openings.get(&slot).is_some_and(|opening| opening.why() == Why::HandedOver(epoch));
         if willing && !busy && self.holdings.get(slot).is_none() {
             let members = active.set.members().iter().cloned();

@@ -8,7 +8,6 @@ use super::super::row::Ask;
 use super::super::set::Set;
 use super::super::shared::Shared;
 use super::super::store::{Begin, Fence, Fetch, Opened};
-use super::super::view::Life;
 use super::{Registry, lending};
 use crate::id::{Epoch, Slot};
 use crate::message::{Refusal, Word};
@@ -23,8 +22,7 @@ impl Registry {
         let epoch = shared.epochs.draw(shared.now, row.met(), tag);
         row.meet(epoch);
         let set = shared.sets.share(set);
-        let founded = row.reign().map(|known| known.founded);
-        self.openings.insert(slot, Opening::new(shared.now, epoch, founded, set, why));
+        self.openings.insert(slot, Opening::new(shared.now, epoch, set, why));
     }
 
     /// Does what an opening under way can do now.
@@ -47,13 +45,12 @@ impl Registry {
             opener: &shared.me,
             epoch: opening.epoch(),
             set: opening.set(),
-            known: row.reign(),
+            known: row.active_epoch(),
             released: opening.released_for(&shared.me),
         };
         let epoch = opening.epoch();
-        row.make_room(|process| shared.view.life(process) == Life::Over);
         let mut held = holdings.get_mut(slot);
-        debug_assert!(held.as_ref().is_none_or(|held| held.epoch() < epoch));
+        debug_assert!(held.as_ref().is_none_or(|held| held.epoch < epoch));
         match row.promise(ask, |owner| shared.lent.runs(owner, shared.now), shared.rules) {
             Ok(superseded) => {
                 opening.fence();
@@ -90,15 +87,11 @@ impl Registry {
         }
         if let Some(opening) = self.openings.get_mut(&slot) {
             opening.go_on(Phase::Fetching, loses);
-            let reign = opening.reign(&shared.me, shared.rules);
-            self.kept.insert(slot, reign);
-            if let Some(row) = self.table.row_mut(slot) {
-                row.follow(reign.founded);
-            }
+            self.kept.insert(slot, opening.epoch());
         }
         // Another has newer data: what was served here is over already, and this node had not heard of it.
         if let Some(held) = self.holdings.close(slot) {
-            shared.close(&self.name, slot, held.epoch(), Closing::Superseded);
+            shared.close(&self.name, slot, held.epoch, Closing::Superseded);
         }
     }
 
@@ -117,13 +110,12 @@ impl Registry {
     pub(super) fn begin(&mut self, slot: Slot, loses: Option<Set>, shared: &mut Shared) {
         let Self { table, openings, .. } = self;
         let (Some(row), Some(opening)) = (table.row_mut(slot), openings.get_mut(&slot)) else { return };
-        let (reign, set) = (opening.reign(&shared.me, shared.rules), opening.set().clone());
-        let epoch = reign.epoch;
-        match row.install(&shared.me, reign, &set, shared.rules) {
+        let (epoch, set) = (opening.epoch(), opening.set().clone());
+        match row.install(&shared.me, epoch, &set, shared.rules) {
             Ok(_) => {
                 opening.go_on(Phase::Installing, loses);
                 opening.stored(&shared.me);
-                self.kept.insert(slot, reign);
+                self.kept.insert(slot, epoch);
                 let base = opening.source(&shared.me, shared.rules).1;
                 shared.begin(&self.name, Begin { slot, epoch, set, base });
             }
@@ -139,10 +131,9 @@ impl Registry {
             return;
         }
         let Some(mut opening) = self.openings.remove(&slot) else { return };
-        let (reign, set, why) = (opening.reign(&shared.me, shared.rules), opening.set().clone(), opening.why());
-        let epoch = reign.epoch;
+        let (epoch, set, why) = (opening.epoch(), opening.set().clone(), opening.why());
         self.pauses.remove(&slot);
-        self.table.learn(slot, reign, &set, |_| true);
+        self.table.learn(slot, epoch, &set);
         self.table_changed = true;
         let registry = self.name.clone();
         if let Some(short) = opening.loses().cloned() {
@@ -151,13 +142,13 @@ impl Registry {
         shared.event(Event::Opened { registry, slot, epoch, why, set: set.clone() });
         shared.open(&self.name, Opened { slot, epoch, set: set.clone() });
         let (base, retry) = (opening.source(&shared.me, shared.rules).1, *opening.retry());
-        let mut until = self.holdings.open(slot, New { reign, set: &set, base, retry }, lending(shared));
+        let mut until = self.holdings.open(slot, New { epoch, set: &set, base, retry }, lending(shared));
         for member in opening.stored_by() {
             until = self.holdings.stored(slot, member, lending(shared)).unwrap_or(until);
         }
         shared.lease(&self.name, [slot], until);
         for peer in shared.peers.values() {
-            let word = Word::Active { reign, set: set.clone() };
+            let word = Word::Active { epoch, set: set.clone() };
             shared.outbox.say(&peer.process, &self.name, self.slots, slot, word);
         }
         self.agenda.look(slot);
@@ -178,8 +169,7 @@ impl Registry {
             opening.retry().tried(shared.now, pause, random);
             opening.ask_all_again();
         }
-        let known = self.table.row(slot).and_then(|row| row.reign());
-        let reign = opening.reign(&shared.me, shared.rules);
+        let known = self.table.row(slot).and_then(|row| row.active_epoch());
         for process in opening.ask(&self.case(slot, shared)) {
             let (epoch, set) = (opening.epoch(), opening.set().clone());
             let word = match opening.phase() {
@@ -192,7 +182,7 @@ impl Registry {
                     Word::Collect { epoch, set, known, released: opening.released_for(&process) }
                 }
                 Phase::Collecting => Word::Collect { epoch, set, known, released: opening.released_for(&process) },
-                Phase::Installing => Word::Install { reign, set, base },
+                Phase::Installing => Word::Install { epoch, set, base },
             };
             if process != shared.me {
                 shared.outbox.say(&process, &self.name, self.slots, slot, word);

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use super::super::held::{Held, Stage};
 use super::super::opening::{Phase, Why};
 use super::super::output::Closing;
 use super::super::set::Set;
@@ -10,7 +9,7 @@ use super::super::shared::Shared;
 use super::super::store::{Fenced, Report, Stored};
 use super::{Registry, lending};
 use crate::id::{Epoch, Process, Slot};
-use crate::message::{Reign, Word};
+use crate::message::Word;
 
 /// How long nobody is added to a slot whose content does not fit through, unless the plan changes: each try stops the slot for as long as it
 /// takes to find that out, which is at most a second or two; and a node that leaves has a few tries before its time is up.
@@ -35,15 +34,13 @@ impl Registry {
         let Fenced { slot, epoch, accepted } = fenced;
         let Some(row) = self.table.row(slot) else { return };
         let Some(opener) = row.promised(epoch).cloned() else { return };
-        let accepted = if row.is_foreign(accepted.0) { Default::default() } else { accepted };
         let noted: Vec<_> = row.noted_below(epoch).cloned().collect();
-        let founded = row.founded();
         if opener == shared.me {
             let known = row.active_epoch();
-            self.hear_promise(slot, &opener, epoch, (known, &noted), (accepted, founded), shared);
+            self.hear_promise(slot, &opener, epoch, (known, &noted, accepted), shared);
         } else {
-            let active = row.active().map(|active| (active.reign, active.set.clone()));
-            let word = Word::Promise { epoch, active, noted, accepted, founded };
+            let active = row.active().map(|active| (active.epoch, active.set.clone()));
+            let word = Word::Promise { epoch, active, noted, accepted };
             shared.outbox.say(&opener, &self.name, self.slots, slot, word);
         }
     }
@@ -64,7 +61,7 @@ impl Registry {
             self.openings.remove(&slot);
         }
         // One that needs nobody else counts as open already.
-        if self.holdings.get(slot).is_some_and(|held| held.epoch() == epoch) {
+        if self.holdings.get(slot).is_some_and(|held| held.epoch == epoch) {
             self.close(slot, shared, Closing::Superseded);
         }
         self.pause(slot, shared);
@@ -80,7 +77,7 @@ impl Registry {
             opening.stored(by);
             self.agenda.look(*slot);
         }
-        if self.holdings.get(*slot).is_some_and(|held| held.epoch() == *epoch)
+        if self.holdings.get(*slot).is_some_and(|held| held.epoch == *epoch)
             && let Some(until) = self.holdings.stored(*slot, by, lending(shared))
         {
             shared.lease(&self.name, [*slot], until);
@@ -91,21 +88,17 @@ impl Registry {
     /// A member cannot be sent what is here. An opening that waits for it goes on without, and nobody is added for a while: it is what is
     /// here that does not fit, whoever is to have it.
     fn unfillable(&mut self, slot: Slot, epoch: Epoch, member: &Process, shared: &mut Shared) {
-        let waits = |opening: &&super::Opening| opening.epoch() == epoch && opening.phase() == Phase::Installing;
-        let lacks = |held: &&Held| held.epoch() == epoch && held.stage == Stage::Serving && !held.has_stored(member);
-        let under_way = self.openings.get(&slot);
-        let (set, why) = match (under_way.filter(waits), self.holdings.get(slot).filter(lacks)) {
-            (Some(opening), None) if self.holdings.get(slot).is_none() => (opening.set(), opening.why()),
-            (Some(opening), _) => (opening.set(), Why::TakeBack),
-            // It was opened by others of the set already.
-            (None, Some(held)) if under_way.is_none() => (held.set(), Why::TakeBack),
-            _ => return,
+        let waits = |opening: &super::Opening| {
+            let is_it = opening.epoch() == epoch && opening.set().contains(member);
+            is_it && opening.phase() == Phase::Installing && !opening.is_stored()
         };
-        if *member == shared.me || !set.contains(member) {
+        let Some(opening) = self.openings.get(&slot).filter(|opening| waits(opening)) else { return };
+        if *member == shared.me {
             return;
         }
-        let others = set.members().iter().filter(|other| *other != member).cloned();
-        let set = Set::of(&shared.me, others, set.len());
+        let why = if self.holdings.get(slot).is_some() { Why::TakeBack } else { opening.why() };
+        let others = opening.set().members().iter().filter(|other| *other != member).cloned();
+        let set = Set::of(&shared.me, others, opening.set().len());
         self.start(slot, set, why, shared);
         self.unfit.insert(slot, shared.now + UNFIT_TIME);
         self.agenda.look(slot);
@@ -116,11 +109,7 @@ impl Registry {
     /// name what is here.
     pub(super) fn forget_what_is_over(&mut self, slot: Slot, shared: &mut Shared) {
         let Some(active) = self.table.row(slot).and_then(|row| row.active()) else { return };
-        let is_void = |kept: &Reign| match kept.is_older_line(active.reign) {
-            true => kept.epoch < active.reign.epoch,
-            false => active.reign.ends(*kept),
-        };
-        let is_over = |kept: &Reign| is_void(kept) && !active.set.contains(&shared.me);
+        let is_over = |kept: &Epoch| *kept < active.epoch && !active.set.contains(&shared.me);
         if self.kept.get(&slot).is_some_and(is_over) && !self.openings.contains_key(&slot) {
             self.kept.remove(&slot);
             shared.forget(&self.name, slot);

@@ -100,7 +100,7 @@ impl Registry {
             Move::HandOver(to) => {
                 self.places.begin(slot, shared.now);
                 let until = shared.now + shared.timing.lease * PATIENCE_LEASES;
-                let epoch = held.epoch();
+                let epoch = held.epoch;
                 if let Some(held) = self.holdings.get_mut(slot) {
                     held.stage = Stage::Sealed { to: to.clone(), until };
                     self.agenda.look(slot);
@@ -122,7 +122,7 @@ impl Registry {
         if held.retry.at() <= shared.now {
             held.retry.tried(shared.now, pause, random);
             for member in missing {
-                let word = Word::Install { reign: held.reign, set: held.set().clone(), base: held.base };
+                let word = Word::Install { epoch: held.epoch, set: held.set().clone(), base: held.base };
                 shared.outbox.say(&member, &self.name, self.slots, slot, word);
             }
         }
@@ -137,7 +137,7 @@ impl Registry {
         let Stage::HandedOver { to, .. } = &held.stage else { return Moment::FOREVER };
         if held.retry.at() <= shared.now {
             held.retry.tried(shared.now, pause, random);
-            let word = Word::HandOver { reign: held.reign, set: held.set().clone() };
+            let word = Word::HandOver { epoch: held.epoch, set: held.set().clone() };
             shared.outbox.say(to, &self.name, self.slots, slot, word);
             let to = to.node.clone();
             shared.event(Event::HandedOver { registry: self.name.clone(), slot, to });

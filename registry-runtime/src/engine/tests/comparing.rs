@@ -80,8 +80,7 @@ fn questions_to(whom: usize, engine: &mut Ownership, sim: &Sim, body: Body) -> V
 /// A table that n1 tells of.
 fn told(registry: &RegistryName, slots: u32, rows: std::ops::Range<u32>, sim: &Sim) -> Body {
     let epoch = Epoch::from_parts(3_700_000, 0);
-    let words =
-        rows.map(|slot| (Slot::new(slot), Word::Active { reign: Reign { founded: epoch, epoch }, set: 0 })).collect();
+    let words = rows.map(|slot| (Slot::new(slot), Word::Active { epoch, set: 0 })).collect();
     Body::Batch(Batch { registry: registry.clone(), slots, sets: vec![vec![sim.nodes[1].process.clone()]], words })
 }
 
@@ -92,7 +91,7 @@ fn end_of(asked: &Digests, whole: bool) -> Body {
 
 fn heartbeat(names: &[&RegistryName]) -> Body {
     let tables = names.iter().map(|name| (RegistryName::clone(name), 7)).collect();
-    Body::Heartbeat(Heartbeat { sequence: 1, heard: 0, clock: Epoch::ZERO, tables })
+    Body::Heartbeat(Heartbeat { sequence: 1, heard: 0, tables })
 }
 
 fn names_of(asked: &[Digests]) -> Vec<&str> {
@@ -181,12 +180,7 @@ fn who_does_not_answer_is_asked_rarely_and_keeps_nobody_else_from_being_asked() 
     let own = engine.table(&registry()).unwrap().digest();
     for whom in [1, 2] {
         let tables = vec![(registry(), own)];
-        say_from(
-            whom,
-            &mut engine,
-            &sim,
-            Body::Heartbeat(Heartbeat { sequence: 1, heard: 0, clock: Epoch::ZERO, tables }),
-        );
+        say_from(whom, &mut engine, &sim, Body::Heartbeat(Heartbeat { sequence: 1, heard: 0, tables }));
     }
     let mut asks = |sim: &Sim, whom| !questions_to(whom, &mut engine, sim, heartbeat(&[&registry()])).is_empty();
     sim.now += PATIENCE - MS;

@@ -30,7 +30,7 @@ pub(crate) fn settle(sim: &mut Sim, span: Micros) {
 }
 
 /// Waits until the owners are the plan's and every set is full.
-pub(crate) fn balance(sim: &mut Sim, span: Micros) {
+fn balance(sim: &mut Sim, span: Micros) {
     let balanced = sim.run_until(span, |sim| slots(sim).all(|slot| is_as_planned(sim, slot)));
     assert!(balanced, "{:?}, not as planned: {:?}", sim.fault, slots(sim).find(|slot| !is_as_planned(sim, *slot)));
 }
@@ -56,7 +56,7 @@ fn count(sim: &Sim, is: impl Fn(&Event) -> bool) -> usize {
     sim.nodes.iter().flat_map(|node| &node.events).filter(|event| is(event)).count()
 }
 
-pub(crate) fn losses(sim: &Sim) -> usize {
+fn losses(sim: &Sim) -> usize {
     count(sim, |event| matches!(event, Event::PossibleLoss { .. }))
 }
 
@@ -411,18 +411,18 @@ fn who_was_wrongly_declared_down_comes_back_with_what_it_held() {
 }
 
 /// Something is written to each of these slots. Returns what.
-pub(crate) fn write(sim: &mut Sim, slots: impl IntoIterator<Item = Slot>) -> Vec<(Slot, u64)> {
+fn write(sim: &mut Sim, slots: impl IntoIterator<Item = Slot>) -> Vec<(Slot, u64)> {
     slots.into_iter().map(|slot| (slot, sim.write(slot).expect("somebody has the right to"))).collect()
 }
 
 /// What the one owner of a slot holds of it.
-pub(crate) fn log(sim: &mut Sim, slot: Slot) -> Vec<u64> {
+fn log(sim: &mut Sim, slot: Slot) -> Vec<u64> {
     let owner = sim.owner(slot).expect("the slot is open");
     sim.store(owner, slot).log.clone()
 }
 
 /// Whether all members of all sets hold the same, and nobody else holds anything.
-pub(crate) fn all_hold_the_same(sim: &mut Sim) -> bool {
+fn all_hold_the_same(sim: &mut Sim) -> bool {
     slots(sim).all(|slot| {
         let owner = sim.owner(slot).expect("the slot is open");
         let set = sim.nodes[owner].serving[&slot].set.clone();

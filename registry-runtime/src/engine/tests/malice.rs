@@ -39,7 +39,6 @@ fn what_is_out_of_bounds_is_refused_with_a_reason() {
     let members: Vec<_> = sim.nodes.iter().map(|node| node.process.clone()).collect();
     let (mine, own) = (vec![members.clone()], vec![vec![members[1].clone(), members[0].clone()]]);
     let epoch = Epoch::from_parts(3_700_000, 0);
-    let reign = Reign { founded: epoch, epoch };
     let collect = |set| Word::Collect { epoch, set, known: None, released: None };
     let far = Epoch::from_parts(Epoch::COUNTER_MAX, 0);
     let mut check = |body: Body, expected: Option<&str>| assert_eq!(complaint(&mut sim, body), expected);
@@ -48,25 +47,19 @@ fn what_is_out_of_bounds_is_refused_with_a_reason() {
     check(batch(own.clone(), 24, collect(0)), Some("a slot that does not exist"));
     check(batch(vec![Vec::new()], 0, collect(0)), Some("a set with too few or too many members"));
     check(batch(vec![vec![members[1].clone(); 2]], 0, collect(0)), Some("a set with too few or too many members"));
-    check(
-        batch(own.clone(), 0, Word::Active { reign: Reign { epoch: far, ..reign }, set: 0 }),
-        Some("an epoch from the far future"),
-    );
-    let backwards = Reign { epoch: Epoch::ZERO, ..reign };
-    check(batch(own.clone(), 0, Word::Active { reign: backwards, set: 0 }), Some("an opening older than its founding"));
+    check(batch(own.clone(), 0, Word::Active { epoch: far, set: 0 }), Some("an epoch from the far future"));
     let others = vec![vec![members[1].clone(), members[2].clone()]];
-    let install = Word::Install { reign, set: 0, base: (Epoch::ZERO, Position::new(0)) };
+    let install = Word::Install { epoch, set: 0, base: (Epoch::ZERO, Position::new(0)) };
     check(batch(others, 0, install), Some("an installation for others"));
-    let install = Word::Install { reign, set: 0, base: (Epoch::from_parts(3_700_000, 1), Position::new(0)) };
+    let install = Word::Install { epoch, set: 0, base: (Epoch::from_parts(3_700_000, 1), Position::new(0)) };
     check(batch(own.clone(), 0, install), Some("an installation of data above its epoch"));
     let noted = vec![Noted { set: 0, first: epoch, last: Epoch::ZERO }];
-    let accepted = (Epoch::ZERO, Position::new(0));
-    let promise = Word::Promise { epoch, active: None, noted, accepted, founded: None };
+    let promise = Word::Promise { epoch, active: None, noted, accepted: (Epoch::ZERO, Position::new(0)) };
     check(batch(own.clone(), 0, promise), Some("a promise with noted sets that no row can have"));
-    let (below, accepted) = (Epoch::ZERO, (epoch, Position::new(0)));
-    let promise = Word::Promise { epoch: below, active: None, noted: Vec::new(), accepted, founded: None };
+    let promise =
+        Word::Promise { epoch: Epoch::ZERO, active: None, noted: Vec::new(), accepted: (epoch, Position::new(0)) };
     check(batch(own.clone(), 0, promise), Some("a promise of data above the promised epoch"));
-    let words = vec![(Slot::new(0), Word::Active { reign, set: 0 }); WORDS_MAX + 1];
+    let words = vec![(Slot::new(0), Word::Active { epoch, set: 0 }); WORDS_MAX + 1];
     check(
         Body::Batch(Batch { registry: registry(), slots: 24, sets: Vec::new(), words }),
         Some("a batch over its limits"),
@@ -92,9 +85,7 @@ fn what_is_out_of_bounds_is_refused_with_a_reason() {
     let digests = Digests { registry: registry(), number: 1, slots: 24, buckets: vec![0; 2] };
     check(Body::Digests(digests), Some("digests of a table of another size"));
     let tables = vec![(registry(), 0); REGISTRIES_MAX + 1];
-    let beat = |clock, tables| Body::Heartbeat(Heartbeat { sequence: 1, heard: 0, clock, tables });
-    check(beat(Epoch::ZERO, tables), Some("a heartbeat with too many registries"));
-    check(beat(far, Vec::new()), Some("a clock of the far future"));
+    check(Body::Heartbeat(Heartbeat { sequence: 1, heard: 0, tables }), Some("a heartbeat with too many registries"));
     let forgotten = vec![members[2].clone(); FORGOTTEN_MAX + 1];
     let forgotten = Forgotten { after: Duration::from_secs(3600), processes: forgotten };
     check(Body::Forgotten(forgotten), Some("too many members that are forgotten"));
@@ -109,7 +100,7 @@ fn what_is_meant_for_another_life_is_ignored() {
     let mut sim = founded();
     let (from, to) = (sim.nodes[1].process.clone(), Start::new(0));
     let before = sim.handled;
-    let body = Body::Heartbeat(Heartbeat { sequence: 1, heard: 0, clock: Epoch::ZERO, tables: Vec::new() });
+    let body = Body::Heartbeat(Heartbeat { sequence: 1, heard: 0, tables: Vec::new() });
     sim.handle(0, Input::Received(from.node, Message { from: from.start, to, body }));
     assert_eq!(sim.handled, before + 1);
     assert!(sim.nodes[0].events.iter().all(|event| !matches!(event, Event::BadInput { .. })));
@@ -141,7 +132,6 @@ fn nonsense(sim: &mut Sim) -> Message {
         0 => Body::Heartbeat(Heartbeat {
             sequence: rng.next_u64(),
             heard: rng.next_u64(),
-            clock: epoch(rng),
             tables: vec![(registry, rng.next_u64())],
         }),
         1 => Body::Lend(Lend {
@@ -174,14 +164,6 @@ fn epoch(rng: &mut ChaCha8Rng) -> Epoch {
     }
 }
 
-fn reign(rng: &mut ChaCha8Rng) -> Reign {
-    let (one, other) = (epoch(rng), epoch(rng));
-    match rng.random_range(0..5) {
-        0 => Reign { founded: one, epoch: other },
-        _ => Reign { founded: one.min(other), epoch: one.max(other) },
-    }
-}
-
 fn set(rng: &mut ChaCha8Rng, members: &[Process]) -> Vec<Process> {
     let stranger = Process { node: NodeId::new("stranger").unwrap(), start: Start::new(rng.random_range(0..3)) };
     let pick = |rng: &mut ChaCha8Rng| members.get(rng.random_range(0..4)).unwrap_or(&stranger).clone();
@@ -195,19 +177,15 @@ fn set(rng: &mut ChaCha8Rng, members: &[Process]) -> Vec<Process> {
 fn word(rng: &mut ChaCha8Rng) -> Word<u16> {
     let set = rng.random_range(0..4);
     let some = |rng: &mut ChaCha8Rng| if rng.random() { Some(epoch(rng)) } else { None };
-    let active = rng.random::<bool>().then(|| (reign(rng), set));
+    let active = some(rng).map(|epoch| (epoch, set));
     let position = Position::new(rng.next_u64());
     match rng.random_range(0..6) {
-        0 => {
-            let known = rng.random::<bool>().then(|| reign(rng));
-            Word::Collect { epoch: epoch(rng), set, known, released: some(rng) }
-        }
+        0 => Word::Collect { epoch: epoch(rng), set, known: some(rng), released: some(rng) },
         1 => Word::Promise {
             epoch: epoch(rng),
             active,
             noted: (0..rng.random_range(0..3)).map(|set| Noted { set, first: epoch(rng), last: epoch(rng) }).collect(),
             accepted: (epoch(rng), position),
-            founded: some(rng),
         },
         2 => {
             let refusal = match rng.random_range(0..4) {
@@ -218,8 +196,8 @@ fn word(rng: &mut ChaCha8Rng) -> Word<u16> {
             };
             Word::Refuse { epoch: epoch(rng), refusal, active }
         }
-        3 => Word::Install { reign: reign(rng), set, base: (epoch(rng), position) },
-        4 => Word::Active { reign: reign(rng), set },
-        _ => Word::HandOver { reign: reign(rng), set },
+        3 => Word::Install { epoch: epoch(rng), set, base: (epoch(rng), position) },
+        4 => Word::Active { epoch: epoch(rng), set },
+        _ => Word::HandOver { epoch: epoch(rng), set },
     }
 }

@@ -54,8 +54,6 @@ pub(crate) struct Options {
     /// Every process is told who first stood behind the entries of the `join` list, so that no majority of it can forget
     /// that a slot was founded. Without a disk that is more than a real process can know.
     pub(crate) charter_is_remembered: bool,
-    /// The test is about slots that are founded twice: nobody watches that there is one owner at a time.
-    pub(crate) founds_twice: bool,
 }
 
 impl Default for Options {
@@ -76,7 +74,6 @@ impl Default for Options {
             detection: Some(1000 * MS),
             same_start: false,
             charter_is_remembered: false,
-            founds_twice: false,
         }
     }
 }
@@ -147,7 +144,7 @@ pub(crate) struct SimNode {
     /// Its clock's rate in thousandths of true time, and what it shows at the beginning.
     rate: i64,
     offset: Micros,
-    pub(crate) birth_ms: u64,
+    birth_ms: u64,
     pub(crate) serving: BTreeMap<Slot, Serving>,
     /// What it holds, unless it has forgotten it.
     pub(crate) stores: BTreeMap<Slot, Store>,
@@ -444,7 +441,7 @@ impl Sim {
         let others = (0..self.nodes.len()).filter(|other| *other == owner || self.is_connected(owner, *other));
         let known = others.filter_map(|other| self.nodes[other].engine.as_ref()).all(|engine| {
             let table = engine.table(&registry()).unwrap();
-            matches!(table.get(slot), Some((SlotState::Open, Some(active))) if active.reign.epoch == epoch)
+            matches!(table.get(slot), Some((SlotState::Open, Some(active))) if active.epoch == epoch)
         });
         known.then_some(owner)
     }
@@ -749,8 +746,7 @@ impl Sim {
 
     fn note(&mut self, seen: Result<(), String>) {
         // Where all serve, nothing of this is promised.
-        let is_promised = !self.options.serves_all && !self.options.founds_twice;
-        if let (Err(fault), None, true) = (seen, &self.fault, is_promised) {
+        if let (Err(fault), None, false) = (seen, &self.fault, self.options.serves_all) {
             self.fault = Some(format!("at {} ms: {fault}", self.now / MS));
         }
     }

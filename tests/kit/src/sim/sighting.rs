@@ -139,7 +139,7 @@ impl Sighting {
             "a member is down" => member(Change::Down)?,
             "a member changed" => member(Change::read(field("change")?)?)?,
             "ownership" => ownership(field("event")?)?,
-            _ if message.starts_with("a slot goes on without a majority") => Seen::PossibleLoss {
+            _ if message.starts_with("a slot opened without a majority") => Seen::PossibleLoss {
                 slot: SlotOf { registry: field("registry")?.to_owned(), slot: field("slot")?.parse().ok()? },
                 epoch: Era::read(field("epoch")?)?,
                 short: field("replicas")?.to_owned(),
@@ -237,7 +237,7 @@ mod tests {
                 Some(Seen::HandedOver { slot: slot(), to: "n2".to_owned() }),
             ),
             (
-                "a slot goes on without a majority of these replicas: updates may be lost",
+                "a slot opened without a majority of its former replicas: updates may be lost",
                 vec![("registry", "orders"), ("slot", "3"), ("epoch", "71303173"), ("replicas", "a@1")],
                 Some(Seen::PossibleLoss { slot: slot(), epoch, short: "a@1".to_owned() }),
             ),
