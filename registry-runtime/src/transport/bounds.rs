@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use quinn::{IdleTimeout, MtuDiscoveryConfig, ServerConfig, TransportConfig, VarInt};
+use quinn::{AckFrequencyConfig, IdleTimeout, MtuDiscoveryConfig, ServerConfig, TransportConfig, VarInt};
 
 use super::socket::DATAGRAM_BYTES_MAX;
 use super::window::Windows;
@@ -124,12 +124,19 @@ const NETWORK_MTU_MAX: u16 = 8973;
 /// needed to find that out and go on.
 const WINDOW_DATAGRAMS_MIN: u64 = 4;
 
+/// How many packets a peer may have received without having said so (draft-ietf-quic-ack-frequency): by itself quinn answers every second
+/// one with a packet of its own, even where an answer is about to be written. One more than that fits in the smallest window
+/// ([`WINDOW_DATAGRAMS_MIN`]), or bulk would stop until the peer's delay is over.
+const UNACKNOWLEDGED_MAX: u32 = 2;
+
 /// The bounds of a connection, for both sides, of a node that listens at the address.
 pub(super) fn transport(listens: IpAddr) -> Arc<TransportConfig> {
     let mtu_max = if listens.is_loopback() { MTU_MAX } else { NETWORK_MTU_MAX };
     let windows = Windows::new(u64::from(mtu_max).saturating_mul(WINDOW_DATAGRAMS_MIN));
     let mut discovery = MtuDiscoveryConfig::default();
     discovery.upper_bound(mtu_max);
+    let mut frequency = AckFrequencyConfig::default();
+    frequency.ack_eliciting_threshold(VarInt::from_u32(UNACKNOWLEDGED_MAX));
     let mut transport = TransportConfig::default();
     transport
         .max_concurrent_bidi_streams(VarInt::from_u32(LANES_MAX as u32 + 1))
@@ -143,6 +150,7 @@ pub(super) fn transport(listens: IpAddr) -> Arc<TransportConfig> {
         .keep_alive_interval(Some(KEEP_ALIVE))
         .initial_rtt(INITIAL_RTT)
         .allow_spin(false)
+        .ack_frequency_config(Some(frequency))
         .congestion_controller_factory(Arc::new(windows))
         .mtu_discovery_config(Some(discovery));
     Arc::new(transport)
