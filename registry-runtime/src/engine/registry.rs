@@ -48,6 +48,8 @@ pub(crate) struct Registry {
     pauses: BTreeMap<Slot, Retry>,
     /// Slots whose content could not be sent to a newcomer, and until when nobody is added to their sets.
     unfit: BTreeMap<Slot, Moment>,
+    /// Who cannot read what is in a slot, and until when it is not to keep it.
+    strangers: BTreeMap<Slot, Vec<(Process, Moment)>>,
     /// Slots that are moved, and those that wait for that.
     places: Places,
     /// Who has not taken a slot that it was handed, and from when on it may be handed it again.
@@ -73,6 +75,7 @@ impl Registry {
             openings: BTreeMap::new(),
             pauses: BTreeMap::new(),
             unfit: BTreeMap::new(),
+            strangers: BTreeMap::new(),
             places: Places::default(),
             rebuffs: BTreeMap::new(),
             agenda: Agenda::default(),
@@ -119,6 +122,7 @@ impl Registry {
             let members = self.planned.iter().map(|(process, weight)| (process, *weight));
             self.plan = Arc::new(Plan::new(&self.name, self.slots, members));
             self.unfit.clear();
+            self.strangers.clear();
         }
         // Who was outbid again and again by members that it could not hear need not wait for long once it hears them.
         let pauses = self.pauses.values_mut();

@@ -43,8 +43,10 @@ pub(crate) enum Report {
     Unbegun(Slot, Epoch),
     /// A member holds all that an opening of this node's took over.
     Stored(Stored),
-    /// A member cannot be sent, or cannot read, what the opening with this epoch took over, now or soon.
+    /// A member cannot be sent what the opening with this epoch took over, now or soon.
     Unfillable(Slot, Epoch, Process),
+    /// A member cannot read something of what this opening's owner sends.
+    Unreadable(Slot, Epoch, Process),
     /// What ran on a slot that was sealed in this epoch has ended.
     Drained(Slot, Epoch),
 }

@@ -111,7 +111,7 @@ impl Records {
                 }
             }
             RecordWord::Unreadable => {
-                self.tell(host, Report::Unfillable(slot, epoch, from.process().clone()));
+                self.tell(host, Report::Unreadable(slot, epoch, from.process().clone()));
             }
             RecordWord::Ask => {
                 if let Some(word) = host.reaches(slot, epoch).and_then(standing_word) {

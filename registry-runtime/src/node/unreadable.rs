@@ -1,7 +1,8 @@
 //! What one node can read and another cannot.
 
 use std::cell::Cell;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::net::SocketAddr;
+use std::thread;
 use std::time::Duration;
 
 use registry_macros::{Resource, commands, registry};
@@ -24,15 +25,12 @@ thread_local! {
     static IS_LATER: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Whether later readers are stricter.
-static STRICT: AtomicBool = AtomicBool::new(true);
-
 const ODD: u64 = 13;
 
 impl<'de> Deserialize<'de> for Rule {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         match u64::deserialize(from)? {
-            ODD if IS_LATER.get() && STRICT.load(Ordering::Relaxed) => Err(D::Error::custom("no such rule")),
+            ODD if IS_LATER.get() => Err(D::Error::custom("no such rule")),
             number => Ok(Self(number)),
         }
     }
@@ -63,6 +61,8 @@ impl Ruled {
         self.changes += 1;
         self.changes
     }
+
+    fn end(self) {}
 }
 
 fn node(id: &str) -> NodeBuilder {
@@ -70,8 +70,34 @@ fn node(id: &str) -> NodeBuilder {
     Node::builder(id).identity(identity).timing(Timing::fast()).host(rules::registry())
 }
 
-/// Long enough for several attempts to bring the slot over, each of which is given up at once.
+/// The node with the later reader: of the two it is not the one that is to own the slot.
+const LATER: &str = "other";
+
+/// Changes enough that the attempt to bring the slot over falls among them.
 const CHANGES: u64 = 200;
+
+/// A node whose reader is the later one, on a thread of its own, until it is told to go or its teller is dropped.
+fn later(address: SocketAddr) -> (thread::JoinHandle<()>, oneshot::Sender<()>) {
+    let (over, until) = oneshot::channel::<()>();
+    let thread = thread::spawn(move || {
+        IS_LATER.set(true);
+        Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+            let newcomer = node(LATER).join([address]).start().await.unwrap();
+            let _ = until.await;
+            newcomer.shutdown().await;
+        });
+    });
+    (thread, over)
+}
+
+async fn until(is_so: impl Fn() -> bool) {
+    let comes = async {
+        while !is_so() {
+            sleep(Duration::from_millis(50)).await;
+        }
+    };
+    timeout(Duration::from_secs(20), comes).await.expect("it comes to that");
+}
 
 #[tokio::test]
 async fn a_newcomer_that_cannot_read_a_slot_keeps_nobody_from_changing_it() {
@@ -79,29 +105,32 @@ async fn a_newcomer_that_cannot_read_a_slot_keeps_nobody_from_changing_it() {
     let rules = rules::client(&owner);
     rules.make(1, 1).await.unwrap();
     rules.make(2, ODD).await.unwrap();
-    let (address, (over, until)) = (owner.local_addr(), oneshot::channel::<()>());
-    let newcomer = std::thread::spawn(move || {
-        IS_LATER.set(true);
-        Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
-            let newcomer = node("newcomer").join([address]).start().await.unwrap();
-            until.await.unwrap();
-            newcomer.shutdown().await;
-        });
-    });
+    let (newcomer, over) = later(owner.local_addr());
     owner.wait_for_members(2).await.unwrap();
     for change in 1..=CHANGES {
         assert_eq!(rules.change(1).timeout(Duration::from_secs(3)).await, Ok(change));
         sleep(Duration::from_millis(20)).await;
     }
     // Once it can read it, it gets it.
-    STRICT.store(false, Ordering::Relaxed);
-    let is_kept = async {
-        while rules.registry().explain(1).replicas.len() < 2 {
-            sleep(Duration::from_millis(50)).await;
-        }
-    };
-    timeout(Duration::from_secs(60), is_kept).await.expect("it is brought over again after a while");
+    rules.end(2).await.unwrap();
+    until(|| rules.registry().explain(1).replicas.len() == 2).await;
     assert_eq!(rules.change(1).await, Ok(CHANGES + 1));
-    over.send(()).unwrap();
+    drop(over);
+    newcomer.join().unwrap();
+}
+
+#[tokio::test]
+async fn a_replica_that_cannot_read_a_change_is_given_up_for_a_while() {
+    let owner = node("owner").start().await.unwrap();
+    let rules = rules::client(&owner);
+    rules.make(1, 1).await.unwrap();
+    let (newcomer, over) = later(owner.local_addr());
+    let stays = || rules.registry().owner(1) == Some(owner.id().clone());
+    until(|| rules.registry().explain(1).replicas.len() == 2 && stays()).await;
+    // Without the other's word for it none of these could be acknowledged.
+    rules.make(2, ODD).timeout(Duration::from_secs(10)).await.unwrap();
+    assert_eq!(rules.change(1).await, Ok(1));
+    assert_eq!(rules.registry().explain(1).replicas.len(), 1);
+    drop(over);
     newcomer.join().unwrap();
 }

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::super::opening::{Phase, Why};
+use super::super::held::Held;
+use super::super::opening::{Opening, Phase, Why};
 use super::super::output::Closing;
 use super::super::set::Set;
 use super::super::shared::Shared;
@@ -11,7 +12,7 @@ use super::{Registry, lending};
 use crate::id::{Epoch, Process, Slot};
 use crate::message::Word;
 
-/// How long nobody is added to a slot whose content does not fit through, unless the plan changes: each try stops the slot for as long as it
+/// How long nobody is added to a slot whose content does not fit through, or not who cannot read it, unless the plan changes: each try stops the slot for as long as it
 /// takes to find that out, which is at most a second or two; and a node that leaves has a few tries before its time is up.
 const UNFIT_TIME: Duration = Duration::from_secs(15);
 
@@ -23,7 +24,12 @@ impl Registry {
             Report::Fetched(slot, epoch) => self.fetched(slot, epoch, shared),
             Report::Unbegun(slot, epoch) => self.unbegun(slot, epoch, shared),
             Report::Stored(stored) => self.stored(&stored, shared),
-            Report::Unfillable(slot, epoch, member) => self.unfillable(slot, epoch, &member, shared),
+            Report::Unfillable(slot, epoch, member) => {
+                if self.go_on_without(slot, epoch, &member, shared) {
+                    self.unfit.insert(slot, shared.now + UNFIT_TIME);
+                }
+            }
+            Report::Unreadable(slot, epoch, member) => self.unreadable(slot, epoch, &member, shared),
             Report::Drained(slot, epoch) => self.drained(slot, epoch),
         }
     }
@@ -47,7 +53,7 @@ impl Registry {
 
     /// What an opening takes over is here.
     fn fetched(&mut self, slot: Slot, epoch: Epoch, shared: &mut Shared) {
-        let is_meant = |opening: &&super::Opening| opening.epoch() == epoch && opening.phase() == Phase::Fetching;
+        let is_meant = |opening: &&Opening| opening.epoch() == epoch && opening.phase() == Phase::Fetching;
         if let Some(opening) = self.openings.get(&slot).filter(is_meant) {
             let loses = opening.loses().cloned();
             self.begin(slot, loses, shared);
@@ -85,23 +91,35 @@ impl Registry {
         }
     }
 
-    /// A member cannot be sent what is here. An opening that waits for it goes on without, and nobody is added for a while: it is what is
-    /// here that does not fit, whoever is to have it.
-    fn unfillable(&mut self, slot: Slot, epoch: Epoch, member: &Process, shared: &mut Shared) {
-        let waits = |opening: &super::Opening| {
+    /// A member will not have what an opening took over. One that waits for it goes on without it; says whether this one did.
+    fn go_on_without(&mut self, slot: Slot, epoch: Epoch, member: &Process, shared: &mut Shared) -> bool {
+        let waits = |opening: &Opening| {
             let is_it = opening.epoch() == epoch && opening.set().contains(member);
             is_it && opening.phase() == Phase::Installing && !opening.is_stored()
         };
-        let Some(opening) = self.openings.get(&slot).filter(|opening| waits(opening)) else { return };
+        let Some(opening) = self.openings.get(&slot).filter(|opening| waits(opening)) else { return false };
         if *member == shared.me {
-            return;
+            return false;
         }
         let why = if self.holdings.get(slot).is_some() { Why::TakeBack } else { opening.why() };
         let others = opening.set().members().iter().filter(|other| *other != member).cloned();
         let set = Set::of(&shared.me, others, opening.set().len());
         self.start(slot, set, why, shared);
-        self.unfit.insert(slot, shared.now + UNFIT_TIME);
         self.agenda.look(slot);
+        true
+    }
+
+    /// A member cannot read what is sent to it. Where that is what an opening took over, it is opened without; a slot that is open lets go of
+    /// it as of one that leaves. For a while the slot is somebody else's to keep.
+    fn unreadable(&mut self, slot: Slot, epoch: Epoch, member: &Process, shared: &mut Shared) {
+        let serves = |held: &Held| held.epoch == epoch && held.set().contains(member) && *member != shared.me;
+        let is_of_it = self.holdings.get(slot).is_some_and(serves);
+        if self.go_on_without(slot, epoch, member, shared) || is_of_it {
+            let strangers = self.strangers.entry(slot).or_default();
+            strangers.retain(|(process, until)| process != member && *until > shared.now);
+            strangers.push((member.clone(), shared.now + UNFIT_TIME));
+            self.agenda.look(slot);
+        }
     }
 
     /// Lets go of a slot's content once a set without this process is known to have been opened after the last opening

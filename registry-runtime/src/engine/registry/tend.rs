@@ -39,11 +39,12 @@ impl Registry {
         let missing = self.ask_to_store(slot, shared);
         let paused = self.pauses.get(&slot).map(Retry::at).filter(|at| *at > shared.now);
         let unfit = self.unfit_until(slot, shared);
+        let strange = self.strangers_of(slot, shared.now).map(|(_, until)| *until).min();
         let rebuffed = self.rebuffs.get(&slot).map(|(_, retry)| retry.at()).filter(|at| *at > shared.now);
         if paused.is_none() {
             self.make_a_move(slot, shared);
         }
-        missing.into_iter().chain(paused).chain(unfit).chain(rebuffed).min()
+        missing.into_iter().chain(paused).chain(unfit).chain(strange).chain(rebuffed).min()
     }
 
     /// A slot was not taken by whom it was handed to. It is served here again, and handed over no sooner than after a pause as long as the
@@ -67,9 +68,16 @@ impl Registry {
         self.unfit.get(&slot).copied().filter(|until| *until > shared.now)
     }
 
+    /// Who is not to keep the slot for now, since it cannot read what is in it.
+    fn strangers_of(&self, slot: Slot, now: Moment) -> impl Iterator<Item = &(Process, Moment)> {
+        self.strangers.get(&slot).into_iter().flatten().filter(move |(_, until)| *until > now)
+    }
+
     fn make_a_move(&mut self, slot: Slot, shared: &mut Shared) {
         let Some(held) = self.holdings.get(slot) else { return };
-        let rank: Vec<_> = self.plan.rank(slot).collect();
+        let is_strange =
+            |process: &Process| self.strangers_of(slot, shared.now).any(|(stranger, _)| stranger == process);
+        let rank: Vec<_> = self.plan.rank(slot).filter(|process| !is_strange(process)).collect();
         let calm = !shared.view.is_suspecting();
         let is_live = |process: &Process| shared.view.is_live(process);
         let (is_at_hand, has_stored) =

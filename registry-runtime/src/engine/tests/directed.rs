@@ -137,6 +137,46 @@ fn a_slot_that_nobody_can_be_sent_stays_and_is_served() {
 }
 
 #[test]
+fn who_cannot_read_a_slot_does_not_keep_it_and_others_do() {
+    let mut sim = Sim::new(1, Options { nodes: 1, charter: 1, replicas: 2, ..Options::default() });
+    settle(&mut sim, 5 * SECOND);
+    slots(&sim).for_each(|slot| _ = sim.write(slot).expect("its owner has the right to"));
+    let stranger = sim.add();
+    sim.strangers.insert(stranger);
+    let other = sim.add();
+    let strange = sim.nodes[stranger].process.clone();
+    let fresh = sim.nodes[other].process.clone();
+    let without = |sim: &Sim| {
+        slots(sim).all(|slot| {
+            let owner = sim.owner(slot).filter(|owner| *owner != stranger);
+            let set = owner.map(|owner| sim.nodes[owner].serving[&slot].set.clone());
+            set.is_some_and(|set| set.contains(&fresh) && !set.contains(&strange))
+        })
+    };
+    assert!(sim.run_until(14 * SECOND, without), "in the time for which one is passed over");
+
+    sim.strangers.clear();
+    balance(&mut sim, 40 * SECOND);
+    assert!(slots(&sim).any(|slot| sim.owner(slot) == Some(stranger)));
+    assert_eq!((losses(&sim), sim.fault.as_ref()), (0, None));
+}
+
+#[test]
+fn a_replica_that_cannot_read_what_comes_is_given_up() {
+    let mut sim = Sim::new(1, Options { nodes: 2, charter: 2, replicas: 2, ..Options::default() });
+    settle(&mut sim, 10 * SECOND);
+    let slot = slots(&sim).find(|slot| sim.owner(*slot) == Some(0)).expect("one of two owns some");
+    sim.strangers.insert(1);
+    let before = sim.counts.acknowledgements;
+    sim.write(slot).expect("its owner has the right to");
+    assert_eq!(sim.counts.acknowledgements, before, "the other has not kept it");
+    assert!(sim.run_until(5 * SECOND, |sim| sim.nodes[0].serving.get(&slot).is_some_and(|it| it.set.len() == 1)));
+    sim.write(slot).expect("its owner has the right to");
+    assert!(sim.counts.acknowledgements > before, "alone it keeps what it has");
+    assert_eq!((losses(&sim), sim.fault.as_ref()), (0, None));
+}
+
+#[test]
 fn what_fits_again_goes_along_when_its_node_leaves() {
     let mut sim = Sim::new(1, Options { nodes: 1, charter: 1, replicas: 1, ..Options::default() });
     settle(&mut sim, 5 * SECOND);

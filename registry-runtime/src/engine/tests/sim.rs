@@ -104,6 +104,8 @@ pub(crate) struct Sim {
     pub(crate) takes_nothing: BTreeSet<usize>,
     /// Slots whose content cannot be sent to anybody.
     pub(crate) unfit: BTreeSet<Slot>,
+    /// Nodes that cannot read what is sent to them.
+    pub(crate) strangers: BTreeSet<usize>,
     /// The openings whose streams could not.
     void: BTreeSet<(Slot, Epoch)>,
 }
@@ -198,6 +200,7 @@ impl Sim {
             unbegun: 0,
             takes_nothing: BTreeSet::new(),
             unfit: BTreeSet::new(),
+            strangers: BTreeSet::new(),
             void: BTreeSet::new(),
             written: 0,
             options,
@@ -724,6 +727,18 @@ impl Sim {
         for (to, frame) in mail {
             if let (Frame::Fill { epoch, .. }, true) = (&frame, self.unfit.contains(&slot)) {
                 let report = Report::Unfillable(slot, *epoch, to);
+                let delay = self.delay();
+                self.put(delay, Happening::Reported(from, sender.start, report));
+                continue;
+            }
+            let of = match &frame {
+                Frame::Fill { epoch, log } if !log.is_empty() => Some(*epoch),
+                Frame::Record { epoch, .. } => Some(*epoch),
+                _ => None,
+            };
+            let is_stranger = |index: &usize| self.nodes[*index].process == to;
+            if let Some(epoch) = of.filter(|_| self.strangers.iter().any(is_stranger)) {
+                let report = Report::Unreadable(slot, epoch, to);
                 let delay = self.delay();
                 self.put(delay, Happening::Reported(from, sender.start, report));
                 continue;
