@@ -364,8 +364,8 @@
 //!   two of three replicas lost at once, what they kept is gone. Releases of your program work side by side as long as commands and
 //!   resources keep their shapes; what differs is refused by name. Nodes with different releases of this library may refuse each other: the
 //!   error names the version of the protocol. Never go on one by one with nodes that the others refuse: the last of the old ones takes with it what
-//!   there was. Its `leave` fails then, and while it stands the new ones begin no cluster of their own (`WARN` says so); without it they do, at
-//!   its address at once, elsewhere when it has been silent for `forget_after`.
+//!   there was. Its `leave` fails then. While they find it by their lists, the new ones begin no cluster of their own (`WARN` says so); without it they
+//!   do, at its address at once, elsewhere when it has been silent for `forget_after`.
 //! - **What there is no way for.** Instances cannot be listed, counted or exported, and a resource with other fields begins empty under a new
 //!   wire name: what must outlast such a change is written elsewhere by your commands.
 //! - **Addresses.** Others dial a node at the address that it listens on; where that is `0.0.0.0`, at the one that its packets come from, with the

@@ -376,9 +376,9 @@ where
                 key,
                 arguments,
             };
-            // Actions belong to no slot, and may overtake one another.
+            // Actions belong to no slot, and may overtake one another. The first calls of all commands have the same number.
             #[expect(clippy::cast_possible_truncation, reason = "any number spreads them")]
-            let hint = if is_keyed { slot.get() } else { id.sequence as u32 };
+            let hint = if is_keyed { slot.get() } else { (id.session ^ id.sequence) as u32 };
             link.request_for(hint, &request, deadline, task)
         });
         match sent {

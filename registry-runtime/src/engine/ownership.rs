@@ -391,15 +391,15 @@ impl Ownership {
     }
 
     fn look_whether_to_found(&mut self) {
-        let stands = self.registries.values().any(|registry| registry.table().digest() != 0);
+        let is_new = self.registries.values().any(|registry| registry.table().digest() == 0);
         let Shared { charter, peers, me, now, .. } = &mut self.shared;
         let could = charter.ready_since();
         charter.look(*now, |process| {
             let agreed = || peers.get(&process.node).is_some_and(|peer| peer.agreed && peer.process == *process);
             process == me || agreed()
         });
-        // Beside what this node is a part of, what it is shut out of does not matter.
-        if !stands && charter.is_shut_out(*now) {
+        // Where all registries stand, what this node is shut out of does not matter.
+        if is_new && charter.is_shut_out(*now) {
             charter.wait();
         }
         if charter.ready_since() != could {

@@ -209,7 +209,8 @@ impl<R: Resource> Host<R> {
         for slot in (0..self.definition.spec.slots()).map(Slot::new) {
             self.close(slot);
             for aside in self.shelf(slot).map(|mut shelf| shelf.forsake()).unwrap_or_default() {
-                self.tell_forsaken(slot, &aside);
+                // A subscriber that panics keeps nobody from stopping.
+                let _ = contain(|| self.tell_forsaken(slot, &aside));
                 self.drop_aside(aside);
             }
         }

@@ -16,8 +16,8 @@ const NAME: &str = "db.invalid:7400";
 /// How long a call waits where nothing is to be founded: many times as long as founding takes on loopback.
 const IN_VAIN: Duration = Duration::from_secs(2);
 
-/// How long a call waits where something is: as long as it takes, on the slowest of machines.
-const AT_LAST: Duration = Duration::from_secs(60);
+/// How long a call waits where something is: many times as long as it takes, but not until silence is taken for death (`forget_after`).
+const AT_LAST: Duration = Duration::from_secs(20);
 
 /// Keys enough that each of two nodes is to own the slots of some.
 const KEYS: u64 = 32;

@@ -243,7 +243,7 @@ pub(crate) enum HandshakeError {
     #[error("the peer refused this node: {0}")]
     RefusedByPeer(crate::wire::hello::Refusal),
     /// The same, for as long as both live, and the peer knows owners of slots: it is of a cluster that stands.
-    #[error("the peer refused this node: {0}")]
+    #[error("the peer, of a cluster that stands, refused this node: {0}")]
     ShutOut(crate::wire::hello::Refusal),
     /// Another node than the expected one lives at the address.
     #[error("the node at the address is {found:?}")]
@@ -262,9 +262,14 @@ impl HandshakeError {
         !matches!(self, Self::TimedOut | Self::Connection(_) | Self::Address(_) | Self::ShuttingDown)
     }
 
-    /// Whether a cluster stands there that will not have this node. One that speaks another version of the protocol cannot say, and may.
-    pub(crate) const fn shuts_out(&self) -> bool {
-        matches!(self, Self::ShutOut(_) | Self::Hello(BadHello::Version(_)))
+    /// Whether a cluster stands there that this node can have no part in. One that speaks another version of the protocol cannot say, and may;
+    /// neither can one that would have this node, but not this node it.
+    pub(crate) fn shuts_out(&self) -> bool {
+        match self {
+            Self::ShutOut(_) | Self::Hello(BadHello::Version(_)) => true,
+            Self::Refused(refusal) => refusal.lasts(),
+            _ => false,
+        }
     }
 
     /// What tells it apart from others when it is counted, among strangers: its kind, and where it comes from if that was proven. An address
