@@ -25,6 +25,8 @@ pub(crate) struct Charter {
     ready_since: Option<Moment>,
     /// Where a cluster stands that will not have this node, as far as was heard, and until when that counts.
     shut: BTreeMap<SocketAddr, Moment>,
+    /// Whether there is any, as last looked.
+    is_shut_out: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -43,7 +45,12 @@ pub(crate) const CHARTER_MAX: usize = 64;
 impl Charter {
     /// A list of so many entries, at least one; those over [`CHARTER_MAX`] are ignored.
     pub(crate) fn new(entries: usize) -> Self {
-        Self { entries: vec![None; entries.clamp(1, CHARTER_MAX)], ready_since: None, shut: BTreeMap::new() }
+        Self {
+            entries: vec![None; entries.clamp(1, CHARTER_MAX)],
+            ready_since: None,
+            shut: BTreeMap::new(),
+            is_shut_out: false,
+        }
     }
 
     /// Learns which process an entry stands for, or that nobody can tell.
@@ -103,6 +110,8 @@ impl Charter {
     /// It begins when all entries have, or a `grace` after more than half have: what is founded by two of three has to
     /// be filled again for the third.
     pub(crate) fn look(&mut self, now: Moment, answered: impl Fn(&Process) -> bool) {
+        self.shut.retain(|_, until| *until > now);
+        self.is_shut_out = !self.shut.is_empty();
         let count = self.processes().filter(|process| answered(process)).count();
         if 2 * count <= self.entries.len() {
             self.ready_since = None;
@@ -113,15 +122,9 @@ impl Charter {
         }
     }
 
-    /// Whether a cluster stands that will not have this node.
-    pub(crate) fn is_shut_out(&mut self, now: Moment) -> bool {
-        self.shut.retain(|_, until| *until > now);
-        !self.shut.is_empty()
-    }
-
-    /// Founding is not to be thought of before the next look.
-    pub(crate) fn wait(&mut self) {
-        self.ready_since = None;
+    /// Whether a cluster stands that will not have this node, as last looked.
+    pub(crate) fn is_shut_out(&self) -> bool {
+        self.is_shut_out
     }
 
     /// Since when founding may be thought of, as last looked.
@@ -210,7 +213,10 @@ mod tests {
         let mut charter = Charter::new(1);
         let at = |port: u16| SocketAddr::from(([127, 0, 0, 1], port));
         let until = Moment::default() + std::time::Duration::from_secs(30);
-        let is_in = |charter: &mut Charter, now: Moment| !charter.is_shut_out(now);
+        let is_in = |charter: &mut Charter, now: Moment| {
+            charter.look(now, |_| true);
+            !charter.is_shut_out()
+        };
         assert!(is_in(&mut charter, Moment::default()));
         charter.shut_out(at(1), until);
         charter.shut_out(at(2), until);

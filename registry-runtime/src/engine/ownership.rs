@@ -391,18 +391,13 @@ impl Ownership {
     }
 
     fn look_whether_to_found(&mut self) {
-        let is_new = self.registries.values().any(|registry| registry.table().digest() == 0);
         let Shared { charter, peers, me, now, .. } = &mut self.shared;
-        let could = charter.ready_since();
+        let before = (charter.ready_since(), charter.is_shut_out());
         charter.look(*now, |process| {
             let agreed = || peers.get(&process.node).is_some_and(|peer| peer.agreed && peer.process == *process);
             process == me || agreed()
         });
-        // Where all registries stand, what this node is shut out of does not matter.
-        if is_new && charter.is_shut_out(*now) {
-            charter.wait();
-        }
-        if charter.ready_since() != could {
+        if (charter.ready_since(), charter.is_shut_out()) != before {
             self.registries.values_mut().for_each(Registry::look_at_unopened);
         }
     }

@@ -122,7 +122,6 @@ impl Registry {
             let members = self.planned.iter().map(|(process, weight)| (process, *weight));
             self.plan = Arc::new(Plan::new(&self.name, self.slots, members));
             self.unfit.clear();
-            self.strangers.clear();
         }
         // Who was outbid again and again by members that it could not hear need not wait for long once it hears them.
         let pauses = self.pauses.values_mut();
@@ -339,7 +338,8 @@ impl Registry {
             failover: self.failover,
             replicas: self.replicas,
             serves_all: self.serves_all,
-            may_found: shared.may_found(),
+            // Beside what stands of a registry, what this node is shut out of does not matter.
+            may_found: shared.may_found().filter(|_| !shared.charter.is_shut_out() || self.table.digest() != 0),
         }
     }
 }

@@ -137,6 +137,8 @@ pub(super) fn transport(listens: IpAddr) -> Arc<TransportConfig> {
     discovery.upper_bound(mtu_max);
     let mut frequency = AckFrequencyConfig::default();
     frequency.ack_eliciting_threshold(VarInt::from_u32(UNACKNOWLEDGED_MAX));
+    // What is missing is told at once, as without this extension.
+    frequency.reordering_threshold(VarInt::from_u32(1));
     let mut transport = TransportConfig::default();
     transport
         .max_concurrent_bidi_streams(VarInt::from_u32(LANES_MAX as u32 + 1))

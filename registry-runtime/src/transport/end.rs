@@ -7,7 +7,7 @@ use quinn::{ConnectionError, ReadError, TransportErrorCode, VarInt, WriteError};
 
 use super::places::source;
 use crate::wire::frame::BadFrame;
-use crate::wire::hello::BadHello;
+use crate::wire::hello::{BadHello, Refusal};
 
 /// The numbers that a connection is closed with; part of the protocol.
 pub(super) mod code {
@@ -238,13 +238,13 @@ pub(crate) enum HandshakeError {
     Hello(BadHello),
     /// This node refused the peer.
     #[error("this node refused the peer: {0}")]
-    Refused(crate::wire::hello::Refusal),
+    Refused(Refusal),
     /// The peer refused this node.
     #[error("the peer refused this node: {0}")]
-    RefusedByPeer(crate::wire::hello::Refusal),
+    RefusedByPeer(Refusal),
     /// The same, for as long as both live, and the peer knows owners of slots: it is of a cluster that stands.
     #[error("the peer, of a cluster that stands, refused this node: {0}")]
-    ShutOut(crate::wire::hello::Refusal),
+    ShutOut(Refusal),
     /// Another node than the expected one lives at the address.
     #[error("the node at the address is {found:?}")]
     Unexpected {
@@ -263,11 +263,12 @@ impl HandshakeError {
     }
 
     /// Whether a cluster stands there that this node can have no part in. One that speaks another version of the protocol cannot say, and may;
-    /// neither can one that would have this node, but not this node it.
+    /// neither can one that would have this node, but not this node it. Whose clock is a year
+    /// ahead is in no cluster with those whose clocks are right, and if it is this node's that is wrong, it lets in nobody to found with.
     pub(crate) fn shuts_out(&self) -> bool {
         match self {
             Self::ShutOut(_) | Self::Hello(BadHello::Version(_)) => true,
-            Self::Refused(refusal) => refusal.lasts(),
+            Self::Refused(refusal) => refusal.lasts() && *refusal != Refusal::Clock,
             _ => false,
         }
     }
@@ -320,7 +321,7 @@ mod tests {
         let failed = |why: &str| HandshakeError::Connection(Reason::Failed(why.into()));
         assert_eq!(class(&failed("one"), "192.0.2.1"), class(&failed("another"), "192.0.2.2"));
         assert_ne!(class(&failed("one"), "192.0.2.1"), class(&HandshakeError::TimedOut, "192.0.2.1"));
-        let refused = HandshakeError::Refused(crate::wire::hello::Refusal::Closed);
+        let refused = HandshakeError::Refused(Refusal::Closed);
         assert_ne!(class(&refused, "192.0.2.1"), class(&refused, "192.0.2.2"));
         assert_eq!(class(&refused, "2001:db8::1"), class(&refused, "2001:db8::2"), "one network");
     }

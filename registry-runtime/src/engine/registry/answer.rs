@@ -78,10 +78,10 @@ impl Registry {
     fn hear_collect(&mut self, slot: Slot, ask: Ask<'_>, shared: &mut Shared) {
         let serving = self.is_serving_against(slot, ask.opener, shared);
         let runs = |owner: &Process| if *owner == shared.me { serving } else { shared.lent.runs(owner, shared.now) };
-        let is_new = self.table.digest() == 0 && ask.known.is_none();
+        let is_founded = ask.known.is_none() && self.table.digest() == 0;
         let Some(row) = self.table.row_mut(slot) else { return };
         // Who is shut out of a cluster that stands has no part in what is founded beside it, either. It is asked again.
-        if is_new && shared.charter.is_shut_out(shared.now) {
+        if is_founded && shared.charter.is_shut_out() {
             return;
         }
         let promised = row.promise(ask, runs, shared.rules);

@@ -101,9 +101,14 @@ impl Registry {
         if *member == shared.me {
             return false;
         }
-        let why = if self.holdings.get(slot).is_some() { Why::TakeBack } else { opening.why() };
-        let others = opening.set().members().iter().filter(|other| *other != member).cloned();
-        let set = Set::of(&shared.me, others, opening.set().len());
+        // Who is to go while another comes has what is here, and goes when somebody else has it.
+        let (former, why) = match self.holdings.get(slot) {
+            Some(held) => (held.set(), Why::TakeBack),
+            None => (opening.set(), opening.why()),
+        };
+        let is_lost = |other: &Process| self.holdings.get(slot).is_some() && !shared.view.is_live(other);
+        let others = former.members().iter().filter(|other| *other != member && !is_lost(other)).cloned();
+        let set = Set::of(&shared.me, others, former.len());
         self.start(slot, set, why, shared);
         self.agenda.look(slot);
         true
