@@ -397,7 +397,8 @@ impl Ownership {
             let agreed = || peers.get(&process.node).is_some_and(|peer| peer.agreed && peer.process == *process);
             process == me || agreed()
         });
-        if (charter.ready_since(), charter.is_shut_out()) != before {
+        // While this node is shut out, any registry may come to stand without it.
+        if charter.is_shut_out() || (charter.ready_since(), charter.is_shut_out()) != before {
             self.registries.values_mut().for_each(Registry::look_at_unopened);
         }
     }

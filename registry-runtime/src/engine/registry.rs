@@ -122,6 +122,7 @@ impl Registry {
             let members = self.planned.iter().map(|(process, weight)| (process, *weight));
             self.plan = Arc::new(Plan::new(&self.name, self.slots, members));
             self.unfit.clear();
+            self.strangers.retain(|_, strangers| strangers.iter().any(|(_, until)| *until > shared.now));
         }
         // Who was outbid again and again by members that it could not hear need not wait for long once it hears them.
         let pauses = self.pauses.values_mut();

@@ -262,15 +262,9 @@ impl HandshakeError {
         !matches!(self, Self::TimedOut | Self::Connection(_) | Self::Address(_) | Self::ShuttingDown)
     }
 
-    /// Whether a cluster stands there that this node can have no part in. One that speaks another version of the protocol cannot say, and may;
-    /// neither can one that would have this node, but not this node it. Whose clock is a year
-    /// ahead is in no cluster with those whose clocks are right, and if it is this node's that is wrong, it lets in nobody to found with.
-    pub(crate) fn shuts_out(&self) -> bool {
-        match self {
-            Self::ShutOut(_) | Self::Hello(BadHello::Version(_)) => true,
-            Self::Refused(refusal) => refusal.lasts() && *refusal != Refusal::Clock,
-            _ => false,
-        }
+    /// Whether a cluster stands there that will not have this node. One that speaks another version of the protocol cannot say, and may.
+    pub(crate) const fn shuts_out(&self) -> bool {
+        matches!(self, Self::ShutOut(_) | Self::Hello(BadHello::Version(_)))
     }
 
     /// What tells it apart from others when it is counted, among strangers: its kind, and where it comes from if that was proven. An address

@@ -103,11 +103,13 @@ impl Registry {
         }
         // Who is to go while another comes has what is here, and goes when somebody else has it.
         let (former, why) = match self.holdings.get(slot) {
-            Some(held) => (held.set(), Why::TakeBack),
-            None => (opening.set(), opening.why()),
+            Some(held) => {
+                let live = held.set().members().iter().filter(|other| shared.view.is_live(other));
+                (live.collect::<Vec<_>>(), Why::TakeBack)
+            }
+            None => (opening.set().members().iter().collect(), opening.why()),
         };
-        let is_lost = |other: &Process| self.holdings.get(slot).is_some() && !shared.view.is_live(other);
-        let others = former.members().iter().filter(|other| *other != member && !is_lost(other)).cloned();
+        let others = former.iter().copied().filter(|other| *other != member).cloned();
         let set = Set::of(&shared.me, others, former.len());
         self.start(slot, set, why, shared);
         self.agenda.look(slot);

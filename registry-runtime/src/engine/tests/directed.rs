@@ -193,6 +193,18 @@ fn what_fits_again_goes_along_when_its_node_leaves() {
 }
 
 #[test]
+fn who_is_shut_out_helps_nobody_to_found() {
+    let mut sim = Sim::new(1, Options::default());
+    for index in [1, 2] {
+        sim.handle(index, Input::ShutOut("127.0.0.1:9".parse().expect("it is an address")));
+    }
+    sim.run(20 * SECOND);
+    assert_eq!(sim.unsettled().len(), 24, "the one that is not cannot found alone");
+    sim.handle(1, Input::LetIn("127.0.0.1:9".parse().expect("it is an address")));
+    settle(&mut sim, 5 * SECOND);
+}
+
+#[test]
 fn one_of_three_founds_nothing() {
     let mut sim = Sim::new(1, Options { nodes: 1, ..Options::default() });
     sim.run(60 * SECOND);
