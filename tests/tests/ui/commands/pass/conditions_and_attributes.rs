@@ -76,7 +76,7 @@ pub struct Within {
 
 #[commands]
 impl Within {
-    #![cfg(all())]
+    #![cfg(any(unix, windows))]
     #![allow(non_snake_case)]
     //! Words.
 
@@ -156,5 +156,15 @@ pub(super) fn main() {
     let mut seen = Seen(Vec::new());
     Order::each(&mut seen);
     let here = if cfg!(unix) { 2 } else { 3 };
-    assert_eq!(seen.0, [("first", 0, true), ("here", here, true), ("new", 5, true), ("last-one", 6, true), ("asItWas", 7, true), ("asItIs", 8, true)]);
+    assert_eq!(
+        seen.0,
+        [
+            ("first", 0, true),
+            ("here", here, true),
+            ("new", 5, true),
+            ("last-one", 6, true),
+            ("asItWas", 7, true),
+            ("asItIs", 8, true)
+        ]
+    );
 }

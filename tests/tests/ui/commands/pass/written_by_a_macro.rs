@@ -37,8 +37,12 @@ macro_rules! counter {
 }
 
 macro_rules! paste_key {
-    (Small) => { SmallKey };
-    (Large) => { LargeKey };
+    (Small) => {
+        SmallKey
+    };
+    (Large) => {
+        LargeKey
+    };
 }
 
 macro_rules! serve {

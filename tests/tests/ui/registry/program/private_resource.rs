@@ -1,5 +1,11 @@
 //! A private type behind a public registry.
 #![deny(warnings)]
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    unused_qualifications,
+    reason = "the lints of this workspace, not those of every crate"
+)]
 
 use registry_runtime::{Context, Resource, commands, registry};
 use serde::{Deserialize, Serialize};

@@ -1,5 +1,11 @@
 //! The runtime under another name, at every place that can be told.
 #![deny(warnings)]
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    unused_qualifications,
+    reason = "the lints of this workspace, not those of every crate"
+)]
 
 extern crate registry_runtime as distributed;
 
