@@ -23,6 +23,7 @@ mod attempt;
 mod begin;
 mod clock;
 mod codec;
+mod contain;
 mod control;
 mod copies;
 mod door;

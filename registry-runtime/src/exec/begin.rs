@@ -8,20 +8,20 @@ use tokio::time::Instant;
 use tracing::Span;
 
 use super::Attempt;
+use super::contain::{contain, discard};
 use super::control::Control;
 use super::door::Place;
 use super::host::Host;
 use super::job::{Job, Stage};
 use super::outcome::{Outcome, Refused};
 use super::pledge::{Decided, Pledge};
-use super::reply::Reply;
 use super::seat::Seat;
 use super::shelf::{Change, Claim, Settled, Stand, Taken};
-use super::work::{Conclusion, Ran, Work, conclude, contain, discard};
+use super::work::{About, AnyWork, Conclusion, Started, conclude, drop_body, poll, spare, start};
 use crate::id::{CommandId, Slot};
 use crate::policy::admission::Full;
 use crate::policy::receipts::Told;
-use crate::resource::{Command, Kind, Resource, Run};
+use crate::resource::{Kind, Resource};
 use crate::telemetry::{self, Tried};
 
 /// How many asynchronous commands may be polled inside one another on one thread. Commands that call commands of the same
@@ -30,17 +30,14 @@ use crate::telemetry::{self, Tried};
 const NESTED_MAX: u32 = 8;
 
 /// How a command began.
-pub(super) enum Begun<R: Resource, A: 'static, T: 'static, E: 'static, D, J> {
+pub(super) enum Begun<R: Resource> {
     /// It ended, too.
-    Ready(Outcome<D, J>),
+    Ready(Outcome),
     /// It ends so if its record is acknowledged.
-    Pledged(Pledge, Outcome<D, J>),
+    Pledged(Pledge, Outcome),
     /// It has to be driven. Boxed to keep the way back short for commands that end here, which are most.
-    Later(Box<Job<R, A, T, E>>),
+    Later(Box<Job<R>>),
 }
-
-/// [`Begun`], with the types that follow from the command and the reply.
-type BegunFor<R, A, T, E, S> = Begun<R, A, T, E, <S as Reply<T, E>>::Done, <S as Reply<T, E>>::Rejected>;
 
 /// What a command on its caller's thread holds of its slot: a lane, or the look that a read had.
 pub(super) struct Grip<R: Resource> {
@@ -60,77 +57,72 @@ enum Met<R: Resource> {
 }
 
 impl<R: Resource> Host<R> {
-    /// Begins a command. The reply is used only if it ends here.
-    ///
-    /// `spare` sees key and arguments before they are used up in a way after which the caller may have to try elsewhere:
-    /// refused at the gate, or about to become a task that a hand-over may stop.
-    pub(super) fn begin<A, T, E, S: Reply<T, E>>(
-        self: &Arc<Self>,
-        command: &'static Command<R, A, T, E>,
-        mut attempt: Attempt<'_, R>,
-        args: A,
-        reply: &mut S,
-        spare: &mut impl FnMut(Option<&R::Key>, &A),
-    ) -> BegunFor<R, A, T, E, S> {
+    /// Begins a command. It is spared before it is used up in a way after which the caller may have to try elsewhere: refused at the gate, or
+    /// about to become a task that a hand-over may stop.
+    pub(super) fn begin(self: &Arc<Self>, work: &mut dyn AnyWork<R>, mut attempt: Attempt<'_, R>) -> Begun<R> {
         if attempt.begun >= attempt.deadline {
             return Begun::Ready(Outcome::DeadlineExceeded { started: false });
         }
+        let about = work.about();
         let refuse = |refused: Refused| Begun::Ready(refused.widen());
-        if let (Run::Read(_), Some(key)) = (&command.run, &attempt.key) {
+        if about.is_sync
+            && about.kind == Kind::Read
+            && let Some(key) = &attempt.key
+        {
             let (claim, state) = match self.look(&attempt, key) {
                 Ok(seen) => seen,
                 Err(refused) => {
-                    spare(Some(key), &args);
+                    spare(work, Some(key));
                     return refuse(refused);
                 }
             };
             if let Some(_inside) = self.door.step_in() {
-                return Begun::Ready(self.read(command, &attempt, key, state, args, reply));
+                return Begun::Ready(self.read(work, about, &attempt, key, state));
             }
-            spare(Some(key), &args);
+            spare(work, Some(key));
             let grip = attempt.key.take().map(|key| Grip { slot: attempt.slot, key, claim });
-            return self.wait_for_place(command, attempt, grip, args).unwrap_or_else(refuse);
+            return self.wait_for_place(work, about, &attempt, grip).unwrap_or_else(refuse);
         }
-        let (grip, state) = match self.meet(command.kind(), &mut attempt) {
+        let (grip, state) = match self.meet(about.kind, &mut attempt) {
             Ok(Met::Free(grip, state)) => (grip, state),
             Ok(Met::Busy(key)) => {
-                spare(Some(&key), &args);
-                return self.line_up(command, attempt, key, args).unwrap_or_else(refuse);
+                spare(work, Some(&key));
+                return self.line_up(work, about, &attempt, key).unwrap_or_else(refuse);
             }
             Ok(Met::Told(told)) => {
-                self.note_receipt(command.name, attempt.ask.id, attempt.attempt);
-                discard(args);
-                return Begun::Ready(reply.again(told));
+                self.note_receipt(about.name, attempt.ask.id, attempt.attempt);
+                drop_body(work);
+                return Begun::Ready(work.again(told));
             }
             Err(refused) => {
-                spare(attempt.key.as_ref(), &args);
+                spare(work, attempt.key.as_ref());
                 return refuse(refused);
             }
         };
-        if !command.run.is_sync() {
+        if !about.is_sync {
             if let Some(grip) = &grip {
-                spare(Some(&grip.key), &args);
+                spare(work, Some(&grip.key));
             }
-            return self.fly(command, attempt, grip, state, args, reply).unwrap_or_else(refuse);
+            return self.fly(work, about, &attempt, grip, state).unwrap_or_else(refuse);
         }
         let Some(_inside) = self.door.step_in() else {
             if let Some(grip) = &grip {
-                spare(Some(&grip.key), &args);
+                spare(work, Some(&grip.key));
             }
-            return self.wait_for_place(command, attempt, grip, args).unwrap_or_else(refuse);
+            return self.wait_for_place(work, about, &attempt, grip).unwrap_or_else(refuse);
         };
         if self.definition.spec.replicas > 1
             && let Some(grip) = &grip
         {
             // Its record may be lost with the slot, and the next owner asked.
-            spare(Some(&grip.key), &args);
+            spare(work, Some(&grip.key));
         }
-        let span = self.span(command, &attempt);
-        let ran = match self.start(&span, command, &attempt, grip.as_ref(), state, args) {
-            Some(Work::Ran(ran)) => Some(ran),
+        let span = self.span(about, &attempt);
+        let ran = match self.start(work, &span, &attempt, grip.as_ref(), state) {
+            Some(Started::Ran(change)) => Some(change),
             _ => None,
         };
-        self.end(command.name, ran, &attempt, grip, reply)
+        self.end(work, about, ran, &attempt, grip)
     }
 
     /// The committed state of an instance, for a read.
@@ -143,22 +135,21 @@ impl<R: Resource> Host<R> {
 
     /// Runs a synchronous read: the shortest way, for nothing is held and nothing has to be given back.
     #[inline]
-    fn read<A, T, E, S: Reply<T, E>>(
+    fn read(
         &self,
-        command: &Command<R, A, T, E>,
+        work: &mut dyn AnyWork<R>,
+        about: About,
         attempt: &Attempt<'_, R>,
         key: &R::Key,
         state: Option<Arc<R>>,
-        args: A,
-        reply: &mut S,
-    ) -> Outcome<S::Done, S::Rejected> {
+    ) -> Outcome {
         let invocation = attempt.invocation(&self.setting.origin, Some(key));
-        let span = self.span(command, attempt);
-        let ran = match Work::start(&span, &command.run, state, Some(key), args, &invocation) {
-            Some(Work::Ran(ran)) => Some(ran),
+        let span = self.span(about, attempt);
+        let ran = match start(work, &span, state, Some(key), &invocation) {
+            Some(Started::Ran(change)) => Some(change),
             _ => None,
         };
-        self.noted(conclude(ran, Some(key), reply, false), command.name, attempt.ask.id).outcome
+        self.noted(conclude(work, ran, Some(key), false), about.name, attempt.ask.id).outcome
     }
 
     /// Goes to the slot and, for an exclusive command, takes the lane if it is free. The key stays in the attempt if it is
@@ -192,38 +183,32 @@ impl<R: Resource> Host<R> {
 
     /// Starts the body; `None` when it panicked.
     #[inline]
-    fn start<A, T, E>(
+    fn start(
         &self,
+        work: &mut dyn AnyWork<R>,
         span: &Span,
-        command: &Command<R, A, T, E>,
         attempt: &Attempt<'_, R>,
         grip: Option<&Grip<R>>,
         state: Option<Arc<R>>,
-        args: A,
-    ) -> Option<Work<R, T, E>> {
+    ) -> Option<Started<R>> {
         let key = grip.map(|grip| &grip.key);
-        Work::start(span, &command.run, state, key, args, &attempt.invocation(&self.setting.origin, key))
+        start(work, span, state, key, &attempt.invocation(&self.setting.origin, key))
     }
 
     /// The span around the body, a child of whatever span the caller is in on this thread; none where the program's subscriber panics,
     /// which is not to leave a lane held.
     #[inline]
-    fn span<A, T, E>(&self, command: &Command<R, A, T, E>, attempt: &Attempt<'_, R>) -> Span {
-        let slot = (command.kind() != Kind::Action).then_some(attempt.slot);
+    fn span(&self, about: About, attempt: &Attempt<'_, R>) -> Span {
+        let slot = (about.kind != Kind::Action).then_some(attempt.slot);
         let (registry, node) = (self.definition.spec.name, &self.setting.origin.node);
         let tried = Tried { trace: attempt.root(), id: attempt.ask.id, attempt: attempt.attempt };
-        contain(|| telemetry::command(registry, command.name, slot, node, attempt.caller, tried))
+        contain(|| telemetry::command(registry, about.name, slot, node, attempt.caller, tried))
             .unwrap_or_else(Span::none)
     }
 
     /// Notes that a command has panicked, if it has.
     #[inline]
-    pub(super) fn noted<D, J>(
-        &self,
-        concluded: Conclusion<R, D, J>,
-        command: &'static str,
-        id: CommandId,
-    ) -> Conclusion<R, D, J> {
+    pub(super) fn noted(&self, concluded: Conclusion<R>, command: &'static str, id: CommandId) -> Conclusion<R> {
         if let Outcome::Panicked = concluded.outcome {
             self.note_panic(command, id);
         }
@@ -246,92 +231,82 @@ impl<R: Resource> Host<R> {
     }
 
     /// Takes an asynchronous command as far as it goes in one poll.
-    fn fly<A, T, E, S: Reply<T, E>>(
+    fn fly(
         self: &Arc<Self>,
-        command: &'static Command<R, A, T, E>,
-        attempt: Attempt<'_, R>,
+        work: &mut dyn AnyWork<R>,
+        about: About,
+        attempt: &Attempt<'_, R>,
         grip: Option<Grip<R>>,
         state: Option<Arc<R>>,
-        args: A,
-        reply: &mut S,
-    ) -> Result<BegunFor<R, A, T, E, S>, Refused> {
+    ) -> Result<Begun<R>, Refused> {
         let place = match self.door.enter(attempt.bytes) {
             Ok(place) => place,
             Err(full) => {
-                discard(args);
+                drop_body(work);
                 return Err(self.turn_away(grip, full));
             }
         };
         let Some(nesting) = Nesting::enter(&place) else {
-            return Ok(self.postpone(command, &attempt, grip, place, args));
+            return Ok(self.postpone(about, attempt, grip, place));
         };
-        let span = self.span(command, &attempt);
-        let mut flight = match self.start(&span, command, &attempt, grip.as_ref(), state, args) {
-            Some(Work::Flying(flight)) => flight,
-            Some(Work::Ran(ran)) => {
-                return Ok(self.end(command.name, Some(ran), &attempt, grip, reply));
-            }
-            None => return Ok(self.end(command.name, None, &attempt, grip, reply)),
-        };
+        let span = self.span(about, attempt);
+        match self.start(work, &span, attempt, grip.as_ref(), state) {
+            Some(Started::Flying) => {}
+            Some(Started::Ran(change)) => return Ok(self.end(work, about, Some(change), attempt, grip)),
+            None => return Ok(self.end(work, about, None, attempt, grip)),
+        }
         let polled = {
             // Timers and sockets that the body makes belong to the node's runtime, whoever polls the caller. There is
             // nobody to wake: who drives the command on polls it again at once.
             let _entered = self.setting.runtime.enter();
-            flight.poll(&span, &mut Context::from_waker(Waker::noop()))
+            poll(work, &span, &mut Context::from_waker(Waker::noop()))
         };
         drop(nesting);
         match polled {
-            Poll::Ready(ran) => {
-                discard(flight);
-                Ok(self.end(command.name, ran, &attempt, grip, reply))
+            Poll::Ready(Some(change)) => Ok(self.end(work, about, Some(change), attempt, grip)),
+            Poll::Ready(None) => {
+                drop_body(work);
+                Ok(self.end(work, about, None, attempt, grip))
             }
             Poll::Pending => {
                 let control = Arc::new(Control::running());
                 let seat = grip.map(|grip| Seat::from_place(self, grip, &control));
-                Ok(Begun::Later(Box::new(Job::new(
-                    self,
-                    command,
-                    attempt.keep(span),
-                    control,
-                    place,
-                    seat,
-                    Stage::Running(flight),
-                ))))
+                let kept = attempt.keep(span);
+                Ok(Begun::Later(Box::new(Job::new(self, about, kept, control, place, seat, Stage::Running))))
             }
         }
     }
 
     /// For a synchronous command that found every place to run taken: it waits for one, as a task, if it may wait.
     #[cold]
-    fn wait_for_place<A, T, E, D, J>(
+    fn wait_for_place(
         self: &Arc<Self>,
-        command: &'static Command<R, A, T, E>,
-        attempt: Attempt<'_, R>,
+        work: &mut dyn AnyWork<R>,
+        about: About,
+        attempt: &Attempt<'_, R>,
         grip: Option<Grip<R>>,
-        args: A,
-    ) -> Result<Begun<R, A, T, E, D, J>, Refused> {
+    ) -> Result<Begun<R>, Refused> {
         match self.door.enter(attempt.bytes) {
-            Ok(place) => Ok(self.postpone(command, &attempt, grip, place, args)),
+            Ok(place) => Ok(self.postpone(about, attempt, grip, place)),
             Err(full) => {
-                discard(args);
+                drop_body(work);
                 Err(self.turn_away(grip, full))
             }
         }
     }
 
     /// Makes a task of a command that nothing but a place to run, or a deep stack, keeps from starting here.
-    fn postpone<A, T, E, D, J>(
+    fn postpone(
         self: &Arc<Self>,
-        command: &'static Command<R, A, T, E>,
+        about: About,
         attempt: &Attempt<'_, R>,
         grip: Option<Grip<R>>,
         place: Place,
-        args: A,
-    ) -> Begun<R, A, T, E, D, J> {
+    ) -> Begun<R> {
         let control = Arc::new(Control::ready());
         let seat = grip.map(|grip| Seat::from_place(self, grip, &control));
-        let kept = attempt.keep(self.span(command, attempt));
-        Begun::Later(Box::new(Job::new(self, command, kept, control, place, seat, Stage::Waiting(args))))
+        let kept = attempt.keep(self.span(about, attempt));
+        Begun::Later(Box::new(Job::new(self, about, kept, control, place, seat, Stage::Waiting)))
     }
 
     /// Lets go of everything, for there is room neither to run nor to wait.
@@ -343,43 +318,43 @@ impl<R: Resource> Host<R> {
     }
 
     /// For an exclusive command that found its lane busy.
-    fn line_up<A, T, E, D, J>(
+    fn line_up(
         self: &Arc<Self>,
-        command: &'static Command<R, A, T, E>,
-        attempt: Attempt<'_, R>,
+        work: &mut dyn AnyWork<R>,
+        about: About,
+        attempt: &Attempt<'_, R>,
         key: R::Key,
-        args: A,
-    ) -> Result<Begun<R, A, T, E, D, J>, Refused> {
+    ) -> Result<Begun<R>, Refused> {
         let place = match self.door.enter_waiting(attempt.bytes) {
             Ok(place) => place,
             Err(full) => {
-                discard((args, key));
+                drop_body(work);
+                discard(key);
                 return Err(full.into());
             }
         };
         let control = Arc::new(Control::queued());
         let seat = Seat::in_line(self, attempt.slot, attempt.epoch, key, &control)?;
-        let kept = attempt.keep(self.span(command, &attempt));
-        Ok(Begun::Later(Box::new(Job::new(self, command, kept, control, place, Some(seat), Stage::Waiting(args)))))
+        let kept = attempt.keep(self.span(about, attempt));
+        Ok(Begun::Later(Box::new(Job::new(self, about, kept, control, place, Some(seat), Stage::Waiting))))
     }
 
     /// Makes the reply (`ran` is `None` when the body panicked), commits, and gives the lane back.
     #[inline]
-    fn end<A, T, E, S: Reply<T, E>>(
+    fn end(
         &self,
-        command: &'static str,
-        ran: Option<Ran<R, T, E>>,
+        work: &mut dyn AnyWork<R>,
+        about: About,
+        ran: Option<Change<R>>,
         attempt: &Attempt<'_, R>,
         grip: Option<Grip<R>>,
-        reply: &mut S,
-    ) -> BegunFor<R, A, T, E, S> {
+    ) -> Begun<R> {
         let is_exclusive = |grip: &Grip<R>| grip.claim.turn.is_some();
         let keep = attempt.keeps_receipt && grip.as_ref().is_some_and(is_exclusive);
-        let concluded = conclude(ran, grip.as_ref().map(|grip| &grip.key), reply, keep);
-        let concluded = self.noted(concluded, command, attempt.ask.id);
+        let concluded = conclude(work, ran, grip.as_ref().map(|grip| &grip.key), keep);
+        let concluded = self.noted(concluded, about.name, attempt.ask.id);
         let Some(Grip { slot, key, claim }) = grip.filter(is_exclusive) else { return Begun::Ready(concluded.outcome) };
-        let ended = Instant::now();
-        let Conclusion { outcome, change, told } = in_time(concluded, ended, attempt.deadline);
+        let Conclusion { outcome, change, told } = in_time(concluded, Instant::now(), attempt.deadline);
         let receipt = self.receipt(&attempt.asked(), told);
         match self.settle(slot, &key, claim, Stand::InPlace, change, receipt) {
             Settled::Now(settled) => Begun::Ready(agreed(outcome, settled)),
@@ -389,11 +364,7 @@ impl<R: Resource> Host<R> {
 }
 
 /// A result that comes after the deadline is discarded.
-pub(super) fn in_time<R, D, J>(
-    concluded: Conclusion<R, D, J>,
-    ended: Instant,
-    deadline: Instant,
-) -> Conclusion<R, D, J> {
+pub(super) fn in_time<R>(concluded: Conclusion<R>, ended: Instant, deadline: Instant) -> Conclusion<R> {
     if ended < deadline || !concluded.outcome.tells() {
         return concluded;
     }
@@ -402,12 +373,9 @@ pub(super) fn in_time<R, D, J>(
 }
 
 /// What the caller hears: the command's own word only if the slot was still this node's.
-pub(super) fn agreed<D, J>(outcome: Outcome<D, J>, settled: Decided) -> Outcome<D, J> {
+pub(super) fn agreed(outcome: Outcome, settled: Decided) -> Outcome {
     match settled {
-        Err(refused) if outcome.tells() => {
-            discard(outcome);
-            refused.widen()
-        }
+        Err(refused) if outcome.tells() => refused.widen(),
         _ => outcome,
     }
 }

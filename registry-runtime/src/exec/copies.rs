@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
+use super::contain::{contain, discard};
 use super::host::Host;
 use super::record::{Body, Filling, Item, Line, PART_BYTES, Portion, keep, lend};
 use super::reply::Unfit;
 use super::shelf::{Cut, Filled, Memory, Outcomes, Part, Standing};
-use super::work::{contain, discard};
 use super::{Lease, codec};
 use crate::codec as bytes;
 use crate::codec::Raw;

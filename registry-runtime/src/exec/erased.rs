@@ -8,13 +8,14 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::begin::{Begun, agreed};
+use super::contain::contain;
 use super::control::Control;
 use super::copies::Copies;
 use super::host::Host;
 use super::outcome::Outcome;
-use super::reply::Encoded;
+use super::reply::{Buffer, Encoded};
 use super::salvage::Remains;
-use super::work::contain;
+use super::work::Work;
 use super::{Attempt, Lease, Load, Request, codec};
 use crate::id::{Epoch, Fingerprint, Mark, NodeId, Process, Slot};
 use crate::policy::replica::Stamp;
@@ -280,13 +281,11 @@ where
             descent,
             bytes,
         };
-        let bytes_max = host.setting.reply_bytes_max;
         let start = buffer.len();
-        let begun = {
-            let mut reply = Encoded { buffer: &mut *buffer, bytes_max, error: &command.error };
-            host.begin(command, attempt, args, &mut reply, &mut |_, _| ())
-        };
-        let job = match begun {
+        let bytes_max = host.setting.reply_bytes_max;
+        let reply = Encoded { buffer: Buffer::Lent(&mut *buffer), bytes_max, error: &command.error };
+        let mut work = Work::new(command, args, reply, None);
+        let job = match host.begin(&mut work, attempt) {
             Begun::Ready(outcome) => {
                 if !outcome.tells() {
                     buffer.truncate(start);
@@ -307,13 +306,10 @@ where
             Begun::Later(job) => job,
         };
         let replier = later(Some(Cancel::new(job.control())));
+        let task = job.with(work.into_task(Encoded::into_task));
         host.setting.spawn(Box::pin(async move {
-            let mut reply = Encoded { buffer: Vec::new(), bytes_max, error: &command.error };
-            let outcome = job.drive(&mut reply).await;
-            let mut bytes = reply.buffer;
-            if !outcome.tells() {
-                bytes.clear();
-            }
+            let (outcome, work) = task.drive().await;
+            let bytes = work.reply.told(&outcome);
             replier.reply(Answer { outcome, bytes });
         }));
         None

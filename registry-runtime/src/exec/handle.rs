@@ -12,11 +12,12 @@ use tokio::time::{Sleep, sleep_until};
 
 use super::Attempt;
 use super::begin::{Begun, agreed};
+use super::contain::discard;
 use super::control::Control;
 use super::host::Host;
 use super::outcome::Outcome;
 use super::reply::Typed;
-use super::work::{contain, discard};
+use super::work::{Spare, Work};
 use crate::resource::{Command, Resource};
 
 /// How a command for a caller in this process started.
@@ -37,26 +38,24 @@ impl<R: Resource> Host<R> {
         command: &'static Command<R, A, T, E>,
         attempt: Attempt<'_, R>,
         args: A,
-        spare: &mut impl FnMut(Option<&R::Key>, &A),
+        spare: Spare<'_, R, A>,
     ) -> Started<T, E>
     where
         A: Send + 'static,
         T: Serialize + DeserializeOwned + Send + 'static,
         E: Send + 'static,
     {
-        let bytes_max = self.setting.reply_bytes_max;
-        let mut reply = Typed { bytes_max, error: &command.error };
+        let reply = Typed::new(self.setting.reply_bytes_max, &command.error);
+        let mut work = Work::new(command, args, reply, Some(spare));
         let deadline = attempt.deadline;
-        // What does not encode is not spared, whichever way it fails: lanes are held by now.
-        let mut spare = |key: Option<&R::Key>, args: &A| _ = contain(|| spare(key, args));
-        let begun = self.begin(command, attempt, args, &mut reply, &mut spare);
-        let job = match begun {
-            Begun::Ready(outcome) => return Started::Ready(outcome),
+        let job = match self.begin(&mut work, attempt) {
+            Begun::Ready(outcome) => return Started::Ready(work.reply.tell(outcome)),
             Begun::Pledged(pledge, outcome) => {
                 let (teller, told) = oneshot::channel();
+                let reply = work.reply;
                 // A caller that is gone wants to hear nothing; the record goes its way.
                 pledge.then(move |decided| {
-                    if let Err(unheard) = teller.send(agreed(outcome, decided)) {
+                    if let Err(unheard) = teller.send(reply.tell(agreed(outcome, decided))) {
                         discard(unheard);
                     }
                 });
@@ -67,10 +66,11 @@ impl<R: Resource> Host<R> {
         };
         let (teller, told) = oneshot::channel();
         let control = Arc::clone(job.control());
+        let task = job.with(work.into_task(|reply| reply));
         self.setting.spawn(Box::pin(async move {
-            let outcome = job.drive(&mut reply).await;
+            let (outcome, work) = task.drive().await;
             // A caller that is gone has cancelled and wants to hear nothing.
-            if let Err(unheard) = teller.send(outcome) {
+            if let Err(unheard) = teller.send(work.reply.tell(outcome)) {
                 discard(unheard);
             }
         }));

@@ -12,6 +12,7 @@ use tokio::runtime::Handle as Runtime;
 
 use super::attempt::Asked;
 use super::codec;
+use super::contain::{contain, discard};
 use super::door::Door;
 use super::erased::{self, Erased};
 use super::guests::Guests;
@@ -24,7 +25,6 @@ use super::shelf::{
     Aside, Change, Claim, Effect, Gone, Outcomes, Receipt, Sealing, Settled, Settling, Shelf, Stand, Swept,
 };
 use super::sweeper::Sweeper;
-use super::work::{contain, discard};
 use super::{Clock, Lease, Load};
 use crate::codec::{Raw, encode, with_scratch};
 use crate::id::{Epoch, Mark, Process, Slot};

@@ -17,36 +17,35 @@ use super::guests::Guest;
 use super::host::Host;
 use super::outcome::{Outcome, Refused};
 use super::pledge::{Decided, Pledge};
-use super::reply::Reply;
 use super::seat::Seat;
 use super::shelf::{Change, Found, Settled};
-use super::work::{Conclusion, Flight, Ran, Work, conclude, discard};
+use super::work::{About, AnyWork, Conclusion, Started, conclude, drop_body, poll, start};
 use crate::id::Epoch;
-use crate::resource::{Command, KeyText, Kind, Resource};
+use crate::resource::{KeyText, Kind, Resource};
 use crate::rules::Rule;
 
 /// By how much a wall clock is set back where a test has deadlines kept by one: longer than anybody waits there.
 const SET_BACK: Duration = Duration::from_secs(60);
 
-/// A command that has to be driven. Dropping it lets go of everything and commits nothing.
+/// What a command holds that has to be driven. Dropping it lets go of everything and commits nothing.
 #[must_use = "a command that waits must be driven"]
-pub(super) struct Job<R: Resource, A: 'static, T: 'static, E: 'static> {
-    // The body goes before the seat and the seat before the place: nobody gets the lane while the body lives.
-    stage: Stage<R, A, T, E>,
-    hold: Hold<R, A, T, E>,
+pub(super) struct Job<R: Resource> {
+    stage: Stage,
+    hold: Hold<R>,
 }
 
 /// How far a command is that has to be driven.
-pub(super) enum Stage<R: Resource, A, T, E> {
+pub(super) enum Stage {
     /// It has not been started.
-    Waiting(A),
+    Waiting,
     /// It has been polled once.
-    Running(Flight<R, T, E>),
+    Running,
 }
 
 /// What a command holds on to while it waits and while it runs.
-struct Hold<R: Resource, A: 'static, T: 'static, E: 'static> {
-    command: &'static Command<R, A, T, E>,
+struct Hold<R: Resource> {
+    about: About,
+    // The seat goes before the place.
     /// `None` for an action.
     seat: Option<Seat<R>>,
     /// Of an action.
@@ -55,7 +54,7 @@ struct Hold<R: Resource, A: 'static, T: 'static, E: 'static> {
     host: Arc<Host<R>>,
 }
 
-/// What is the same for every command: its waiting is compiled once, and not for each command of an application.
+/// What is the same for every resource: its waiting is compiled once, and not for each of them.
 struct Stay {
     kept: Kept,
     control: Arc<Control>,
@@ -64,27 +63,52 @@ struct Stay {
     ends_at: Instant,
 }
 
+/// A command that has to be driven, with what it holds.
+pub(super) struct Task<R: Resource, W> {
+    // The body goes before what it holds: nobody gets the lane while the body lives.
+    work: W,
+    job: Job<R>,
+}
+
+impl<R: Resource, W: AnyWork<R>> Task<R, W> {
+    /// Drives the command to its end, and gives back what its caller gets.
+    pub(super) async fn drive(self) -> (Outcome, W) {
+        let Self { mut work, job } = self;
+        let outcome = job.drive(&mut work).await;
+        (outcome, work)
+    }
+}
+
 /// How a command ended: at once, or as its record is decided.
-type Ended<D, J> = (Outcome<D, J>, Settled);
+type Ended = (Outcome, Settled);
 
-/// [`Ended`], with the types that follow from the reply.
-type EndedFor<T, E, S> = Ended<<S as Reply<T, E>>::Done, <S as Reply<T, E>>::Rejected>;
+/// A command at work in its place. The body goes before that: nobody gets the lane while the body lives.
+struct AtWork<'a, R: Resource> {
+    work: &'a mut dyn AnyWork<R>,
+    hold: Hold<R>,
+}
 
-impl<R: Resource, A, T, E> Job<R, A, T, E> {
+impl<R: Resource> Drop for AtWork<'_, R> {
+    fn drop(&mut self) {
+        self.hold.stay.kept.span.in_scope(|| drop_body(self.work));
+    }
+}
+
+impl<R: Resource> Job<R> {
     pub(super) fn new(
         host: &Arc<Host<R>>,
-        command: &'static Command<R, A, T, E>,
+        about: About,
         kept: Kept,
         control: Arc<Control>,
         place: Place,
         seat: Option<Seat<R>>,
-        stage: Stage<R, A, T, E>,
+        stage: Stage,
     ) -> Self {
         let set_back = if host.setting.rules.keeps(Rule::Deadline) { Duration::ZERO } else { SET_BACK };
         let ends_at = kept.deadline + set_back;
         let guest = seat.is_none().then(|| host.guests.enter(&control));
         let host = Arc::clone(host);
-        Self { stage, hold: Hold { command, seat, _guest: guest, stay: Stay { kept, control, place, ends_at }, host } }
+        Self { stage, hold: Hold { about, seat, _guest: guest, stay: Stay { kept, control, place, ends_at }, host } }
     }
 
     /// What stops it from outside.
@@ -92,112 +116,90 @@ impl<R: Resource, A, T, E> Job<R, A, T, E> {
         &self.hold.stay.control
     }
 
-    /// Drives it to its end.
-    pub(super) async fn drive<S: Reply<T, E>>(self, reply: &mut S) -> Outcome<S::Done, S::Rejected>
-    where
-        T: Send,
-        E: Send,
-    {
-        let Self { stage, mut hold } = self;
+    /// To be driven with this command.
+    pub(super) fn with<W: AnyWork<R>>(self, work: W) -> Task<R, W> {
+        Task { work, job: self }
+    }
+
+    async fn drive(self, work: &mut dyn AnyWork<R>) -> Outcome {
+        let Self { stage, hold } = self;
         let ends_at = hold.stay.ends_at;
-        let begun = match stage {
-            Stage::Running(flight) => Ok(flight),
-            Stage::Waiting(args) => match hold.stay.granted().await {
-                Ok(()) => hold.begin(args, reply),
-                Err(refused) => Err(refuse(refused, args)),
-            },
-        };
-        let (outcome, settled) = match begun {
-            Ok(mut flight) => {
-                let mut ran = None;
-                let flown = hold.stay.flown(&mut |span, task| flight.poll(span, task).map(|end| ran = end)).await;
-                hold.land(flown.map(|()| ran), flight, reply)
-            }
-            Err(ended) => ended,
-        };
+        let (outcome, settled) = AtWork { work, hold }.drive(stage).await;
         // What waits for a record holds up nobody.
-        drop(hold);
         match settled {
             Settled::Now(settled) => agreed(outcome, settled),
             Settled::Later(pledge) => match decided_by(pledge, ends_at).await {
                 Some(decided) => agreed(outcome, decided),
-                None => {
-                    discard(outcome);
-                    Outcome::DeadlineExceeded { started: true }
-                }
+                None => Outcome::DeadlineExceeded { started: true },
             },
         }
     }
 }
 
-impl<R: Resource, A, T, E> Hold<R, A, T, E> {
+impl<R: Resource> AtWork<'_, R> {
+    async fn drive(mut self, stage: Stage) -> Ended {
+        if let Stage::Waiting = stage {
+            if let Err(refused) = self.hold.stay.granted().await {
+                return refuse(refused);
+            }
+            if let Some(ended) = self.begin() {
+                return ended;
+            }
+        }
+        let Self { work, hold } = &mut self;
+        let mut ran = None;
+        let flown = hold.stay.flown(&mut |span, task| poll(*work, span, task).map(|end| ran = end)).await;
+        self.land(flown.map(|()| ran))
+    }
+
     /// Starts the body when its turn has come; if it ends at once, or must not start, says how.
-    fn begin<S: Reply<T, E>>(&mut self, args: A, reply: &mut S) -> Result<Flight<R, T, E>, EndedFor<T, E, S>> {
-        let (epoch, state) = match self.may_start() {
+    fn begin(&mut self) -> Option<Ended> {
+        let (epoch, state) = match self.hold.may_start() {
             Ok(Found::State(epoch, state)) => (epoch, state),
             Ok(Found::Told(told)) => {
-                let kept = &self.stay.kept;
-                self.host.note_receipt(self.command.name, kept.asked.ask.id, kept.attempt);
-                discard(args);
-                return Err((reply.again(told), Settled::Now(Ok(()))));
+                let Hold { about, stay: Stay { kept, .. }, host, .. } = &self.hold;
+                host.note_receipt(about.name, kept.asked.ask.id, kept.attempt);
+                drop_body(self.work);
+                return Some((self.work.again(told), Settled::Now(Ok(()))));
             }
-            Err(refused) => return Err(refuse(refused, args)),
+            Err(refused) => return Some(refuse(refused)),
         };
-        match self.start(epoch, state, args) {
-            Some(Work::Flying(flight)) => Ok(flight),
-            Some(Work::Ran(ran)) => Err(self.end(Some(ran), reply)),
-            None => Err(self.end(None, reply)),
+        match self.start(epoch, state) {
+            Some(Started::Flying) => None,
+            Some(Started::Ran(change)) => Some(self.end(Some(change))),
+            None => Some(self.end(None)),
         }
     }
 
     /// Starts the body; `None` when it panicked.
-    fn start(&self, epoch: Epoch, state: Option<Arc<R>>, args: A) -> Option<Work<R, T, E>> {
-        let key = self.seat.as_ref().map(|seat| &seat.key);
-        let kept = &self.stay.kept;
-        let invocation = kept.invocation(&self.host.setting.origin, key.map(|key| key as &dyn KeyText), epoch);
-        Work::start(&kept.span, &self.command.run, state, key, args, &invocation)
-    }
-
-    /// What the body is to be started on.
-    fn may_start(&self) -> Result<Found<R>, Refused> {
-        if Instant::now() >= self.stay.kept.deadline {
-            return Err(Refused::DeadlineExceeded { started: false });
-        }
-        let found = match &self.seat {
-            Some(seat) => seat.turn(self.command.kind(), &self.stay.kept.asked)?,
-            None => Found::State(Epoch::ZERO, None),
-        };
-        if let Found::Told(_) = &found {
-            return Ok(found);
-        }
-        self.stay.control.start().map_err(|stop| stop.outcome(false))?;
-        Ok(found)
+    fn start(&mut self, epoch: Epoch, state: Option<Arc<R>>) -> Option<Started<R>> {
+        let Hold { seat, stay: Stay { kept, .. }, host, .. } = &self.hold;
+        let key = seat.as_ref().map(|seat| &seat.key);
+        let invocation = kept.invocation(&host.setting.origin, key.map(|key| key as &dyn KeyText), epoch);
+        start(self.work, &kept.span, state, key, &invocation)
     }
 
     /// Ends a body that was polled to its end (`None`: it panicked) or stopped before.
-    fn land<S: Reply<T, E>>(
-        &mut self,
-        flown: Result<Option<Ran<R, T, E>>, Refused>,
-        flight: Flight<R, T, E>,
-        reply: &mut S,
-    ) -> EndedFor<T, E, S> {
-        self.stay.kept.span.in_scope(|| discard(flight));
+    fn land(&mut self, flown: Result<Option<Change<R>>, Refused>) -> Ended {
         match flown {
-            Ok(ran) => self.end(ran, reply),
-            Err(refused) => (refused.widen(), Settled::Now(Ok(()))),
+            Ok(Some(change)) => self.end(Some(change)),
+            Ok(None) => {
+                self.hold.stay.kept.span.in_scope(|| drop_body(self.work));
+                self.end(None)
+            }
+            Err(refused) => refuse(refused),
         }
     }
 
     /// Makes the reply, commits, and lets go of the slot. With a pledge the commit is yet to be acknowledged.
-    fn end<S: Reply<T, E>>(&mut self, ran: Option<Ran<R, T, E>>, reply: &mut S) -> EndedFor<T, E, S> {
-        let Self { command, seat, stay: Stay { kept, .. }, host, .. } = self;
+    fn end(&mut self, ran: Option<Change<R>>) -> Ended {
+        let Hold { about, seat, stay: Stay { kept, .. }, host, .. } = &mut self.hold;
         let seat = seat.take();
         let key = seat.as_ref().map(|seat| &seat.key);
-        let exclusive = seat.is_some() && command.kind() != Kind::Read;
+        let exclusive = seat.is_some() && about.kind != Kind::Read;
         let keep = exclusive && kept.asked.ends.is_some();
-        let concluded = host.noted(conclude(ran, key, reply, keep), command.name, kept.asked.ask.id);
-        let concluded = in_time(concluded, Instant::now(), kept.deadline);
-        let Conclusion { outcome, change, told } = concluded;
+        let concluded = host.noted(conclude(self.work, ran, key, keep), about.name, kept.asked.ask.id);
+        let Conclusion { outcome, change, told } = in_time(concluded, Instant::now(), kept.deadline);
         let settled = match seat {
             // A read showed the state of the moment at which it looked, when the slot was open and the lease held.
             Some(seat) if exclusive => seat.settle(change, host.receipt(&kept.asked, told)),
@@ -207,6 +209,24 @@ impl<R: Resource, A, T, E> Hold<R, A, T, E> {
             }
         };
         (outcome, settled)
+    }
+}
+
+impl<R: Resource> Hold<R> {
+    /// What the body is to be started on.
+    fn may_start(&self) -> Result<Found<R>, Refused> {
+        if Instant::now() >= self.stay.kept.deadline {
+            return Err(Refused::DeadlineExceeded { started: false });
+        }
+        let found = match &self.seat {
+            Some(seat) => seat.turn(self.about.kind, &self.stay.kept.asked)?,
+            None => Found::State(Epoch::ZERO, None),
+        };
+        if let Found::Told(_) = &found {
+            return Ok(found);
+        }
+        self.stay.control.start().map_err(|stop| stop.outcome(false))?;
+        Ok(found)
     }
 }
 
@@ -242,9 +262,8 @@ impl Stay {
     }
 }
 
-/// How a command ends that is not started.
-fn refuse<A, D, J>(refused: Refused, args: A) -> Ended<D, J> {
-    discard(args);
+/// How a command ends that is not started, or was stopped.
+fn refuse(refused: Refused) -> Ended {
     (refused.widen(), Settled::Now(Ok(())))
 }
 

@@ -115,8 +115,16 @@ impl<T, E> Outcome<T, E> {
 impl Refused {
     /// Gives it the type that the caller expects.
     pub(super) fn widen<T, E>(self) -> Outcome<T, E> {
+        self.map(|never| match never {}, |never| match never {})
+    }
+}
+
+impl<T, E> Outcome<T, E> {
+    /// The same with another reply, or another error.
+    pub(super) fn map<U, F>(self, done: impl FnOnce(T) -> U, rejected: impl FnOnce(E) -> F) -> Outcome<U, F> {
         match self {
-            Self::Done(never) | Self::Rejected(never) => match never {},
+            Self::Done(value) => Outcome::Done(done(value)),
+            Self::Rejected(error) => Outcome::Rejected(rejected(error)),
             Self::NotFound => Outcome::NotFound,
             Self::AlreadyExists => Outcome::AlreadyExists,
             Self::Overloaded { retry_after } => Outcome::Overloaded { retry_after },

@@ -12,13 +12,14 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep};
 
+use super::contain::contain;
 use super::copies::written;
 use super::handle::Started;
 use super::host::Host;
 use super::outcome::Outcome;
 use super::record::{PART_BYTES, keep, lend};
 use super::shelf::Aside;
-use super::work::{contain, fresh};
+use super::work::fresh;
 use super::{Attempt, codec};
 use crate::codec::{self as bytes, Raw, is_same};
 use crate::id::{CommandId, Epoch, Mark, Position, Process, Slot};

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::runtime::Handle as Runtime;
 use tokio::task::yield_now;
 
-use super::work::{contain, discard};
+use super::contain::{contain, discard};
 
 /// How much is dropped at once. A user's `Drop` and the allocator take some tenths of a microsecond for one thing, so others wait for some
 /// hundred microseconds at most; one node may let go of millions of instances in one moment.

@@ -1,37 +1,89 @@
-//! Runs the body of a command so that nothing but its value gets out.
+//! A command from its arguments to what its caller gets.
+//!
+//! [`Work`] is all that depends on the types of a command. What a command waits for, holds and leaves behind sees [`AnyWork`] alone, and so is
+//! compiled once for each resource and not for each of its commands.
 
-use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use tracing::Span;
 
+use super::contain::{contain, discard};
 use super::outcome::Outcome;
-use super::reply::Reply;
+use super::reply::{Reply, Unfit};
 use super::shelf::Change;
 use crate::codec;
 use crate::policy::receipts::Told;
-use crate::resource::{Boxed, Invocation, Resource, Run};
+use crate::resource::{Boxed, Command, Invocation, Kind, Resource, Run};
 
-/// A body that has been started.
-pub(super) enum Work<R: Resource, T, E> {
-    /// It came to its end.
-    Ran(Ran<R, T, E>),
-    /// It needs polling.
-    Flying(Flight<R, T, E>),
+/// [`Work`] without the types of arguments, reply and error. Every method but the first runs a user's code.
+pub(super) trait AnyWork<R: Resource>: Send {
+    /// What the command is, whatever its types.
+    fn about(&self) -> About;
+
+    /// Shows key and arguments to who may need them again, before they are used up.
+    fn spare(&mut self, key: Option<&R::Key>);
+
+    /// Starts the body, on `state`, which is `None` for an absent instance.
+    fn start(&mut self, state: Option<Arc<R>>, key: Option<&R::Key>, invocation: &Invocation<'_>) -> Started<R>;
+
+    /// Polls a body that flies.
+    fn poll(&mut self, task: &mut Context<'_>) -> Poll<Change<R>>;
+
+    /// Turns what the body returned into what the caller gets, with what a receipt is to say if `keep` says that one is kept.
+    fn reply(&mut self, keep: bool) -> Result<(Outcome, Option<Told>), Unfit>;
+
+    /// Turns what the caller was told already.
+    fn again(&mut self, told: Told) -> Outcome;
+
+    /// Drops arguments and body, which nobody needs any more.
+    fn drop_body(&mut self);
 }
 
-/// What a body left that came to its end.
-pub(super) struct Ran<R, T, E> {
-    result: Result<T, E>,
-    /// `Keep` whenever the result is an error.
-    change: Change<R>,
+/// What a command is, whatever its types.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct About {
+    pub(super) name: &'static str,
+    pub(super) kind: Kind,
+    /// Whether the body ends where it is called.
+    pub(super) is_sync: bool,
+}
+
+/// How a body started.
+pub(super) enum Started<R> {
+    /// It came to its end, and leaves this; `Keep` whenever it returned an error.
+    Ran(Change<R>),
+    /// It needs polling.
+    Flying,
+}
+
+/// A command with its arguments, and what becomes of them; `S` is what its caller gets.
+pub(super) struct Work<'a, R: Resource, A: 'static, T: 'static, E: 'static, S> {
+    command: &'static Command<R, A, T, E>,
+    stage: Stage<R, A, T, E>,
+    spare: Option<Spare<'a, R, A>>,
+    pub(super) reply: S,
+}
+
+/// Sees key and arguments before they are used up.
+pub(super) type Spare<'a, R, A> = &'a mut (dyn FnMut(Option<&<R as Resource>::Key>, &A) + Send + 'a);
+
+/// How far a command is.
+enum Stage<R: Resource, A, T, E> {
+    /// It has not been started.
+    Waiting(A),
+    /// It needs polling.
+    Flying(Flight<R, T, E>),
+    /// It has returned this.
+    Ran(Result<T, E>),
+    /// There is nothing left of it.
+    Over,
 }
 
 /// A body that needs polling.
-pub(super) enum Flight<R: Resource, T, E> {
+enum Flight<R: Resource, T, E> {
     Create(Boxed<Result<R, E>>, fn(&R) -> T),
     Update(Boxed<(R, Result<T, E>)>),
     Destroy(Boxed<Result<T, E>>),
@@ -39,56 +91,134 @@ pub(super) enum Flight<R: Resource, T, E> {
     Plain(Boxed<Result<T, E>>),
 }
 
-impl<R: Resource, T, E> Work<R, T, E> {
-    /// Starts the body, in a span, on `state`, which is `None` for an absent instance; `None` when it panicked.
-    pub(super) fn start<A>(
-        span: &Span,
-        run: &Run<R, A, T, E>,
-        state: Option<Arc<R>>,
-        key: Option<&R::Key>,
+impl<'a, R: Resource, A, T, E, S> Work<'a, R, A, T, E, S> {
+    /// A command that has not been started.
+    pub(super) fn new(
+        command: &'static Command<R, A, T, E>,
         args: A,
-        invocation: &Invocation<'_>,
-    ) -> Option<Self> {
-        contain(|| span.in_scope(|| Self::run(run, state, key, args, invocation)))
+        reply: S,
+        spare: Option<Spare<'a, R, A>>,
+    ) -> Self {
+        Self { command, stage: Stage::Waiting(args), spare, reply }
     }
 
-    fn run<A>(
-        run: &Run<R, A, T, E>,
-        state: Option<Arc<R>>,
-        key: Option<&R::Key>,
-        args: A,
-        invocation: &Invocation<'_>,
-    ) -> Self {
-        match (run, key) {
-            (Run::Create(body, show), Some(key)) => Self::Ran(Ran::created(body(key.clone(), args, invocation), *show)),
+    /// The same for a task, which outlives where it began; with another place for the reply.
+    pub(super) fn into_task<O>(self, reply: impl FnOnce(S) -> O) -> Work<'static, R, A, T, E, O> {
+        Work { command: self.command, stage: self.stage, spare: None, reply: reply(self.reply) }
+    }
+
+    fn ran(&mut self, (result, change): (Result<T, E>, Change<R>)) -> Started<R> {
+        self.stage = Stage::Ran(result);
+        Started::Ran(change)
+    }
+
+    fn fly(&mut self, flight: Flight<R, T, E>) -> Started<R> {
+        self.stage = Stage::Flying(flight);
+        Started::Flying
+    }
+}
+
+impl<R, A, T, E, S> AnyWork<R> for Work<'_, R, A, T, E, S>
+where
+    R: Resource,
+    A: Send,
+    T: Send,
+    E: Send,
+    S: Reply<T, E> + Send,
+{
+    fn about(&self) -> About {
+        About { name: self.command.name, kind: self.command.kind(), is_sync: self.command.run.is_sync() }
+    }
+
+    fn spare(&mut self, key: Option<&R::Key>) {
+        if let (Some(spare), Stage::Waiting(args)) = (&mut self.spare, &self.stage) {
+            spare(key, args);
+        }
+    }
+
+    fn start(&mut self, state: Option<Arc<R>>, key: Option<&R::Key>, invocation: &Invocation<'_>) -> Started<R> {
+        let Stage::Waiting(args) = mem::replace(&mut self.stage, Stage::Over) else {
+            unreachable!("a command is started once")
+        };
+        match (&self.command.run, key) {
+            (Run::Create(body, show), Some(key)) => self.ran(created(body(key.clone(), args, invocation), *show)),
             (Run::CreateAsync(body, show), Some(key)) => {
-                Self::Flying(Flight::Create(body(key.clone(), args, invocation), *show))
+                self.fly(Flight::Create(body(key.clone(), args, invocation), *show))
             }
-            (Run::Read(body), Some(key)) => Self::Ran(Ran::kept(match state {
+            (Run::Read(body), Some(key)) => self.ran(kept(match state {
                 Some(state) => body(&state, args, invocation),
                 None => body(&fresh::<R>(key), args, invocation),
             })),
             (Run::ReadAsync(body), Some(key)) => {
                 let state = state.unwrap_or_else(|| Arc::new(fresh(key)));
-                Self::Flying(Flight::Plain(body(state, args, invocation)))
+                self.fly(Flight::Plain(body(state, args, invocation)))
             }
             (Run::Update(body), Some(key)) => {
                 let mut copy = copy(state, key);
                 let result = body(&mut copy, args, invocation);
-                Self::Ran(Ran::updated(copy, result))
+                self.ran(updated(copy, result))
             }
-            (Run::UpdateAsync(body), Some(key)) => {
-                Self::Flying(Flight::Update(body(copy(state, key), args, invocation)))
-            }
-            (Run::Destroy(body), Some(key)) => Self::Ran(Ran::destroyed(body(copy(state, key), args, invocation))),
-            (Run::DestroyAsync(body), Some(key)) => {
-                Self::Flying(Flight::Destroy(body(copy(state, key), args, invocation)))
-            }
-            (Run::Action(body), _) => Self::Ran(Ran::kept(body(args, invocation))),
-            (Run::ActionAsync(body), _) => Self::Flying(Flight::Plain(body(args, invocation))),
+            (Run::UpdateAsync(body), Some(key)) => self.fly(Flight::Update(body(copy(state, key), args, invocation))),
+            (Run::Destroy(body), Some(key)) => self.ran(destroyed(body(copy(state, key), args, invocation))),
+            (Run::DestroyAsync(body), Some(key)) => self.fly(Flight::Destroy(body(copy(state, key), args, invocation))),
+            (Run::Action(body), _) => self.ran(kept(body(args, invocation))),
+            (Run::ActionAsync(body), _) => self.fly(Flight::Plain(body(args, invocation))),
             (_, None) => unreachable!("a command on an instance has a key: `begin` looked"),
         }
     }
+
+    fn poll(&mut self, task: &mut Context<'_>) -> Poll<Change<R>> {
+        let Stage::Flying(flight) = &mut self.stage else { unreachable!("only what flies is polled") };
+        let (result, change) = ready!(match flight {
+            Flight::Create(future, show) => Pin::new(future).poll(task).map(|result| created(result, *show)),
+            Flight::Update(future) => Pin::new(future).poll(task).map(|(copy, result)| updated(copy, result)),
+            Flight::Destroy(future) => Pin::new(future).poll(task).map(destroyed),
+            Flight::Plain(future) => Pin::new(future).poll(task).map(kept),
+        });
+        self.stage = Stage::Ran(result);
+        Poll::Ready(change)
+    }
+
+    fn reply(&mut self, keep: bool) -> Result<(Outcome, Option<Told>), Unfit> {
+        match mem::replace(&mut self.stage, Stage::Over) {
+            Stage::Ran(Ok(value)) => Ok((Outcome::Done(()), self.reply.done(value, keep)?.map(Told::Done))),
+            Stage::Ran(Err(error)) => {
+                Ok((Outcome::Rejected(()), self.reply.rejected(error, keep)?.map(Told::Rejected)))
+            }
+            Stage::Waiting(_) | Stage::Flying(_) | Stage::Over => unreachable!("the body has returned"),
+        }
+    }
+
+    fn again(&mut self, told: Told) -> Outcome {
+        self.reply.again(told)
+    }
+
+    fn drop_body(&mut self) {
+        self.stage = Stage::Over;
+    }
+}
+
+fn created<R, T, E>(result: Result<R, E>, show: fn(&R) -> T) -> (Result<T, E>, Change<R>) {
+    match result {
+        Ok(made) => (Ok(show(&made)), Change::Put(Arc::new(made))),
+        Err(error) => kept(Err(error)),
+    }
+}
+
+fn updated<R, T, E>(copy: R, result: Result<T, E>) -> (Result<T, E>, Change<R>) {
+    match result {
+        Ok(value) => (Ok(value), Change::Put(Arc::new(copy))),
+        Err(error) => kept(Err(error)),
+    }
+}
+
+fn destroyed<R, T, E>(result: Result<T, E>) -> (Result<T, E>, Change<R>) {
+    let change = if result.is_ok() { Change::Remove } else { Change::Keep };
+    (result, change)
+}
+
+fn kept<R, T, E>(result: Result<T, E>) -> (Result<T, E>, Change<R>) {
+    (result, Change::Keep)
 }
 
 /// The copy that an exclusive command works on.
@@ -112,59 +242,51 @@ fn is_fresh<R: Resource>(state: &R, key: &R::Key) -> bool {
     R::FRESH.is_some_and(|make| codec::is_same(state, &make(key.clone())))
 }
 
-impl<R: Resource, T, E> Ran<R, T, E> {
-    fn created(result: Result<R, E>, show: fn(&R) -> T) -> Self {
-        match result {
-            Ok(made) => Self { result: Ok(show(&made)), change: Change::Put(Arc::new(made)) },
-            Err(error) => Self::kept(Err(error)),
-        }
-    }
+/// Starts a body, in a span; `None` when it panicked.
+pub(super) fn start<R: Resource>(
+    work: &mut dyn AnyWork<R>,
+    span: &Span,
+    state: Option<Arc<R>>,
+    key: Option<&R::Key>,
+    invocation: &Invocation<'_>,
+) -> Option<Started<R>> {
+    contain(|| span.in_scope(|| work.start(state, key, invocation)))
+}
 
-    fn updated(copy: R, result: Result<T, E>) -> Self {
-        match result {
-            Ok(value) => Self { result: Ok(value), change: Change::Put(Arc::new(copy)) },
-            Err(error) => Self::kept(Err(error)),
-        }
-    }
-
-    fn destroyed(result: Result<T, E>) -> Self {
-        let change = if result.is_ok() { Change::Remove } else { Change::Keep };
-        Self { result, change }
-    }
-
-    fn kept(result: Result<T, E>) -> Self {
-        Self { result, change: Change::Keep }
+/// Polls a body that flies, in a span; `Ready(None)` when it panicked.
+pub(super) fn poll<R: Resource>(
+    work: &mut dyn AnyWork<R>,
+    span: &Span,
+    task: &mut Context<'_>,
+) -> Poll<Option<Change<R>>> {
+    match contain(|| span.in_scope(|| work.poll(task))) {
+        Some(Poll::Pending) => Poll::Pending,
+        Some(Poll::Ready(change)) => Poll::Ready(Some(change)),
+        None => Poll::Ready(None),
     }
 }
 
-impl<R: Resource, T, E> Flight<R, T, E> {
-    /// Polls the body, in a span; `Ready(None)` when it panicked.
-    pub(super) fn poll(&mut self, span: &Span, task: &mut Context<'_>) -> Poll<Option<Ran<R, T, E>>> {
-        let body = || match self {
-            Self::Create(future, show) => Pin::new(future).poll(task).map(|result| Ran::created(result, *show)),
-            Self::Update(future) => Pin::new(future).poll(task).map(|(copy, result)| Ran::updated(copy, result)),
-            Self::Destroy(future) => Pin::new(future).poll(task).map(Ran::destroyed),
-            Self::Plain(future) => Pin::new(future).poll(task).map(Ran::kept),
-        };
-        match contain(|| span.in_scope(body)) {
-            Some(Poll::Pending) => Poll::Pending,
-            Some(Poll::Ready(ran)) => Poll::Ready(Some(ran)),
-            None => Poll::Ready(None),
-        }
-    }
+/// Shows key and arguments to who may need them again. What does not encode is not spared, whichever way it fails: lanes are held by now.
+pub(super) fn spare<R: Resource>(work: &mut dyn AnyWork<R>, key: Option<&R::Key>) {
+    let _ = contain(|| work.spare(key));
+}
+
+/// Drops arguments and body.
+pub(super) fn drop_body<R: Resource>(work: &mut dyn AnyWork<R>) {
+    let _ = contain(|| work.drop_body());
 }
 
 /// What comes of a body that came to its end.
-pub(super) struct Conclusion<R, D, J> {
-    pub(super) outcome: Outcome<D, J>,
+pub(super) struct Conclusion<R> {
+    pub(super) outcome: Outcome,
     pub(super) change: Change<R>,
     /// What a receipt is to say, if one is kept.
     pub(super) told: Option<Told>,
 }
 
-impl<R, D, J> Conclusion<R, D, J> {
+impl<R> Conclusion<R> {
     /// Nothing came of it.
-    pub(super) fn nothing(outcome: Outcome<D, J>) -> Self {
+    pub(super) fn nothing(outcome: Outcome) -> Self {
         Self { outcome, change: Change::Keep, told: None }
     }
 }
@@ -173,13 +295,13 @@ impl<R, D, J> Conclusion<R, D, J> {
 /// receipt is to say if `keep` says that one is kept. An instance that is as good as one that no command has touched is removed.
 ///
 /// The reply is made before the change is committed, so that one that cannot be made leaves the instance as it was.
-pub(super) fn conclude<R: Resource, T, E, S: Reply<T, E>>(
-    ran: Option<Ran<R, T, E>>,
+pub(super) fn conclude<R: Resource>(
+    work: &mut dyn AnyWork<R>,
+    ran: Option<Change<R>>,
     key: Option<&R::Key>,
-    reply: &mut S,
     keep: bool,
-) -> Conclusion<R, S::Done, S::Rejected> {
-    let Some(Ran { result, mut change }) = ran else { return Conclusion::nothing(Outcome::Panicked) };
+) -> Conclusion<R> {
+    let Some(mut change) = ran else { return Conclusion::nothing(Outcome::Panicked) };
     let told = contain(|| {
         if let (Change::Put(state), Some(key)) = (&change, key) {
             assert!(state.key() == *key, "the command left its instance under another key");
@@ -187,12 +309,7 @@ pub(super) fn conclude<R: Resource, T, E, S: Reply<T, E>>(
                 change = Change::Remove;
             }
         }
-        match result {
-            Ok(value) => reply.done(value, keep).map(|(done, kept)| (Outcome::Done(done), kept.map(Told::Done))),
-            Err(error) => {
-                reply.rejected(error, keep).map(|(error, kept)| (Outcome::Rejected(error), kept.map(Told::Rejected)))
-            }
-        }
+        work.reply(keep)
     });
     let outcome = match told {
         Some(Ok((outcome, told))) => return Conclusion { outcome, change, told },
@@ -201,29 +318,4 @@ pub(super) fn conclude<R: Resource, T, E, S: Reply<T, E>>(
     };
     discard(change);
     Conclusion::nothing(outcome)
-}
-
-/// Calls a user's code; `None` when it panicked. The panic has been reported by the process's panic hook.
-pub(super) fn contain<T>(act: impl FnOnce() -> T) -> Option<T> {
-    // A body sees its own copy and its own arguments, which are dropped with it. What it shares beyond them by interior
-    // mutability is outside this library's protection, as the documentation of commands says.
-    match catch_unwind(AssertUnwindSafe(act)) {
-        Ok(value) => Some(value),
-        Err(payload) => {
-            bury(payload);
-            None
-        }
-    }
-}
-
-/// Drops a user's value, whose `Drop` may panic.
-pub(super) fn discard<T>(value: T) {
-    let _ = contain(|| drop(value));
-}
-
-/// Drops what was thrown, which may throw again; the second time it is leaked.
-fn bury(payload: Box<dyn Any + Send>) {
-    if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
-        std::mem::forget(again);
-    }
 }

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use super::tally::*;
 use super::world::*;
 use crate::exec::Outcome;
+use crate::exec::work::Spare;
 use crate::id::Epoch;
 
 #[tokio::test]
@@ -267,9 +268,7 @@ async fn commands_that_call_commands_do_not_pile_up_on_the_stack() {
 #[tokio::test]
 async fn arguments_that_panic_when_they_are_spared_hold_no_lane() {
     let world = World::with(1, 5);
-    let add = |spare: &mut dyn FnMut(Option<&u64>, &(Do,))| {
-        world.host.call(&ADD, world.attempt(1), (Do::Add(1),), &mut |key, args| spare(key, args)).ready()
-    };
+    let add = |spare: Spare<'_, Tally, (Do,)>| world.host.call(&ADD, world.attempt(1), (Do::Add(1),), spare).ready();
     assert_eq!(add(&mut |_, _| panic!("as told")), Outcome::Done(6));
     assert_eq!(add(&mut |_, _| ()), Outcome::Done(7));
     world.idle().await;
