@@ -12,12 +12,12 @@ use super::contain::{contain, discard};
 use super::control::Control;
 use super::door::Place;
 use super::host::Host;
-use super::job::{Job, Stage};
+use super::job::Job;
 use super::outcome::{Outcome, Refused};
 use super::pledge::{Decided, Pledge};
 use super::seat::Seat;
 use super::shelf::{Change, Claim, Settled, Stand, Taken};
-use super::work::{About, AnyWork, Conclusion, Started, conclude, drop_body, poll, spare, start};
+use super::work::{About, AnyWork, Conclusion, Step, again, conclude, drop_body, poll, spare, start};
 use crate::id::{CommandId, Slot};
 use crate::policy::admission::Full;
 use crate::policy::receipts::Told;
@@ -57,8 +57,10 @@ enum Met<R: Resource> {
 }
 
 impl<R: Resource> Host<R> {
-    /// Begins a command. It is spared before it is used up in a way after which the caller may have to try elsewhere: refused at the gate, or
-    /// about to become a task that a hand-over may stop.
+    /// Begins a command. What begins later is to be driven with the same `work`.
+    ///
+    /// Key and arguments are spared before they are used up in a way after which the caller may have to try elsewhere: refused at the gate,
+    /// or about to become a task that a hand-over may stop.
     pub(super) fn begin(self: &Arc<Self>, work: &mut dyn AnyWork<R>, mut attempt: Attempt<'_, R>) -> Begun<R> {
         if attempt.begun >= attempt.deadline {
             return Begun::Ready(Outcome::DeadlineExceeded { started: false });
@@ -92,7 +94,7 @@ impl<R: Resource> Host<R> {
             Ok(Met::Told(told)) => {
                 self.note_receipt(about.name, attempt.ask.id, attempt.attempt);
                 drop_body(work);
-                return Begun::Ready(work.again(told));
+                return Begun::Ready(again(work, told));
             }
             Err(refused) => {
                 spare(work, attempt.key.as_ref());
@@ -119,7 +121,7 @@ impl<R: Resource> Host<R> {
         }
         let span = self.span(about, &attempt);
         let ran = match self.start(work, &span, &attempt, grip.as_ref(), state) {
-            Some(Started::Ran(change)) => Some(change),
+            Some(Step::Ran(change)) => Some(change),
             _ => None,
         };
         self.end(work, about, ran, &attempt, grip)
@@ -146,7 +148,7 @@ impl<R: Resource> Host<R> {
         let invocation = attempt.invocation(&self.setting.origin, Some(key));
         let span = self.span(about, attempt);
         let ran = match start(work, &span, state, Some(key), &invocation) {
-            Some(Started::Ran(change)) => Some(change),
+            Some(Step::Ran(change)) => Some(change),
             _ => None,
         };
         self.noted(conclude(work, ran, Some(key), false), about.name, attempt.ask.id).outcome
@@ -190,7 +192,7 @@ impl<R: Resource> Host<R> {
         attempt: &Attempt<'_, R>,
         grip: Option<&Grip<R>>,
         state: Option<Arc<R>>,
-    ) -> Option<Started<R>> {
+    ) -> Option<Step<R>> {
         let key = grip.map(|grip| &grip.key);
         start(work, span, state, key, &attempt.invocation(&self.setting.origin, key))
     }
@@ -251,8 +253,8 @@ impl<R: Resource> Host<R> {
         };
         let span = self.span(about, attempt);
         match self.start(work, &span, attempt, grip.as_ref(), state) {
-            Some(Started::Flying) => {}
-            Some(Started::Ran(change)) => return Ok(self.end(work, about, Some(change), attempt, grip)),
+            Some(Step::Flying) => {}
+            Some(Step::Ran(change)) => return Ok(self.end(work, about, Some(change), attempt, grip)),
             None => return Ok(self.end(work, about, None, attempt, grip)),
         }
         let polled = {
@@ -263,16 +265,12 @@ impl<R: Resource> Host<R> {
         };
         drop(nesting);
         match polled {
-            Poll::Ready(Some(change)) => Ok(self.end(work, about, Some(change), attempt, grip)),
-            Poll::Ready(None) => {
-                drop_body(work);
-                Ok(self.end(work, about, None, attempt, grip))
-            }
+            Poll::Ready(ran) => Ok(self.end(work, about, ran, attempt, grip)),
             Poll::Pending => {
                 let control = Arc::new(Control::running());
                 let seat = grip.map(|grip| Seat::from_place(self, grip, &control));
                 let kept = attempt.keep(span);
-                Ok(Begun::Later(Box::new(Job::new(self, about, kept, control, place, seat, Stage::Running))))
+                Ok(Begun::Later(Box::new(Job::new(self, about, kept, control, place, seat))))
             }
         }
     }
@@ -306,7 +304,7 @@ impl<R: Resource> Host<R> {
         let control = Arc::new(Control::ready());
         let seat = grip.map(|grip| Seat::from_place(self, grip, &control));
         let kept = attempt.keep(self.span(about, attempt));
-        Begun::Later(Box::new(Job::new(self, about, kept, control, place, seat, Stage::Waiting)))
+        Begun::Later(Box::new(Job::new(self, about, kept, control, place, seat)))
     }
 
     /// Lets go of everything, for there is room neither to run nor to wait.
@@ -336,7 +334,7 @@ impl<R: Resource> Host<R> {
         let control = Arc::new(Control::queued());
         let seat = Seat::in_line(self, attempt.slot, attempt.epoch, key, &control)?;
         let kept = attempt.keep(self.span(about, attempt));
-        Ok(Begun::Later(Box::new(Job::new(self, about, kept, control, place, Some(seat), Stage::Waiting))))
+        Ok(Begun::Later(Box::new(Job::new(self, about, kept, control, place, Some(seat)))))
     }
 
     /// Makes the reply (`ran` is `None` when the body panicked), commits, and gives the lane back.

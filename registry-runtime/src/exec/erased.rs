@@ -305,8 +305,9 @@ where
             }
             Begun::Later(job) => job,
         };
-        let replier = later(Some(Cancel::new(job.control())));
+        let cancel = Cancel::new(job.control());
         let task = job.with(work.into_task(Encoded::into_task));
+        let replier = later(Some(cancel));
         host.setting.spawn(Box::pin(async move {
             let (outcome, work) = task.drive().await;
             let bytes = work.reply.told(&outcome);

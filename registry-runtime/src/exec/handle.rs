@@ -64,9 +64,9 @@ impl<R: Resource> Host<R> {
             }
             Begun::Later(job) => job,
         };
-        let (teller, told) = oneshot::channel();
         let control = Arc::clone(job.control());
         let task = job.with(work.into_task(|reply| reply));
+        let (teller, told) = oneshot::channel();
         self.setting.spawn(Box::pin(async move {
             let (outcome, work) = task.drive().await;
             // A caller that is gone has cancelled and wants to hear nothing.

@@ -19,7 +19,7 @@ use super::outcome::{Outcome, Refused};
 use super::pledge::{Decided, Pledge};
 use super::seat::Seat;
 use super::shelf::{Change, Found, Settled};
-use super::work::{About, AnyWork, Conclusion, Started, conclude, drop_body, poll, start};
+use super::work::{About, AnyWork, Conclusion, Step, again, conclude, drop_body, drop_body_within, poll, start};
 use crate::id::Epoch;
 use crate::resource::{KeyText, Kind, Resource};
 use crate::rules::Rule;
@@ -27,20 +27,9 @@ use crate::rules::Rule;
 /// By how much a wall clock is set back where a test has deadlines kept by one: longer than anybody waits there.
 const SET_BACK: Duration = Duration::from_secs(60);
 
-/// What a command holds that has to be driven. Dropping it lets go of everything and commits nothing.
+/// What a command holds that has to be driven: drop the body first, for dropping this lets go of everything, and commits nothing.
 #[must_use = "a command that waits must be driven"]
-pub(super) struct Job<R: Resource> {
-    stage: Stage,
-    hold: Hold<R>,
-}
-
-/// How far a command is that has to be driven.
-pub(super) enum Stage {
-    /// It has not been started.
-    Waiting,
-    /// It has been polled once.
-    Running,
-}
+pub(super) struct Job<R: Resource>(Hold<R>);
 
 /// What a command holds on to while it waits and while it runs.
 struct Hold<R: Resource> {
@@ -64,6 +53,7 @@ struct Stay {
 }
 
 /// A command that has to be driven, with what it holds.
+#[must_use = "a command that waits must be driven"]
 pub(super) struct Task<R: Resource, W> {
     // The body goes before what it holds: nobody gets the lane while the body lives.
     work: W,
@@ -90,7 +80,7 @@ struct AtWork<'a, R: Resource> {
 
 impl<R: Resource> Drop for AtWork<'_, R> {
     fn drop(&mut self) {
-        self.hold.stay.kept.span.in_scope(|| drop_body(self.work));
+        drop_body(self.work);
     }
 }
 
@@ -102,30 +92,30 @@ impl<R: Resource> Job<R> {
         control: Arc<Control>,
         place: Place,
         seat: Option<Seat<R>>,
-        stage: Stage,
     ) -> Self {
         let set_back = if host.setting.rules.keeps(Rule::Deadline) { Duration::ZERO } else { SET_BACK };
         let ends_at = kept.deadline + set_back;
         let guest = seat.is_none().then(|| host.guests.enter(&control));
         let host = Arc::clone(host);
-        Self { stage, hold: Hold { about, seat, _guest: guest, stay: Stay { kept, control, place, ends_at }, host } }
+        Self(Hold { about, seat, _guest: guest, stay: Stay { kept, control, place, ends_at }, host })
     }
 
     /// What stops it from outside.
     pub(super) fn control(&self) -> &Arc<Control> {
-        &self.hold.stay.control
+        &self.0.stay.control
     }
 
-    /// To be driven with this command.
+    /// The same with the command that holds it.
     pub(super) fn with<W: AnyWork<R>>(self, work: W) -> Task<R, W> {
         Task { work, job: self }
     }
 
+    /// Drives a command to its end; what its caller gets stays in it.
     async fn drive(self, work: &mut dyn AnyWork<R>) -> Outcome {
-        let Self { stage, hold } = self;
+        let Self(hold) = self;
         let ends_at = hold.stay.ends_at;
-        let (outcome, settled) = AtWork { work, hold }.drive(stage).await;
-        // What waits for a record holds up nobody.
+        let (outcome, settled) = AtWork { work, hold }.drive().await;
+        // Nothing is held any more: what waits for a record holds up nobody.
         match settled {
             Settled::Now(settled) => agreed(outcome, settled),
             Settled::Later(pledge) => match decided_by(pledge, ends_at).await {
@@ -137,8 +127,9 @@ impl<R: Resource> Job<R> {
 }
 
 impl<R: Resource> AtWork<'_, R> {
-    async fn drive(mut self, stage: Stage) -> Ended {
-        if let Stage::Waiting = stage {
+    /// Waits and starts, unless the body has been polled before, and polls it to its end.
+    async fn drive(mut self) -> Ended {
+        if !self.work.is_flying() {
             if let Err(refused) = self.hold.stay.granted().await {
                 return refuse(refused);
             }
@@ -160,19 +151,19 @@ impl<R: Resource> AtWork<'_, R> {
                 let Hold { about, stay: Stay { kept, .. }, host, .. } = &self.hold;
                 host.note_receipt(about.name, kept.asked.ask.id, kept.attempt);
                 drop_body(self.work);
-                return Some((self.work.again(told), Settled::Now(Ok(()))));
+                return Some((again(self.work, told), Settled::Now(Ok(()))));
             }
             Err(refused) => return Some(refuse(refused)),
         };
         match self.start(epoch, state) {
-            Some(Started::Flying) => None,
-            Some(Started::Ran(change)) => Some(self.end(Some(change))),
+            Some(Step::Flying) => None,
+            Some(Step::Ran(change)) => Some(self.end(Some(change))),
             None => Some(self.end(None)),
         }
     }
 
     /// Starts the body; `None` when it panicked.
-    fn start(&mut self, epoch: Epoch, state: Option<Arc<R>>) -> Option<Started<R>> {
+    fn start(&mut self, epoch: Epoch, state: Option<Arc<R>>) -> Option<Step<R>> {
         let Hold { seat, stay: Stay { kept, .. }, host, .. } = &self.hold;
         let key = seat.as_ref().map(|seat| &seat.key);
         let invocation = kept.invocation(&host.setting.origin, key.map(|key| key as &dyn KeyText), epoch);
@@ -182,12 +173,11 @@ impl<R: Resource> AtWork<'_, R> {
     /// Ends a body that was polled to its end (`None`: it panicked) or stopped before.
     fn land(&mut self, flown: Result<Option<Change<R>>, Refused>) -> Ended {
         match flown {
-            Ok(Some(change)) => self.end(Some(change)),
-            Ok(None) => {
-                self.hold.stay.kept.span.in_scope(|| drop_body(self.work));
-                self.end(None)
+            Ok(ran) => self.end(ran),
+            Err(refused) => {
+                drop_body_within(self.work, &self.hold.stay.kept.span);
+                refuse(refused)
             }
-            Err(refused) => refuse(refused),
         }
     }
 

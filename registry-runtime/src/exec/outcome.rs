@@ -8,7 +8,7 @@ use crate::id::Epoch;
 /// How one attempt at a command ended on this node.
 ///
 /// `T` and `E` stand for reply and error: the values themselves for a local caller, nothing for a remote one, whose bytes
-/// travel beside it. Every outcome but `Done` leaves the instance as it was on this node.
+/// travel beside it, and nothing before the caller is told. Every outcome but `Done` leaves the instance as it was on this node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome<T = (), E = ()> {
     /// The command ran; what it changed is committed.
@@ -110,16 +110,7 @@ impl<T, E> Outcome<T, E> {
     pub(crate) fn tells(&self) -> bool {
         matches!(self, Self::Done(_) | Self::Rejected(_))
     }
-}
 
-impl Refused {
-    /// Gives it the type that the caller expects.
-    pub(super) fn widen<T, E>(self) -> Outcome<T, E> {
-        self.map(|never| match never {}, |never| match never {})
-    }
-}
-
-impl<T, E> Outcome<T, E> {
     /// The same with another reply, or another error.
     pub(super) fn map<U, F>(self, done: impl FnOnce(T) -> U, rejected: impl FnOnce(E) -> F) -> Outcome<U, F> {
         match self {
@@ -142,5 +133,12 @@ impl<T, E> Outcome<T, E> {
             Self::BadRequest { detail } => Outcome::BadRequest { detail },
             Self::Incompatible { detail } => Outcome::Incompatible { detail },
         }
+    }
+}
+
+impl Refused {
+    /// The same as one that might carry something.
+    pub(super) fn widen(self) -> Outcome {
+        self.map(|never| match never {}, |never| match never {})
     }
 }

@@ -27,15 +27,17 @@ pub(super) struct Typed<T, E: 'static> {
     /// The most bytes that a reply may have that is kept.
     bytes_max: usize,
     error: &'static ErrorCodec<E>,
+    /// What the caller is told in the end.
     result: Option<Result<T, E>>,
 }
 
 impl<T, E> Typed<T, E> {
+    /// Nothing has come yet.
     pub(super) fn new(bytes_max: usize, error: &'static ErrorCodec<E>) -> Self {
         Self { bytes_max, error, result: None }
     }
 
-    /// The outcome with what it tells of. What nobody is told is dropped.
+    /// The outcome with what it tells of. What nobody is told, for it came too late or was not kept, is dropped only now.
     pub(super) fn tell(self, outcome: Outcome) -> Outcome<T, E> {
         match (outcome, self.result) {
             (Outcome::Done(()), Some(Ok(value))) => Outcome::Done(value),
@@ -103,6 +105,7 @@ pub(super) enum Buffer<'a> {
 }
 
 impl Buffer<'_> {
+    /// Where the next byte goes behind.
     fn bytes(&mut self) -> &mut Vec<u8> {
         match self {
             Self::Lent(bytes) => bytes,

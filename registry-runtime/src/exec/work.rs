@@ -18,16 +18,20 @@ use crate::codec;
 use crate::policy::receipts::Told;
 use crate::resource::{Boxed, Command, Invocation, Kind, Resource, Run};
 
-/// [`Work`] without the types of arguments, reply and error. Every method but the first runs a user's code.
+/// [`Work`] without the types of arguments, reply and error. Every method but the first two runs a user's code, so it is called where that is
+/// contained.
 pub(super) trait AnyWork<R: Resource>: Send {
     /// What the command is, whatever its types.
     fn about(&self) -> About;
+
+    /// Whether the body has been started and needs polling.
+    fn is_flying(&self) -> bool;
 
     /// Shows key and arguments to who may need them again, before they are used up.
     fn spare(&mut self, key: Option<&R::Key>);
 
     /// Starts the body, on `state`, which is `None` for an absent instance.
-    fn start(&mut self, state: Option<Arc<R>>, key: Option<&R::Key>, invocation: &Invocation<'_>) -> Started<R>;
+    fn start(&mut self, state: Option<Arc<R>>, key: Option<&R::Key>, invocation: &Invocation<'_>) -> Step<R>;
 
     /// Polls a body that flies.
     fn poll(&mut self, task: &mut Context<'_>) -> Poll<Change<R>>;
@@ -38,7 +42,7 @@ pub(super) trait AnyWork<R: Resource>: Send {
     /// Turns what the caller was told already.
     fn again(&mut self, told: Told) -> Outcome;
 
-    /// Drops arguments and body, which nobody needs any more.
+    /// Drops what there is of arguments, body and result. Nobody needs it any more.
     fn drop_body(&mut self);
 }
 
@@ -52,7 +56,7 @@ pub(super) struct About {
 }
 
 /// How a body started.
-pub(super) enum Started<R> {
+pub(super) enum Step<R> {
     /// It came to its end, and leaves this; `Keep` whenever it returned an error.
     Ran(Change<R>),
     /// It needs polling.
@@ -107,14 +111,16 @@ impl<'a, R: Resource, A, T, E, S> Work<'a, R, A, T, E, S> {
         Work { command: self.command, stage: self.stage, spare: None, reply: reply(self.reply) }
     }
 
-    fn ran(&mut self, (result, change): (Result<T, E>, Change<R>)) -> Started<R> {
+    /// Keeps what a body returned that came to its end.
+    fn ran(&mut self, (result, change): (Result<T, E>, Change<R>)) -> Step<R> {
         self.stage = Stage::Ran(result);
-        Started::Ran(change)
+        Step::Ran(change)
     }
 
-    fn fly(&mut self, flight: Flight<R, T, E>) -> Started<R> {
+    /// Keeps a body that needs polling.
+    fn fly(&mut self, flight: Flight<R, T, E>) -> Step<R> {
         self.stage = Stage::Flying(flight);
-        Started::Flying
+        Step::Flying
     }
 }
 
@@ -130,13 +136,17 @@ where
         About { name: self.command.name, kind: self.command.kind(), is_sync: self.command.run.is_sync() }
     }
 
+    fn is_flying(&self) -> bool {
+        matches!(self.stage, Stage::Flying(_))
+    }
+
     fn spare(&mut self, key: Option<&R::Key>) {
         if let (Some(spare), Stage::Waiting(args)) = (&mut self.spare, &self.stage) {
             spare(key, args);
         }
     }
 
-    fn start(&mut self, state: Option<Arc<R>>, key: Option<&R::Key>, invocation: &Invocation<'_>) -> Started<R> {
+    fn start(&mut self, state: Option<Arc<R>>, key: Option<&R::Key>, invocation: &Invocation<'_>) -> Step<R> {
         let Stage::Waiting(args) = mem::replace(&mut self.stage, Stage::Over) else {
             unreachable!("a command is started once")
         };
@@ -175,7 +185,8 @@ where
             Flight::Destroy(future) => Pin::new(future).poll(task).map(destroyed),
             Flight::Plain(future) => Pin::new(future).poll(task).map(kept),
         });
-        self.stage = Stage::Ran(result);
+        // By now a future has nothing left whose `Drop` could matter to the result.
+        discard(mem::replace(&mut self.stage, Stage::Ran(result)));
         Poll::Ready(change)
     }
 
@@ -198,6 +209,7 @@ where
     }
 }
 
+/// What a creating body returned, and what becomes of the instance.
 fn created<R, T, E>(result: Result<R, E>, show: fn(&R) -> T) -> (Result<T, E>, Change<R>) {
     match result {
         Ok(made) => (Ok(show(&made)), Change::Put(Arc::new(made))),
@@ -205,6 +217,7 @@ fn created<R, T, E>(result: Result<R, E>, show: fn(&R) -> T) -> (Result<T, E>, C
     }
 }
 
+/// The same of an updating one.
 fn updated<R, T, E>(copy: R, result: Result<T, E>) -> (Result<T, E>, Change<R>) {
     match result {
         Ok(value) => (Ok(value), Change::Put(Arc::new(copy))),
@@ -212,11 +225,13 @@ fn updated<R, T, E>(copy: R, result: Result<T, E>) -> (Result<T, E>, Change<R>) 
     }
 }
 
+/// The same of a destroying one.
 fn destroyed<R, T, E>(result: Result<T, E>) -> (Result<T, E>, Change<R>) {
     let change = if result.is_ok() { Change::Remove } else { Change::Keep };
     (result, change)
 }
 
+/// What a body returned that changes nothing.
 fn kept<R, T, E>(result: Result<T, E>) -> (Result<T, E>, Change<R>) {
     (result, Change::Keep)
 }
@@ -249,7 +264,7 @@ pub(super) fn start<R: Resource>(
     state: Option<Arc<R>>,
     key: Option<&R::Key>,
     invocation: &Invocation<'_>,
-) -> Option<Started<R>> {
+) -> Option<Step<R>> {
     contain(|| span.in_scope(|| work.start(state, key, invocation)))
 }
 
@@ -271,9 +286,23 @@ pub(super) fn spare<R: Resource>(work: &mut dyn AnyWork<R>, key: Option<&R::Key>
     let _ = contain(|| work.spare(key));
 }
 
-/// Drops arguments and body.
+/// Turns what the caller was told already.
+pub(super) fn again<R: Resource>(work: &mut dyn AnyWork<R>, told: Told) -> Outcome {
+    let again = contain(|| work.again(told));
+    again.unwrap_or_else(|| Outcome::BadReply { detail: "what was told before panicked as it was decoded".into() })
+}
+
+/// Drops what there is of arguments, body and result.
 pub(super) fn drop_body<R: Resource>(work: &mut dyn AnyWork<R>) {
     let _ = contain(|| work.drop_body());
+}
+
+/// The same, in a span.
+pub(super) fn drop_body_within<R: Resource>(work: &mut dyn AnyWork<R>, span: &Span) {
+    // It is the span that may panic before anything is dropped.
+    if contain(|| span.in_scope(|| work.drop_body())).is_none() {
+        drop_body(work);
+    }
 }
 
 /// What comes of a body that came to its end.
@@ -292,7 +321,8 @@ impl<R> Conclusion<R> {
 }
 
 /// Makes the reply of a body that came to its end (`None`: it panicked), and says what becomes of the instance; with what a
-/// receipt is to say if `keep` says that one is kept. An instance that is as good as one that no command has touched is removed.
+/// receipt is to say if `keep` says that one is kept. An instance that is as good as one that no command has touched is removed. Nothing is
+/// left of the body.
 ///
 /// The reply is made before the change is committed, so that one that cannot be made leaves the instance as it was.
 pub(super) fn conclude<R: Resource>(
@@ -301,7 +331,10 @@ pub(super) fn conclude<R: Resource>(
     key: Option<&R::Key>,
     keep: bool,
 ) -> Conclusion<R> {
-    let Some(mut change) = ran else { return Conclusion::nothing(Outcome::Panicked) };
+    let Some(mut change) = ran else {
+        drop_body(work);
+        return Conclusion::nothing(Outcome::Panicked);
+    };
     let told = contain(|| {
         if let (Change::Put(state), Some(key)) = (&change, key) {
             assert!(state.key() == *key, "the command left its instance under another key");
@@ -317,5 +350,6 @@ pub(super) fn conclude<R: Resource>(
         None => Outcome::Panicked,
     };
     discard(change);
+    drop_body(work);
     Conclusion::nothing(outcome)
 }

@@ -1,5 +1,6 @@
 //! One lane per key: order, isolation, and what a command that goes wrong leaves behind.
 
+use std::convert::Infallible;
 use std::sync::atomic::Ordering;
 
 use super::tally::*;
@@ -7,6 +8,7 @@ use super::world::*;
 use crate::exec::Outcome;
 use crate::exec::work::Spare;
 use crate::id::Epoch;
+use crate::resource::{Command, ErrorCodec, Run};
 
 #[tokio::test]
 async fn synchronous_commands_on_a_free_lane_end_in_place() {
@@ -271,5 +273,36 @@ async fn arguments_that_panic_when_they_are_spared_hold_no_lane() {
     let add = |spare: Spare<'_, Tally, (Do,)>| world.host.call(&ADD, world.attempt(1), (Do::Add(1),), spare).ready();
     assert_eq!(add(&mut |_, _| panic!("as told")), Outcome::Done(6));
     assert_eq!(add(&mut |_, _| ()), Outcome::Done(7));
+    world.idle().await;
+}
+
+/// A reply that does not go quietly.
+#[derive(Debug, serde::Serialize, serde::Deserialize)]
+struct Brittle;
+
+impl Drop for Brittle {
+    fn drop(&mut self) {
+        panic!("as told");
+    }
+}
+
+static REKEY_BRITTLY: Command<Tally, (), Brittle, Infallible> = Command {
+    name: "rekey_brittly",
+    number: 90,
+    idempotent: false,
+    error: ErrorCodec::never(),
+    written: "",
+    run: Run::Update(|tally, (), _| {
+        tally.id += 1;
+        Ok(Brittle)
+    }),
+};
+
+/// A result of which nothing comes is dropped, and its panic goes no further.
+#[tokio::test]
+async fn a_reply_that_nobody_is_told_contains_its_panic() {
+    let world = World::with(1, 5);
+    assert!(matches!(world.call(&REKEY_BRITTLY, 1, ()).ready(), Outcome::Panicked));
+    assert_eq!(world.call(&ADD, 1, (Do::Add(2),)).ready(), Outcome::Done(7));
     world.idle().await;
 }
