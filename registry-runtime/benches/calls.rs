@@ -19,6 +19,11 @@ registry! {
     cells {
         resource Cell;
     }
+
+    lone_cells {
+        resource Cell;
+        replicas 1;
+    }
 }
 
 /// 64 bytes: the key and seven words.
@@ -76,12 +81,16 @@ fn local(criterion: &mut Criterion) {
         ("local, current-thread", Builder::new_current_thread().enable_all().build().unwrap()),
     ] {
         let node = runtime.block_on(start());
-        let cells = cells::client(&node);
+        let (cells, lone_cells) = (cells::client(&node), lone_cells::client(&node));
         let mut group = criterion.benchmark_group(name);
         group.bench_function("read", |bencher| {
             bencher.iter_custom(|calls| timed(&runtime, calls, async |key| cells.word(key).await.unwrap()));
         });
         group.bench_function("update", |bencher| {
+            bencher.iter_custom(|calls| timed(&runtime, calls, async |key| lone_cells.bump(key).await.unwrap()));
+        });
+        // As many replicas as there may be: on one node there is nobody to send a change to, but it is written down, with its receipt.
+        group.bench_function("update to be kept", |bencher| {
             bencher.iter_custom(|calls| timed(&runtime, calls, async |key| cells.bump(key).await.unwrap()));
         });
         group.finish();
@@ -105,13 +114,15 @@ async fn start() -> Node {
     let node = Node::builder("bench")
         .identity(Identity::shared_secret("benchmarks only"))
         .host(cells::registry())
+        .host(lone_cells::registry())
         .start()
         .await
         .unwrap();
-    let cells = cells::client(&node);
+    let (cells, lone_cells) = (cells::client(&node), lone_cells::client(&node));
     for key in 0..KEYS {
         // The first calls wait until the slots are open.
         cells.bump(key).timeout(Duration::from_secs(30)).await.unwrap();
+        lone_cells.bump(key).timeout(Duration::from_secs(30)).await.unwrap();
     }
     node
 }

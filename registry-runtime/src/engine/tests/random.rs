@@ -3,6 +3,9 @@
 //! the rules it does not.
 
 use std::collections::BTreeMap;
+use std::num::NonZero;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use rand::RngExt;
@@ -18,7 +21,7 @@ use crate::id::Slot;
 use crate::rules::{Rule, Rules};
 use crate::time::Timing;
 
-/// How many seeds the rules must withstand; `OWNERSHIP_SEEDS=200000` and `--release` make a night of it in some minutes.
+/// How many seeds the rules must withstand; `OWNERSHIP_SEEDS=200000` and `--release` make a night of it in some minutes, on all cores.
 const SEEDS: u64 = 20_000;
 
 /// Within how many seeds each missing rule is noticed.
@@ -120,11 +123,17 @@ fn cut(sim: &mut Sim) {
 #[test]
 fn no_two_may_acknowledge_and_nothing_acknowledged_is_lost() {
     let seeds = std::env::var("OWNERSHIP_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(SEEDS);
-    for seed in 0..seeds {
-        if let Some(fault) = run(seed, options(Rules::ALL)).fault {
-            panic!("seed {seed}: {fault}");
-        }
-    }
+    let next = AtomicU64::new(0);
+    let fault = || {
+        std::iter::from_fn(|| Some(next.fetch_add(1, Ordering::Relaxed)).filter(|seed| *seed < seeds))
+            .find_map(|seed| run(seed, options(Rules::ALL)).fault.map(|fault| format!("seed {seed}: {fault}\n")))
+    };
+    let cores = thread::available_parallelism().map_or(1, NonZero::get);
+    let faults: String = thread::scope(|scope| {
+        let shares: Vec<_> = (0..cores).map(|_| scope.spawn(fault)).collect();
+        shares.into_iter().filter_map(|share| share.join().unwrap()).collect()
+    });
+    assert!(faults.is_empty(), "{faults}");
 }
 
 /// Finds the fault that a missing rule makes.

@@ -27,6 +27,8 @@ pub struct Mutation {
     pub by: &'static [&'static str],
     /// In what trouble it shows.
     trouble: Trouble,
+    /// The first seed that has found it, when it was last hunted from the first one on.
+    pub seed: u64,
 }
 
 /// What befalls the clusters of a mutation.
@@ -52,6 +54,7 @@ pub const MUTATIONS: [Mutation; 15] = [
         breaks: "an attempt carries the epoch it was sent under, and owners refuse others",
         by: &["fenced"],
         trouble: Trouble::Leaves,
+        seed: 3,
     },
     Mutation {
         name: "ignore-lease",
@@ -59,6 +62,7 @@ pub const MUTATIONS: [Mutation; 15] = [
         breaks: "the owner answers only while more than half of its set lend it their word",
         by: &["fresh", "linearizable"],
         trouble: Trouble::Splits,
+        seed: 5,
     },
     Mutation {
         name: "skip-seal",
@@ -66,6 +70,7 @@ pub const MUTATIONS: [Mutation; 15] = [
         breaks: "before a planned move the owner starts nothing new",
         by: &["handed-over"],
         trouble: Trouble::Leaves,
+        seed: 3,
     },
     Mutation {
         name: "ignore-lane",
@@ -73,6 +78,7 @@ pub const MUTATIONS: [Mutation; 15] = [
         breaks: "updates of a key run one at a time",
         by: &["alone"],
         trouble: Trouble::None,
+        seed: 1,
     },
     Mutation {
         name: "wall-clock-deadlines",
@@ -80,6 +86,7 @@ pub const MUTATIONS: [Mutation; 15] = [
         breaks: "every call ends by its deadline",
         by: &["ends"],
         trouble: Trouble::None,
+        seed: 1,
     },
     Mutation {
         name: "ignore-receipt",
@@ -87,6 +94,7 @@ pub const MUTATIONS: [Mutation; 15] = [
         breaks: "a retry gets the first reply and has no second effect",
         by: &["one-effect", "repetition"],
         trouble: Trouble::None,
+        seed: 1,
     },
     Mutation {
         name: "resend-after-dispatch",
@@ -94,6 +102,7 @@ pub const MUTATIONS: [Mutation; 15] = [
         breaks: "an action that may have run is sent again only where that does no harm",
         by: &["once"],
         trouble: Trouble::Splits,
+        seed: 5,
     },
     Mutation {
         name: "no-may-mean-maybe",
@@ -101,6 +110,7 @@ pub const MUTATIONS: [Mutation; 15] = [
         breaks: "`executed() == No`: no node ever starts that command",
         by: &["never-started"],
         trouble: Trouble::Splits,
+        seed: 2,
     },
     Mutation {
         name: "own-mark",
@@ -108,6 +118,7 @@ pub const MUTATIONS: [Mutation; 15] = [
         breaks: "the receipt of a call is kept while it may be repeated",
         by: &["plausible"],
         trouble: Trouble::Splits,
+        seed: 3,
     },
     Mutation {
         name: "suspect-is-down",
@@ -115,6 +126,7 @@ pub const MUTATIONS: [Mutation; 15] = [
         breaks: "suspicion moves nothing",
         by: &["suspicion"],
         trouble: Trouble::Pauses,
+        seed: 1,
     },
     Mutation {
         name: "ignore-reservation",
@@ -122,6 +134,7 @@ pub const MUTATIONS: [Mutation; 15] = [
         breaks: "under `wait_for_node` a slot waits for its node",
         by: &["reserved"],
         trouble: Trouble::Crashes,
+        seed: 1,
     },
     Mutation {
         name: "ack-before-majority",
@@ -129,6 +142,7 @@ pub const MUTATIONS: [Mutation; 15] = [
         breaks: "an acknowledged change is not lost",
         by: &["no-lost-update", "linearizable"],
         trouble: Trouble::Splits,
+        seed: 1,
     },
     Mutation {
         name: "receipt-stays",
@@ -136,6 +150,7 @@ pub const MUTATIONS: [Mutation; 15] = [
         breaks: "a retry that reaches the next owner has no second effect",
         by: &["one-effect", "no-second-effect"],
         trouble: Trouble::Splits,
+        seed: 1,
     },
     Mutation {
         name: "receipt-missed",
@@ -143,6 +158,7 @@ pub const MUTATIONS: [Mutation; 15] = [
         breaks: "a backup is filled with all that its owner has, also with what comes meanwhile",
         by: &["one-effect", "no-second-effect"],
         trouble: Trouble::Leaves,
+        seed: 10,
     },
     Mutation {
         name: "ignore-seen",
@@ -150,6 +166,7 @@ pub const MUTATIONS: [Mutation; 15] = [
         breaks: "who reads from any replica never sees less than before",
         by: &["own-past"],
         trouble: Trouble::Pauses,
+        seed: 28,
     },
 ];
 
