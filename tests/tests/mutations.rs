@@ -21,7 +21,7 @@
 //! | `receipt-missed` | a backup is filled with all that its owner has, also with what comes meanwhile | `conserved`, `linearizable`, `no-second-effect`, `one-effect` | 10 |
 //! | `receipt-stays` | a retry that reaches the next owner has no second effect | `conserved`, `linearizable`, `no-second-effect`, `one-effect` | 1 |
 //!
-//! `cargo run -p registry-tests --bin simulate -- --mutation all --seeds 10` makes this table anew. What follows needs more
+//! `cargo run -p registry-tests --bin simulate -- --mutation all --seeds 30` makes this table anew. What follows needs more
 //! trouble than whole clusters can be given in reasonable time, and is found by the engine's own tests (`cargo test -p
 //! registry-runtime --lib must -- --nocapture`):
 //!

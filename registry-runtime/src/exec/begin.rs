@@ -63,10 +63,9 @@ impl<R: Resource> Host<R> {
     /// or about to become a task that a hand-over may stop.
     pub(super) fn begin(self: &Arc<Self>, work: &mut dyn AnyWork<R>, mut attempt: Attempt<'_, R>) -> Begun<R> {
         if attempt.begun >= attempt.deadline {
-            return Begun::Ready(Outcome::DeadlineExceeded { started: false });
+            return refuse(work, Refused::DeadlineExceeded { started: false });
         }
         let about = work.about();
-        let refuse = |refused: Refused| Begun::Ready(refused.widen());
         if about.is_sync
             && about.kind == Kind::Read
             && let Some(key) = &attempt.key
@@ -75,7 +74,7 @@ impl<R: Resource> Host<R> {
                 Ok(seen) => seen,
                 Err(refused) => {
                     spare(work, Some(key));
-                    return refuse(refused);
+                    return refuse(work, refused);
                 }
             };
             if let Some(_inside) = self.door.step_in() {
@@ -83,13 +82,13 @@ impl<R: Resource> Host<R> {
             }
             spare(work, Some(key));
             let grip = attempt.key.take().map(|key| Grip { slot: attempt.slot, key, claim });
-            return self.wait_for_place(work, about, &attempt, grip).unwrap_or_else(refuse);
+            return self.wait_for_place(work, about, &attempt, grip).unwrap_or_else(|refused| refuse(work, refused));
         }
         let (grip, state) = match self.meet(about.kind, &mut attempt) {
             Ok(Met::Free(grip, state)) => (grip, state),
             Ok(Met::Busy(key)) => {
                 spare(work, Some(&key));
-                return self.line_up(work, about, &attempt, key).unwrap_or_else(refuse);
+                return self.line_up(work, about, &attempt, key).unwrap_or_else(|refused| refuse(work, refused));
             }
             Ok(Met::Told(told)) => {
                 self.note_receipt(about.name, attempt.ask.id, attempt.attempt);
@@ -98,20 +97,20 @@ impl<R: Resource> Host<R> {
             }
             Err(refused) => {
                 spare(work, attempt.key.as_ref());
-                return refuse(refused);
+                return refuse(work, refused);
             }
         };
         if !about.is_sync {
             if let Some(grip) = &grip {
                 spare(work, Some(&grip.key));
             }
-            return self.fly(work, about, &attempt, grip, state).unwrap_or_else(refuse);
+            return self.fly(work, about, &attempt, grip, state).unwrap_or_else(|refused| refuse(work, refused));
         }
         let Some(_inside) = self.door.step_in() else {
             if let Some(grip) = &grip {
                 spare(work, Some(&grip.key));
             }
-            return self.wait_for_place(work, about, &attempt, grip).unwrap_or_else(refuse);
+            return self.wait_for_place(work, about, &attempt, grip).unwrap_or_else(|refused| refuse(work, refused));
         };
         if self.definition.spec.replicas > 1
             && let Some(grip) = &grip
@@ -229,7 +228,7 @@ impl<R: Resource> Host<R> {
     /// Notes that a receipt answers.
     pub(super) fn note_receipt(&self, command: &str, id: CommandId, attempt: u32) {
         let (registry, node) = (self.definition.spec.name, &self.setting.origin.node);
-        telemetry::answered_by_receipt(node, registry, command, id, attempt);
+        let _ = contain(|| telemetry::answered_by_receipt(node, registry, command, id, attempt));
     }
 
     /// Takes an asynchronous command as far as it goes in one poll.
@@ -376,6 +375,12 @@ pub(super) fn agreed(outcome: Outcome, settled: Decided) -> Outcome {
         Err(refused) if outcome.tells() => refused.widen(),
         _ => outcome,
     }
+}
+
+/// How a command ends that is not started.
+fn refuse<R: Resource>(work: &mut dyn AnyWork<R>, refused: Refused) -> Begun<R> {
+    drop_body(work);
+    Begun::Ready(refused.widen())
 }
 
 fn no_such_slot(slot: Slot) -> Refused {

@@ -134,11 +134,13 @@ impl<T: Serialize, E> Reply<T, E> for Encoded<'_, E> {
         let buffer = self.buffer.bytes();
         let start = buffer.len();
         codec::encode(&value, buffer, self.bytes_max)?;
+        discard(value);
         Ok(keep.then(|| Bytes::copy_from_slice(buffer.get(start..).unwrap_or_default())))
     }
 
     fn rejected(&mut self, error: E, keep: bool) -> Result<Option<Bytes>, Unfit> {
         let bytes = encode_error(self.error, &error, self.bytes_max)?;
+        discard(error);
         self.buffer.bytes().extend_from_slice(&bytes);
         Ok(keep.then(|| bytes.into()))
     }

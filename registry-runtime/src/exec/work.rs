@@ -157,7 +157,12 @@ where
             }
             (Run::Read(body), Some(key)) => self.ran(kept(match state {
                 Some(state) => body(&state, args, invocation),
-                None => body(&fresh::<R>(key), args, invocation),
+                None => {
+                    let fresh = fresh::<R>(key);
+                    let result = body(&fresh, args, invocation);
+                    discard(fresh);
+                    result
+                }
             })),
             (Run::ReadAsync(body), Some(key)) => {
                 let state = state.unwrap_or_else(|| Arc::new(fresh(key)));
@@ -221,7 +226,10 @@ fn created<R, T, E>(result: Result<R, E>, show: fn(&R) -> T) -> (Result<T, E>, C
 fn updated<R, T, E>(copy: R, result: Result<T, E>) -> (Result<T, E>, Change<R>) {
     match result {
         Ok(value) => (Ok(value), Change::Put(Arc::new(copy))),
-        Err(error) => kept(Err(error)),
+        Err(error) => {
+            discard(copy);
+            kept(Err(error))
+        }
     }
 }
 
@@ -339,7 +347,7 @@ pub(super) fn conclude<R: Resource>(
         if let (Change::Put(state), Some(key)) = (&change, key) {
             assert!(state.key() == *key, "the command left its instance under another key");
             if is_fresh::<R>(state, key) {
-                change = Change::Remove;
+                discard(mem::replace(&mut change, Change::Remove));
             }
         }
         work.reply(keep)

@@ -125,8 +125,13 @@ fn no_two_may_acknowledge_and_nothing_acknowledged_is_lost() {
     let seeds = std::env::var("OWNERSHIP_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(SEEDS);
     let next = AtomicU64::new(0);
     let fault = || {
-        std::iter::from_fn(|| Some(next.fetch_add(1, Ordering::Relaxed)).filter(|seed| *seed < seeds))
-            .find_map(|seed| run(seed, options(Rules::ALL)).fault.map(|fault| format!("seed {seed}: {fault}\n")))
+        std::iter::from_fn(|| Some(next.fetch_add(1, Ordering::Relaxed)).filter(|seed| *seed < seeds)).find_map(
+            |seed| {
+                let fault = run(seed, options(Rules::ALL)).fault?;
+                next.store(seeds, Ordering::Relaxed);
+                Some(format!("seed {seed}: {fault}\n"))
+            },
+        )
     };
     let cores = thread::available_parallelism().map_or(1, NonZero::get);
     let faults: String = thread::scope(|scope| {

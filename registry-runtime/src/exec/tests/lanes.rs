@@ -5,8 +5,8 @@ use std::sync::atomic::Ordering;
 
 use super::tally::*;
 use super::world::*;
-use crate::exec::Outcome;
 use crate::exec::work::Spare;
+use crate::exec::{Attempt, Outcome};
 use crate::id::Epoch;
 use crate::resource::{Command, ErrorCodec, Run};
 
@@ -304,5 +304,29 @@ async fn a_reply_that_nobody_is_told_contains_its_panic() {
     let world = World::with(1, 5);
     assert!(matches!(world.call(&REKEY_BRITTLY, 1, ()).ready(), Outcome::Panicked));
     assert_eq!(world.call(&ADD, 1, (Do::Add(2),)).ready(), Outcome::Done(7));
+    world.idle().await;
+}
+
+static ADD_BRITTLY: Command<Tally, (Brittle,), i64, Infallible> = Command {
+    name: "add_brittly",
+    number: 91,
+    idempotent: false,
+    error: ErrorCodec::never(),
+    written: "",
+    run: Run::Update(|tally, (brittle,), _| {
+        std::mem::forget(brittle);
+        tally.sum += 1;
+        Ok(tally.sum)
+    }),
+};
+
+/// A command that is refused at the gate was not started, whatever its arguments do as they go.
+#[tokio::test]
+async fn arguments_that_are_not_used_contain_their_panic() {
+    let world = World::with(1, 5);
+    let stale = Attempt { epoch: Epoch::ZERO, ..world.attempt(1) };
+    let refused = world.host.call(&ADD_BRITTLY, stale, (Brittle,), &mut |_, _| ()).ready();
+    assert!(matches!(refused, Outcome::NotOwner { .. }), "{refused:?}");
+    assert_eq!(world.call(&ADD_BRITTLY, 1, (Brittle,)).ready(), Outcome::Done(6));
     world.idle().await;
 }
