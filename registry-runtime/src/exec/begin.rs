@@ -61,56 +61,59 @@ impl<R: Resource> Host<R> {
     ///
     /// Key and arguments are spared before they are used up in a way after which the caller may have to try elsewhere: refused at the gate,
     /// or about to become a task that a hand-over may stop.
-    pub(super) fn begin(self: &Arc<Self>, work: &mut dyn AnyWork<R>, mut attempt: Attempt<'_, R>) -> Begun<R> {
+    pub(super) fn begin(self: &Arc<Self>, work: &mut dyn AnyWork<R>, attempt: Attempt<'_, R>) -> Begun<R> {
+        self.try_begin(work, attempt).unwrap_or_else(|refused| {
+            drop_body(work);
+            Begun::Ready(refused.widen())
+        })
+    }
+
+    /// The same; what is refused is still to be dropped.
+    fn try_begin(
+        self: &Arc<Self>,
+        work: &mut dyn AnyWork<R>,
+        mut attempt: Attempt<'_, R>,
+    ) -> Result<Begun<R>, Refused> {
         if attempt.begun >= attempt.deadline {
-            return refuse(work, Refused::DeadlineExceeded { started: false });
+            return Err(Refused::DeadlineExceeded { started: false });
         }
         let about = work.about();
         if about.is_sync
             && about.kind == Kind::Read
             && let Some(key) = &attempt.key
         {
-            let (claim, state) = match self.look(&attempt, key) {
-                Ok(seen) => seen,
-                Err(refused) => {
-                    spare(work, Some(key));
-                    return refuse(work, refused);
-                }
-            };
+            let (claim, state) = self.look(&attempt, key).inspect_err(|_| spare(work, Some(key)))?;
             if let Some(_inside) = self.door.step_in() {
-                return Begun::Ready(self.read(work, about, &attempt, key, state));
+                return Ok(Begun::Ready(self.read(work, about, &attempt, key, state)));
             }
             spare(work, Some(key));
             let grip = attempt.key.take().map(|key| Grip { slot: attempt.slot, key, claim });
-            return self.wait_for_place(work, about, &attempt, grip).unwrap_or_else(|refused| refuse(work, refused));
+            return self.wait_for_place(work, about, &attempt, grip);
         }
-        let (grip, state) = match self.meet(about.kind, &mut attempt) {
-            Ok(Met::Free(grip, state)) => (grip, state),
-            Ok(Met::Busy(key)) => {
+        let met = self.meet(about.kind, &mut attempt);
+        let (grip, state) = match met.inspect_err(|_| spare(work, attempt.key.as_ref()))? {
+            Met::Free(grip, state) => (grip, state),
+            Met::Busy(key) => {
                 spare(work, Some(&key));
-                return self.line_up(work, about, &attempt, key).unwrap_or_else(|refused| refuse(work, refused));
+                return self.line_up(work, about, &attempt, key);
             }
-            Ok(Met::Told(told)) => {
+            Met::Told(told) => {
                 self.note_receipt(about.name, attempt.ask.id, attempt.attempt);
                 drop_body(work);
-                return Begun::Ready(again(work, told));
-            }
-            Err(refused) => {
-                spare(work, attempt.key.as_ref());
-                return refuse(work, refused);
+                return Ok(Begun::Ready(again(work, told)));
             }
         };
         if !about.is_sync {
             if let Some(grip) = &grip {
                 spare(work, Some(&grip.key));
             }
-            return self.fly(work, about, &attempt, grip, state).unwrap_or_else(|refused| refuse(work, refused));
+            return self.fly(work, about, &attempt, grip, state);
         }
         let Some(_inside) = self.door.step_in() else {
             if let Some(grip) = &grip {
                 spare(work, Some(&grip.key));
             }
-            return self.wait_for_place(work, about, &attempt, grip).unwrap_or_else(|refused| refuse(work, refused));
+            return self.wait_for_place(work, about, &attempt, grip);
         };
         if self.definition.spec.replicas > 1
             && let Some(grip) = &grip
@@ -119,11 +122,8 @@ impl<R: Resource> Host<R> {
             spare(work, Some(&grip.key));
         }
         let span = self.span(about, &attempt);
-        let ran = match self.start(work, &span, &attempt, grip.as_ref(), state) {
-            Some(Step::Ran(change)) => Some(change),
-            _ => None,
-        };
-        self.end(work, about, ran, &attempt, grip)
+        let ran = self.start(work, &span, &attempt, grip.as_ref(), state).and_then(Step::ran);
+        Ok(self.end(work, about, ran, &attempt, grip))
     }
 
     /// The committed state of an instance, for a read.
@@ -146,10 +146,7 @@ impl<R: Resource> Host<R> {
     ) -> Outcome {
         let invocation = attempt.invocation(&self.setting.origin, Some(key));
         let span = self.span(about, attempt);
-        let ran = match start(work, &span, state, Some(key), &invocation) {
-            Some(Step::Ran(change)) => Some(change),
-            _ => None,
-        };
+        let ran = start(work, &span, state, Some(key), &invocation).and_then(Step::ran);
         self.noted(conclude(work, ran, Some(key), false), about.name, attempt.ask.id).outcome
     }
 
@@ -253,8 +250,7 @@ impl<R: Resource> Host<R> {
         let span = self.span(about, attempt);
         match self.start(work, &span, attempt, grip.as_ref(), state) {
             Some(Step::Flying) => {}
-            Some(Step::Ran(change)) => return Ok(self.end(work, about, Some(change), attempt, grip)),
-            None => return Ok(self.end(work, about, None, attempt, grip)),
+            ended => return Ok(self.end(work, about, ended.and_then(Step::ran), attempt, grip)),
         }
         let polled = {
             // Timers and sockets that the body makes belong to the node's runtime, whoever polls the caller. There is
@@ -375,12 +371,6 @@ pub(super) fn agreed(outcome: Outcome, settled: Decided) -> Outcome {
         Err(refused) if outcome.tells() => refused.widen(),
         _ => outcome,
     }
-}
-
-/// How a command ends that is not started.
-fn refuse<R: Resource>(work: &mut dyn AnyWork<R>, refused: Refused) -> Begun<R> {
-    drop_body(work);
-    Begun::Ready(refused.widen())
 }
 
 fn no_such_slot(slot: Slot) -> Refused {

@@ -16,7 +16,6 @@ use super::door::Place;
 use super::guests::Guest;
 use super::host::Host;
 use super::outcome::{Outcome, Refused};
-use super::pledge::{Decided, Pledge};
 use super::seat::Seat;
 use super::shelf::{Change, Found, Settled};
 use super::work::{About, AnyWork, Conclusion, Step, again, conclude, drop_body, drop_body_within, poll, start};
@@ -27,12 +26,10 @@ use crate::rules::Rule;
 /// By how much a wall clock is set back where a test has deadlines kept by one: longer than anybody waits there.
 const SET_BACK: Duration = Duration::from_secs(60);
 
-/// What a command holds that has to be driven: drop the body first, for dropping this lets go of everything, and commits nothing.
+/// What a command holds on to that has to be driven, while it waits and while it runs. Dropping it lets go of everything and commits
+/// nothing.
 #[must_use = "a command that waits must be driven"]
-pub(super) struct Job<R: Resource>(Hold<R>);
-
-/// What a command holds on to while it waits and while it runs.
-struct Hold<R: Resource> {
+pub(super) struct Job<R: Resource> {
     about: About,
     // The seat goes before the place.
     /// `None` for an action.
@@ -62,27 +59,18 @@ pub(super) struct Task<R: Resource, W> {
 
 impl<R: Resource, W: AnyWork<R>> Task<R, W> {
     /// Drives the command to its end, and gives back what its caller gets.
-    pub(super) async fn drive(self) -> (Outcome, W) {
-        let Self { mut work, job } = self;
-        let outcome = job.drive(&mut work).await;
-        (outcome, work)
+    pub(super) async fn drive(mut self) -> (Outcome, W) {
+        let (outcome, settled) = self.job.drive(&mut self.work).await;
+        let Self { work, job } = self;
+        let ends_at = job.stay.ends_at;
+        // What waits for a record holds up nobody.
+        drop(job);
+        (settle(outcome, settled, ends_at).await, work)
     }
 }
 
 /// How a command ended: at once, or as its record is decided.
 type Ended = (Outcome, Settled);
-
-/// A command at work in its place. The body goes before that: nobody gets the lane while the body lives.
-struct AtWork<'a, R: Resource> {
-    work: &'a mut dyn AnyWork<R>,
-    hold: Hold<R>,
-}
-
-impl<R: Resource> Drop for AtWork<'_, R> {
-    fn drop(&mut self) {
-        drop_body(self.work);
-    }
-}
 
 impl<R: Resource> Job<R> {
     pub(super) fn new(
@@ -97,12 +85,12 @@ impl<R: Resource> Job<R> {
         let ends_at = kept.deadline + set_back;
         let guest = seat.is_none().then(|| host.guests.enter(&control));
         let host = Arc::clone(host);
-        Self(Hold { about, seat, _guest: guest, stay: Stay { kept, control, place, ends_at }, host })
+        Self { about, seat, _guest: guest, stay: Stay { kept, control, place, ends_at }, host }
     }
 
     /// What stops it from outside.
     pub(super) fn control(&self) -> &Arc<Control> {
-        &self.0.stay.control
+        &self.stay.control
     }
 
     /// The same with the command that holds it.
@@ -110,99 +98,57 @@ impl<R: Resource> Job<R> {
         Task { work, job: self }
     }
 
-    /// Drives a command to its end; what its caller gets stays in it.
-    async fn drive(self, work: &mut dyn AnyWork<R>) -> Outcome {
-        let Self(hold) = self;
-        let ends_at = hold.stay.ends_at;
-        let (outcome, settled) = AtWork { work, hold }.drive().await;
-        // Nothing is held any more: what waits for a record holds up nobody.
-        match settled {
-            Settled::Now(settled) => agreed(outcome, settled),
-            Settled::Later(pledge) => match decided_by(pledge, ends_at).await {
-                Some(decided) => agreed(outcome, decided),
-                None => Outcome::DeadlineExceeded { started: true },
-            },
-        }
-    }
-}
-
-impl<R: Resource> AtWork<'_, R> {
     /// Waits and starts, unless the body has been polled before, and polls it to its end.
-    async fn drive(mut self) -> Ended {
-        if !self.work.is_flying() {
-            if let Err(refused) = self.hold.stay.granted().await {
+    async fn drive(&mut self, work: &mut dyn AnyWork<R>) -> Ended {
+        if !work.is_flying() {
+            if let Err(refused) = self.stay.granted().await {
+                drop_body(work);
                 return refuse(refused);
             }
-            if let Some(ended) = self.begin() {
+            if let Some(ended) = self.begin(work) {
                 return ended;
             }
         }
-        let Self { work, hold } = &mut self;
         let mut ran = None;
-        let flown = hold.stay.flown(&mut |span, task| poll(*work, span, task).map(|end| ran = end)).await;
-        self.land(flown.map(|()| ran))
-    }
-
-    /// Starts the body when its turn has come; if it ends at once, or must not start, says how.
-    fn begin(&mut self) -> Option<Ended> {
-        let (epoch, state) = match self.hold.may_start() {
-            Ok(Found::State(epoch, state)) => (epoch, state),
-            Ok(Found::Told(told)) => {
-                let Hold { about, stay: Stay { kept, .. }, host, .. } = &self.hold;
-                host.note_receipt(about.name, kept.asked.ask.id, kept.attempt);
-                drop_body(self.work);
-                return Some((again(self.work, told), Settled::Now(Ok(()))));
-            }
-            Err(refused) => return Some(refuse(refused)),
-        };
-        match self.start(epoch, state) {
-            Some(Step::Flying) => None,
-            Some(Step::Ran(change)) => Some(self.end(Some(change))),
-            None => Some(self.end(None)),
-        }
-    }
-
-    /// Starts the body; `None` when it panicked.
-    fn start(&mut self, epoch: Epoch, state: Option<Arc<R>>) -> Option<Step<R>> {
-        let Hold { seat, stay: Stay { kept, .. }, host, .. } = &self.hold;
-        let key = seat.as_ref().map(|seat| &seat.key);
-        let invocation = kept.invocation(&host.setting.origin, key.map(|key| key as &dyn KeyText), epoch);
-        start(self.work, &kept.span, state, key, &invocation)
-    }
-
-    /// Ends a body that was polled to its end (`None`: it panicked) or stopped before.
-    fn land(&mut self, flown: Result<Option<Change<R>>, Refused>) -> Ended {
+        let flown = self.stay.flown(&mut |span, task| poll(work, span, task).map(|end| ran = end)).await;
         match flown {
-            Ok(ran) => self.end(ran),
+            Ok(()) => self.end(work, ran),
             Err(refused) => {
-                drop_body_within(self.work, &self.hold.stay.kept.span);
+                drop_body_within(work, &self.stay.kept.span);
                 refuse(refused)
             }
         }
     }
 
-    /// Makes the reply, commits, and lets go of the slot. With a pledge the commit is yet to be acknowledged.
-    fn end(&mut self, ran: Option<Change<R>>) -> Ended {
-        let Hold { about, seat, stay: Stay { kept, .. }, host, .. } = &mut self.hold;
-        let seat = seat.take();
-        let key = seat.as_ref().map(|seat| &seat.key);
-        let exclusive = seat.is_some() && about.kind != Kind::Read;
-        let keep = exclusive && kept.asked.ends.is_some();
-        let concluded = host.noted(conclude(self.work, ran, key, keep), about.name, kept.asked.ask.id);
-        let Conclusion { outcome, change, told } = in_time(concluded, Instant::now(), kept.deadline);
-        let settled = match seat {
-            // A read showed the state of the moment at which it looked, when the slot was open and the lease held.
-            Some(seat) if exclusive => seat.settle(change, host.receipt(&kept.asked, told)),
-            _ => {
-                debug_assert!(matches!(change, Change::Keep), "only exclusive commands change anything");
-                Settled::Now(Ok(()))
+    /// Starts the body when its turn has come; if it ends at once, or must not start, says how.
+    fn begin(&mut self, work: &mut dyn AnyWork<R>) -> Option<Ended> {
+        let (epoch, state) = match self.may_start() {
+            Ok(Found::State(epoch, state)) => (epoch, state),
+            Ok(Found::Told(told)) => {
+                let kept = &self.stay.kept;
+                self.host.note_receipt(self.about.name, kept.asked.ask.id, kept.attempt);
+                drop_body(work);
+                return Some((again(work, told), Settled::Now(Ok(()))));
+            }
+            Err(refused) => {
+                drop_body(work);
+                return Some(refuse(refused));
             }
         };
-        (outcome, settled)
+        match self.start(work, epoch, state) {
+            Some(Step::Flying) => None,
+            ended => Some(self.end(work, ended.and_then(Step::ran))),
+        }
     }
-}
 
-impl<R: Resource> Hold<R> {
+    /// Starts the body; `None` when it panicked.
+    fn start(&self, work: &mut dyn AnyWork<R>, epoch: Epoch, state: Option<Arc<R>>) -> Option<Step<R>> {
+        let key = self.seat.as_ref().map(|seat| &seat.key);
+        let kept = &self.stay.kept;
+        let invocation = kept.invocation(&self.host.setting.origin, key.map(|key| key as &dyn KeyText), epoch);
+        start(work, &kept.span, state, key, &invocation)
+    }
+
     /// What the body is to be started on.
     fn may_start(&self) -> Result<Found<R>, Refused> {
         if Instant::now() >= self.stay.kept.deadline {
@@ -217,6 +163,27 @@ impl<R: Resource> Hold<R> {
         }
         self.stay.control.start().map_err(|stop| stop.outcome(false))?;
         Ok(found)
+    }
+
+    /// Makes the reply (`ran` is `None` when the body panicked), commits, and lets go of the slot. With a pledge the commit is yet to be
+    /// acknowledged.
+    fn end(&mut self, work: &mut dyn AnyWork<R>, ran: Option<Change<R>>) -> Ended {
+        let Self { about, seat, stay: Stay { kept, .. }, host, .. } = self;
+        let seat = seat.take();
+        let key = seat.as_ref().map(|seat| &seat.key);
+        let exclusive = seat.is_some() && about.kind != Kind::Read;
+        let keep = exclusive && kept.asked.ends.is_some();
+        let concluded = host.noted(conclude(work, ran, key, keep), about.name, kept.asked.ask.id);
+        let Conclusion { outcome, change, told } = in_time(concluded, Instant::now(), kept.deadline);
+        let settled = match seat {
+            // A read showed the state of the moment at which it looked, when the slot was open and the lease held.
+            Some(seat) if exclusive => seat.settle(change, host.receipt(&kept.asked, told)),
+            _ => {
+                debug_assert!(matches!(change, Change::Keep), "only exclusive commands change anything");
+                Settled::Now(Ok(()))
+            }
+        };
+        (outcome, settled)
     }
 }
 
@@ -257,7 +224,11 @@ fn refuse(refused: Refused) -> Ended {
     (refused.widen(), Settled::Now(Ok(())))
 }
 
-/// Waits until a record is decided, `None` when the time is over before. A record that is under way then stands.
-async fn decided_by(pledge: Pledge, ends_at: Instant) -> Option<Decided> {
-    timeout_at(ends_at, pledge.decided()).await.ok()
+/// What the caller hears: with a pledge when that is decided, or when the time is over before. A record that is under way then stands.
+async fn settle(outcome: Outcome, settled: Settled, ends_at: Instant) -> Outcome {
+    let decided = match settled {
+        Settled::Now(decided) => Ok(decided),
+        Settled::Later(pledge) => timeout_at(ends_at, pledge.decided()).await,
+    };
+    decided.map_or(Outcome::DeadlineExceeded { started: true }, |decided| agreed(outcome, decided))
 }

@@ -63,6 +63,16 @@ pub(super) enum Step<R> {
     Flying,
 }
 
+impl<R> Step<R> {
+    /// What a body left that came to its end.
+    pub(super) fn ran(self) -> Option<Change<R>> {
+        match self {
+            Self::Ran(change) => Some(change),
+            Self::Flying => None,
+        }
+    }
+}
+
 /// A command with its arguments, and what becomes of them; `S` is what its caller gets.
 pub(super) struct Work<'a, R: Resource, A: 'static, T: 'static, E: 'static, S> {
     command: &'static Command<R, A, T, E>,

@@ -51,7 +51,7 @@ pub(crate) struct Mention {
     pub(crate) test: bool,
 }
 
-/// All Rust files under a folder, build products and compile-fail cases aside.
+/// All Rust files under a folder, build products and the cases of `tests/ui` aside.
 pub(crate) fn sources(folder: &Path) -> Vec<Source> {
     let mut files = Vec::new();
     collect(folder, &mut files);
@@ -81,7 +81,7 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
         let path = entry.expect("a readable folder").path();
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         if path.is_dir() {
-            if !["target", "wip", "ui", "fail", "compile-fail", "compile_fail"].contains(&name) {
+            if !["target", "wip", "pass", "program", "fail"].contains(&name) {
                 collect(&path, files);
             }
         } else if name.ends_with(".rs") {

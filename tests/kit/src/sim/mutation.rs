@@ -62,7 +62,7 @@ pub const MUTATIONS: [Mutation; 15] = [
         breaks: "the owner answers only while more than half of its set lend it their word",
         by: &["fresh", "linearizable"],
         trouble: Trouble::Splits,
-        seed: 5,
+        seed: 9,
     },
     Mutation {
         name: "skip-seal",
@@ -102,7 +102,7 @@ pub const MUTATIONS: [Mutation; 15] = [
         breaks: "an action that may have run is sent again only where that does no harm",
         by: &["once"],
         trouble: Trouble::Splits,
-        seed: 5,
+        seed: 29,
     },
     Mutation {
         name: "no-may-mean-maybe",
@@ -110,7 +110,7 @@ pub const MUTATIONS: [Mutation; 15] = [
         breaks: "`executed() == No`: no node ever starts that command",
         by: &["never-started"],
         trouble: Trouble::Splits,
-        seed: 2,
+        seed: 4,
     },
     Mutation {
         name: "own-mark",
@@ -158,7 +158,7 @@ pub const MUTATIONS: [Mutation; 15] = [
         breaks: "a backup is filled with all that its owner has, also with what comes meanwhile",
         by: &["one-effect", "no-second-effect"],
         trouble: Trouble::Leaves,
-        seed: 10,
+        seed: 11,
     },
     Mutation {
         name: "ignore-seen",
