@@ -42,7 +42,7 @@ use crate::resource::{Command, Commands, Context, Definition, Resource, own_comm
 pub struct Client<R: Resource> {
     definition: &'static Definition<R>,
     /// The command that calls, when one does.
-    within: Option<Context>,
+    within: Option<Arc<Context>>,
     /// `None` when the node is gone.
     reach: Option<Arc<Reach<R>>>,
 }
@@ -83,6 +83,7 @@ impl<R: Commands> Client<R> {
     }
 
     /// Prepares a call; nothing happens before its first poll.
+    #[inline]
     pub fn call<A, T, E>(&self, command: &'static Command<R, A, T, E>, key: Option<R::Key>, arguments: A) -> Call<T, E>
     where
         A: Serialize + DeserializeOwned + Send + 'static,

@@ -18,10 +18,8 @@ use crate::resource::CommandError;
 /// counted there. Blocking on it within a task may wait for ever, as with all of tokio.
 #[must_use = "a call does nothing until it is awaited"]
 pub struct Call<T, E> {
-    /// `None` once there is an outcome.
+    /// `None` once there is an outcome. All that belongs to the call lies behind it: a call is moved more often than looked at.
     progress: Option<Box<dyn Progress<T, E>>>,
-    begun: bool,
-    limits: Limits,
 }
 
 /// What the setters of a call have said.
@@ -37,13 +35,20 @@ pub(super) struct Limits {
 
 /// How far a call has come, whatever its resource and arguments are.
 pub(super) trait Progress<T, E>: Send {
-    /// Goes on as far as possible. The limits are read by the first poll; after an outcome there is none.
-    fn poll(&mut self, limits: &Limits, task: &mut Context<'_>) -> Poll<Result<T, CommandError<E>>>;
+    /// What the setters have said, until the first poll.
+    fn limits(&self) -> Option<&Limits>;
+
+    /// Where the setters say it, until the first poll.
+    fn limits_mut(&mut self) -> Option<&mut Limits>;
+
+    /// Goes on as far as possible. There is no poll after an outcome.
+    fn poll(&mut self, task: &mut Context<'_>) -> Poll<Result<T, CommandError<E>>>;
 }
 
 impl<T, E> Call<T, E> {
+    #[inline]
     pub(super) fn new(progress: impl Progress<T, E> + 'static) -> Self {
-        Self { progress: Some(Box::new(progress)), begun: false, limits: Limits::default() }
+        Self { progress: Some(Box::new(progress)) }
     }
 
     /// Ends the call this long after its first poll, instead of after the registry's `timeout`. Inside a command it can only
@@ -87,8 +92,10 @@ impl<T, E> Call<T, E> {
     }
 
     fn limits(&mut self) -> &mut Limits {
-        assert!(!self.begun, "a call is set up before its first poll");
-        &mut self.limits
+        match self.progress.as_mut().and_then(|progress| progress.limits_mut()) {
+            Some(limits) => limits,
+            None => panic!("a call is set up before its first poll"),
+        }
     }
 }
 
@@ -98,11 +105,10 @@ impl<T, E> Future for Call<T, E> {
     fn poll(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Self::Output> {
         let call = &mut *self;
         let Some(progress) = &mut call.progress else { panic!("a call is polled again after its outcome") };
-        call.begun = true;
         // Most calls on the own node end in their first poll. A loop of them that never waited would keep its thread for ever, from its own
         // timeout as well as from the node's heartbeats.
         let turn = ready!(coop::poll_proceed(task));
-        let outcome = progress.poll(&call.limits, task);
+        let outcome = progress.poll(task);
         if outcome.is_ready() {
             turn.made_progress();
             call.progress = None;
@@ -113,11 +119,12 @@ impl<T, E> Future for Call<T, E> {
 
 impl<T, E> fmt::Debug for Call<T, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let stage = match self.progress {
-            Some(_) if self.begun => "running",
-            Some(_) => "prepared",
-            None => "ended",
+        let limits = self.progress.as_ref().and_then(|progress| progress.limits());
+        let stage = match (&self.progress, limits) {
+            (Some(_), Some(_)) => "prepared",
+            (Some(_), None) => "running",
+            (None, _) => "ended",
         };
-        f.debug_struct("Call").field("stage", &stage).field("limits", &self.limits).finish()
+        f.debug_struct("Call").field("stage", &stage).field("limits", &limits).finish()
     }
 }

@@ -23,7 +23,7 @@ impl Sealed for Context {}
 
 impl Caller for Context {
     fn way(&self) -> Way {
-        Way { port: port_of(self.origin()), within: Some(self.clone()) }
+        Way { port: port_of(self.origin()), within: Some(Arc::new(self.clone())) }
     }
 }
 
@@ -48,7 +48,7 @@ pub struct Way {
     /// The node's way out; `None` when the node is gone.
     pub(super) port: Option<Arc<Port>>,
     /// The command that calls, when one does.
-    pub(super) within: Option<Context>,
+    pub(super) within: Option<Arc<Context>>,
 }
 
 impl Way {

@@ -246,7 +246,11 @@ where
 
     /// With an attempt unresolved, who had no place for another one was not asked what became of it: the call asks again. And where there is
     /// no receipt of a command that is not to be run any more, nobody can say.
+    #[inline]
     pub(super) fn weigh(&self, verdict: Verdict<T, E>) -> Verdict<T, E> {
+        if let Verdict::End(Ok(_)) = verdict {
+            return verdict;
+        }
         match (verdict, self.unresolved) {
             (Verdict::End(Err(CommandError::Overloaded { retry_after })), Some(reason)) => {
                 Verdict::Again(Again { anyway: Some(retry_after.max(PAUSE)), ..Again::soon(reason) })

@@ -22,7 +22,7 @@ use crate::resource::{Boxed, Command, CommandError, Commands, Context as Calling
 /// How far a call has come.
 pub(super) enum Stage<R: Commands, A: 'static, T: 'static, E: 'static> {
     /// Nothing has happened yet.
-    Prepared { client: Client<R>, command: &'static Command<R, A, T, E>, key: Option<R::Key>, arguments: A },
+    Prepared(Option<Prepared<R, A, T, E>>),
     /// The first attempt is under way.
     First(Run<R, A, T, E>, Awaited<T, E>),
     /// Further attempts.
@@ -31,15 +31,25 @@ pub(super) enum Stage<R: Commands, A: 'static, T: 'static, E: 'static> {
     Over,
 }
 
+/// A call as it was made.
+pub(super) struct Prepared<R: Commands, A: 'static, T: 'static, E: 'static> {
+    client: Client<R>,
+    command: &'static Command<R, A, T, E>,
+    key: Option<R::Key>,
+    arguments: A,
+    limits: Limits,
+}
+
 impl<R: Commands, A, T, E> Stage<R, A, T, E> {
     /// A call that nothing has happened to yet.
+    #[inline]
     pub(super) fn prepared(
         client: Client<R>,
         command: &'static Command<R, A, T, E>,
         key: Option<R::Key>,
         arguments: A,
     ) -> Self {
-        Self::Prepared { client, command, key, arguments }
+        Self::Prepared(Some(Prepared { client, command, key, arguments, limits: Limits::default() }))
     }
 }
 
@@ -50,9 +60,19 @@ where
     T: Serialize + DeserializeOwned + Send + 'static,
     E: Send + 'static,
 {
-    fn poll(&mut self, limits: &Limits, task: &mut Context<'_>) -> Poll<Result<T, CommandError<E>>> {
-        if let Self::Prepared { .. } = self {
-            if let Some(outcome) = self.begin(limits, task.waker()) {
+    fn limits(&self) -> Option<&Limits> {
+        if let Self::Prepared(Some(prepared)) = self { Some(&prepared.limits) } else { None }
+    }
+
+    fn limits_mut(&mut self) -> Option<&mut Limits> {
+        if let Self::Prepared(Some(prepared)) = self { Some(&mut prepared.limits) } else { None }
+    }
+
+    fn poll(&mut self, task: &mut Context<'_>) -> Poll<Result<T, CommandError<E>>> {
+        if let Self::Prepared(prepared) = self
+            && let Some(prepared) = prepared.take()
+        {
+            if let Some(outcome) = self.begin(prepared, task.waker()) {
                 return Poll::Ready(outcome);
             }
             if let Self::First(_, Awaited::There(_)) = self {
@@ -63,7 +83,8 @@ where
         if let Self::First(run, awaited) = self {
             let verdict = ready!(run.poll_verdict(awaited, task));
             match run.weigh(verdict) {
-                Verdict::End(outcome) => return Poll::Ready(outcome.map_err(|error| run.settle(error))),
+                Verdict::End(Ok(reply)) => return Poll::Ready(Ok(reply)),
+                Verdict::End(Err(error)) => return Poll::Ready(Err(run.settle(error))),
                 Verdict::Again(again) => {
                     if let Self::First(run, _) = mem::replace(self, Self::Over) {
                         *self = Self::Driven(Box::pin(run.drive(again)));
@@ -74,7 +95,7 @@ where
         match self {
             Self::Driven(driven) => driven.as_mut().poll(task),
             // The call keeps nothing of one that has ended.
-            Self::Prepared { .. } | Self::First(..) | Self::Over => Poll::Pending,
+            Self::Prepared(_) | Self::First(..) | Self::Over => Poll::Pending,
         }
     }
 }
@@ -91,28 +112,28 @@ where
 {
     /// Makes the first attempt; a synchronous command on a key that this node owns ends here, on the caller's thread.
     #[inline]
-    fn begin(&mut self, limits: &Limits, task: &Waker) -> Option<Result<T, CommandError<E>>> {
-        let Self::Prepared { client, command, key, arguments } = mem::replace(self, Self::Over) else { return None };
-        let Client { definition, within, reach } = client;
+    fn begin(&mut self, prepared: Prepared<R, A, T, E>, task: &Waker) -> Option<Result<T, CommandError<E>>> {
+        let Prepared { client: Client { definition, within, reach }, command, key, arguments, limits } = prepared;
         let Some(reach) = reach else {
             return Some(Err(CommandError::Unavailable { reason: Reason::ShuttingDown }));
         };
         let now = Instant::now();
-        let inherited = within.as_ref().map(Calling::deadline);
+        let inherited = within.as_deref().map(Calling::deadline);
         let by_timeout = limits.timeout.map(|timeout| now.checked_add(timeout).unwrap_or(now + FAR));
         // The earliest of what the call and the command that it is made from say; without either, the registry's default.
         let said = [by_timeout, limits.deadline, inherited].into_iter().flatten().min();
         let deadline = said.unwrap_or(now + definition.spec.timeout);
         let slot = key.as_ref().map(|key| definition.slot_of(key));
         let parts = Parts::Typed(key, arguments);
-        let mut run = Run::new(reach, command, slot.unwrap_or(Slot::new(0)), parts, within.as_ref(), deadline);
-        if let Err(error) = run.describe(limits.idempotency_key.as_deref(), within.as_ref()) {
+        let mut run = Run::new(reach, command, slot.unwrap_or(Slot::new(0)), parts, within.as_deref(), deadline);
+        if let Err(error) = run.describe(limits.idempotency_key.as_deref(), within.as_deref()) {
             return Some(Err(error));
         }
         *self = match run.set_out(now, task) {
             Start::Waits(awaited) => Self::First(run, awaited),
             Start::Ended(verdict) => match run.weigh(verdict) {
-                Verdict::End(outcome) => return Some(outcome.map_err(|error| run.settle(error))),
+                Verdict::End(Ok(reply)) => return Some(Ok(reply)),
+                Verdict::End(Err(error)) => return Some(Err(run.settle(error))),
                 Verdict::Again(again) => Self::Driven(Box::pin(run.drive(again))),
             },
         };

@@ -51,7 +51,16 @@ impl Again {
 
 /// What an outcome on this node means. `repeatable` says that another run does no harm, `spent` that the attempt has used up what another
 /// one would be made of.
+#[inline]
 pub(super) fn here<T, E>(outcome: exec::Outcome<T, E>, repeatable: bool, spent: bool) -> Verdict<T, E> {
+    match outcome {
+        exec::Outcome::Done(reply) => Verdict::End(Ok(reply)),
+        undone => not_done(undone, repeatable, spent),
+    }
+}
+
+/// The same of all that is no reply. Apart, so that a reply is not moved through everything else that might have come.
+fn not_done<T, E>(outcome: exec::Outcome<T, E>, repeatable: bool, spent: bool) -> Verdict<T, E> {
     use exec::Outcome;
     Verdict::End(Err(match outcome {
         Outcome::Done(reply) => return Verdict::End(Ok(reply)),
@@ -87,7 +96,7 @@ pub(super) fn there<T, E>(outcome: wire::Outcome, repeatable: bool) -> Verdict<T
         Outcome::AlreadyExists => CommandError::AlreadyExists,
         Outcome::Overloaded { retry_after } => CommandError::Overloaded { retry_after },
         Outcome::NotOwner { owner, epoch } => {
-            let hint = owner.map(|owner| (owner, epoch));
+            let hint = owner.map(|owner| (*owner, epoch));
             return Verdict::Again(Again { hint, ..Again::soon(Reason::Opening) });
         }
         // What a hand-over stops has left nothing, or its receipt: so even what was started may be sent again.

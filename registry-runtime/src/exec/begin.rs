@@ -17,7 +17,7 @@ use super::outcome::{Outcome, Refused};
 use super::pledge::{Decided, Pledge};
 use super::seat::Seat;
 use super::shelf::{Change, Claim, Settled, Stand, Taken};
-use super::work::{About, AnyWork, Conclusion, Step, again, conclude, drop_body, poll, spare, start};
+use super::work::{About, AnyWork, Conclusion, Step, again, answer, conclude, drop_body, poll, spare, start};
 use crate::id::{CommandId, Slot};
 use crate::policy::admission::Full;
 use crate::policy::receipts::Told;
@@ -146,8 +146,9 @@ impl<R: Resource> Host<R> {
     ) -> Outcome {
         let invocation = attempt.invocation(&self.setting.origin, Some(key));
         let span = self.span(about, attempt);
-        let ran = start(work, &span, state, Some(key), &invocation).and_then(Step::ran);
-        self.noted(conclude(work, ran, Some(key), false), about.name, attempt.ask.id).outcome
+        let outcome = answer(work, &span, state, key, &invocation);
+        self.note(&outcome, about.name, attempt.ask.id);
+        outcome
     }
 
     /// Goes to the slot and, for an exclusive command, takes the lane if it is free. The key stays in the attempt if it is
@@ -206,11 +207,10 @@ impl<R: Resource> Host<R> {
 
     /// Notes that a command has panicked, if it has.
     #[inline]
-    pub(super) fn noted(&self, concluded: Conclusion<R>, command: &'static str, id: CommandId) -> Conclusion<R> {
-        if let Outcome::Panicked = concluded.outcome {
+    pub(super) fn note(&self, outcome: &Outcome, command: &'static str, id: CommandId) {
+        if let Outcome::Panicked = outcome {
             self.note_panic(command, id);
         }
-        concluded
     }
 
     #[cold]
@@ -345,7 +345,7 @@ impl<R: Resource> Host<R> {
         let is_exclusive = |grip: &Grip<R>| grip.claim.turn.is_some();
         let keep = attempt.keeps_receipt && grip.as_ref().is_some_and(is_exclusive);
         let concluded = conclude(work, ran, grip.as_ref().map(|grip| &grip.key), keep);
-        let concluded = self.noted(concluded, about.name, attempt.ask.id);
+        self.note(&concluded.outcome, about.name, attempt.ask.id);
         let Some(Grip { slot, key, claim }) = grip.filter(is_exclusive) else { return Begun::Ready(concluded.outcome) };
         let Conclusion { outcome, change, told } = in_time(concluded, Instant::now(), attempt.deadline);
         let receipt = self.receipt(&attempt.asked(), told);

@@ -173,7 +173,8 @@ impl<R: Resource> Job<R> {
         let key = seat.as_ref().map(|seat| &seat.key);
         let exclusive = seat.is_some() && about.kind != Kind::Read;
         let keep = exclusive && kept.asked.ends.is_some();
-        let concluded = host.noted(conclude(work, ran, key, keep), about.name, kept.asked.ask.id);
+        let concluded = conclude(work, ran, key, keep);
+        host.note(&concluded.outcome, about.name, kept.asked.ask.id);
         let Conclusion { outcome, change, told } = in_time(concluded, Instant::now(), kept.deadline);
         let settled = match seat {
             // A read showed the state of the moment at which it looked, when the slot was open and the lease held.

@@ -33,6 +33,9 @@ pub(super) trait AnyWork<R: Resource>: Send {
     /// Starts the body, on `state`, which is `None` for an absent instance.
     fn start(&mut self, state: Option<Arc<R>>, key: Option<&R::Key>, invocation: &Invocation<'_>) -> Step<R>;
 
+    /// Runs a synchronous read, from its body to what the caller gets.
+    fn answer(&mut self, state: Option<Arc<R>>, key: &R::Key, invocation: &Invocation<'_>) -> Result<Outcome, Unfit>;
+
     /// Polls a body that flies.
     fn poll(&mut self, task: &mut Context<'_>) -> Poll<Change<R>>;
 
@@ -165,15 +168,7 @@ where
             (Run::CreateAsync(body, show), Some(key)) => {
                 self.fly(Flight::Create(body(key.clone(), args, invocation), *show))
             }
-            (Run::Read(body), Some(key)) => self.ran(kept(match state {
-                Some(state) => body(&state, args, invocation),
-                None => {
-                    let fresh = fresh::<R>(key);
-                    let result = body(&fresh, args, invocation);
-                    discard(fresh);
-                    result
-                }
-            })),
+            (Run::Read(body), Some(key)) => self.ran(kept(read(*body, state, key, args, invocation))),
             (Run::ReadAsync(body), Some(key)) => {
                 let state = state.unwrap_or_else(|| Arc::new(fresh(key)));
                 self.fly(Flight::Plain(body(state, args, invocation)))
@@ -189,6 +184,18 @@ where
             (Run::Action(body), _) => self.ran(kept(body(args, invocation))),
             (Run::ActionAsync(body), _) => self.fly(Flight::Plain(body(args, invocation))),
             (_, None) => unreachable!("a command on an instance has a key: `begin` looked"),
+        }
+    }
+
+    #[inline]
+    fn answer(&mut self, state: Option<Arc<R>>, key: &R::Key, invocation: &Invocation<'_>) -> Result<Outcome, Unfit> {
+        let (Run::Read(body), Stage::Waiting(args)) = (&self.command.run, mem::replace(&mut self.stage, Stage::Over))
+        else {
+            unreachable!("a synchronous read is started once")
+        };
+        match read(*body, state, key, args, invocation) {
+            Ok(value) => self.reply.done(value, false).map(|_| Outcome::Done(())),
+            Err(error) => self.reply.rejected(error, false).map(|_| Outcome::Rejected(())),
         }
     }
 
@@ -221,6 +228,26 @@ where
 
     fn drop_body(&mut self) {
         self.stage = Stage::Over;
+    }
+}
+
+/// Runs the body of a synchronous read.
+#[inline]
+fn read<R: Resource, A, T, E>(
+    body: fn(&R, A, &Invocation<'_>) -> Result<T, E>,
+    state: Option<Arc<R>>,
+    key: &R::Key,
+    args: A,
+    invocation: &Invocation<'_>,
+) -> Result<T, E> {
+    match state {
+        Some(state) => body(&state, args, invocation),
+        None => {
+            let fresh = fresh::<R>(key);
+            let result = body(&fresh, args, invocation);
+            discard(fresh);
+            result
+        }
     }
 }
 
@@ -284,6 +311,24 @@ pub(super) fn start<R: Resource>(
     invocation: &Invocation<'_>,
 ) -> Option<Step<R>> {
     contain(|| span.in_scope(|| work.start(state, key, invocation)))
+}
+
+/// Runs a synchronous read, in a span. Nothing is left of the body.
+#[inline]
+pub(super) fn answer<R: Resource>(
+    work: &mut dyn AnyWork<R>,
+    span: &Span,
+    state: Option<Arc<R>>,
+    key: &R::Key,
+    invocation: &Invocation<'_>,
+) -> Outcome {
+    let outcome = match contain(|| span.in_scope(|| work.answer(state, key, invocation))) {
+        Some(Ok(outcome)) => return outcome,
+        Some(Err(unfit)) => unfit.outcome(),
+        None => Outcome::Panicked,
+    };
+    drop_body(work);
+    outcome
 }
 
 /// Polls a body that flies, in a span; `Ready(None)` when it panicked.

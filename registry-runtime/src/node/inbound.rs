@@ -255,7 +255,7 @@ fn translate(outcome: exec::Outcome, owner: impl FnOnce() -> Option<(NodeId, Epo
         Here::AlreadyExists => Outcome::AlreadyExists,
         Here::Overloaded { retry_after } => Outcome::Overloaded { retry_after },
         Here::NotOwner { epoch } => match owner() {
-            Some((owner, epoch)) => Outcome::NotOwner { owner: Some(owner), epoch },
+            Some((owner, epoch)) => Outcome::NotOwner { owner: Some(Box::new(owner)), epoch },
             None => Outcome::NotOwner { owner: None, epoch },
         },
         Here::NoLease => Outcome::Unavailable { reason: Reason::NoMajority.to_wire() },

@@ -4,6 +4,7 @@
 //! receipts *knows*: at or below the mark nobody asks any more, above it there is a receipt or the command has not taken effect.
 //! The same idea, with the same mark, is in RIFL (Lee and others, SOSP 2015).
 
+mod due;
 mod room;
 mod saved;
 mod session;

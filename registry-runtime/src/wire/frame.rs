@@ -449,7 +449,7 @@ mod tests {
             Outcome::Unauthorized,
             Outcome::TooLarge { limit: COMMAND_BYTES_MAX as u64 },
             Outcome::NotOwner { owner: None, epoch: Epoch::ZERO },
-            Outcome::NotOwner { owner: Some(node), epoch: Epoch::new(u64::MAX) },
+            Outcome::NotOwner { owner: Some(Box::new(node)), epoch: Epoch::new(u64::MAX) },
             Outcome::Moved { started: true },
             Outcome::Moved { started: false },
             Outcome::BadFrame,

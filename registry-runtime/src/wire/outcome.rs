@@ -56,7 +56,7 @@ pub(crate) enum Outcome {
     /// This node does not own the slot in that epoch; not started.
     NotOwner {
         /// The owner that this node knows.
-        owner: Option<NodeId>,
+        owner: Option<Box<NodeId>>,
         /// The epoch that this node knows, zero when it knows none.
         epoch: Epoch,
     },
@@ -148,7 +148,7 @@ impl Outcome {
             Self::TooLarge { limit } => put_variable(out, *limit),
             Self::NotOwner { owner, epoch } => {
                 out.extend_from_slice(&epoch.get().to_le_bytes());
-                out.extend_from_slice(owner.as_ref().map_or("", NodeId::as_str).as_bytes());
+                out.extend_from_slice(owner.as_deref().map_or("", NodeId::as_str).as_bytes());
             }
             _ => {}
         }
@@ -180,7 +180,7 @@ impl Outcome {
                 let epoch = Epoch::new(parts.fixed_u64()?);
                 let owner = match parts.bytes(parts.rest().len())? {
                     [] => None,
-                    name => Some(node_id(name)?),
+                    name => Some(Box::new(node_id(name)?)),
                 };
                 Self::NotOwner { owner, epoch }
             }

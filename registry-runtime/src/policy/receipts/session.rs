@@ -17,7 +17,7 @@ pub(super) const EXPIRED_MAX: usize = 1 << 16;
 pub(super) const QUEUE_KEPT: usize = 8;
 
 /// How many times more room than entries a queue may have.
-const QUEUE_SPARE: usize = 8;
+pub(super) const QUEUE_SPARE: usize = 8;
 
 /// How often receipts whose time is over are looked for among those of one session, at most: a look goes through all of them, since calls
 /// with a longer timeout may have lower numbers.

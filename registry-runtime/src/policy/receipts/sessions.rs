@@ -1,20 +1,24 @@
 //! The sessions that a slot keeps receipts of.
 
+use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, BTreeSet};
 
+use super::due::Due;
 use super::room::{EXPIRED_BYTES, Room, SESSION_BYTES, Share};
 use super::session::Session;
 use crate::id::Mark;
 use crate::time::Moment;
+
+/// How many times that no session has any more may be noted beyond one for each session: going through all of them should be worth it.
+const STALE_MAX: usize = 16;
 
 /// The sessions that a slot keeps receipts of, and when to look at which again.
 #[derive(Debug, Default)]
 pub(super) struct Sessions {
     /// By number. Boxed, for a map makes room for eleven at once, and many a slot has one caller.
     known: BTreeMap<u64, Box<Session>>,
-    /// Each of them, with its time.
-    due: BTreeSet<(Moment, u64)>,
+    /// Each of them, by its time.
+    due: Due,
 }
 
 impl Sessions {
@@ -25,6 +29,7 @@ impl Sessions {
 
     /// A session that is known, to be looked at by `until`.
     pub(super) fn get_due(&mut self, number: u64, until: Moment) -> Option<&mut Session> {
+        self.drop_stale();
         let session = self.known.get_mut(&number)?;
         bring_forward(&mut self.due, number, session, until);
         Some(session)
@@ -37,6 +42,7 @@ impl Sessions {
         until: Moment,
         room: &mut Room,
     ) -> &mut Session {
+        self.drop_stale();
         match self.known.entry(number) {
             Entry::Occupied(entry) => {
                 let session = entry.into_mut();
@@ -44,7 +50,7 @@ impl Sessions {
                 session
             }
             Entry::Vacant(entry) => {
-                self.due.insert((until, number));
+                self.due.note(until, number);
                 room.take(share, SESSION_BYTES);
                 entry.insert(Box::new(Session::new(share, mark, until)))
             }
@@ -71,17 +77,15 @@ impl Sessions {
 
     /// When something is due next.
     pub(super) fn soonest(&self) -> Option<Moment> {
-        self.due.first().map(|(at, _)| *at)
+        self.due.soonest()
     }
 
     /// Lets go of the receipts and sessions whose time is over.
     pub(super) fn forget_due(&mut self, now: Moment, room: &mut Room) {
-        while self.soonest().is_some_and(|at| at <= now)
-            && let Some((_, number)) = self.due.pop_first()
-            && let Some(session) = self.known.get_mut(&number)
-        {
+        while let Some((at, number)) = self.due.next(now) {
+            let Some(session) = self.known.get_mut(&number).filter(|session| session.due == at) else { continue };
             if let Some(again) = session.expire_due(now, room) {
-                self.due.insert((again, number));
+                self.due.note(again, number);
             } else {
                 let expired = session.expired.len().saturating_mul(EXPIRED_BYTES);
                 room.free(session.share, SESSION_BYTES.saturating_add(expired));
@@ -90,19 +94,27 @@ impl Sessions {
         }
     }
 
+    /// Drops times that no session has any more, once they are most of those that are noted.
+    #[inline]
+    fn drop_stale(&mut self) {
+        let Self { known, due } = self;
+        if due.len() > known.len().saturating_mul(2).saturating_add(STALE_MAX) {
+            due.retain(|at, number| known.get(&number).is_some_and(|session| session.due == at));
+        }
+    }
+
     /// Whether there is none, and none is waited for.
     #[cfg(test)]
     pub(super) fn is_empty(&self) -> bool {
-        self.known.is_empty() && self.due.is_empty()
+        self.known.is_empty() && self.due.len() == 0
     }
 }
 
-/// Has a session looked at by `until`.
+/// Has a session looked at by `until`. The time that it had before stays noted, and means nothing any more.
 #[inline]
-fn bring_forward(due: &mut BTreeSet<(Moment, u64)>, number: u64, session: &mut Session, until: Moment) {
+fn bring_forward(due: &mut Due, number: u64, session: &mut Session, until: Moment) {
     if until < session.due {
-        due.remove(&(session.due, number));
-        due.insert((until, number));
+        due.note(until, number);
         session.due = until;
     }
 }
