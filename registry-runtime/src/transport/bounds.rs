@@ -154,7 +154,9 @@ pub(super) fn transport(listens: IpAddr) -> Arc<TransportConfig> {
         .allow_spin(false)
         .ack_frequency_config(Some(frequency))
         .congestion_controller_factory(Arc::new(windows))
-        .mtu_discovery_config(Some(discovery));
+        .mtu_discovery_config(Some(discovery))
+        // The kernel takes no two of the largest datagrams in one batch, and quinn keeps the room for ten with each connection.
+        .enable_segmentation_offload(!listens.is_loopback());
     Arc::new(transport)
 }
 
