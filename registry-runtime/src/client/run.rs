@@ -248,6 +248,7 @@ where
     /// no receipt of a command that is not to be run any more, nobody can say.
     #[inline]
     pub(super) fn weigh(&self, verdict: Verdict<T, E>) -> Verdict<T, E> {
+        // Before all else, so that a reply is not moved through whatever else might have come.
         if let Verdict::End(Ok(_)) = verdict {
             return verdict;
         }

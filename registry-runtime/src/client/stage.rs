@@ -21,14 +21,12 @@ use crate::resource::{Boxed, Command, CommandError, Commands, Context as Calling
 
 /// How far a call has come.
 pub(super) enum Stage<R: Commands, A: 'static, T: 'static, E: 'static> {
-    /// Nothing has happened yet.
+    /// Nothing has happened yet; `None` once it has, and when there was an outcome.
     Prepared(Option<Prepared<R, A, T, E>>),
     /// The first attempt is under way.
     First(Run<R, A, T, E>, Awaited<T, E>),
     /// Further attempts.
     Driven(Boxed<Result<T, CommandError<E>>>),
-    /// There was an outcome.
-    Over,
 }
 
 /// A call as it was made.
@@ -86,7 +84,7 @@ where
                 Verdict::End(Ok(reply)) => return Poll::Ready(Ok(reply)),
                 Verdict::End(Err(error)) => return Poll::Ready(Err(run.settle(error))),
                 Verdict::Again(again) => {
-                    if let Self::First(run, _) = mem::replace(self, Self::Over) {
+                    if let Self::First(run, _) = mem::replace(self, Self::Prepared(None)) {
                         *self = Self::Driven(Box::pin(run.drive(again)));
                     }
                 }
@@ -95,7 +93,7 @@ where
         match self {
             Self::Driven(driven) => driven.as_mut().poll(task),
             // The call keeps nothing of one that has ended.
-            Self::Prepared(_) | Self::First(..) | Self::Over => Poll::Pending,
+            Self::Prepared(_) | Self::First(..) => Poll::Pending,
         }
     }
 }

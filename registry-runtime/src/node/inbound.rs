@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
-use tokio::time::Instant;
 
 use super::load::LoadMeter;
 use super::records::{News, Records};
@@ -75,12 +74,11 @@ impl Inbound {
 
 impl Handler for Inbound {
     fn request(&self, from: &Link, received: Received<'_>, reply: ReplySlot<'_>) {
-        let request = received.request;
+        let Received { request, at: now } = received;
         let (desk, command) = match self.find(request.command) {
             Ok(found) => found,
             Err(detail) => return self.refuse(from, request.command, detail, reply),
         };
-        let now = Instant::now();
         let asked = exec::Request {
             slot: request.slot,
             epoch: request.epoch,

@@ -1,6 +1,7 @@
 //! What the node does with the requests of its peers.
 
 use bytes::Bytes;
+use tokio::time::Instant;
 
 use super::lane::{ReplySlot, Ticket};
 use super::link::Link;
@@ -29,11 +30,13 @@ pub(crate) struct Received<'a> {
     /// What is asked. The time that the request has lain somewhere is taken off its remaining time, as far as it is known; nothing may
     /// be left.
     pub(crate) request: Request<'a>,
+    /// When it was read: a moment ago.
+    pub(crate) at: Instant,
 }
 
 impl<'a> Received<'a> {
-    pub(super) fn new(request: Request<'a>) -> Self {
-        Self { request }
+    pub(super) fn new(request: Request<'a>, at: Instant) -> Self {
+        Self { request, at }
     }
 }
 

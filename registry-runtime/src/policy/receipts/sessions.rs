@@ -118,3 +118,28 @@ fn bring_forward(due: &mut Due, number: u64, session: &mut Session, until: Momen
         session.due = until;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::policy::receipts::Budget;
+
+    /// Calls whose time is over sooner and sooner leave a stale time each.
+    #[test]
+    fn times_that_mean_nothing_any_more_are_bounded() {
+        let (mut sessions, mut room) = (Sessions::default(), Room::of(&Arc::new(Budget::default())));
+        let start = Moment::default();
+        for step in (1..=1000).rev() {
+            for session in 1..=3 {
+                sessions.begin((session, Share::Called, Mark::NOTHING), start + Duration::from_secs(step), &mut room);
+                assert!(sessions.due.len() <= 2 * 3 + STALE_MAX + 1);
+            }
+        }
+        assert_eq!(sessions.soonest(), Some(start + Duration::from_secs(1)), "the last word counts");
+        sessions.forget_due(start + Duration::from_secs(1001), &mut room);
+        assert!(sessions.is_empty());
+    }
+}

@@ -165,9 +165,10 @@ impl Desk<'_> {
         let Frame { correlation, body } = Frame::read(cut.frame)?;
         match body {
             Body::Request(mut request) => {
-                request.remaining = request.remaining.saturating_sub(self.lag.get());
+                let now = Instant::now();
+                request.remaining = request.remaining.saturating_sub(self.lag.at(now));
                 let slot = ReplySlot::new(out, self.replies, correlation);
-                let received = Received::new(request);
+                let received = Received::new(request, now);
                 // A handler that unwinds has answered `Panicked` by dropping the slot; the lane goes on.
                 let _ = catch_unwind(AssertUnwindSafe(|| self.handler.request(self.link, received, slot)));
             }

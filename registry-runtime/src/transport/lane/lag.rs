@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::STAMP_EVERY;
+
 /// For how long what was seen of the clocks is believed: twice this at most, once a lane is busy.
 ///
 /// Long enough to read all that has piled up while a connection or a process stood still. Short enough that a caller whose clock
@@ -26,7 +28,8 @@ pub(super) struct Lag {
     smallest: [Option<Difference>; 2],
     /// When the present span began.
     since: Instant,
-    lag: Duration,
+    /// How late the last stamp was, and when it was read.
+    latest: Option<(Duration, Instant)>,
 }
 
 /// By how much this clock was ahead of the caller's, both counted from beginnings of their own.
@@ -38,13 +41,18 @@ struct Difference {
 
 impl Lag {
     pub(super) fn new(now: Instant) -> Self {
-        Self { origin: now, smallest: [None; 2], since: now, lag: Duration::ZERO }
+        Self { origin: now, smallest: [None; 2], since: now, latest: None }
     }
 
-    /// How late the requests after the last stamp are.
+    /// How late a request is that is read now, behind the last stamp.
+    ///
+    /// It was made no later than [`STAMP_EVERY`] after that stamp, or it had one of its own: so what has passed since the stamp was read, beyond
+    /// that, is time that it lay somewhere by itself, as when its packet was lost and the stamp's was not.
     #[inline]
-    pub(super) fn get(&self) -> Duration {
-        self.lag
+    pub(super) fn at(&self, now: Instant) -> Duration {
+        self.latest.map_or(Duration::ZERO, |(lag, read)| {
+            lag.saturating_add(now.saturating_duration_since(read).saturating_sub(STAMP_EVERY))
+        })
     }
 
     /// Takes in a stamp.
@@ -56,7 +64,8 @@ impl Lag {
             *before = present.take();
         }
         let usual = [&*present, &*before].into_iter().flatten().map(|smallest| smallest.at(now)).min();
-        self.lag = Duration::from_micros(u64::try_from(micros.saturating_sub(usual.unwrap_or(micros))).unwrap_or(0));
+        let lag = Duration::from_micros(u64::try_from(micros.saturating_sub(usual.unwrap_or(micros))).unwrap_or(0));
+        self.latest = Some((lag, now));
         if present.is_none_or(|smallest| micros < smallest.micros) {
             *present = Some(Difference { micros, seen: now });
         }
@@ -83,8 +92,9 @@ mod tests {
         let origin = Instant::now();
         let mut lag = Lag::new(origin);
         let seen = stamps.iter().map(|&(made, read)| {
-            lag.see(Duration::from_millis(made), origin + Duration::from_millis(read));
-            ((lag.get().as_micros() + 500) / 1000) as u64
+            let read = origin + Duration::from_millis(read);
+            lag.see(Duration::from_millis(made), read);
+            ((lag.at(read).as_micros() + 500) / 1000) as u64
         });
         assert_eq!(seen.collect::<Vec<_>>(), expected, "{stamps:?}");
     }
@@ -112,10 +122,26 @@ mod tests {
         let stamps: Vec<_> = (0..20).map(|at| (100 * at, 100 * at + if at == 0 { 0 } else { 2000 })).collect();
         let origin = Instant::now();
         let mut lag = Lag::new(origin);
+        let last = origin + Duration::from_millis(1900 + 2000);
         for (made, read) in stamps {
             lag.see(Duration::from_millis(made), origin + Duration::from_millis(read));
         }
-        assert_eq!(lag.get(), Duration::ZERO);
+        assert_eq!(lag.at(last), Duration::ZERO);
+    }
+
+    #[test]
+    fn what_comes_long_after_its_stamp_was_held_up_by_itself() {
+        let origin = Instant::now();
+        let mut lag = Lag::new(origin);
+        assert_eq!(lag.at(origin + SPAN), Duration::ZERO, "nothing was said yet");
+        lag.see(Duration::ZERO, origin);
+        assert_eq!(lag.at(origin + STAMP_EVERY), Duration::ZERO, "it may have been made just now");
+        let held_up = Duration::from_millis(100);
+        assert_eq!(lag.at(origin + STAMP_EVERY + held_up), held_up);
+        let late = Duration::from_millis(5);
+        lag.see(late, origin + late + late);
+        let drift = (late + late) / DRIFT;
+        assert_eq!(lag.at(origin + late + late + STAMP_EVERY + held_up), late + held_up - drift);
     }
 
     #[test]
