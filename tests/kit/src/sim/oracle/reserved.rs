@@ -1,13 +1,13 @@
 //! `wait_for_node` is never early.
 
-use super::tenure::{departed, gave_up, handed_over, tenures, took_back, took_leave};
+use super::tenure::{departed, gave_up, handed_over, tenures, took_back, took_leave, was_returning};
 use super::{Evidence, Findings, Invariant};
 use crate::sim::sighting::Change;
 
 pub(super) const INVARIANT: Invariant = Invariant {
     name: "reserved",
-    statement: "under wait_for_node(t) no other node opens a slot, unless it was handed over, taken back or given up, before t has passed since \
-                the first Down of the incarnation that had it; under `then = fail`, no other ever does; but who leaves is not waited for",
+    statement: "under wait_for_node(t) no other node opens a slot, unless it was handed over, taken back or given up, or was its own while it \
+                began to open it again, before t has passed since the first Down of the incarnation that had it; under `then = fail`, no other ever does; but who leaves is not waited for",
     source: "CONTRACT 8, wait_for_node; SCENARIOS 2.1, G11",
     judge,
 };
@@ -15,15 +15,17 @@ pub(super) const INVARIANT: Invariant = Invariant {
 fn judge(evidence: &Evidence, findings: &mut Findings) {
     for (slot, tenures) in tenures(evidence) {
         let Some(wait) = evidence.rules.reserved.get(&slot.registry) else { continue };
-        for pair in tenures.windows(2) {
-            let [before, after] = pair else { continue };
+        for (index, after) in tenures.iter().enumerate() {
+            let earlier = tenures.get(..index).unwrap_or_default();
+            let Some(before) = earlier.last() else { continue };
             // What founds a slot again is judged by `loss-is-earned`.
             if before.owner == after.owner || after.at < before.at || after.why == "Founding" {
                 continue;
             }
             let is_let_go = handed_over(evidence, slot, after)
                 || took_back(evidence, slot, before, after)
-                || gave_up(evidence, slot, before, after.at);
+                || gave_up(evidence, slot, before, after.at)
+                || was_returning(evidence, earlier, after);
             if is_let_go || took_leave(evidence, before, after.at) {
                 continue;
             }

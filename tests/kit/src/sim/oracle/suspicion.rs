@@ -1,21 +1,23 @@
 //! Suspicion moves nothing.
 
-use super::tenure::{departed, gave_up, handed_over, held_for_down, restarted, tenures, took_back};
+use super::tenure::{departed, gave_up, handed_over, held_for_down, restarted, tenures, took_back, was_returning};
 use super::{Evidence, Findings, Invariant};
 
 pub(super) const INVARIANT: Invariant = Invariant {
     name: "suspicion",
     statement: "a slot is opened elsewhere only when its owner has handed it over to that node or given it up, or by the one that had \
                 handed it over to its owner and not heard more of it, or after somebody has noted that the incarnation that had it is \
-                Down or has left, or by one that had not heard of a later one yet, or after another process has started on its host",
+                Down or has left, or by one that had not heard of a later one yet, or by the one that had it before and was opening it again when \
+                it was taken, or after another process has started on its host",
     source: "CONTRACT 8, Suspicion moves nothing; SCENARIOS 2.1, G9",
     judge,
 };
 
 fn judge(evidence: &Evidence, findings: &mut Findings) {
     for (slot, tenures) in tenures(evidence) {
-        for pair in tenures.windows(2) {
-            let [before, after] = pair else { continue };
+        for (index, after) in tenures.iter().enumerate() {
+            let earlier = tenures.get(..index).unwrap_or_default();
+            let Some(before) = earlier.last() else { continue };
             // What founds a slot again is judged by `loss-is-earned`.
             let is_taken = before.owner != after.owner && before.at < after.at && after.why != "Founding";
             let has_reason = || {
@@ -24,6 +26,7 @@ fn judge(evidence: &Evidence, findings: &mut Findings) {
                     || gave_up(evidence, slot, before, after.at)
                     || departed(evidence, before, after.at).is_some()
                     || held_for_down(evidence, before, after)
+                    || was_returning(evidence, earlier, after)
                     || restarted(evidence, before, after.at)
             };
             if is_taken && !has_reason() {
@@ -39,6 +42,8 @@ fn judge(evidence: &Evidence, findings: &mut Findings) {
 
 #[cfg(test)]
 mod tests {
+    use registry_runtime::Epoch;
+
     use crate::sim::history::Fate;
     use crate::sim::oracle::found;
     use crate::sim::oracle::story::{Story, slot};
@@ -116,6 +121,25 @@ mod tests {
         story.member("n3", "n2", Change::Down).at(2_000).sees("n2", Seen::Rejoined);
         story.at(2_004).opens("n2", 7, "Return").opens("n3", 8, "Failover");
         assert_eq!(found(&INVARIANT, &story.evidence()), [""; 0]);
+    }
+
+    #[test]
+    fn what_was_taken_while_its_owner_was_opening_it_again_may_come_back_to_it() {
+        let drawn_at = |ms| Epoch::from_parts(ms, 0).get();
+        for (drawn_ms, why, expected) in [(1_500, "Return", 0), (2_500, "Return", 1), (1_500, "Failover", 1)] {
+            let mut story = Story::new();
+            story.at(1_000).opens("n2", drawn_at(900), "Founding").member("n3", "n2", Change::Down);
+            story.at(2_000).opens("n3", drawn_at(1_200), "Failover");
+            story.at(3_000).opens("n2", drawn_at(drawn_ms), why);
+            assert_eq!(found(&INVARIANT, &story.evidence()).len(), expected, "{drawn_ms} {why}");
+        }
+        // Nor does it help to have had it at some time before.
+        let mut story = Story::new();
+        story.at(500).opens("n4", drawn_at(400), "Founding").member("n2", "n4", Change::Down);
+        story.at(1_000).opens("n2", drawn_at(900), "Failover").member("n3", "n2", Change::Down);
+        story.at(2_000).opens("n3", drawn_at(1_200), "Failover");
+        story.at(3_000).opens("n4", drawn_at(1_500), "Return");
+        assert_eq!(found(&INVARIANT, &story.evidence()).len(), 1);
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use registry_runtime::Epoch;
+
 use super::Evidence;
 use crate::sim::Sighting;
 use crate::sim::history::{Fate, Stamp};
@@ -98,6 +100,14 @@ pub(super) fn took_back(evidence: &Evidence, slot: &SlotOf, tenure: &Tenure<'_>,
     });
     let last = given.max_by_key(|(at, _)| *at);
     matches!(next.why, "Return" | "TakeBack") && last.is_some_and(|(_, to)| to == tenure.owner)
+}
+
+/// Whether the node that opened a slot next was the last to have opened it when it drew its epoch, and only went on with that: who opened
+/// it meanwhile, with a lower epoch, may have had no time to say so to any of those whose promises it got.
+pub(super) fn was_returning(evidence: &Evidence, earlier: &[Tenure<'_>], next: &Tenure<'_>) -> bool {
+    let drawn_ms = Epoch::new(next.epoch).counter().checked_sub(evidence.rules.genesis_ms);
+    let mut known = earlier.iter().rev().skip_while(|tenure| Some(tenure.at.at_ms) > drawn_ms);
+    next.why == "Return" && known.next().is_some_and(|last| last.owner == next.owner)
 }
 
 /// Whether the one that had the slot had given it up by itself before a moment: it left, or saw too few.
