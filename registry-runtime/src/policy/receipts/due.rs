@@ -31,9 +31,10 @@ impl Due {
         Some(next)
     }
 
-    /// Keeps only what is meant.
-    pub(super) fn retain(&mut self, mut is_meant: impl FnMut(Moment, u64) -> bool) {
-        self.0.retain(|Reverse((at, session))| is_meant(*at, *session));
+    /// Notes each session under one time and no other.
+    pub(super) fn note_anew(&mut self, meant: impl Iterator<Item = (Moment, u64)>) {
+        self.0.clear();
+        self.0.extend(meant.map(Reverse));
         self.give_back();
     }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// What a receipt takes beside its reply: its entry in a queue that doubles when it grows.
 pub(super) const RECEIPT_BYTES: usize = 128;
 
-/// What a session takes beside its receipts: its entries in a map and a set, and the least room of its queue.
+/// What a session takes beside its receipts: its entries in a map and a heap, and the least room of its queue.
 pub(super) const SESSION_BYTES: usize = 256;
 
 /// What a number takes whose receipt is gone: its entry in a queue that doubles when it grows.

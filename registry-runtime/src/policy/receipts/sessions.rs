@@ -94,12 +94,12 @@ impl Sessions {
         }
     }
 
-    /// Drops times that no session has any more, once they are most of those that are noted.
+    /// Drops times that no session has any more, and those that one has twice, once they are most of those that are noted.
     #[inline]
     fn drop_stale(&mut self) {
         let Self { known, due } = self;
         if due.len() > known.len().saturating_mul(2).saturating_add(STALE_MAX) {
-            due.retain(|at, number| known.get(&number).is_some_and(|session| session.due == at));
+            due.note_anew(known.iter().map(|(number, session)| (session.due, *number)));
         }
     }
 
@@ -125,7 +125,8 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::policy::receipts::Budget;
+    use crate::policy::receipts::session::Kept;
+    use crate::policy::receipts::{Budget, Told};
 
     /// Calls whose time is over sooner and sooner leave a stale time each.
     #[test]
@@ -141,5 +142,25 @@ mod tests {
         assert_eq!(sessions.soonest(), Some(start + Duration::from_secs(1)), "the last word counts");
         sessions.forget_due(start + Duration::from_secs(1001), &mut room);
         assert!(sessions.is_empty());
+    }
+
+    /// A call that takes long gives its session the same time again after each short one that is over.
+    #[test]
+    fn times_that_come_again_are_bounded() {
+        let (mut sessions, mut room) = (Sessions::default(), Room::of(&Arc::new(Budget::default())));
+        let (start, day, minute) = (Moment::default(), Duration::from_secs(86_400), Duration::from_secs(60));
+        let mut call = |sequence, now, until| {
+            sessions.forget_due(now, &mut room);
+            let session = sessions.begin((1, Share::Called, Mark::NOTHING), until, &mut room);
+            session.keep(Kept { sequence, content: None, until, told: Told::NotFound }, &mut room);
+            (sessions.due.len(), sessions.soonest())
+        };
+        call(1, start, start + day);
+        for step in 2..1000 {
+            let now = start + minute * step;
+            let (times, soonest) = call(u64::from(step), now, now + minute / 2);
+            assert!(times <= 2 + STALE_MAX + 1, "{times}");
+            assert_eq!(soonest, Some(now + minute / 2));
+        }
     }
 }
