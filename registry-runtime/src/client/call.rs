@@ -3,7 +3,7 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::task::coop;
@@ -40,6 +40,9 @@ pub(super) trait Progress<T, E>: Send {
 
     /// Where the setters say it, until the first poll.
     fn limits_mut(&mut self) -> Option<&mut Limits>;
+
+    /// It is polled and has to wait for its task's next turn: the first time, its time counts from here.
+    fn put_off(&mut self);
 
     /// Goes on as far as possible. There is no poll after an outcome.
     fn poll(&mut self, task: &mut Context<'_>) -> Poll<Result<T, CommandError<E>>>;
@@ -107,7 +110,10 @@ impl<T, E> Future for Call<T, E> {
         let Some(progress) = &mut call.progress else { panic!("a call is polled again after its outcome") };
         // Most calls on the own node end in their first poll. A loop of them that never waited would keep its thread for ever, from its own
         // timeout as well as from the node's heartbeats.
-        let turn = ready!(coop::poll_proceed(task));
+        let Poll::Ready(turn) = coop::poll_proceed(task) else {
+            progress.put_off();
+            return Poll::Pending;
+        };
         let outcome = progress.poll(task);
         if outcome.is_ready() {
             turn.made_progress();

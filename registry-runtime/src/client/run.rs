@@ -218,7 +218,7 @@ where
                 }
             };
             again = match self.weigh(verdict) {
-                Verdict::End(outcome) => return outcome.map_err(|error| self.settle(error)),
+                Verdict::End(outcome) => return outcome,
                 Verdict::Again(again) => again,
             };
         }
@@ -244,8 +244,8 @@ where
         });
     }
 
-    /// With an attempt unresolved, who had no place for another one was not asked what became of it: the call asks again. And where there is
-    /// no receipt of a command that is not to be run any more, nobody can say.
+    /// What a verdict comes to after all attempts. With one unresolved, who had no place for another one was not asked what became of it: the
+    /// call asks again. And where there is no receipt of a command that is not to be run any more, nobody can say.
     #[inline]
     pub(super) fn weigh(&self, verdict: Verdict<T, E>) -> Verdict<T, E> {
         // Before all else, so that a reply is not moved through whatever else might have come.
@@ -261,6 +261,7 @@ where
             {
                 Verdict::End(Err(CommandError::Unknown { reason }))
             }
+            (Verdict::End(Err(error)), _) => Verdict::End(Err(self.settle(error))),
             (verdict, _) => verdict,
         }
     }
@@ -539,7 +540,7 @@ where
     }
 
     /// What the call may say at its end: with an attempt unresolved, not that the command never ran.
-    pub(super) fn settle(&self, error: CommandError<E>) -> CommandError<E> {
+    fn settle(&self, error: CommandError<E>) -> CommandError<E> {
         use CommandError::{AlreadyExists, DeadlineExceeded, IdempotencyKeyReused, NotFound, Unknown};
         match (self.unresolved, error) {
             // Of an earlier run alone: who says so has looked for its receipt, and the command that makes the call is to go the same way again.

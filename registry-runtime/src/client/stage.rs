@@ -36,6 +36,8 @@ pub(super) struct Prepared<R: Commands, A: 'static, T: 'static, E: 'static> {
     key: Option<R::Key>,
     arguments: A,
     limits: Limits,
+    /// The first poll, when its task had used up its turn.
+    put_off: Option<Instant>,
 }
 
 impl<R: Commands, A, T, E> Stage<R, A, T, E> {
@@ -47,7 +49,7 @@ impl<R: Commands, A, T, E> Stage<R, A, T, E> {
         key: Option<R::Key>,
         arguments: A,
     ) -> Self {
-        Self::Prepared(Some(Prepared { client, command, key, arguments, limits: Limits::default() }))
+        Self::Prepared(Some(Prepared { client, command, key, arguments, limits: Limits::default(), put_off: None }))
     }
 }
 
@@ -59,11 +61,24 @@ where
     E: Send + 'static,
 {
     fn limits(&self) -> Option<&Limits> {
-        if let Self::Prepared(Some(prepared)) = self { Some(&prepared.limits) } else { None }
+        match self {
+            Self::Prepared(Some(Prepared { limits, put_off: None, .. })) => Some(limits),
+            _ => None,
+        }
     }
 
     fn limits_mut(&mut self) -> Option<&mut Limits> {
-        if let Self::Prepared(Some(prepared)) = self { Some(&mut prepared.limits) } else { None }
+        match self {
+            Self::Prepared(Some(Prepared { limits, put_off: None, .. })) => Some(limits),
+            _ => None,
+        }
+    }
+
+    #[cold]
+    fn put_off(&mut self) {
+        if let Self::Prepared(Some(prepared)) = self {
+            prepared.put_off.get_or_insert_with(Instant::now);
+        }
     }
 
     fn poll(&mut self, task: &mut Context<'_>) -> Poll<Result<T, CommandError<E>>> {
@@ -81,8 +96,7 @@ where
         if let Self::First(run, awaited) = self {
             let verdict = ready!(run.poll_verdict(awaited, task));
             match run.weigh(verdict) {
-                Verdict::End(Ok(reply)) => return Poll::Ready(Ok(reply)),
-                Verdict::End(Err(error)) => return Poll::Ready(Err(run.settle(error))),
+                Verdict::End(outcome) => return Poll::Ready(outcome),
                 Verdict::Again(again) => {
                     if let Self::First(run, _) = mem::replace(self, Self::Prepared(None)) {
                         *self = Self::Driven(Box::pin(run.drive(again)));
@@ -111,16 +125,18 @@ where
     /// Makes the first attempt; a synchronous command on a key that this node owns ends here, on the caller's thread.
     #[inline]
     fn begin(&mut self, prepared: Prepared<R, A, T, E>, task: &Waker) -> Option<Result<T, CommandError<E>>> {
-        let Prepared { client: Client { definition, within, reach }, command, key, arguments, limits } = prepared;
+        let Prepared { client, command, key, arguments, limits, put_off } = prepared;
+        let Client { definition, within, reach } = client;
         let Some(reach) = reach else {
             return Some(Err(CommandError::Unavailable { reason: Reason::ShuttingDown }));
         };
         let now = Instant::now();
+        let first_poll = put_off.unwrap_or(now);
         let inherited = within.as_deref().map(Calling::deadline);
-        let by_timeout = limits.timeout.map(|timeout| now.checked_add(timeout).unwrap_or(now + FAR));
+        let by_timeout = limits.timeout.map(|timeout| first_poll.checked_add(timeout).unwrap_or(now + FAR));
         // The earliest of what the call and the command that it is made from say; without either, the registry's default.
         let said = [by_timeout, limits.deadline, inherited].into_iter().flatten().min();
-        let deadline = said.unwrap_or(now + definition.spec.timeout);
+        let deadline = said.unwrap_or(first_poll + definition.spec.timeout);
         let slot = key.as_ref().map(|key| definition.slot_of(key));
         let parts = Parts::Typed(key, arguments);
         let mut run = Run::new(reach, command, slot.unwrap_or(Slot::new(0)), parts, within.as_deref(), deadline);
@@ -130,8 +146,7 @@ where
         *self = match run.set_out(now, task) {
             Start::Waits(awaited) => Self::First(run, awaited),
             Start::Ended(verdict) => match run.weigh(verdict) {
-                Verdict::End(Ok(reply)) => return Some(Ok(reply)),
-                Verdict::End(Err(error)) => return Some(Err(run.settle(error))),
+                Verdict::End(outcome) => return Some(outcome),
                 Verdict::Again(again) => Self::Driven(Box::pin(run.drive(again))),
             },
         };

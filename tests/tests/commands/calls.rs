@@ -77,6 +77,30 @@ async fn a_setter_after_the_first_poll_panics() {
     }
 }
 
+/// A task that has used up its turn polls its calls in vain until it has let others run; that is a poll, too.
+#[tokio::test]
+async fn time_counts_from_a_first_poll_that_was_put_off() {
+    let bank = Bank::with_nodes(1).await;
+    let accounts = bank.accounts(0);
+    accounts.open(1, "Kim".to_owned()).await.unwrap();
+    let timeout = Duration::from_millis(20);
+    let mut late = accounts.balance(1).timeout(timeout);
+    let mut set = accounts.balance(1);
+    std::future::poll_fn(|task| {
+        while let Poll::Ready(turn) = tokio::task::coop::poll_proceed(task) {
+            turn.made_progress();
+        }
+        assert!(Pin::new(&mut late).poll(task).is_pending());
+        assert!(Pin::new(&mut set).poll(task).is_pending());
+        Poll::Ready(())
+    })
+    .await;
+    assert!(catch_unwind(AssertUnwindSafe(|| set.timeout(Duration::from_secs(1)))).is_err());
+    tokio::time::sleep(timeout).await;
+    let ended = late.await;
+    assert!(matches!(ended, Err(CommandError::DeadlineExceeded { executed: Executed::No })), "{ended:?}");
+}
+
 #[tokio::test]
 async fn calls_borrow_nothing() {
     let bank = Bank::with_nodes(2).await;
