@@ -21,7 +21,7 @@ pub(crate) trait Clock: Send + Sync + 'static {
 ///
 /// Ordinary waits are tokio's, so that a simulator can rule them; leases must also run out while the machine sleeps, and
 /// tokio's clock (CLOCK_MONOTONIC) stands still then. So a moment is the time since the node's birth by tokio's clock or by CLOCK_BOOTTIME,
-/// whichever has come further. In a simulator it is tokio's alone.
+/// whichever has come further: CLOCK_BOOTTIME alone would not move where a test has paused tokio's. In a simulator it is tokio's alone.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct BootClock {
     born: Instant,

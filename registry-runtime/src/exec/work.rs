@@ -322,13 +322,15 @@ pub(super) fn answer<R: Resource>(
     key: &R::Key,
     invocation: &Invocation<'_>,
 ) -> Outcome {
-    let outcome = match contain(|| span.in_scope(|| work.answer(state, key, invocation))) {
-        Some(Ok(outcome)) => return outcome,
+    match contain(|| span.in_scope(|| work.answer(state, key, invocation))) {
+        Some(Ok(outcome)) => outcome,
         Some(Err(unfit)) => unfit.outcome(),
-        None => Outcome::Panicked,
-    };
-    drop_body(work);
-    outcome
+        None => {
+            // It may have been the span that panicked, before the body had its arguments.
+            drop_body(work);
+            Outcome::Panicked
+        }
+    }
 }
 
 /// Polls a body that flies, in a span; `Ready(None)` when it panicked.

@@ -133,6 +133,26 @@ async fn commands_that_wait_are_answered_later() {
 }
 
 #[tokio::test]
+async fn a_read_ends_in_all_ways_that_its_body_and_its_reply_can() {
+    let world = World::with(1, 5);
+    let send = |reply: Awkward, what| world.send(16, 1, (reply as u8, what)).ready();
+    let bad = |(outcome, bytes): (Outcome, Vec<u8>)| matches!(outcome, Outcome::BadReply { .. }) && bytes.is_empty();
+    assert_eq!(send(Awkward::Fine, Do::Add(1)), (Outcome::Done(()), vec![1]));
+    assert_eq!(told::<No>(send(Awkward::Fine, Do::Fail(9)), Outcome::Rejected(())), No(9));
+    assert_eq!(send(Awkward::Fine, Do::Panic(9)), (Outcome::Panicked, vec![]));
+    assert_eq!(send(Awkward::Panics, Do::Add(1)), (Outcome::Panicked, vec![]));
+    assert_eq!(send(Awkward::Large, Do::Add(1)), (Outcome::TooLarge { limit: REPLY_BYTES_MAX }, vec![]));
+    assert!(bad(send(Awkward::Fails, Do::Add(1))) && bad(send(Awkward::Deep, Do::Add(1))));
+
+    let call = |what| world.call(&TRY, 1, (Awkward::Large, what)).ready();
+    assert_eq!(call(Do::Add(1)), Outcome::Done(Awkward::Large), "what does not travel need not");
+    assert_eq!(call(Do::Fail(9)), Outcome::Rejected(No(9)));
+    assert_eq!(call(Do::Panic(9)), Outcome::Panicked);
+    assert_eq!(world.sum(1), Some(5));
+    world.idle().await;
+}
+
+#[tokio::test]
 async fn a_reply_that_does_not_travel_leaves_the_instance_as_it_was() {
     let world = World::with(1, 5);
     let cases =
@@ -186,7 +206,7 @@ async fn a_peer_that_lies_is_told_so() {
         let (outcome, bytes) = world.serve(4, request).ready();
         assert!(matches!(outcome, Outcome::BadRequest { .. }) && bytes.is_empty(), "{name}: {outcome:?}");
     }
-    for number in [11, 16, u16::MAX] {
+    for number in [11, 17, u16::MAX] {
         let (outcome, _) = world.serve(number, good).ready();
         assert!(matches!(outcome, Outcome::Incompatible { .. }), "{number}: {outcome:?}");
     }
@@ -218,7 +238,7 @@ async fn what_is_hosted_can_be_described_and_gets_its_type_back() {
     assert_eq!((hosted.spec().name, host.spec().name), ("tallies", "tallies"));
     assert_eq!(format!("{hosted:?}"), "Hosted(\"tallies\")");
     let numbers: Vec<u16> = host.commands().iter().map(|command| command.number).collect();
-    assert_eq!(numbers, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 13, 14, 15]);
+    assert_eq!(numbers, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 13, 14, 15, 16]);
     assert_eq!(host.commands()[7].kind, Kind::Destroy);
 
     let typed: Arc<Host<Tally>> = host.host_of().unwrap();

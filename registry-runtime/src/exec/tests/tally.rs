@@ -331,6 +331,16 @@ pub(super) static TURN: Command<Tally, (Gate,), i64, No> = command(
     }),
 );
 
+/// Reads what an action of that kind would make of a copy, and replies so.
+pub(super) static TRY: Command<Tally, (Awkward, Do), Awkward, No> = command(
+    16,
+    ErrorCodec::travelling(),
+    Run::Read(|tally, (reply, what), cx| {
+        Tally::clone(tally).act(what, cx.deadline, stage_of(cx))?;
+        Ok(reply)
+    }),
+);
+
 impl Commands for Tally {
     type Client = ();
 
@@ -350,6 +360,7 @@ impl Commands for Tally {
         visitor.command(&DIVE);
         visitor.command(&YIELD);
         visitor.command(&TURN);
+        visitor.command(&TRY);
     }
 }
 
