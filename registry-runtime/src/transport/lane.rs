@@ -31,7 +31,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 pub(crate) use self::answer::{LinkError, Reply};
-pub(super) use self::intake::{FRAMES_PER_TURN, Intake, Turn};
+pub(super) use self::intake::{FRAMES_PER_TURN, Intake, Turn, poll_write};
 pub(crate) use self::pending::Pending;
 use self::pile::Pile;
 pub(super) use self::replier::Replies;
@@ -40,7 +40,7 @@ use self::ring::Ring;
 use self::solo::Solo;
 pub(super) use self::solo::Soloist;
 use crate::wire::frame::{Body, CANCEL_BYTES, Frame, Request, STAMP_BYTES_MAX, put_cancel, put_stamp};
-use crate::wire::limits::{COMMAND_BYTES_MAX, LARGE_FRAME};
+use crate::wire::limits::{COMMAND_BYTES_MAX, LARGE_FRAME, STAMP_EVERY};
 
 /// The requests of one lane that may wait for an answer. At a millisecond each, that is four million a second.
 pub(crate) const WAITING_MAX: usize = 4096;
@@ -48,10 +48,6 @@ pub(crate) const WAITING_MAX: usize = 4096;
 /// The bytes that may wait in one lane for the pump: the commands of [`WAITING_MAX`] callers at one KiB. Beyond it,
 /// callers are told `Full` at once rather than made to wait behind a peer that does not read.
 pub(crate) const OUT_BYTES_MAX: usize = 4 << 20;
-
-/// How much older than the last stamp a request may be without one of its own: by so much its remaining time may be wrong when it
-/// is read. Less than a busy scheduler takes, and far more than a stamp costs.
-const STAMP_EVERY: Duration = Duration::from_millis(2);
 
 /// The caller's side of a lane.
 #[derive(Debug)]

@@ -154,7 +154,7 @@ impl Link {
         self.0.threads
     }
 
-    fn outbox(&self, channel: Channel) -> &Outbox {
+    pub(super) fn outbox(&self, channel: Channel) -> &Outbox {
         let [control, records] = &self.0.outboxes;
         match channel {
             Channel::Control => control,

@@ -35,8 +35,8 @@ pub(crate) enum Body<'a> {
     Request(Request<'a>),
     /// The caller has lost interest in the request.
     Cancel,
-    /// What the caller's clock showed, since a beginning of its own, when it made the requests that follow. The receiver sees by it
-    /// how long they have lain somewhere.
+    /// What the caller's clock showed, since a beginning of its own, when it made the requests that follow, the last of them
+    /// [`STAMP_EVERY`](super::limits::STAMP_EVERY) later at most. The receiver sees by it how long they have lain somewhere.
     Stamp(Duration),
     /// How the request ended.
     Reply(Reply<'a>),

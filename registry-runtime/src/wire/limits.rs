@@ -1,4 +1,6 @@
-//! How large things may be on the wire, and why.
+//! How large and how old things may be on the wire, and why.
+
+use std::time::Duration;
 
 /// The largest encoded command: key and arguments together. A call over it ends as `TooLarge`.
 ///
@@ -11,6 +13,13 @@ pub(crate) const REPLY_BYTES_MAX: usize = COMMAND_BYTES_MAX;
 
 /// Room for the header of a frame that carries the largest payload. The longest header is that of a request, below 150 bytes.
 pub(crate) const HEADER_BYTES_MAX: usize = 160;
+
+/// How much later than the last stamp before it a request may be made: by so much its remaining time may be wrong when it is read. Less
+/// than a busy scheduler takes, and far more than a stamp costs.
+///
+/// Both sides go by it: a receiver counts what is beyond as time that a request has lain somewhere. A sender may stamp more often, and
+/// not more seldom, unless the protocol gets another version.
+pub(crate) const STAMP_EVERY: Duration = Duration::from_millis(2);
 
 /// A frame above this travels alone on a stream of its own.
 ///

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::STAMP_EVERY;
+use crate::wire::limits::STAMP_EVERY;
 
 /// For how long what was seen of the clocks is believed: twice this at most, once a lane is busy.
 ///
