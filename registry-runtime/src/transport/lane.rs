@@ -31,7 +31,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 pub(crate) use self::answer::{LinkError, Reply};
-pub(super) use self::intake::{FRAMES_PER_TURN, Intake, Turn, poll_write};
+pub(super) use self::intake::{FRAMES_PER_TURN, Intake, Turn};
 pub(crate) use self::pending::Pending;
 use self::pile::Pile;
 pub(super) use self::replier::Replies;

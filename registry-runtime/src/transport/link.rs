@@ -154,7 +154,7 @@ impl Link {
         self.0.threads
     }
 
-    pub(super) fn outbox(&self, channel: Channel) -> &Outbox {
+    fn outbox(&self, channel: Channel) -> &Outbox {
         let [control, records] = &self.0.outboxes;
         match channel {
             Channel::Control => control,
