@@ -6,8 +6,9 @@ use crate::sim::sighting::Change;
 
 pub(super) const INVARIANT: Invariant = Invariant {
     name: "reserved",
-    statement: "under wait_for_node(t) no other node opens a slot, unless it was handed over, taken back or given up, or was its own while it \
-                began to open it again, before t has passed since the first Down of the incarnation that had it; under `then = fail`, no other ever does; but who leaves is not waited for",
+    statement: "under wait_for_node(t) no other node opens a slot, unless it was handed over, taken back or given up, or taken by one that has \
+                crashed since while its own node was opening it again, before t has passed since the first Down of the incarnation that had it; \
+                under `then = fail`, no other ever does; but who leaves is not waited for",
     source: "CONTRACT 8, wait_for_node; SCENARIOS 2.1, G11",
     judge,
 };
@@ -25,7 +26,7 @@ fn judge(evidence: &Evidence, findings: &mut Findings) {
             let is_let_go = handed_over(evidence, slot, after)
                 || took_back(evidence, slot, before, after)
                 || gave_up(evidence, slot, before, after.at)
-                || was_returning(evidence, earlier, after);
+                || was_returning(evidence, slot, earlier, after);
             if is_let_go || took_leave(evidence, before, after.at) {
                 continue;
             }
@@ -55,7 +56,7 @@ fn judge(evidence: &Evidence, findings: &mut Findings) {
 mod tests {
     use crate::sim::history::Fate;
     use crate::sim::oracle::found;
-    use crate::sim::oracle::story::{REGISTRY, Story};
+    use crate::sim::oracle::story::{REGISTRY, Retaken, Story};
 
     use super::*;
 
@@ -87,6 +88,19 @@ mod tests {
             fates.iter().for_each(|fate| _ = story.fate("n2", *fate));
             let faults = found(&INVARIANT, &story.opens("n3", 8, "Failover").evidence());
             assert_eq!(faults.len(), expected, "{faults:?}");
+        }
+    }
+
+    #[test]
+    fn what_was_taken_while_its_owner_was_opening_it_again_may_come_back_to_it() {
+        let faults = |retaken: Retaken| {
+            let mut story = retaken.story();
+            story.rules.reserved.insert(REGISTRY.to_owned(), Some(500));
+            found(&INVARIANT, &story.evidence()).len()
+        };
+        assert_eq!(faults(Retaken::EXCUSED), 0);
+        for (retaken, what) in Retaken::others() {
+            assert_eq!(faults(retaken), 1, "{what}");
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use registry_runtime::Executed;
+use registry_runtime::{Epoch, Executed};
 
 use super::evidence::{Digest, Evidence, Kind, Rules};
 use crate::sim::history::{Ask, CallId, Clock, Ending, Fate, History, Op, Outcome, Place, Ran, Reply, RunId, Whose};
@@ -137,4 +137,49 @@ impl Story {
 
 pub(crate) fn slot() -> SlotOf {
     SlotOf { registry: REGISTRY.to_owned(), slot: 0 }
+}
+
+/// A slot that n3 takes from n2, who opens it again after that.
+#[derive(Clone, Copy)]
+pub(crate) struct Retaken {
+    why: &'static str,
+    drawn_ms: u64,
+    had: bool,
+    closed: bool,
+    crashed: bool,
+}
+
+impl Retaken {
+    /// n2 had closed it and begun to open it before n3 did, which has crashed since.
+    pub(crate) const EXCUSED: Self = Self { why: "Return", drawn_ms: 1_500, had: true, closed: true, crashed: true };
+
+    /// The same with one thing otherwise each, and what.
+    pub(crate) fn others() -> [(Self, &'static str); 5] {
+        let excused = Self::EXCUSED;
+        [
+            (Self { why: "Failover", ..excused }, "for another reason"),
+            (Self { drawn_ms: 2_500, ..excused }, "begun later"),
+            (Self { had: false, ..excused }, "never its own"),
+            (Self { closed: false, ..excused }, "not closed"),
+            (Self { crashed: false, ..excused }, "taken from one that lives"),
+        ]
+    }
+
+    pub(crate) fn story(self) -> Story {
+        let Self { why, drawn_ms, had, closed, crashed } = self;
+        let drawn_at = |ms| Epoch::from_parts(ms, 0).get();
+        let first = if had { "n2" } else { "n4" };
+        let mut story = Story::new();
+        story.at(1_000).opens(first, drawn_at(900), "Founding").member("n3", first, Change::Down);
+        if closed {
+            let why = "DeclaredDown".to_owned();
+            story.at(1_400).sees(first, Seen::Closed { slot: slot(), epoch: drawn_at(900), why });
+        }
+        story.at(2_000).opens("n3", drawn_at(1_200), "Failover");
+        if crashed {
+            story.at(2_600).fate("n3", Fate::Crashed);
+        }
+        story.at(3_000).opens("n2", drawn_at(drawn_ms), why);
+        story
+    }
 }

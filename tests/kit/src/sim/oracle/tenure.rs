@@ -102,12 +102,27 @@ pub(super) fn took_back(evidence: &Evidence, slot: &SlotOf, tenure: &Tenure<'_>,
     matches!(next.why, "Return" | "TakeBack") && last.is_some_and(|(_, to)| to == tenure.owner)
 }
 
-/// Whether the node that opened a slot next was the last to have opened it when it drew its epoch, and only went on with that: who opened
-/// it meanwhile, with a lower epoch, may have had no time to say so to any of those whose promises it got.
-pub(super) fn was_returning(evidence: &Evidence, earlier: &[Tenure<'_>], next: &Tenure<'_>) -> bool {
+/// Whether the node that opened a slot next had had it before, had closed it, and was opening it again by the time the one before opened it with
+/// a lower epoch and crashed: that may have had no time to say so to any of those whose promises the other got.
+///
+/// When the opening began is known by its epoch alone, and so by a clock that may run a little fast or slow; that the owner had closed the slot
+/// and that the other is gone is known for certain.
+pub(super) fn was_returning(evidence: &Evidence, slot: &SlotOf, earlier: &[Tenure<'_>], next: &Tenure<'_>) -> bool {
+    let [.., own, before] = earlier else { return false };
     let drawn_ms = Epoch::new(next.epoch).counter().checked_sub(evidence.rules.genesis_ms);
-    let mut known = earlier.iter().rev().skip_while(|tenure| Some(tenure.at.at_ms) > drawn_ms);
-    next.why == "Return" && known.next().is_some_and(|last| last.owner == next.owner)
+    let was_under_way = drawn_ms.is_some_and(|drawn_ms| own.at.at_ms <= drawn_ms && drawn_ms < before.at.at_ms);
+    let had_closed = || {
+        evidence.sightings.iter().any(|sighting| match &sighting.what {
+            Seen::Closed { slot: closed, epoch, .. } => {
+                closed == slot && *epoch == own.epoch && sighting.node == *own.owner && sighting.at < before.at
+            }
+            _ => false,
+        })
+    };
+    let mut fates = evidence.records.fates.iter();
+    let has_crashed = fates
+        .any(|(at, host, fate)| **host == *before.owner && *fate == Fate::Crashed && before.at < *at && *at < next.at);
+    next.why == "Return" && own.owner == next.owner && was_under_way && has_crashed && had_closed()
 }
 
 /// Whether the one that had the slot had given it up by itself before a moment: it left, or saw too few.
